@@ -1,0 +1,1 @@
+//! All that an agent's author needs.
