@@ -1,0 +1,222 @@
+//! What a run may ask for.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    AgentError, DirEntry, Endpoint, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Severity, Stream,
+    abi::{FfiResult, HostCxBox, RErr, ROk, RString},
+    files::at,
+    wire,
+};
+
+/// The host, as one run sees it: sockets, TLS, names, files, time, and the places where results go.
+///
+/// Everything asynchronous ends at the run's deadline at the latest.
+pub struct Cx {
+    host: HostCxBox,
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cx({:?} elapsed)", self.elapsed())
+    }
+}
+
+impl Cx {
+    pub(crate) fn new(host: HostCxBox) -> Self {
+        Self { host }
+    }
+
+    /// Opens a stream.
+    ///
+    /// Errors: kind `connect`, naming the address.
+    pub async fn connect(&self, to: impl Into<Endpoint>) -> Result<Stream, AgentError> {
+        let endpoint = to_json(&to.into())?;
+        match self.host.connect(endpoint.as_str().into()).await {
+            ROk(stream) => Ok(Stream::new(stream)),
+            RErr(error) => Err(error.into()),
+        }
+    }
+
+    /// Finds the addresses of a name; an address is its own answer. Nothing is cached.
+    ///
+    /// Errors: kind `resolve`; no address at all is one.
+    pub async fn resolve(&self, name: &str, record: RecordType, resolver: Resolver) -> Result<Vec<IpAddr>, AgentError> {
+        self.ask("resolve", &wire::Resolve { name: name.into(), record, resolver }).await
+    }
+
+    /// Tells size, age and sort of a file.
+    ///
+    /// Errors: kind `local`, naming the path.
+    pub async fn stat(&self, path: impl AsRef<Path>) -> Result<FileStat, AgentError> {
+        self.ask("stat", &path.as_ref()).await
+    }
+
+    /// Lists a directory.
+    ///
+    /// Errors: kind `local`, naming the path.
+    pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>, AgentError> {
+        let raw: Vec<wire::DirEntry> = self.ask("read_dir", &path.as_ref()).await?;
+        Ok(raw.into_iter().map(DirEntry::from).collect())
+    }
+
+    /// How long ago that was; zero if it lies ahead.
+    pub fn age_of(&self, time: SystemTime) -> Duration {
+        self.now().duration_since(time).unwrap_or_default()
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, time: Duration) {
+        self.host.sleep(nanos(time)).await;
+    }
+
+    /// Time since the run began; never goes back.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.host.elapsed())
+    }
+
+    /// The wall clock.
+    pub fn now(&self) -> SystemTime {
+        at(self.host.now())
+    }
+
+    /// Time until the deadline.
+    pub fn remaining(&self) -> Duration {
+        Duration::from_nanos(self.host.remaining())
+    }
+
+    /// Starts the clock whose laps are the phases of this run.
+    pub fn laps(&self) -> Laps<'_> {
+        Laps::start(self)
+    }
+
+    /// Records a sample. Infinities and NaN are refused by the host and counted.
+    pub fn record(&self, metric: impl Named, value: impl Value) {
+        self.host.record(metric.name().into(), "".into(), value.as_f64());
+    }
+
+    /// Records a sample of a metric with labels: one value per key, in the declared order or not.
+    pub fn record_with(&self, metric: impl Named, labels: &[(&str, &str)], value: impl Value) {
+        let labels: serde_json::Map<_, _> = labels.iter().map(|&(key, value)| (key.to_owned(), value.into())).collect();
+        let labels = serde_json::Value::Object(labels).to_string();
+        self.host.record(metric.name().into(), labels.as_str().into(), value.as_f64());
+    }
+
+    /// Declares a metric known only at run time; recorded by what is given back.
+    ///
+    /// Errors: kind `limit` when the host takes no more, `config` when the name cannot be one.
+    pub fn declare(&self, metric: MetricSpec) -> Result<Declared, AgentError> {
+        self.tell("declare", &metric)?;
+        Ok(Declared { name: metric.name })
+    }
+
+    /// Reports something that happened. The host keeps 100 per run and counts the rest.
+    pub fn event(&self, severity: Severity, code: &str, text: &str) {
+        // An event that cannot be told is counted by the host; the measurement goes on.
+        let _ = self.tell("event", &wire::Event { severity, code: code.into(), text: text.into() });
+    }
+
+    /// What the last run that ended well left; `None` on the first.
+    pub fn cursor(&self) -> Option<Vec<u8>> {
+        self.host.cursor().into_option().map(Into::into)
+    }
+
+    /// Leaves something for the next run; kept only if this run ends well.
+    ///
+    /// Errors: kind `limit` above 64 KiB.
+    pub fn set_cursor(&self, cursor: &[u8]) -> Result<(), AgentError> {
+        done(self.host.set_cursor(cursor.into()))
+    }
+
+    /// Writes to the host's log.
+    pub fn log(&self, level: Level, text: &str) {
+        // A log line that cannot be told is no reason to fail a measurement.
+        let _ = self.tell("log", &wire::Log { level, text: text.into() });
+    }
+
+    async fn ask<Q: Serialize, A: DeserializeOwned>(&self, question: &str, detail: &Q) -> Result<A, AgentError> {
+        let detail = to_json(detail)?;
+        from_json(self.host.ask(question.into(), detail.as_str().into()).await)
+    }
+
+    fn tell<S: Serialize>(&self, statement: &str, detail: &S) -> Result<(), AgentError> {
+        let detail = to_json(detail)?;
+        done(self.host.tell(statement.into(), detail.as_str().into()))
+    }
+}
+
+/// Something recorded by name: a [`Metric`], or what [`Cx::declare`] gave.
+pub trait Named {
+    /// The metric's name.
+    fn name(&self) -> &str;
+}
+
+impl Named for Metric {
+    fn name(&self) -> &str {
+        Metric::name(self)
+    }
+}
+
+/// A metric declared at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declared {
+    name: String,
+}
+
+impl Named for &Declared {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A number, or a time (in seconds).
+pub trait Value {
+    /// The number that is stored.
+    fn as_f64(&self) -> f64;
+}
+
+macro_rules! value {
+    ($($number:ty),+) => { $(impl Value for $number {
+        fn as_f64(&self) -> f64 {
+            *self as f64
+        }
+    })+ };
+}
+value!(f64, f32, u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+impl Value for bool {
+    fn as_f64(&self) -> f64 {
+        f64::from(u8::from(*self))
+    }
+}
+
+impl Value for Duration {
+    fn as_f64(&self) -> f64 {
+        // Not as_secs_f64: one rounding, so that whole nanoseconds come back exactly below 104 days.
+        self.as_nanos() as f64 / 1e9
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn done(answer: FfiResult<()>) -> Result<(), AgentError> {
+    answer.into_result().map_err(AgentError::from)
+}
+
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, AgentError> {
+    serde_json::to_string(value).map_err(|error| AgentError::local(error.to_string()))
+}
+
+pub(crate) fn from_json<T: DeserializeOwned>(answer: FfiResult<RString>) -> Result<T, AgentError> {
+    let text = answer.into_result()?;
+    serde_json::from_str(&text).map_err(|error| AgentError::local(format!("the host's answer is not understood: {error}")))
+}

@@ -1,0 +1,201 @@
+//! How a run fails: a kind the host counts by, and a sentence a person reads.
+
+use std::{fmt, io};
+
+use serde::{Deserialize, Serialize};
+
+/// What sort of thing went wrong; becomes the label `kind`, so there are few and each has a name.
+///
+/// An open set: a newer library may send a number this host has no name for, shown as `other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErrorKind(pub u16);
+
+/// Numbers are for ever: they cross between builds and stand in journals.
+const KINDS: [(ErrorKind, &str); 13] = [
+    (ErrorKind::RESOLVE, "resolve"),
+    (ErrorKind::CONNECT, "connect"),
+    (ErrorKind::TLS, "tls"),
+    (ErrorKind::AUTH, "auth"),
+    (ErrorKind::PROTOCOL, "protocol"),
+    (ErrorKind::TIMEOUT, "timeout"),
+    (ErrorKind::CONFIG, "config"),
+    (ErrorKind::LIMIT, "limit"),
+    (ErrorKind::PANIC, "panic"),
+    (ErrorKind::CRASH, "crash"),
+    (ErrorKind::INTERRUPTED, "interrupted"),
+    (ErrorKind::SKIPPED, "skipped"),
+    (ErrorKind::LOCAL, "local"),
+];
+
+impl ErrorKind {
+    /// The target's name has no address.
+    pub const RESOLVE: Self = Self(1);
+    /// No connection to the target.
+    pub const CONNECT: Self = Self(2);
+    /// The handshake failed, or the certificate did not pass.
+    pub const TLS: Self = Self(3);
+    /// The target refused the login.
+    pub const AUTH: Self = Self(4);
+    /// The target answered something else than the protocol or the configuration expects.
+    pub const PROTOCOL: Self = Self(5);
+    /// The deadline passed.
+    pub const TIMEOUT: Self = Self(6);
+    /// The configuration cannot be run.
+    pub const CONFIG: Self = Self(7);
+    /// A bound of the agent or of the host was reached; a capped figure would be wrong.
+    pub const LIMIT: Self = Self(8);
+    /// The agent panicked.
+    pub const PANIC: Self = Self(9);
+    /// The agent's process died while this run was being polled.
+    pub const CRASH: Self = Self(10);
+    /// The run was lost to the fault of another one.
+    pub const INTERRUPTED: Self = Self(11);
+    /// The run was due and not started.
+    pub const SKIPPED: Self = Self(12);
+    /// A file or program of the measuring machine could not be used.
+    pub const LOCAL: Self = Self(13);
+
+    /// Names the kind as metrics and messages do.
+    pub fn name(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("other", |(_, name)| name)
+    }
+
+    /// Finds the kind of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        KINDS.iter().find(|(_, known)| *known == name).map(|(kind, _)| *kind)
+    }
+
+    /// Lists every kind that has a name.
+    pub fn all() -> impl Iterator<Item = Self> {
+        KINDS.iter().map(|(kind, _)| *kind)
+    }
+
+    /// Says whether this failure speaks of the target (it is down) rather than of ourselves (it is unknown).
+    pub fn blames_target(self) -> bool {
+        matches!(self, Self::RESOLVE | Self::CONNECT | Self::TLS | Self::AUTH | Self::PROTOCOL | Self::TIMEOUT)
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a run, or a configuration, failed.
+///
+/// Shape of the text: lower case, no full stop, fits after "failed: ". The kind is printed by whoever shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct AgentError {
+    kind: ErrorKind,
+    message: String,
+    /// Where in the agent's configuration, as a JSON path (`servers[1].port`); empty elsewhere.
+    path: String,
+}
+
+impl AgentError {
+    /// Makes an error of any kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), path: String::new() }
+    }
+
+    /// The target's name has no address.
+    pub fn resolve(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::RESOLVE, message)
+    }
+
+    /// No connection to the target.
+    pub fn connect(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::CONNECT, message)
+    }
+
+    /// The TLS handshake or the certificate failed.
+    pub fn tls(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::TLS, message)
+    }
+
+    /// The target refused the login.
+    pub fn auth(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::AUTH, message)
+    }
+
+    /// The target answered something unexpected.
+    pub fn protocol(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::PROTOCOL, message)
+    }
+
+    /// The deadline passed.
+    pub fn timeout() -> Self {
+        Self::new(ErrorKind::TIMEOUT, "no answer in time")
+    }
+
+    /// A bound was reached; `what` names it.
+    pub fn limit(what: impl fmt::Display) -> Self {
+        Self::new(ErrorKind::LIMIT, format!("more than {what} allows"))
+    }
+
+    /// The configuration cannot be run; `path` says where in it (`servers[1].port`).
+    pub fn config(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::new(ErrorKind::CONFIG, message) }
+    }
+
+    /// A file or program of this machine could not be used.
+    pub fn local(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::LOCAL, message)
+    }
+
+    /// The sort of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What happened, without the kind.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Where in the agent's configuration; empty when it is not a configuration's fault.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Puts what was being done before the message: "while waiting for the banner: …".
+    pub fn context(mut self, doing: impl fmt::Display) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+/// A stream that broke after it was open: the target's doing, unless it timed out.
+///
+/// `connect` errors come from [`Cx::connect`](crate::Cx::connect) as such and never through here.
+impl From<io::Error> for AgentError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::timeout(),
+            io::ErrorKind::UnexpectedEof => Self::protocol("connection closed by the other side"),
+            _ => Self::protocol(error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_own_name() {
+        for kind in ErrorKind::all() {
+            assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
+        }
+        assert_eq!(ErrorKind(999).name(), "other");
+    }
+
+    #[test]
+    fn only_failures_of_the_target_turn_up_to_zero() {
+        let blaming: Vec<_> = ErrorKind::all().filter(|k| k.blames_target()).map(ErrorKind::name).collect();
+        assert_eq!(blaming, ["resolve", "connect", "tls", "auth", "protocol", "timeout"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! Line-based protocols: commands out, lines in, with a bound on what a hostile server may send.
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+use crate::{AgentError, Stream, Tls, TlsFacts};
+
+/// Longest line taken, its end included. RFC 5321 4.5.3.1.5 asks for 512, RFC 9051 4 knows no bound; servers send some kilobytes.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+/// A stream read line by line.
+pub struct Lines {
+    stream: BufReader<Stream>,
+}
+
+impl Lines {
+    /// Reads that stream line by line.
+    pub fn new(stream: Stream) -> Self {
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// Reads one line, without its end; bytes that are no UTF-8 are replaced.
+    ///
+    /// Errors: kind `protocol` when the connection ends first or the line has no end within 64 KiB.
+    pub async fn read(&mut self) -> Result<String, AgentError> {
+        let mut line = Vec::new();
+        (&mut self.stream).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+        match line.strip_suffix(b"\n") {
+            Some(whole) => Ok(String::from_utf8_lossy(whole.strip_suffix(b"\r").unwrap_or(whole)).into_owned()),
+            None if line.len() as u64 == LINE_BYTES_MAX => Err(AgentError::protocol("a line without an end: more than 64 KiB")),
+            None if line.is_empty() => Err(AgentError::protocol("connection closed by the other side")),
+            None => Err(AgentError::protocol("connection closed by the other side in the middle of a line")),
+        }
+    }
+
+    /// Writes a line and its end, at once.
+    ///
+    /// Errors: kind `config` when the text would smuggle in a second line.
+    pub async fn write(&mut self, line: &str) -> Result<(), AgentError> {
+        if line.contains(['\r', '\n', '\0']) {
+            return Err(AgentError::config("", "a command cannot contain line ends"));
+        }
+        self.write_raw(format!("{line}\r\n").as_bytes()).await
+    }
+
+    /// Writes bytes as they are, at once.
+    pub async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
+        self.stream.write_all(bytes).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Does a TLS handshake and goes on encrypted.
+    ///
+    /// Errors: kind `protocol` if the server sent something before it: what came in the clear must not count
+    /// as said under TLS (RFC 3207 4.2).
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
+        if !self.stream.buffer().is_empty() {
+            return Err(AgentError::protocol("the server sent more before the TLS handshake; it may have been put there by another"));
+        }
+        self.stream.get_mut().start_tls(tls).await
+    }
+}

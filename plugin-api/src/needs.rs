@@ -1,0 +1,75 @@
+//! What an agent will touch, told before it runs: the sandbox is built from it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How bytes reach a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A connection.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// A port an agent connects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// How it is reached.
+    pub transport: Transport,
+    /// Its number.
+    pub number: u16,
+}
+
+/// Everything outside itself that a job of this agent uses; what is not named here may be denied.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Needs {
+    /// Ports connected to.
+    pub ports: Vec<Port>,
+    /// Files and directories read.
+    pub files: Vec<PathBuf>,
+    /// Unix sockets connected to.
+    pub sockets: Vec<PathBuf>,
+    /// Programs started.
+    pub programs: Vec<PathBuf>,
+}
+
+impl Needs {
+    /// Needs nothing but time.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Also connects to that TCP port.
+    pub fn tcp(mut self, number: u16) -> Self {
+        self.ports.push(Port { transport: Transport::Tcp, number });
+        self
+    }
+
+    /// Also sends datagrams to that UDP port.
+    pub fn udp(mut self, number: u16) -> Self {
+        self.ports.push(Port { transport: Transport::Udp, number });
+        self
+    }
+
+    /// Also reads that file or directory.
+    pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// Also connects to that Unix socket.
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.sockets.push(path.into());
+        self
+    }
+
+    /// Also starts that program.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.programs.push(path.into());
+        self
+    }
+}

@@ -1,0 +1,110 @@
+//! A byte stream to the target; the host owns the socket.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    AgentError, ErrorKind, Tls, TlsFacts,
+    abi::{ContextExt, FfiError, FfiPoll, FfiResult, HostStreamBox, RErr, ROk},
+    cx::{from_json, to_json},
+};
+
+/// What a stream leads to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// The first of these addresses that answers, in this order.
+    Tcp(Vec<SocketAddr>),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Endpoint {
+    /// Leads to that port of whichever address answers first.
+    pub fn tcp(addresses: &[IpAddr], port: u16) -> Self {
+        Self::Tcp(addresses.iter().map(|&address| SocketAddr::new(address, port)).collect())
+    }
+
+    /// Leads to a Unix socket.
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Self::Unix(path.into())
+    }
+}
+
+impl From<SocketAddr> for Endpoint {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(vec![address])
+    }
+}
+
+/// An open connection. Reads and writes as any tokio stream; [`start_tls`](Stream::start_tls) turns it into a TLS one in place.
+pub struct Stream {
+    inner: HostStreamBox,
+}
+
+impl Stream {
+    pub(crate) fn new(inner: HostStreamBox) -> Self {
+        Self { inner }
+    }
+
+    /// Does a TLS handshake over what is there, and goes on encrypted.
+    ///
+    /// Errors: kind `tls` with the server's alert or the certificate's fault.
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
+        let tls = to_json(tls)?;
+        let answer = self.inner.start_tls(tls.as_str().into()).await;
+        from_json(answer)
+    }
+}
+
+/// An I/O error with the host's number where it has one, so that its kind survives the crossing.
+fn io_error(error: FfiError) -> io::Error {
+    if error.errno != 0 {
+        return io::Error::from_raw_os_error(error.errno);
+    }
+    match ErrorKind(error.kind) {
+        ErrorKind::TIMEOUT => io::Error::new(io::ErrorKind::TimedOut, error.message.into_string()),
+        _ => io::Error::other(error.message.into_string()),
+    }
+}
+
+fn poll<T>(answer: FfiPoll<FfiResult<T>>) -> Poll<io::Result<T>> {
+    match answer {
+        FfiPoll::Pending => Poll::Pending,
+        FfiPoll::Ready(ROk(value)) => Poll::Ready(Ok(value)),
+        FfiPoll::Ready(RErr(error)) => Poll::Ready(Err(io_error(error))),
+        FfiPoll::Panicked => Poll::Ready(Err(io::Error::other("the host's stream panicked"))),
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let free = buf.initialize_unfilled();
+        let len = free.len();
+        let answer = cx.with_ffi_context(|cx| self.inner.poll_read(cx, free.into()));
+        poll(answer).map_ok(|read| buf.advance(read.min(len)))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        poll(cx.with_ffi_context(|cx| self.inner.poll_write(cx, buf.into())))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll(cx.with_ffi_context(|cx| self.inner.poll_flush(cx)))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll(cx.with_ffi_context(|cx| self.inner.poll_shutdown(cx)))
+    }
+}

@@ -1,0 +1,56 @@
+//! What crosses as JSON; unknown fields are ignored on both sides, so either may be newer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FileStat, Level, Needs, RecordType, Resolver, Severity};
+
+/// What a checked configuration says of its job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Examined {
+    /// The label `target`.
+    pub target: String,
+    /// What the job will touch.
+    pub needs: Needs,
+    /// Whether a lost run may be repeated.
+    pub repeatable: bool,
+}
+
+/// What [`Cx::resolve`](crate::Cx::resolve) asks.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The name, or an address.
+    pub name: String,
+    /// Which records.
+    pub record: RecordType,
+    /// Who is asked.
+    pub resolver: Resolver,
+}
+
+/// What [`Cx::event`](crate::Cx::event) tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// How bad.
+    pub severity: Severity,
+    /// A short stable word to count by.
+    pub code: String,
+    /// A sentence.
+    pub text: String,
+}
+
+/// What [`Cx::log`](crate::Cx::log) tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Log {
+    /// How loud.
+    pub level: Level,
+    /// One line.
+    pub text: String,
+}
+
+/// One entry of what [`Cx::read_dir`](crate::Cx::read_dir) is answered.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DirEntry {
+    /// The name.
+    pub name: String,
+    /// What `stat` says of it.
+    pub stat: FileStat,
+}
