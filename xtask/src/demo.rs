@@ -52,6 +52,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     if arguments.has("once") {
         return Ok(ExitCode::SUCCESS);
     }
+    println!("Ctrl-C stops it, the lab with it");
     let ended = wait_for_the_end(&mut running);
     println!("ending");
     drop(running);
@@ -80,9 +81,10 @@ fn build() -> Outcome {
 fn start(arguments: &Arguments, listen: SocketAddr) -> Outcome<Running> {
     let account = user::ordinary();
     let account = account.ok_or_else(|| Error::Refused("there is no ordinary user to run as".into()))?;
+    let keep = arguments.has("keep");
     let lab = Lab::of(arguments)?;
-    let held = HeldLab::start(&lab)?;
-    let folder = Folder::make(&lab, &account, listen, arguments.has("keep"))?;
+    let held = HeldLab::start(&lab, keep)?;
+    let folder = Folder::make(&lab, &account, listen, keep)?;
     if user::is_root() {
         println!("watchpost runs as the user {} (uid {})", account.name, account.uid);
     }
@@ -142,7 +144,6 @@ fn explain(running: &Running, listen: SocketAddr, took: Duration) {
     println!("  {}", command("status"));
     println!("  {}", command(&format!("measure {job} --explain")));
     println!("  {}\n", command(&format!("plan {job} -n 5")));
-    println!("Ctrl-C stops it, the lab with it");
 }
 
 fn shown(program: &Path, words: &str, config: &Path) -> String {

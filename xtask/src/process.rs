@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a short program may take.
 const SHORT: Duration = Duration::from_secs(60);
-/// How long the members of a session get after their leader, before SIGKILL.
-const MEMBERS_GRACE: Duration = Duration::from_secs(2);
+/// How long the leader of a session may end its members by itself.
+const LEADERS_TURN: Duration = Duration::from_millis(1500);
 /// How long the kernel gets to take away what was killed.
 const KILLED_GRACE: Duration = Duration::from_secs(5);
 
@@ -83,17 +83,17 @@ impl Record {
         member.session == self.pid && member.start >= self.start && member.state != 'Z'
     }
 
-    /// Ends the process and its session: SIGTERM to the leader, after `grace` to the rest, then SIGKILL.
+    /// Ends the process and its session: SIGTERM to the leader, soon to the rest, SIGKILL after `grace`.
     ///
     /// Errors: [`Error::Refused`] if something is left even then.
     pub(crate) fn stop(&self, grace: Duration) -> Outcome {
         if self.is_alive() {
             signal::send(self.pid, Signal::Terminate);
-            wait_until(grace, || !self.is_alive());
+            wait_until(LEADERS_TURN, || self.members().is_empty());
         }
-        for (signal, grace) in [(Signal::Terminate, MEMBERS_GRACE), (Signal::Kill, KILLED_GRACE)] {
+        for (signal, patience) in [(Signal::Terminate, grace), (Signal::Kill, KILLED_GRACE)] {
             self.members().into_iter().for_each(|pid| signal::send(pid, signal));
-            if wait_until(grace, || self.members().is_empty()) {
+            if wait_until(patience, || self.members().is_empty()) {
                 return Ok(());
             }
         }

@@ -22,8 +22,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct HeldLab(Child);
 
 impl HeldLab {
-    /// Starts the lab and waits until it is up.
-    pub(crate) fn start(lab: &Lab) -> Outcome<Self> {
+    /// Starts the lab and waits until it is up; a lab that was made for this is removed afterwards.
+    pub(crate) fn start(lab: &Lab, keep: bool) -> Outcome<Self> {
         let root = privilege::root("the lab of real mail servers");
         let root = match root {
             Err(Error::Interrupted) => return Err(Error::Interrupted),
@@ -35,6 +35,9 @@ impl HeldLab {
         };
         let mut arguments = vec!["lab".into(), "up".into(), "--hold".into()];
         arguments.extend(["--dir".into(), lab.dir.clone().into_os_string()]);
+        if !keep && !lab.dir.exists() {
+            arguments.push("--wipe".into());
+        }
         if let Some(base) = lab.base {
             arguments.extend(["--port-base".into(), base.to_string().into()]);
         }

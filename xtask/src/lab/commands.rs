@@ -8,8 +8,7 @@ use crate::error::{Error, Outcome, doing};
 use crate::privilege::{self, Root};
 use crate::{place, process, signal, user};
 use std::fs;
-use std::io::{Read, stdin};
-use std::path::Path;
+use std::io::{Read, Write, stdin, stdout};
 use std::process::ExitCode;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -85,7 +84,7 @@ fn up(lab: &Lab, asked: &Asked, arguments: &Arguments) -> Outcome<ExitCode> {
         return raised.map(|()| ExitCode::SUCCESS);
     }
     if raised.is_ok() {
-        println!("{READY}");
+        say(READY);
         hold();
     }
     started.reverse();
@@ -94,7 +93,7 @@ fn up(lab: &Lab, asked: &Asked, arguments: &Arguments) -> Outcome<ExitCode> {
         lower(lab, server)?;
     }
     if arguments.has("wipe") && raised.is_ok() {
-        wipe(&lab.dir)?;
+        wipe(lab)?;
     }
     drop(lock);
     raised.map(|()| ExitCode::SUCCESS)
@@ -113,15 +112,15 @@ fn raise(lab: &Lab, asked: &Asked, started: &mut Vec<&'static dyn Server>) -> Ou
             if asked.by_name {
                 return Err(Error::Refused(line));
             }
-            println!("{line}");
+            say(&line);
             continue;
         }
         let begun = Instant::now();
         if life::start(lab, server)? {
-            println!("{name} is up after {:.1} s: {}", begun.elapsed().as_secs_f64(), ports(lab, server));
+            say(&format!("{name} is up after {:.1} s: {}", begun.elapsed().as_secs_f64(), ports(lab, server)));
             started.push(server);
         } else {
-            println!("{name} is up already: {}", ports(lab, server));
+            say(&format!("{name} is up already: {}", ports(lab, server)));
         }
     }
     Ok(())
@@ -145,7 +144,7 @@ fn hold() {
 
 fn down(lab: &Lab, asked: &Asked, and_wipe: bool) -> Outcome<ExitCode> {
     if !lab.dir.exists() {
-        println!("there is no lab in {}", lab.dir.display());
+        say(&format!("there is no lab in {}", lab.dir.display()));
         return Ok(ExitCode::SUCCESS);
     }
     if and_wipe && asked.by_name {
@@ -156,30 +155,27 @@ fn down(lab: &Lab, asked: &Asked, and_wipe: bool) -> Outcome<ExitCode> {
         lower(lab, server)?;
     }
     if and_wipe {
-        wipe(&lab.dir)?;
+        wipe(lab)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn lower(lab: &Lab, server: &dyn Server) -> Outcome {
-    let was = life::state(lab, server);
-    life::stop(lab, server)?;
-    let word = match was {
-        State::Down => "was down".into(),
-        State::Taken(port) => format!("was down; port {port} is another program's"),
-        State::Died => "had died".into(),
-        State::Up(_) | State::Silent(_) => "is down".to_owned(),
-    };
-    println!("{} {word}", server.name());
+    let stopped = life::stop(lab, server)?;
+    say(&format!("{} {}", server.name(), stopped.words()));
     Ok(())
 }
 
-/// Removes a lab's folder, and only a lab's.
-fn wipe(dir: &Path) -> Outcome {
-    if !dir.join(facts::FILE).exists() {
-        return Err(Error::Refused(format!("{} is no lab", dir.display())));
+/// Removes a lab's folder, and only a lab's, and only if nothing runs in it.
+fn wipe(lab: &Lab) -> Outcome {
+    let dir = lab.dir.display();
+    if !lab.dir.join(facts::FILE).exists() {
+        return Err(Error::Refused(format!("{dir} is no lab")));
     }
-    fs::remove_dir_all(dir).map_err(doing(format!("remove {}", dir.display())))
+    if let Some(server) = SERVERS.iter().find(|server| lab.record(server.name()).exists()) {
+        return Err(Error::Refused(format!("{} still runs in {dir}, so it stays", server.name())));
+    }
+    fs::remove_dir_all(&lab.dir).map_err(doing(format!("remove {dir}")))
 }
 
 fn status(lab: &Lab, asked: &Asked) -> Outcome<ExitCode> {
@@ -205,6 +201,11 @@ fn filled(lab: &Lab, names: &[String]) -> Outcome<String> {
     };
     let text = fs::read_to_string(file).map_err(doing(format!("read {file}")))?;
     Ok(schedule::fill(&text, &lab.renumbered(), &lab.dir.display().to_string()))
+}
+
+/// Prints a line; that nobody reads it any more must not keep a server from being ended.
+fn say(line: &str) {
+    writeln!(stdout(), "{line}").ok();
 }
 
 fn print(text: &str) -> Outcome<ExitCode> {

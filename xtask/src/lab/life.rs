@@ -5,6 +5,9 @@ use super::server::{Server, answers};
 use crate::error::{Error, Outcome, doing};
 use crate::process::{self, Record};
 use crate::{progress, signal};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -26,6 +29,25 @@ pub(crate) enum State {
     Down,
     /// Was not started; another program holds this port.
     Taken(u16),
+}
+
+/// What a server was doing when it was stopped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Stopped {
+    Ran,
+    HadDied,
+    WasDown,
+}
+
+impl Stopped {
+    /// Says it after the server's name.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Stopped::Ran => "is down",
+            Stopped::HadDied => "had died",
+            Stopped::WasDown => "was down",
+        }
+    }
 }
 
 impl State {
@@ -68,7 +90,7 @@ pub(crate) fn state(lab: &Lab, server: &dyn Server) -> State {
 pub(crate) fn start(lab: &Lab, server: &dyn Server) -> Outcome<bool> {
     match state(lab, server) {
         State::Up(_) => return Ok(false),
-        State::Silent(_) | State::Died => stop(lab, server)?,
+        State::Silent(_) | State::Died => drop(stop(lab, server)?),
         State::Down | State::Taken(_) => {}
     }
     if let State::Taken(port) = state(lab, server) {
@@ -91,14 +113,24 @@ pub(crate) fn start(lab: &Lab, server: &dyn Server) -> Outcome<bool> {
     Err(why)
 }
 
-/// Ends a server and all it started; nothing happens if it was not started by us.
-pub(crate) fn stop(lab: &Lab, server: &dyn Server) -> Outcome {
+/// Ends a server and all it started; tells what there was to end.
+///
+/// It does not knock on the ports: a login process that starts for a knock delays Dovecot's end.
+pub(crate) fn stop(lab: &Lab, server: &dyn Server) -> Outcome<Stopped> {
     let path = lab.record(server.name());
-    if let Some(record) = Record::read(&path) {
-        record.stop(STOP_WITHIN)?;
-    }
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(doing(format!("remove {}", path.display()))(error)),
+    let Some(record) = Record::read(&path) else {
+        forget(&path)?;
+        return Ok(Stopped::WasDown);
+    };
+    let stopped = if record.is_alive() { Stopped::Ran } else { Stopped::HadDied };
+    record.stop(STOP_WITHIN)?;
+    forget(&path)?;
+    Ok(stopped)
+}
+
+fn forget(record: &Path) -> Outcome {
+    match fs::remove_file(record) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(doing(format!("remove {}", record.display()))(error)),
         _ => Ok(()),
     }
 }
