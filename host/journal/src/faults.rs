@@ -87,7 +87,7 @@ fn wait_until_running(journal: &Journal) {
     let deadline = Instant::now() + PATIENCE;
     while !matches!(journal.state(), State::Running) {
         assert!(Instant::now() < deadline, "never resumed: {:?}", journal.state());
-        std::thread::sleep(Duration::from_millis(10));
+        journal.wait_beyond(Position::from(u64::MAX), Duration::from_millis(10));
     }
 }
 

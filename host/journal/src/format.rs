@@ -21,10 +21,10 @@ enum Format {
     Known(Salt),
 }
 
-/// Salt of an existing journal, or [`None`] where there is no journal yet.
+/// Finds the salt of a journal; [`None`] where there is no journal yet.
 ///
 /// A lost or damaged format file is no reason to refuse: every segment repeats what it says.
-/// Returns the salt and whether the file must be written anew.
+/// Shape: the salt, and whether the file must be written anew.
 /// Errors: [`OpenError::Newer`] if the file or a segment comes from a later version.
 pub(crate) fn find(dir: &Path, headers: &[SegmentHeader]) -> Result<Option<(Salt, bool)>, OpenError> {
     headers.iter().try_for_each(|header| refuse_newer(header.version))?;

@@ -33,6 +33,9 @@ pub struct Options {
     pub queue_max: usize,
     /// Payload bytes of them. Default 64 MiB.
     pub queue_bytes_max: usize,
+    /// The highest position of consumers that keep theirs elsewhere, e.g. in a database: no position below it
+    /// is given again, and records missing below it are told as lost. Default 0.
+    pub seen_end: Position,
 }
 
 impl Default for Options {
@@ -43,6 +46,7 @@ impl Default for Options {
             record_bytes_max: 8 << 20,
             queue_max: 65_536,
             queue_bytes_max: 64 << 20,
+            seen_end: Position::START,
         }
     }
 }
@@ -118,7 +122,7 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal in `dir`, making it if there is none, and starts its writer.
     ///
-    /// Shape: reads every segment once. Each opening begins a fresh segment.
+    /// Shape: the parent of `dir` exists. Reads every segment once, and begins a fresh one.
     /// Errors: [`OpenError`]; damage is none, it is told in [`Recovery`].
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
         Self::open_on(dir, options, Box::new(Disk))
@@ -127,7 +131,7 @@ impl Journal {
     pub(crate) fn open_on(dir: &Path, options: Options, medium: Box<dyn Medium>) -> Result<(Self, Recovery), OpenError> {
         directory::create(dir).map_err(|source| OpenError::Write { path: dir.to_owned(), source })?;
         let held = hold(dir)?;
-        let scan = recovery::scan(dir)?;
+        let scan = recovery::scan(dir, options.seen_end)?;
         let limits = Limits {
             records_max: options.queue_max,
             bytes_max: options.queue_bytes_max,

@@ -47,6 +47,6 @@ pub use journal::{CloseError, DropError, Journal, OpenError, Options};
 pub use position::Position;
 pub use queue::{AppendError, Ticket, WaitError};
 pub use reader::{ReadError, Reader};
-pub use recovery::{Loss, Quarantined, Recovery};
+pub use recovery::{Loss, Quarantined, Recovery, Unreadable};
 pub use segment::{ParsedSegment, RecordAt, SegmentHeader, parse_segment};
 pub use writer::WriteError;

@@ -137,7 +137,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Waits for records and lets them gather until the oldest is `delay` old or no more fit.
+    /// Waits for records and lets them gather until the oldest is `delay` old or as many are held as may be.
     ///
     /// Returns [`None`] once closed and empty.
     pub(crate) fn take(&self, delay: Duration) -> Option<VecDeque<Pending>> {

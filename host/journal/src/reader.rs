@@ -169,10 +169,12 @@ impl Open {
     /// Finds the record at `next` or the first one after it, and steps over it if it is the one.
     fn find(&mut self, next: Position, salt: Salt) -> io::Result<Found> {
         let mut wanted = crate::record::HEADER_BYTES;
+        let mut sure = self.at;
         loop {
             let bytes = self.window.get(self.at, wanted, self.extent.bytes)?;
             match step(bytes, salt) {
                 Step::Incomplete { bytes: needed } if bytes.len() < wanted || needed <= wanted => {
+                    self.look_again_from(sure);
                     return Ok(Found::Exhausted);
                 }
                 Step::Incomplete { bytes: needed } => wanted = needed,
@@ -183,11 +185,20 @@ impl Open {
                 Step::Record { position, .. } if position > next => return Ok(Found::Beyond(position)),
                 Step::Record { position, payload, bytes } => {
                     self.at += bytes as u64;
+                    sure = self.at;
                     if position == next {
                         return Ok(Found::Record(position, payload.to_vec()));
                     }
                 }
             }
+        }
+    }
+
+    /// Where another process may be writing, what looks damaged may be a record by the next call.
+    fn look_again_from(&mut self, sure: u64) {
+        if self.extent.end.is_none() {
+            self.at = sure;
+            self.window.forget();
         }
     }
 }

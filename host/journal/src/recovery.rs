@@ -25,6 +25,8 @@ pub struct Recovery {
     pub torn_tail: Option<Quarantined>,
     /// Damaged bytes elsewhere. Found again at each start until their segment is dropped.
     pub damaged: Vec<Quarantined>,
+    /// Segments that could not be read, so nobody knows what is in them. Readers are told the error, too.
+    pub unreadable: Vec<Unreadable>,
     /// Acknowledged records that are not there: damaged, or in a segment that is missing.
     pub lost: Vec<Loss>,
     /// Consumers whose stored position cannot be read.
@@ -42,6 +44,15 @@ pub struct Quarantined {
     pub bytes: Range<u64>,
     /// The copy, or why there is none.
     pub copy: Result<PathBuf, io::Error>,
+}
+
+/// A segment that could not be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The segment.
+    pub segment: PathBuf,
+    /// Why.
+    pub error: io::Error,
 }
 
 /// Positions whose records are lost.
@@ -65,7 +76,9 @@ pub(crate) struct Scan {
 }
 
 /// Reads all of the folder, and makes what counts durable before anybody sees it.
-pub(crate) fn scan(dir: &Path) -> Result<Scan, OpenError> {
+///
+/// Shape: `seen_end` is above all that consumers outside the folder have seen.
+pub(crate) fn scan(dir: &Path, seen_end: Position) -> Result<Scan, OpenError> {
     remove_unfinished(dir)?;
     let found = source::on_disk(dir).map_err(|source| OpenError::Read { path: dir.to_owned(), source })?;
     let headers: Vec<SegmentHeader> = found.iter().filter_map(|(_, header)| *header).collect();
@@ -82,9 +95,10 @@ pub(crate) fn scan(dir: &Path) -> Result<Scan, OpenError> {
         next: begin,
     };
     for extent in scan.extents.clone() {
-        scan.segment(dir, extent)?;
+        scan.segment(dir, extent);
     }
     scan.consumers(dir)?;
+    scan.lost_until(seen_end);
     if let Some(newest) = scan.extents.last_mut() {
         newest.end = Some(scan.end);
         make_durable(&directory::segment_path(dir, newest.first))?;
@@ -94,16 +108,24 @@ pub(crate) fn scan(dir: &Path) -> Result<Scan, OpenError> {
 }
 
 impl Scan {
-    fn segment(&mut self, dir: &Path, extent: Extent) -> Result<(), OpenError> {
-        let path = directory::segment_path(dir, extent.first);
-        let bytes = fs::read(&path).map_err(|source| OpenError::Read { path, source })?;
-        let parsed = parse_segment_salted(&bytes, Some(self.salt));
+    fn segment(&mut self, dir: &Path, extent: Extent) {
         self.lost_until(extent.previous_end);
         self.end = self.end.max(extent.previous_end);
         self.next = self.next.max(extent.first);
+        let segment = directory::segment_path(dir, extent.first);
+        let bytes = match fs::read(&segment) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // One bad sector must not keep the daemon down; whatever was in there keeps its positions.
+                self.recovery.unreadable.push(Unreadable { segment, error });
+                self.next = extent.end.unwrap_or(self.next.plus(records_max(extent.bytes)));
+                self.end = self.next;
+                return;
+            }
+        };
+        let parsed = parse_segment_salted(&bytes, Some(self.salt));
         let counted_bytes = self.count(&parsed, extent);
         self.quarantine(dir, extent, &parsed, &bytes, counted_bytes);
-        Ok(())
     }
 
     /// Counts the records; returns where the last one ends in the file.
@@ -148,8 +170,7 @@ impl Scan {
         }
         self.recovery.torn_tail = Some(tail);
         // As many records as could have been there may have been seen, so their positions are not given again.
-        let held_at_most = parsed.tail.len().div_ceil(record::HEADER_BYTES) as u64;
-        self.next = self.next.plus(held_at_most);
+        self.next = self.next.plus(records_max(parsed.tail.len() as u64));
     }
 
     /// What consumers have seen was there: positions below theirs are taken, with or without their records.
@@ -164,6 +185,11 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// As many records as can have lain in so many bytes.
+fn records_max(bytes: u64) -> u64 {
+    bytes.div_ceil(record::HEADER_BYTES as u64)
 }
 
 fn quarantined(dir: &Path, first: Position, range: &Range<usize>, bytes: &[u8]) -> Quarantined {

@@ -78,8 +78,8 @@ fn inspect(path: &Path) -> io::Result<(u64, Option<SegmentHeader>)> {
     if bytes < HEADER_BYTES as u64 {
         return Ok((bytes, None));
     }
-    file.read_exact_at(&mut head, 0)?;
-    Ok((bytes, SegmentHeader::decode(&head)))
+    let read = file.read_exact_at(&mut head, 0); // who reads on is told the error
+    Ok((bytes, read.ok().and_then(|()| SegmentHeader::decode(&head))))
 }
 
 #[cfg(test)]

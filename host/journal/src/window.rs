@@ -35,6 +35,11 @@ impl Window {
         Ok(self.bytes.get(from..to).unwrap_or_default())
     }
 
+    /// Reads anew what is asked for next.
+    pub(crate) fn forget(&mut self) {
+        self.bytes.clear();
+    }
+
     fn fill(&mut self, length: usize) -> io::Result<()> {
         let mut have = self.bytes.len();
         self.bytes.resize(length.max(have), 0);

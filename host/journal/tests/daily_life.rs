@@ -213,17 +213,31 @@ fn a_second_writer_and_a_newer_format_are_refused() {
     }
 }
 
-#[test]
-fn a_position_a_consumer_has_stored_is_never_given_again_even_if_all_segments_vanish() {
+/// Loses all segments, which only those who have seen their records can know.
+fn check_seen(remember: impl Fn(&std::path::Path, Position) -> Options) {
     let dir = tempfile::tempdir().expect("a folder");
     let (journal, _) = Journal::open(dir.path(), quick()).expect("opened");
     let last = (0..10).fold(Position::START, |_, n| append(&journal, &[n]));
-    ConsumerPosition::new(dir.path(), "series").expect("a name").store(last.next()).expect("stored");
     drop(journal);
+    let options = remember(dir.path(), last.next());
     std::fs::remove_file(dir.path().join("0000000000000000.segment")).expect("removed");
-    let (journal, recovery) = Journal::open(dir.path(), quick()).expect("opened");
-    assert_eq!(recovery.lost.len(), 1);
+    let (journal, recovery) = Journal::open(dir.path(), options).expect("opened");
+    let lost: Vec<_> = recovery.lost.iter().map(|loss| (loss.from, loss.to)).collect();
+    assert_eq!(lost, [(Position::START, last.next())]);
     assert_eq!(append(&journal, b"new"), last.next());
+}
+
+#[test]
+fn a_position_a_consumer_has_stored_is_never_given_again_even_if_all_segments_vanish() {
+    check_seen(|dir, end| {
+        ConsumerPosition::new(dir, "series").expect("a name").store(end).expect("stored");
+        quick()
+    });
+}
+
+#[test]
+fn a_position_kept_in_a_database_is_never_given_again_either() {
+    check_seen(|_, end| Options { seen_end: end, ..quick() });
 }
 
 #[test]

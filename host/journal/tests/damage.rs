@@ -11,6 +11,9 @@ use watchpost_journal::{Journal, Options, Position, ReadError, Reader, Recovery,
 /// Long enough for any disk that works at all.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A segment of this length holds nothing, and makes room for a fresh one of its name.
+const HEADER_BYTES: usize = 36;
+
 type Record = (Position, Vec<u8>);
 
 fn options() -> Options {
@@ -49,7 +52,7 @@ fn lost(recovery: &Recovery) -> u64 {
 }
 
 /// Opens, appends, opens again: what is left stays, what is new has a position of its own, no reader disagrees.
-fn check(dir: &Path, expected: &[Record], highest: Position) -> Recovery {
+fn check(dir: &Path, expected: &[Record], highest: Option<Position>) -> Recovery {
     let offline = read(&mut Reader::offline(dir, Position::START).expect("readable")).0;
     assert_eq!(offline, expected, "offline, before the opening");
     let (journal, recovery) = Journal::open(dir, options()).expect("opened");
@@ -58,7 +61,7 @@ fn check(dir: &Path, expected: &[Record], highest: Position) -> Recovery {
     assert_eq!(records, expected);
     assert_eq!(told, lost(&recovery), "the reader tells what recovery told");
     let new = journal.append(b"new".to_vec()).expect("room").wait(PATIENCE).expect("durable");
-    assert!(new > highest, "{new} was given before");
+    assert!(Some(new) > highest, "{new} was given before");
     drop(journal);
     let (journal, again) = Journal::open(dir, options()).expect("opened");
     let expected: Vec<_> = expected.iter().cloned().chain([(new, b"new".to_vec())]).collect();
@@ -92,12 +95,14 @@ proptest! {
         let whole = parse_segment(&bytes).records.iter().filter(|record| record.bytes.end <= cut).count();
         fs::write(&path, &bytes[..cut]).expect("written");
         let kept = &records[..before + whole];
-        let recovery = check(dir.path(), kept, kept.last().map_or(Position::START, |(position, _)| *position));
+        let recovery = check(dir.path(), kept, kept.last().map(|(position, _)| *position));
         if let Some(tail) = recovery.torn_tail {
             let copy = fs::read(tail.copy.expect("copied")).expect("readable");
             prop_assert_eq!(&copy[..], &bytes[tail.bytes.start as usize..cut]);
         }
-        prop_assert_eq!(fs::read(&path).expect("readable"), &bytes[..cut], "the file itself is left alone");
+        if !matches!(cut, 0 | HEADER_BYTES) {
+            prop_assert_eq!(fs::read(&path).expect("readable"), &bytes[..cut], "the file is left alone, unless nothing was in it");
+        }
     }
 
     #[test]
@@ -122,7 +127,7 @@ proptest! {
             fs::write(&path, bytes).expect("written");
             break;
         }
-        let recovery = check(dir.path(), &kept, records.last().map_or(Position::START, |(position, _)| *position));
+        let recovery = check(dir.path(), &kept, records.last().map(|(position, _)| *position));
         prop_assert!(recovery.torn_tail.is_some() || recovery.damaged.len() == 1, "{:?}", recovery);
     }
 
@@ -135,7 +140,7 @@ proptest! {
         let at = at % bytes.len();
         bytes[at] ^= flip;
         fs::write(&path, bytes).expect("written");
-        prop_assert!(check(dir.path(), &records, records[1].0).format_rebuilt);
+        prop_assert!(check(dir.path(), &records, Some(records[1].0)).format_rebuilt);
     }
 }
 
@@ -148,7 +153,7 @@ fn a_missing_segment_is_told_with_its_positions_and_nothing_behind_it_is_touched
     assert_eq!(files.len(), 6, "two records each");
     fs::remove_file(&files[2]).expect("removed");
     let kept: Vec<_> = records.iter().filter(|(_, payload)| !matches!(payload[0], 4 | 5)).cloned().collect();
-    let recovery = check(dir.path(), &kept, records[11].0);
+    let recovery = check(dir.path(), &kept, Some(records[11].0));
     assert_eq!(recovery.lost.len(), 1);
     assert_eq!((recovery.lost[0].from, recovery.lost[0].to), (records[4].0, records[6].0));
 }
@@ -181,6 +186,40 @@ fn a_damaged_consumer_position_is_told_and_stops_nobody_else() {
     let records = fill(dir.path(), &[b"one".to_vec()]);
     fs::create_dir(dir.path().join("consumers")).expect("made");
     fs::write(dir.path().join("consumers/series"), "nonsense").expect("written");
-    let recovery = check(dir.path(), &records, records[0].0);
+    let recovery = check(dir.path(), &records, Some(records[0].0));
     assert_eq!(recovery.consumers.len(), 1);
+}
+
+#[test]
+fn an_unreadable_segment_is_told_and_stops_neither_the_opening_nor_what_follows() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let payloads: Vec<_> = (0..6).map(|n| vec![n; 100]).collect();
+    let records = fill(dir.path(), &payloads);
+    let files = segments(dir.path());
+    fs::remove_file(&files[1]).expect("removed");
+    fs::create_dir(&files[1]).expect("made"); // opens, and cannot be read
+    let (journal, recovery) = Journal::open(dir.path(), options()).expect("opened");
+    assert_eq!((recovery.unreadable.len(), recovery.lost.len(), recovery.records), (1, 0, 4));
+    let mut reader = journal.reader(records[1].0);
+    assert_eq!(reader.next().expect("readable").as_ref(), Some(&records[1]));
+    for _ in 0..2 {
+        assert!(matches!(reader.next(), Err(ReadError::Read { .. })), "never skipped by itself: it may be readable later");
+    }
+    assert_eq!(read(&mut journal.reader(records[4].0)).0, records[4..]);
+}
+
+#[test]
+fn an_offline_reader_waits_for_a_write_that_is_under_way() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let records = fill(dir.path(), &[vec![1; 50], vec![2; 50]]);
+    let path = segments(dir.path()).pop().expect("a segment");
+    let whole = fs::read(&path).expect("readable");
+    let half = whole.len() - 60;
+    for unfinished in [whole[..half].to_vec(), [&whole[..half], &[0; 60]].concat()] {
+        fs::write(&path, &unfinished).expect("written");
+        let mut reader = Reader::offline(dir.path(), Position::START).expect("readable");
+        assert_eq!(read(&mut reader), (records[..1].to_vec(), 0));
+        fs::write(&path, &whole).expect("written");
+        assert_eq!(read(&mut reader), (records[1..].to_vec(), 0));
+    }
 }
