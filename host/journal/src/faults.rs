@@ -149,6 +149,23 @@ fn a_segment_that_cannot_be_begun_fails_the_records_that_needed_it() {
 }
 
 #[test]
+fn a_disk_that_is_full_at_the_start_is_read_and_written_when_there_is_room() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (journal, _) = Journal::open(dir.path(), quick()).expect("opened");
+    journal.append(b"before".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    drop(journal);
+    let disk = Refusing::default();
+    disk.0.create.store(libc::ENOSPC, Ordering::SeqCst);
+    let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk.clone())).expect("opened");
+    assert_eq!(journal.append(Vec::new()).map(|_| ()), Err(AppendError::Stopped));
+    assert_eq!(payloads(&journal), [b"before"]);
+    disk.0.create.store(0, Ordering::SeqCst);
+    wait_until_running(&journal);
+    journal.append(b"after".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    assert_eq!(payloads(&journal), [&b"before"[..], b"after"]);
+}
+
+#[test]
 fn every_record_that_waits_gets_the_error() {
     let dir = tempfile::tempdir().expect("a folder");
     let disk = Refusing::default();

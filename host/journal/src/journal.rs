@@ -9,7 +9,7 @@ use crate::record::Salt;
 use crate::recovery::{self, Recovery};
 use crate::source::Source;
 use crate::writer::{Manner, Shared, Writer};
-use crate::{Position, WriteError, directory};
+use crate::{Position, directory};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -90,9 +90,6 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// The first segment cannot be begun.
-    #[error("cannot begin writing")]
-    Begin(#[source] WriteError),
     /// No thread for the writer.
     #[error("cannot start the journal's writer")]
     Thread(#[source] io::Error),
@@ -122,7 +119,8 @@ pub struct Journal {
 impl Journal {
     /// Opens the journal in `dir`, making it if there is none, and starts its writer.
     ///
-    /// Shape: the parent of `dir` exists. Reads every segment once, and begins a fresh one.
+    /// Shape: the parent of `dir` exists. Reads every segment once, and begins a fresh one; where that fails,
+    /// as on a full disk, the journal can be read and its writer is stopped until it can.
     /// Errors: [`OpenError`]; damage is none, it is told in [`Recovery`].
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Recovery), OpenError> {
         Self::open_on(dir, options, Box::new(Disk))
@@ -144,7 +142,7 @@ impl Journal {
         });
         let manner = Manner { segment_bytes_max: options.segment_bytes_max, group_delay: options.group_delay, salt: scan.salt, medium };
         let mut writer = Writer::new(Arc::clone(&shared), manner, scan.next);
-        writer.begin().map_err(OpenError::Begin)?;
+        writer.begin_or_stop();
         let ending = Ending { shared: Arc::clone(&shared), held: Some(held) };
         let run = move || {
             let _ending = ending;

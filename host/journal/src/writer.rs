@@ -106,8 +106,15 @@ impl Writer {
         }
     }
 
+    /// Begins the first segment; if it cannot be, [`Self::run`] tries again.
+    pub(crate) fn begin_or_stop(&mut self) {
+        if let Err(error) = self.begin() {
+            self.stop(&error, VecDeque::new());
+        }
+    }
+
     /// Makes a fresh segment the live one.
-    pub(crate) fn begin(&mut self) -> Result<(), WriteError> {
+    fn begin(&mut self) -> Result<(), WriteError> {
         self.live = None;
         self.live = Some(self.fresh()?);
         Ok(())
