@@ -2,4 +2,5 @@
 //!
 //! Reading order, along the one flow: [`reading`] (what is journaled).
 
+pub mod plugin;
 pub mod reading;
