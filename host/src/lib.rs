@@ -1,1 +1,3 @@
 //! watchpost
+
+pub mod schedule;
