@@ -29,7 +29,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "journal",
         package: "watchpost-journal",
-        target: "kill",
+        target: "crash",
         variable: "WATCHPOST_PROVE_KILLS",
         count: 200,
         shows: "a journal whose writer is killed keeps every acknowledged record",
