@@ -21,8 +21,9 @@ use crate::arguments::Arguments;
 use crate::error::{Error, Outcome, doing};
 use crate::place;
 use crate::process;
-use ports::Port;
+use ports::{Port, Ports};
 use server::Server;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -41,28 +42,38 @@ const USUAL: &str = "usual";
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) dir: PathBuf,
-    pub(crate) base: Option<u16>,
+    ports: Ports,
 }
 
 impl Lab {
     /// Finds the lab that `--dir` and `--port-base` mean; without a base, the one it was made with.
     pub(crate) fn of(arguments: &Arguments) -> Outcome<Self> {
-        let base = arguments.value("port-base").map(ports::parse_base).transpose()?;
+        let given = arguments.value("port-base").map(Ports::parse).transpose()?;
         let dir = match arguments.value("dir") {
             Some(dir) => std::path::absolute(dir).map_err(doing("find the lab's folder"))?,
             None => {
-                let (dir, note) = place::lab(base)?;
+                let (dir, note) = place::lab(given.as_ref().and_then(|ports| ports.base))?;
                 note.iter().for_each(|note| eprintln!("{note}"));
                 dir
             }
         };
-        let base = base.or_else(|| saved_base(&dir)?.parse().ok());
-        Ok(Self { dir, base })
+        let saved = || Some(Ports::at(saved_base(&dir)?.parse().ok()?));
+        let ports = given.or_else(saved).unwrap_or_default();
+        Ok(Self { dir, ports })
+    }
+
+    /// Gives the options by which another command finds this lab.
+    pub(crate) fn options(&self) -> Vec<OsString> {
+        let mut options = vec!["--dir".into(), self.dir.clone().into_os_string()];
+        if let Some(base) = self.ports.base {
+            options.extend(["--port-base".into(), base.to_string().into()]);
+        }
+        options
     }
 
     /// Gives the number of a port in this lab.
     pub(crate) fn port(&self, port: &Port) -> u16 {
-        port.number(self.base)
+        port.number(self.ports.base)
     }
 
     /// Gives each port's usual number with the one it has here.
@@ -145,7 +156,7 @@ impl Lab {
 
     /// Notes the ports; a lab that runs keeps those it has.
     fn remember_base(&self) -> Outcome {
-        let base = self.base.map_or(USUAL.to_owned(), |base| base.to_string());
+        let base = self.ports.base.map_or(USUAL.to_owned(), |base| base.to_string());
         let saved = saved_base(&self.dir);
         let mut records = SERVERS.iter().map(|server| self.record(server.name()));
         if saved.is_some_and(|saved| saved != base) && records.any(|record| record.exists()) {

@@ -32,7 +32,7 @@ usage: cargo xtask <command>
         installs what the tests need, builds and runs them all
   lab   up|down|status [SERVER…] [--dir DIR] [--port-base N]
         real servers on loopback; `up --hold` keeps them until standard input closes,
-        `down --wipe` removes the folder too
+        `--wipe` removes the folder afterwards; N is the first of a hundred ports, or `free`
   lab   env [--json] | schedule FILE    [--dir DIR] [--port-base N]
         where the lab is, for tests; a schedule with the lab's ports and paths filled in
   packages build|lab|tests [--check]

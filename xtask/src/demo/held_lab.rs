@@ -34,12 +34,9 @@ impl HeldLab {
             Ok(root) => root,
         };
         let mut arguments = vec!["lab".into(), "up".into(), "--hold".into()];
-        arguments.extend(["--dir".into(), lab.dir.clone().into_os_string()]);
+        arguments.extend(lab.options());
         if !keep && !lab.dir.exists() {
             arguments.push("--wipe".into());
-        }
-        if let Some(base) = lab.base {
-            arguments.extend(["--port-base".into(), base.to_string().into()]);
         }
         let mut command = root.xtask(&arguments)?;
         // A group of its own: Ctrl-C reaches us alone, and the daemon ends before the lab.

@@ -65,7 +65,7 @@ fn as_root(lab: &Lab, words: &[String], work: impl FnOnce() -> Outcome<ExitCode>
         Ok(Root::Sudo) => {
             let mut arguments = vec!["lab".into()];
             arguments.extend(words.iter().map(Into::into));
-            arguments.extend(["--dir".into(), lab.dir.clone().into_os_string()]);
+            arguments.extend(lab.options());
             let status = process::attend(&mut Root::Sudo.xtask(&arguments)?)?;
             Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
         }

@@ -69,6 +69,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::ports::Ports;
 
     #[test]
     fn json_strings_escape_what_json_must() {
@@ -77,7 +78,7 @@ mod tests {
 
     #[test]
     fn every_port_and_user_is_told_in_both_forms() {
-        let lab = Lab { dir: "/srv/lab".into(), base: Some(20_000) };
+        let lab = Lab { dir: "/srv/lab".into(), ports: Ports::at(20_000) };
         let (json, env) = (json(&lab), env(&lab));
         assert!(json.contains("\"smtp\": 20025") && env.contains("WATCHPOST_LAB_PORT_SMTP=20025\n"));
         assert!(json.contains("\"dir\": \"/srv/lab\""), "{json}");

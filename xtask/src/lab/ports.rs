@@ -1,6 +1,8 @@
 //! Ports of the lab: well-known ones plus 1000s by default, a block of a hundred on request.
 
+use super::SERVERS;
 use crate::error::{Error, Outcome};
+use std::net::{Ipv4Addr, TcpListener};
 
 /// One port that a server of the lab listens on.
 #[derive(Debug, PartialEq)]
@@ -20,6 +22,10 @@ const BASE_MIN: u16 = 1024;
 /// The highest port base: above 32767 the kernel gives ports to outgoing connections.
 /// Source: ip(7), `ip_local_port_range`.
 const BASE_MAX: u16 = 32_767 - BLOCK + 1;
+/// What asks for a block that nobody uses.
+const FREE: &str = "free";
+/// Where looking for one begins: above the ports that people give to services by hand.
+const FREE_FROM: u16 = 20_000;
 
 impl Port {
     /// Names a port, its usual number and its slot.
@@ -33,18 +39,58 @@ impl Port {
     }
 }
 
-/// Reads a port base.
-///
-/// Errors: [`Error::Usage`] unless the whole block is free for servers.
-pub(crate) fn parse_base(text: &str) -> Outcome<u16> {
-    let base = text.parse().ok().filter(|base| (BASE_MIN..=BASE_MAX).contains(base));
-    base.ok_or_else(|| Error::Usage(format!("--port-base {text} is not a number from {BASE_MIN} to {BASE_MAX}")))
+/// Where a lab's ports are.
+#[derive(Debug, Default)]
+pub(crate) struct Ports {
+    /// The base of its block; `None` for the usual ports.
+    pub(crate) base: Option<u16>,
+    /// Keeps a block that was found free from other labs that look for one at the same time.
+    _claim: Option<TcpListener>,
+}
+
+impl Ports {
+    /// Reads `--port-base`: a number, or `free` for a block that nobody uses.
+    ///
+    /// Errors: [`Error::Usage`] unless the whole block is for servers.
+    pub(crate) fn parse(text: &str) -> Outcome<Self> {
+        if text == FREE {
+            return find_free();
+        }
+        let base = text.parse().ok().filter(|base| (BASE_MIN..=BASE_MAX).contains(base));
+        let right = || format!("--port-base {text} is neither `{FREE}` nor a number from {BASE_MIN} to {BASE_MAX}");
+        base.map(Self::at).ok_or_else(|| Error::Usage(right()))
+    }
+
+    /// Means the block that begins at a base.
+    pub(crate) fn at(base: u16) -> Self {
+        Self { base: Some(base), _claim: None }
+    }
+}
+
+/// Looks through the blocks from one that depends on our pid, so that neighbours seldom meet.
+fn find_free() -> Outcome<Ports> {
+    let blocks = (BASE_MAX - FREE_FROM) / BLOCK;
+    let first = u16::try_from(std::process::id() % u32::from(blocks)).unwrap_or(0);
+    let bases = (0..blocks).map(|turn| FREE_FROM + (first + turn) % blocks * BLOCK);
+    let found = bases.filter_map(|base| Some((base, claim(base)?))).next();
+    let (base, claim) = found.ok_or_else(|| Error::Refused("no block of ports is free".into()))?;
+    Ok(Ports { base: Some(base), _claim: Some(claim) })
+}
+
+/// Takes the last port of a block, which no server has, if all others are free.
+fn claim(base: u16) -> Option<TcpListener> {
+    let claim = bind(base + BLOCK - 1)?;
+    let mut ports = SERVERS.iter().flat_map(|server| server.ports());
+    ports.all(|port| bind(base + port.slot).is_some()).then_some(claim)
+}
+
+fn bind(port: u16) -> Option<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::SERVERS;
     use std::collections::HashSet;
 
     #[test]
@@ -54,7 +100,7 @@ mod tests {
         assert_eq!(count(|port| port.usual.to_string()), all.len());
         assert_eq!(count(|port| port.slot.to_string()), all.len());
         assert_eq!(count(|port| port.name.to_string()), all.len());
-        assert!(all.iter().all(|port| port.slot < BLOCK));
+        assert!(all.iter().all(|port| port.slot < BLOCK - 1)); // the last one is for claims
     }
 
     #[test]
@@ -65,9 +111,23 @@ mod tests {
 
     #[test]
     fn a_base_outside_the_free_range_is_wrong_usage() {
-        assert_eq!(parse_base("20000").unwrap(), 20_000);
+        assert_eq!(Ports::parse("20000").unwrap().base, Some(20_000));
         for text in ["80", "32669", "70000", "many", "-1"] {
-            assert!(matches!(parse_base(text), Err(Error::Usage(_))), "{text}");
+            assert!(matches!(Ports::parse(text), Err(Error::Usage(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn two_that_look_for_a_free_block_get_different_ones() {
+        let one = Ports::parse("free").unwrap();
+        let other = Ports::parse("free").unwrap();
+        assert_ne!(one.base, other.base);
+    }
+
+    #[test]
+    fn a_block_with_a_port_in_use_is_not_free() {
+        let base = Ports::parse("free").unwrap().base.unwrap();
+        let _in_use = bind(base + SERVERS[0].ports()[0].slot).unwrap();
+        assert!(claim(base).is_none());
     }
 }

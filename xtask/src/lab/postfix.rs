@@ -15,6 +15,8 @@ pub(crate) const SUBMISSION: Port = Port::new("submission", 2587, 87);
 pub(crate) const SMTPS: Port = Port::new("smtps", 2465, 65);
 
 const MAIN: &str = include_str!("../../lab/postfix/main.cf");
+/// Where Debian keeps the program that leads the others.
+const MASTER_PROGRAM: &str = "usr/lib/postfix/sbin/master";
 const MASTER: &str = include_str!("../../lab/postfix/master.cf");
 
 /// Postfix.
@@ -34,10 +36,14 @@ impl Server for Postfix {
     }
 
     fn obstacle(&self) -> Option<String> {
-        if unpack::is_wanted() || programs::find("postfix").is_some() {
+        if unpack::is_wanted() {
             return None;
         }
-        Some("there is no postfix".into())
+        if programs::find("postfix").is_none() {
+            return Some("there is no postfix".into());
+        }
+        let as_in_debian = Path::new("/").join(MASTER_PROGRAM).exists();
+        (!as_in_debian).then(|| format!("there is no /{MASTER_PROGRAM}"))
     }
 
     fn prepare(&self, lab: &Lab) -> Outcome<Command> {
@@ -52,7 +58,7 @@ impl Server for Postfix {
         lab.write(&etc.join("master.cf"), &master_cf(lab)?)?;
         let mut check = Command::new(programs.join("usr/sbin/postfix"));
         process::output(with_libraries(check.arg("-c").arg(&etc).arg("check"), &programs))?;
-        let mut master = Command::new(programs.join("usr/lib/postfix/sbin/master"));
+        let mut master = Command::new(programs.join(MASTER_PROGRAM));
         with_libraries(master.arg("-c").arg(&etc), &programs);
         Ok(master)
     }
