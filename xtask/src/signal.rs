@@ -20,7 +20,11 @@ pub(crate) fn catch() {
     let handler = note as extern "C" fn(libc::c_int) as libc::sighandler_t;
     for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: `note` only stores to an atomic, which is async-signal-safe.
-        unsafe { libc::signal(number, handler) };
+        let before = unsafe { libc::signal(number, handler) };
+        if number == libc::SIGHUP && before == libc::SIG_IGN {
+            // SAFETY: this only puts back what was there: nohup(1) asked us to stay.
+            unsafe { libc::signal(number, libc::SIG_IGN) };
+        }
     }
 }
 
