@@ -94,7 +94,7 @@ pub enum SpanFault {
     /// No time at all.
     #[error("the shortest span is \"1s\"")]
     Zero,
-    /// More than [`SPAN_MAX`].
+    /// More than a leap year.
     #[error("the longest span is \"{}\"", span::written(SPAN_MAX.as_secs()))]
     TooLong,
 }

@@ -210,15 +210,9 @@ fn item_values(kind: FieldKind, item: &str) -> Result<u64, ItemFault> {
         .fold(0, |set, v| set | 1 << v))
 }
 
-/// Walks from `first` to `last`, past the field's end where `last` lies before `first`.
+/// Walks from `first` to `last`, past the field's end where `last` lies before `first`; Sunday as 7 comes out as 0.
 fn stretch(kind: FieldKind, first: u32, last: u32) -> impl Iterator<Item = u32> {
     let (low, size) = (kind.bounds().0, kind.size());
-    // Sunday as 7 opens a range as 0 does (`7-2`), and closes one as itself (`5-7`).
-    let first = if last < first {
-        low + (first - low) % size
-    } else {
-        first
-    };
     let length = if first <= last {
         last - first
     } else {

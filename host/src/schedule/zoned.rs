@@ -55,39 +55,42 @@ impl ZonedCron {
 
     /// Folds the runs from one instant up to, not including, another.
     ///
-    /// Costs a handful of steps per day whatever the number of runs: a day of constant offset was folded once.
+    /// Costs a look at each day whatever the number of runs: a day of constant offset was folded once.
     pub(super) fn runs_between(&self, from: i64, until: i64) -> Runs {
         let mut runs = Runs::NONE;
         let mut at = from;
         while at < until {
             let offset = self.zone.offset_at(at);
-            let midnight = (at + offset).div_euclid(DAY) * DAY + DAY - offset;
-            let end = midnight.min(until);
-            let end = self.zone.first_change(at, end - 1).unwrap_or(end);
+            let end = self.zone.first_change(at, until - 1).unwrap_or(until);
             if self.keeps_appointment_at(at, offset) {
                 runs = runs.then(Runs::one(at));
             }
-            let today = self.runs_today(self.unkept_from(at, offset), end + offset);
-            runs = runs.then(today.shifted(-offset));
+            let stretch = self.naive_runs(self.unkept_from(at, offset), end + offset);
+            runs = runs.then(stretch.shifted(-offset));
             at = end;
         }
         runs
     }
 
-    /// Folds the runs of a stretch of naive time that ends with or before the day in which it begins.
-    fn runs_today(&self, from: Naive, until: Naive) -> Runs {
-        let day = from.div_euclid(DAY);
-        if from >= until || !self.cron.has_day(day) {
-            return Runs::NONE;
+    /// Folds the runs from one second of naive time up to, not including, another.
+    fn naive_runs(&self, from: Naive, until: Naive) -> Runs {
+        let mut runs = Runs::NONE;
+        let mut at = from;
+        while at < until {
+            let (midnight, low) = (at - at.rem_euclid(DAY), at.rem_euclid(DAY));
+            let high = DAY.min(until - midnight);
+            if self.cron.has_day(at.div_euclid(DAY)) {
+                let whole = low == 0 && high == DAY;
+                let today = if whole {
+                    self.whole_day
+                } else {
+                    self.cron.runs_in_day(low, high)
+                };
+                runs = runs.then(today.shifted(midnight));
+            }
+            at = midnight + high;
         }
-        let (low, high) = (from - day * DAY, until - day * DAY);
-        let whole = low == 0 && high == DAY;
-        let runs = if whole {
-            self.whole_day
-        } else {
-            self.cron.runs_in_day(low, high)
-        };
-        runs.shifted(day * DAY)
+        runs
     }
 
     /// Tells whether a gap ends at `at` in which an appointment fell, to be kept now.

@@ -31,6 +31,23 @@ fn the_29th_of_february_on_a_weekday_is_waited_for_forty_years() {
 }
 
 #[test]
+fn a_run_months_ahead_on_the_day_of_a_change_is_found_at_its_edge() {
+    let from = "2025-11-01T00:00:00Z";
+    for (expression, due) in [
+        ("30 2 29 3 *", "2026-03-29T03:00:00+02:00 CEST"),
+        ("30 2 25 10 *", "2026-10-25T02:30:00+02:00 CEST"),
+        ("30 */2 25 10 *", "2026-10-25T00:30:00+02:00 CEST"),
+    ] {
+        assert_eq!(next(expression, "Europe/Paris", from), due, "{expression}");
+    }
+    // In Havana 00:30 comes twice that night; after winter and summer, the first of the two is found.
+    assert_eq!(
+        next("30 */24 1 11 *", "America/Havana", "2026-01-01T00:00:00Z"),
+        "2026-11-01T00:30:00-04:00 CDT"
+    );
+}
+
+#[test]
 fn every_instant_has_an_answer() {
     for expression in ["* * * * * *", "30 2 * * *", "0 */2 29 2 *", "0 0 31 12 *"] {
         for zone_name in super::ZONES {

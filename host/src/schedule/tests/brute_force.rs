@@ -88,7 +88,7 @@ fn by_timetable(timetable: &Timetable, window: Range<i64>) -> Vec<i64> {
 }
 
 /// The hours of a span at whose end the zone's offset is another.
-fn changes(zone: Tz, span: Range<i64>) -> Vec<i64> {
+pub(super) fn changes(zone: Tz, span: Range<i64>) -> Vec<i64> {
     let offset = |time: i64| {
         zone.timestamp_opt(time, 0)
             .unwrap()
@@ -102,7 +102,7 @@ fn changes(zone: Tz, span: Range<i64>) -> Vec<i64> {
         .collect()
 }
 
-fn two_years() -> Range<i64> {
+pub(super) fn two_years() -> Range<i64> {
     at("2026-01-01T00:00:00Z").as_secs()..at("2028-01-01T00:00:00Z").as_secs()
 }
 

@@ -89,6 +89,21 @@ fn runs_do_not_drift_however_late_the_poll() {
 }
 
 #[test]
+fn a_job_starts_with_the_first_due_time_not_yet_past() {
+    let just_due = Duration::from_secs(at("2026-11-22T12:00:25Z").as_secs() as u64);
+    let start = |label| {
+        let timetable = every_30s();
+        let step = timetable.rhythm(at("2026-11-22T12:00:00Z")).step();
+        Ticker::start(timetable, step, label, None).next_due()
+    };
+    assert_eq!(start(just_due), Some(at("2026-11-22T12:00:25Z")));
+    assert_eq!(
+        start(just_due + Duration::from_nanos(1)),
+        Some(at("2026-11-22T12:00:55Z"))
+    );
+}
+
+#[test]
 fn a_stalled_host_starts_one_run_and_counts_the_rest_as_missed() {
     let mut host = Host::start(every_30s(), "2026-11-22T12:00:00Z");
     let tick = host.pass(seconds(600.0)); // due at :25 and :55, 20 times; the last 5 s ago
