@@ -3,3 +3,4 @@
 //! Reading order, along the one flow: [`reading`] (what is journaled).
 
 pub mod reading;
+pub mod schedule;

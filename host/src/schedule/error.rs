@@ -1,0 +1,154 @@
+//! What can be wrong with a schedule, each with what would be right.
+//!
+//! Reading order: [`ScheduleError`] is what the room answers; [`SpanFault`] and [`CronFault`] are its causes.
+
+use std::time::Duration;
+
+use super::field::{FieldKind, ItemFault};
+use super::span::{self, SPAN_MAX};
+
+/// Why a job's schedule was refused.
+///
+/// The text says its own step and leaves the cause to `source`, so that an edge that prints the chain says each once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// `every` or `timeout` holds no time span.
+    #[error("{text:?} is not a time span")]
+    Span {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        fault: SpanFault,
+    },
+    /// `cron` holds no cron expression, or one that never runs.
+    #[error("{expression:?} is not a usable cron expression")]
+    Cron {
+        /// What was written.
+        expression: String,
+        /// What is wrong with it.
+        #[source]
+        fault: CronFault,
+    },
+    /// `timezone` names a zone that IANA does not list.
+    #[error("time zone {name:?} is unknown; {}", zone_hint(.nearest))]
+    UnknownZone {
+        /// What was written.
+        name: String,
+        /// The IANA name that looks most like it, if any does.
+        nearest: Option<&'static str>,
+    },
+    /// `overlap` holds a word that means nothing.
+    #[error("overlap {word:?} is unknown; write \"skip\"")]
+    UnknownOverlap {
+        /// What was written.
+        word: String,
+    },
+    /// `overlap` asks for what this version cannot do.
+    #[error("overlap {word:?} comes with the plugin host; write \"skip\" until then")]
+    OverlapComesLater {
+        /// What was written.
+        word: String,
+    },
+    /// `timeout` lets a run last into the next one.
+    #[error(
+        "timeout {} is longer than {}, the shortest time between two runs",
+        span::written(.timeout.as_secs()),
+        span::written(.interval.as_secs())
+    )]
+    TimeoutOverInterval {
+        /// The timeout that was asked for.
+        timeout: Duration,
+        /// The shortest time between two runs.
+        interval: Duration,
+    },
+}
+
+/// What is wrong with a text that should be a time span.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpanFault {
+    /// Not a row of numbers with units.
+    #[error("write whole numbers with units, such as \"30s\", \"5m\" or \"1h30m\"")]
+    Shape,
+    /// A number stands alone.
+    #[error("a unit is missing: write \"{number}s\" for seconds, or m, h, d")]
+    NoUnit {
+        /// The number without a unit.
+        number: String,
+    },
+    /// A unit that is not one of `s`, `m`, `min`, `h`, `d`.
+    #[error("unit {unit:?} is unknown; use s, m (or min), h, d")]
+    UnknownUnit {
+        /// What stands where a unit should.
+        unit: String,
+    },
+    /// Units that do not fall, as in "30m1h" or "1m1m".
+    #[error("units go from large to small, each once, as in \"1d12h\" or \"1h30m\"")]
+    Order,
+    /// A fraction of a unit.
+    #[error("fractions are not taken: write {}", whole_hint(*.seconds))]
+    Fraction {
+        /// The whole seconds that come nearest, if the rest could be read.
+        seconds: Option<u64>,
+    },
+    /// No time at all.
+    #[error("the shortest span is \"1s\"")]
+    Zero,
+    /// More than [`SPAN_MAX`].
+    #[error("the longest span is \"{}\"", span::written(SPAN_MAX.as_secs()))]
+    TooLong,
+}
+
+/// What is wrong with a text that should be a cron expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CronFault {
+    /// Neither five nor six fields.
+    #[error(
+        "it has {found} fields; write 5 (minute hour day-of-month month day-of-week) \
+         or 6 (second first)"
+    )]
+    FieldCount {
+        /// How many fields were written.
+        found: usize,
+    },
+    /// `@something` that is no known shorthand.
+    #[error("shorthand is unknown; write @hourly, @daily, @weekly, @monthly or @yearly")]
+    UnknownShorthand,
+    /// One field cannot be read.
+    #[error("{field} {item:?}")]
+    Field {
+        /// Which field.
+        field: FieldKind,
+        /// The item of the field that is at fault.
+        item: String,
+        /// What is wrong with it.
+        #[source]
+        fault: ItemFault,
+    },
+    /// No date satisfies day of month and month together.
+    #[error(
+        "it can never run: {months} has at most {days} days, and the first day asked for is {day}"
+    )]
+    NeverRuns {
+        /// The months asked for, by name.
+        months: String,
+        /// The days of the longest of them, in a leap year.
+        days: u32,
+        /// The lowest day of month asked for.
+        day: u32,
+    },
+}
+
+fn zone_hint(nearest: &Option<&'static str>) -> String {
+    match nearest {
+        Some(name) => format!("nearest is {name:?}"),
+        None => "write an IANA name such as \"Europe/Paris\"".to_owned(),
+    }
+}
+
+fn whole_hint(seconds: Option<u64>) -> String {
+    match seconds {
+        Some(seconds) => format!("{:?}", span::written(seconds)),
+        None => "whole numbers, such as \"1m30s\"".to_owned(),
+    }
+}

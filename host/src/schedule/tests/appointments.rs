@@ -1,0 +1,69 @@
+//! The calendar's traps, named.
+
+use super::super::{Timetable, UnixTime};
+use super::{at, cron, zone};
+
+fn next(expression: &str, zone_name: &str, after: &str) -> String {
+    let timetable = cron(expression, zone_name);
+    timetable
+        .next_after(at(after))
+        .map(|due| timetable.zone().format(due))
+        .unwrap()
+}
+
+#[test]
+fn the_29th_of_february_is_waited_for_over_a_century_without_it() {
+    assert_eq!(
+        next("0 0 29 2 *", "UTC", "2096-02-29T00:00:00Z"),
+        "2104-02-29T00:00:00+00:00 UTC"
+    );
+    assert_eq!(
+        next("0 0 29 2 *", "UTC", "1896-02-29T00:00:00Z"),
+        "1904-02-29T00:00:00+00:00 UTC"
+    );
+}
+
+#[test]
+fn the_29th_of_february_on_a_weekday_is_waited_for_forty_years() {
+    let expression = "0 0 29 2 */3"; // SUN, WED or SAT: * makes both hold
+    assert_eq!(
+        next(expression, "UTC", "2080-03-01T00:00:00Z"),
+        "2084-02-29T00:00:00+00:00 UTC".replace("2084", "2088")
+    );
+}
+
+#[test]
+fn every_instant_has_an_answer() {
+    for expression in ["* * * * * *", "30 2 * * *", "0 */2 29 2 *", "0 0 31 12 *"] {
+        for zone_name in super::ZONES {
+            let timetable = cron(expression, zone_name);
+            assert!(
+                timetable
+                    .next_after(UnixTime::from_secs(i64::MIN))
+                    .is_some()
+            );
+            let last = timetable.next_after(UnixTime::from_secs(i64::MAX));
+            assert_eq!(last, None, "{expression} {zone_name}");
+        }
+    }
+    let every = Timetable::every("366d", "far", zone("UTC")).unwrap();
+    assert_eq!(every.next_after(UnixTime::LAST), None);
+}
+
+#[test]
+fn a_zone_is_found_in_any_case_and_the_nearest_is_offered() {
+    assert_eq!(zone("europe/paris").name(), "Europe/Paris");
+    for (wrong, right) in [
+        ("Europe/Pariss", "Europe/Paris"),
+        ("Paris", "Europe/Paris"),
+        ("New York", "America/New_York"),
+        ("Asia/Katmando", "Asia/Katmandu"),
+        ("Europe/Zuerich", "Europe/Zurich"),
+    ] {
+        let error = super::super::Zone::parse(wrong).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("time zone {wrong:?} is unknown; nearest is {right:?}")
+        );
+    }
+}
