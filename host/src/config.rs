@@ -5,8 +5,10 @@
 //!
 //! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
 //! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
-//! Once the agents are known, [`find_agent`] and [`bind`] hold a job to its agent's schema and fetch its secrets.
+//! Once the agents are known, [`find_agent`] and [`bind`] hold a job to its agent's schema and fetch its secrets; [`ad_hoc`] makes the
+//! job of a command line that names none.
 
+mod ad_hoc;
 mod bind;
 mod fault;
 mod files;
@@ -27,6 +29,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use ad_hoc::ad_hoc;
 pub use bind::{Bound, bind, find_agent};
 pub use fault::{At, Fault, Faults, Place, Weight};
 pub use job::{Job, JobName};

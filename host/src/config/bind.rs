@@ -149,7 +149,7 @@ impl Binder<'_> {
             }
             Data::Text(text) => {
                 self.faults.extend(text_fault(path, text, &at.place, schema));
-                if schema.is_path() { completed(text, &at.place).into() } else { text.as_str().into() }
+                if schema.is_path() { at.place.absolute(text).to_string_lossy().into() } else { text.as_str().into() }
             }
             Data::Whole(number) => {
                 self.faults.extend(number_fault(path, &(*number).into(), &at.place, schema));
@@ -261,11 +261,6 @@ fn number_fault(path: &str, number: &Number, place: &Place, schema: &Schema<'_>)
     };
     let range = bound("minimum").zip(bound("maximum")).map(|(least, most)| format!("allowed: {least} to {most}"));
     Some(Fault::new(place, format!("`{path}`: {number} is {why}")).maybe_hint(range))
-}
-
-fn completed(text: &str, place: &Place) -> String {
-    let path = place.resolve(text);
-    std::path::absolute(&path).unwrap_or(path).to_string_lossy().into_owned()
 }
 
 fn joined(path: &str, key: &str) -> String {

@@ -1,6 +1,10 @@
 //! What is wrong with a configuration, and where: collected, never thrown one by one.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +27,14 @@ impl Place {
     }
 
     /// Completes a path that this file names: a relative one is relative to the file, never to the working directory.
-    pub fn resolve(&self, path: impl AsRef<Path>) -> std::path::PathBuf {
+    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
         self.file.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// Completes a path so that it also holds in a process with another working directory.
+    pub fn absolute(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = self.resolve(path);
+        std::path::absolute(&path).unwrap_or(path)
     }
 }
 

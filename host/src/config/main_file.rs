@@ -72,9 +72,9 @@ impl MainFile {
             check_folder(folder, faults);
         }
         Main {
-            data: or_default(self.data, "data", &place).and_then(|text| check_path("data", &text, faults)),
+            data: or_default(self.data, "data", &place).and_then(|text| check_path("data", &text, faults)).map(absolute),
             listen: or_default(self.listen, LISTEN, &place).and_then(|text| check_listen(&text, faults)),
-            plugins,
+            plugins: plugins.into_iter().map(absolute).collect(),
             schedules: check_paths("schedules", self.schedules, &place, faults),
         }
     }
@@ -110,6 +110,11 @@ fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<Pa
         return None;
     }
     Some(At { value: text.place.resolve(Path::new(&text.value)), place: text.place.clone() })
+}
+
+/// Makes a path hold for workers too, whatever folder they run in.
+fn absolute(path: At<PathBuf>) -> At<PathBuf> {
+    At { value: std::path::absolute(&path.value).unwrap_or(path.value), place: path.place }
 }
 
 fn check_folder(folder: &At<PathBuf>, faults: &mut Faults) {
