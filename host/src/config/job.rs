@@ -113,7 +113,8 @@ fn expand(
 ) -> Option<Job> {
     let (mut config, mut labels) = (settings.config.clone(), settings.labels.clone());
     if let Some(target) = target {
-        config = merged(Field::Given(At { value: target.config, place: place.clone() }), &config);
+        let written = if let Field::Given(config) = &config { &config.place } else { place };
+        config = merged(Field::Given(At { value: target.config, place: written.clone() }), &config);
         labels = merged(target.labels, &labels);
     }
     let labels = check_labels(labels, faults);

@@ -9,8 +9,8 @@ use watchpost_plugin_api::SECRET_MARK;
 /// Marks a text that is a path, so that a relative one is completed by the file that names it.
 const PATH_MARK: &str = "x-watchpost-path";
 
-/// References followed in a row, at most: a schema may refer to itself.
-const DEPTH_MAX: usize = 32;
+/// References and choices followed for one place, at most: a schema may refer to itself.
+const STEPS_MAX: usize = 1_000;
 
 /// What may stand at one place: one of several alternatives, references resolved, `null` (left out) not among them.
 pub(super) struct Schema<'s> {
@@ -25,9 +25,9 @@ impl<'s> Schema<'s> {
     }
 
     fn at(root: &'s Value, places: impl IntoIterator<Item = &'s Value>) -> Self {
-        let mut alternatives = Vec::new();
+        let (mut alternatives, mut steps) = (Vec::new(), STEPS_MAX);
         for place in places {
-            gather(root, place, &mut alternatives, DEPTH_MAX);
+            gather(root, place, &mut alternatives, &mut steps);
         }
         Self { root, alternatives }
     }
@@ -113,21 +113,49 @@ impl<'s> Schema<'s> {
     }
 }
 
-/// Gathers the alternatives of a place, references resolved.
-fn gather<'s>(root: &'s Value, place: &'s Value, into: &mut Vec<&'s Map<String, Value>>, depth: usize) {
-    let (Some(schema), Some(depth)) = (place.as_object(), depth.checked_sub(1)) else { return };
+/// Gathers the alternatives of a place, references resolved, until the steps are used up.
+fn gather<'s>(root: &'s Value, place: &'s Value, into: &mut Vec<&'s Map<String, Value>>, steps: &mut usize) {
+    let (Some(schema), Some(left)) = (place.as_object(), steps.checked_sub(1)) else { return };
+    *steps = left;
     if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|to| root.pointer(to.strip_prefix('#')?)) {
-        return gather(root, target, into, depth);
+        return gather(root, target, into, steps);
     }
-    for keyword in ["oneOf", "anyOf"] {
-        // Beside properties of its own, a choice only adds to them: left to the agent.
-        if let Some(Value::Array(choices)) = schema.get(keyword)
-            && !schema.contains_key("properties")
-        {
-            return choices.iter().for_each(|choice| gather(root, choice, into, depth));
-        }
-    }
-    if schema.get("type").and_then(Value::as_str) != Some("null") {
+    let choices: Vec<_> = ["oneOf", "anyOf"].iter().filter_map(|keyword| schema.get(*keyword)?.as_array()).flatten().collect();
+    // A choice beside properties adds to them (a flattened enum): both hold.
+    let is_choice_alone = !choices.is_empty() && !schema.contains_key("properties");
+    if !is_choice_alone && schema.get("type").and_then(Value::as_str) != Some("null") {
         into.push(schema);
+    }
+    for choice in choices {
+        gather(root, choice, into, steps);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_schema_that_refers_to_itself_comes_to_an_end() {
+        let again = json!({ "$ref": "#" });
+        let root = json!({ "oneOf": vec![again; 40] });
+        assert!(Schema::of(&root).types().is_none());
+    }
+
+    #[test]
+    fn a_secret_is_found_in_a_flattened_choice() {
+        let choice = json!({ "properties": { "token": { "type": "string", SECRET_MARK: true } } });
+        let root = json!({ "type": "object", "properties": { "host": { "type": "string" } }, "anyOf": [choice] });
+        let schema = Schema::of(&root);
+        assert!(schema.property("token").unwrap().is_secret());
+        assert!(!schema.property("host").unwrap().is_secret());
+    }
+
+    #[test]
+    fn left_out_is_no_alternative() {
+        let root = json!({ "anyOf": [{ "type": ["string", "null"] }, { "type": "null" }] });
+        assert_eq!(Schema::of(&root).types(), Some(vec!["string"]));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, num::NonZeroU32, os::unix::fs::PermissionsExt, path::PathBuf};
 
+use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 use watchpost_plugin_api::{
     AgentDescriptor, Metric, Secret, Unit,
@@ -76,10 +77,11 @@ fn house() -> House {
     let house = House::new()
         .with("schedules/secrets/good", "geheim\n")
         .with("schedules/secrets/open", "geheim\n")
+        .with("schedules/secrets/group", "geheim\n")
         .with("schedules/secrets/empty", "\n")
         .with("schedules/secrets/bytes", b"\xff\xfe")
         .with("schedules/secrets/large", "x".repeat(70_000));
-    for (name, mode) in [("good", 0o600), ("open", 0o644), ("empty", 0o600), ("bytes", 0o600), ("large", 0o600)] {
+    for (name, mode) in [("good", 0o600), ("open", 0o644), ("group", 0o640), ("empty", 0o600), ("bytes", 0o600), ("large", 0o600)] {
         fs::set_permissions(house.path().join("schedules/secrets").join(name), fs::Permissions::from_mode(mode)).unwrap();
     }
     house
@@ -169,6 +171,66 @@ fn a_path_is_relative_to_the_file_that_names_it() {
     let bound = bind(&only_job(&house.with("schedules/a.toml", text)), &probe(), &environment).unwrap();
     assert_eq!(bound.config()["ca_file"], Value::from(expected.to_str().unwrap()));
 }
+
+#[test]
+fn a_secret_file_of_somebody_else_is_refused() {
+    let house = house();
+    let somebody = 64_321;
+    if std::os::unix::fs::chown(house.path().join("schedules/secrets/good"), Some(somebody), None).is_err() {
+        return; // only root may give a file away
+    }
+    let text =
+        "[[job]]\nname = \"a\"\nagent = \"probe\"\nevery = \"30s\"\nconfig = { host = \"a\", password = { file = \"secrets/good\" } }\n";
+    let house = house.with("schedules/a.toml", text);
+    let faults = bind(&only_job(&house), &probe(), &environment).unwrap_err();
+    assert!(faults[0].message.contains("belongs to user 64321"), "{faults:?}");
+}
+
+#[test]
+fn a_job_whose_secret_changed_is_bound_to_something_else() {
+    let text =
+        "[[job]]\nname = \"a\"\nagent = \"probe\"\nevery = \"30s\"\nconfig = { host = \"a\", password = { file = \"secrets/good\" } }\n";
+    let house = house().with("schedules/a.toml", text);
+    let job = only_job(&house);
+    let [before, unchanged] = [(); 2].map(|()| bind(&job, &probe(), &environment).unwrap());
+    let house = house.with("schedules/secrets/good", "neu\n");
+    assert_eq!(only_job(&house), job);
+    let after = bind(&job, &probe(), &environment).unwrap();
+    assert!(before == unchanged && before != after);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_config_panics_and_each_is_bound_or_told_of(lines in proptest::collection::vec((select(KEYS.as_slice()), select(VALUES.as_slice())), 0..8)) {
+        let config: BTreeMap<_, _> = lines.into_iter().collect();
+        let config: String = config.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        if let Err(faults) = bound(&config) {
+            prop_assert!(!faults.is_empty() && faults.iter().all(|fault| fault.place.line >= 5), "{faults:?}");
+        }
+    }
+}
+
+const KEYS: [&str; 12] =
+    ["host", "port", "tls", "user", "password", "ca_file", "entries_max", "share", "submit", "servers", "expect", "other"];
+
+const VALUES: [&str; 14] = [
+    "\"a\"",
+    "\"\"",
+    "1",
+    "-1",
+    "0.5",
+    "inf",
+    "true",
+    "[]",
+    "[\"a\", 1]",
+    "{}",
+    "{ file = \"secrets/good\" }",
+    "{ host = \"a\" }",
+    "[{ host = \"a\" }, {}]",
+    "2026-10-25",
+];
 
 #[test]
 fn the_schema_is_asked_for_all_faults_at_once() {

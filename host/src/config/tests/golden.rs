@@ -9,7 +9,10 @@ use std::{
 pub(super) fn cases(claim: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/cases").join(claim);
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut cases: Vec<_> = entries.filter(|path| path.extension().is_none_or(|ending| ending != "txt")).collect();
+    let (said, mut cases): (Vec<_>, Vec<_>) = entries.partition(|path| path.extension().is_some_and(|ending| ending == "txt"));
+    let told: Vec<_> = cases.iter().map(|case| case.with_extension("txt")).collect();
+    let orphans: Vec<_> = said.iter().filter(|said| !told.contains(said)).collect();
+    assert!(orphans.is_empty(), "said of no case: {orphans:?}");
     cases.sort();
     assert!(!cases.is_empty(), "no case of {claim}");
     cases
