@@ -1,5 +1,14 @@
 //! What a running agent may ask for, and what its run gave. Used by the worker and by the test kit.
 //!
-//! Reading order: [`outcome`] (what a run gave).
+//! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile).
 
+mod answers;
+pub mod dialogue;
+pub mod mask;
 pub mod outcome;
+mod results;
+mod run;
+mod stream;
+mod tls;
+
+pub use run::{JobServices, LogSink, Request, Shared};

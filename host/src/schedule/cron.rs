@@ -125,7 +125,6 @@ fn can_run(cron: &Cron) -> Result<(), CronFault> {
                 .collect();
             Err(CronFault::NeverRuns {
                 months: names.join(", "),
-                days,
                 day,
             })
         }

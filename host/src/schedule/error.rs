@@ -126,14 +126,10 @@ pub enum CronFault {
         fault: ItemFault,
     },
     /// No date satisfies day of month and month together.
-    #[error(
-        "it can never run: {months} has at most {days} days, and the first day asked for is {day}"
-    )]
+    #[error("it can never run: day {day} is past the end of {months}")]
     NeverRuns {
         /// The months asked for, by name.
         months: String,
-        /// The days of the longest of them, in a leap year.
-        days: u32,
         /// The lowest day of month asked for.
         day: u32,
     },

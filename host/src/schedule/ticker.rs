@@ -38,7 +38,8 @@ pub struct Run {
     /// When it was due.
     pub due: UnixTime,
     /// The slot it stands for; rises strictly. `None` where that slot or a later one is taken already, because the wall
-    /// clock was turned back: the reading goes to latest values and events, not into the series.
+    /// clock was turned back (or a zone's law changed and two due times share a slot): the reading goes to latest
+    /// values and events, not into the series.
     pub slot: Option<Slot>,
     /// How late it is.
     pub late: Duration,

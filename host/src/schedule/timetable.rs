@@ -43,7 +43,7 @@ impl Timetable {
     pub fn cron(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         let cron = Cron::parse(expression)?;
         Ok(Self {
-            kind: Kind::Cron(ZonedCron { cron, zone }),
+            kind: Kind::Cron(ZonedCron::new(cron, zone)),
             zone,
         })
     }

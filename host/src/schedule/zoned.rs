@@ -20,9 +20,20 @@ const REACH: i64 = 2 * DAY;
 pub(super) struct ZonedCron {
     pub(super) cron: Cron,
     pub(super) zone: Zone,
+    /// The runs of a day of 24 hours, as they are on nearly every day it runs.
+    whole_day: Runs,
 }
 
 impl ZonedCron {
+    pub(super) fn new(cron: Cron, zone: Zone) -> Self {
+        let whole_day = cron.runs_in_day(0, DAY);
+        Self {
+            cron,
+            zone,
+            whole_day,
+        }
+    }
+
     /// Finds the first run at or after an instant.
     pub(super) fn first_from(&self, instant: i64) -> Option<i64> {
         let mut at = instant;
@@ -44,9 +55,8 @@ impl ZonedCron {
 
     /// Folds the runs from one instant up to, not including, another.
     ///
-    /// Costs a handful of steps per day whatever the number of runs: a day of constant offset is folded once.
+    /// Costs a handful of steps per day whatever the number of runs: a day of constant offset was folded once.
     pub(super) fn runs_between(&self, from: i64, until: i64) -> Runs {
-        let whole_day = self.cron.runs_in_day(0, DAY);
         let mut runs = Runs::NONE;
         let mut at = from;
         while at < until {
@@ -57,7 +67,7 @@ impl ZonedCron {
             if self.keeps_appointment_at(at, offset) {
                 runs = runs.then(Runs::one(at));
             }
-            let today = self.runs_today(self.unkept_from(at, offset), end + offset, whole_day);
+            let today = self.runs_today(self.unkept_from(at, offset), end + offset);
             runs = runs.then(today.shifted(-offset));
             at = end;
         }
@@ -65,7 +75,7 @@ impl ZonedCron {
     }
 
     /// Folds the runs of a stretch of naive time that ends with or before the day in which it begins.
-    fn runs_today(&self, from: Naive, until: Naive, whole_day: Runs) -> Runs {
+    fn runs_today(&self, from: Naive, until: Naive) -> Runs {
         let day = from.div_euclid(DAY);
         if from >= until || !self.cron.has_day(day) {
             return Runs::NONE;
@@ -73,7 +83,7 @@ impl ZonedCron {
         let (low, high) = (from - day * DAY, until - day * DAY);
         let whole = low == 0 && high == DAY;
         let runs = if whole {
-            whole_day
+            self.whole_day
         } else {
             self.cron.runs_in_day(low, high)
         };

@@ -67,7 +67,7 @@ fn by_looking(expression: &str, zone: Tz, window: Range<i64>, grain: i64) -> Vec
             .filter(|time| matches(&fields, local(time)))
             .collect()
     } else {
-        let a_day_more = window.start - 100_000..window.end + 100_000;
+        let a_day_more = window.start - 100_800..window.end + 100_800;
         let locals = a_day_more
             .step_by(grain as usize)
             .map(naive)

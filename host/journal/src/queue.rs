@@ -1,0 +1,219 @@
+//! Records on their way to the writer: bounded in number and bytes, in the order of arrival.
+
+use crate::lock::lock;
+use crate::{Position, WriteError};
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Told once what became of a record.
+pub(crate) type Done = Box<dyn FnOnce(Result<Position, WriteError>) + Send>;
+
+/// A record taken in and not yet answered.
+pub(crate) struct Pending {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) done: Done,
+}
+
+/// Bounds of the queue. What the writer holds counts as queued until it is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) records_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) record_bytes_max: usize,
+}
+
+/// Why a record was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    /// The record is larger than `record_bytes_max`, or than the whole queue.
+    #[error("record of {bytes} bytes is larger than {bytes_max}")]
+    TooLarge {
+        /// Of the record.
+        bytes: usize,
+        /// The bound.
+        bytes_max: usize,
+    },
+    /// As many records, or bytes, as may wait are waiting.
+    #[error("journal queue is full ({records} records, {bytes} bytes)")]
+    Full {
+        /// Waiting.
+        records: usize,
+        /// Waiting.
+        bytes: usize,
+    },
+    /// The writer has stopped; `state` says why. It tries again by itself.
+    #[error("journal writer has stopped")]
+    Stopped,
+    /// The journal is closed.
+    #[error("journal is closed")]
+    Closed,
+}
+
+/// Why waiting for an acknowledgement gave none.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Not known yet; the ticket can be waited for again.
+    #[error("no acknowledgement in time")]
+    TimedOut,
+    /// The record was not written.
+    #[error("record was not written")]
+    Write(#[source] WriteError),
+    /// The writer ended without an answer, or it was fetched before.
+    #[error("no acknowledgement will come")]
+    Abandoned,
+}
+
+/// The right to learn, once, what became of a record.
+#[derive(Debug)]
+pub struct Ticket(pub(crate) Receiver<Result<Position, WriteError>>);
+
+impl Ticket {
+    /// Waits for the record to be durable.
+    pub fn wait(&self, timeout: Duration) -> Result<Position, WaitError> {
+        match self.0.recv_timeout(timeout) {
+            Ok(answer) => answer.map_err(WaitError::Write),
+            Err(RecvTimeoutError::Timeout) => Err(WaitError::TimedOut),
+            Err(RecvTimeoutError::Disconnected) => Err(WaitError::Abandoned),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    Open,
+    Stopped,
+    Closed,
+}
+
+struct Inner {
+    gate: Gate,
+    waiting: VecDeque<Pending>,
+    /// When the oldest of `waiting` came.
+    since: Option<Instant>,
+    records: usize,
+    bytes: usize,
+}
+
+/// The queue.
+pub(crate) struct Queue {
+    limits: Limits,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+impl Queue {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            inner: Mutex::new(Inner { gate: Gate::Open, waiting: VecDeque::new(), since: None, records: 0, bytes: 0 }),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Takes a record in, or refuses it at once.
+    pub(crate) fn push(&self, payload: Vec<u8>, done: Done) -> Result<(), AppendError> {
+        let bytes = payload.len();
+        let bytes_max = self.limits.record_bytes_max.min(self.limits.bytes_max);
+        if bytes > bytes_max {
+            return Err(AppendError::TooLarge { bytes, bytes_max });
+        }
+        let mut inner = lock(&self.inner);
+        match inner.gate {
+            Gate::Open => {}
+            Gate::Stopped => return Err(AppendError::Stopped),
+            Gate::Closed => return Err(AppendError::Closed),
+        }
+        if inner.records >= self.limits.records_max || bytes > self.limits.bytes_max - inner.bytes {
+            return Err(AppendError::Full { records: inner.records, bytes: inner.bytes });
+        }
+        inner.records += 1;
+        inner.bytes += bytes;
+        inner.since.get_or_insert_with(Instant::now);
+        inner.waiting.push_back(Pending { payload, done });
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits for records and lets them gather until the oldest is `delay` old or as many are held as may be.
+    ///
+    /// Returns [`None`] once closed and empty.
+    pub(crate) fn take(&self, delay: Duration) -> Option<VecDeque<Pending>> {
+        let mut inner = lock(&self.inner);
+        loop {
+            let ready_in = match inner.since {
+                None if inner.gate == Gate::Closed => return None,
+                None => {
+                    inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
+                Some(_) if inner.gate == Gate::Closed => Duration::ZERO,
+                Some(_) if inner.records >= self.limits.records_max => Duration::ZERO,
+                Some(since) => delay.saturating_sub(since.elapsed()),
+            };
+            if ready_in.is_zero() {
+                inner.since = None;
+                return Some(mem::take(&mut inner.waiting));
+            }
+            inner = self.wait(inner, ready_in);
+        }
+    }
+
+    /// Gives back the room of answered records.
+    pub(crate) fn answered(&self, records: usize, bytes: usize) {
+        let mut inner = lock(&self.inner);
+        inner.records -= records;
+        inner.bytes -= bytes;
+    }
+
+    /// Refuses records from now on, and returns those that wait.
+    pub(crate) fn stop(&self) -> VecDeque<Pending> {
+        let mut inner = lock(&self.inner);
+        if inner.gate == Gate::Open {
+            inner.gate = Gate::Stopped;
+        }
+        inner.since = None;
+        mem::take(&mut inner.waiting)
+    }
+
+    /// Takes records in again, unless closed meanwhile.
+    pub(crate) fn resume(&self) {
+        let mut inner = lock(&self.inner);
+        if inner.gate == Gate::Stopped {
+            inner.gate = Gate::Open;
+        }
+    }
+
+    /// Refuses records for good; what waits is still written.
+    pub(crate) fn close(&self) {
+        lock(&self.inner).gate = Gate::Closed;
+        self.changed.notify_all();
+    }
+
+    /// Waits for `timeout`, or until closed; says whether closed.
+    pub(crate) fn closes_within(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let mut inner = lock(&self.inner);
+        while inner.gate != Gate::Closed {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            inner = self.wait(inner, left);
+        }
+        true
+    }
+
+    /// Records and bytes taken in and not yet answered.
+    pub(crate) fn held(&self) -> (usize, usize) {
+        let inner = lock(&self.inner);
+        (inner.records, inner.bytes)
+    }
+
+    fn wait<'a>(&self, inner: MutexGuard<'a, Inner>, timeout: Duration) -> MutexGuard<'a, Inner> {
+        let waited = self.changed.wait_timeout(inner, timeout);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}

@@ -1,0 +1,203 @@
+//! What was said between an agent and its target, masked: for `--explain`, and for the report after a crash.
+
+use std::{collections::VecDeque, mem, sync::Mutex, time::Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::mask::Masker;
+
+/// Bytes of one line that are kept; the rest of it is dropped and said so.
+const LINE_BYTES_MAX: usize = 1024;
+/// Lines kept for an explanation; the oldest are dropped and counted.
+const LINES_MAX: usize = 2000;
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Speaker {
+    /// The agent, to its target.
+    Agent,
+    /// The target.
+    Target,
+    /// The host: connections, handshakes, samples.
+    Host,
+}
+
+/// One line of a dialogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Nanoseconds since the run began.
+    pub at_ns: u64,
+    /// Who said it.
+    pub speaker: Speaker,
+    /// The line, masked, without its end.
+    pub text: String,
+}
+
+/// Gets every line as it is said: the shared page of a worker.
+pub type Listener = Box<dyn Fn(&Said) + Send + Sync>;
+
+/// The dialogue of one job, begun anew with each run.
+pub struct Dialogue {
+    mask: Masker,
+    state: Mutex<State>,
+    listener: Option<Listener>,
+}
+
+struct State {
+    began: Instant,
+    lines: VecDeque<Said>,
+    dropped: usize,
+    kept: bool,
+    /// What each side has said of a line that has no end yet.
+    partial: [Partial; 2],
+}
+
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Dialogue {
+    /// Makes the dialogue of a job with these secrets.
+    pub fn new(secrets: &[String], listener: Option<Listener>) -> Self {
+        let state = State { began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept: false, partial: Default::default() };
+        Self { mask: Masker::new(secrets), state: Mutex::new(state), listener }
+    }
+
+    /// Begins a run; `kept` if its lines are wanted at the end.
+    pub fn begin(&self, kept: bool) {
+        let mut state = self.lock();
+        *state = State { began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept, partial: Default::default() };
+    }
+
+    /// Ends a run and gives its lines.
+    pub fn end(&self) -> Vec<Said> {
+        for speaker in [Speaker::Agent, Speaker::Target] {
+            self.finish_line(speaker, true);
+        }
+        let mut state = self.lock();
+        let dropped = mem::take(&mut state.dropped);
+        let mut lines: Vec<Said> = mem::take(&mut state.lines).into();
+        if dropped > 0 {
+            lines.insert(0, Said { at_ns: 0, speaker: Speaker::Host, text: format!("({dropped} earlier lines dropped)") });
+        }
+        lines
+    }
+
+    /// Notes what the host did.
+    pub fn note(&self, text: &str) {
+        self.push(Speaker::Host, text);
+    }
+
+    /// Notes bytes on a stream; lines are shown when they end.
+    pub fn heard(&self, speaker: Speaker, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+            self.gather(speaker, &rest[..end]);
+            self.finish_line(speaker, false);
+            rest = &rest[end + 1..];
+        }
+        self.gather(speaker, rest);
+    }
+
+    /// Takes secrets out of a text of this job's.
+    pub fn masked(&self, text: &str) -> String {
+        self.mask.mask(text)
+    }
+
+    fn gather(&self, speaker: Speaker, bytes: &[u8]) {
+        // What is cut off may begin inside a secret, so enough is gathered to see it whole.
+        let room = LINE_BYTES_MAX + 2 * self.mask.reach();
+        let mut state = self.lock();
+        let partial = &mut state.partial[usize::from(speaker == Speaker::Target)];
+        let take = bytes.len().min(room - partial.bytes.len().min(room));
+        partial.bytes.extend_from_slice(&bytes[..take]);
+        partial.cut |= take < bytes.len();
+    }
+
+    fn finish_line(&self, speaker: Speaker, only_if_begun: bool) {
+        let partial = mem::take(&mut self.lock().partial[usize::from(speaker == Speaker::Target)]);
+        if only_if_begun && partial.bytes.is_empty() {
+            return;
+        }
+        let text = String::from_utf8_lossy(&partial.bytes);
+        let mut text = self.mask.mask(text.trim_end_matches('\r'));
+        if partial.cut || text.len() > LINE_BYTES_MAX {
+            text.truncate(floor_char_boundary(&text, LINE_BYTES_MAX));
+            text.push_str(" …");
+        }
+        self.push_masked(speaker, text);
+    }
+
+    fn push(&self, speaker: Speaker, text: &str) {
+        self.push_masked(speaker, self.mask.mask(text));
+    }
+
+    fn push_masked(&self, speaker: Speaker, text: String) {
+        let mut state = self.lock();
+        let at_ns = u64::try_from(state.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let said = Said { at_ns, speaker, text };
+        if let Some(listener) = &self.listener {
+            listener(&said);
+        }
+        if state.kept {
+            if state.lines.len() == LINES_MAX {
+                state.lines.pop_front();
+                state.dropped += 1;
+            }
+            state.lines.push_back(said);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(dialogue: &Dialogue) -> Vec<(Speaker, String)> {
+        dialogue.end().into_iter().map(|said| (said.speaker, said.text)).collect()
+    }
+
+    #[test]
+    fn a_secret_split_over_two_writes_is_hidden() {
+        let dialogue = Dialogue::new(&["geheim".into()], None);
+        dialogue.begin(true);
+        dialogue.heard(Speaker::Agent, b"PASS geh");
+        dialogue.heard(Speaker::Target, b"+OK\r\n");
+        dialogue.heard(Speaker::Agent, b"eim\r\n");
+        assert_eq!(lines(&dialogue), [(Speaker::Target, "+OK".into()), (Speaker::Agent, "PASS <secret>".into())]);
+    }
+
+    #[test]
+    fn a_secret_across_the_cut_of_a_long_line_is_hidden() {
+        let secret = "0123456789abcdef";
+        for shift in 0..40 {
+            let dialogue = Dialogue::new(&[secret.into()], None);
+            dialogue.begin(true);
+            dialogue
+                .heard(Speaker::Target, format!("{}{secret}{}\n", "!".repeat(LINE_BYTES_MAX - 20 + shift), "!".repeat(5000)).as_bytes());
+            let text = lines(&dialogue).remove(0).1;
+            assert!(!text.contains("0123"), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_when_nobody_wants_it_and_the_listener_hears_it_all_the_same() {
+        let heard = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let ear = heard.clone();
+        let dialogue = Dialogue::new(&[], Some(Box::new(move |said| ear.lock().unwrap().push(said.text.clone()))));
+        dialogue.begin(false);
+        dialogue.heard(Speaker::Target, b"220 hello\r\n");
+        assert!(dialogue.end().is_empty());
+        assert_eq!(*heard.lock().unwrap(), ["220 hello"]);
+    }
+}

@@ -1,0 +1,246 @@
+//! One run of an agent: what it sees, its deadline, and what it gives.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use watchpost_plugin_api::{
+    AgentError, ErrorKind, Level, MetricSpec,
+    abi::{
+        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice,
+        RSome, RStr, RString, RVec, RawAgentBox, TD_Opaque, host_fenced,
+    },
+    wire,
+};
+
+use crate::{
+    answers,
+    dialogue::{Dialogue, Listener, Said},
+    outcome::{Outcome, Status},
+    results::{Results, cut},
+    stream::Connection,
+    tls::TlsClients,
+};
+
+/// Takes what agents log: loudness and a masked line.
+pub type LogSink = Arc<dyn Fn(Level, &str) + Send + Sync>;
+
+/// What all jobs of a process share.
+#[derive(Clone, Default)]
+pub struct Shared {
+    tls: Arc<TlsClients>,
+}
+
+/// What one job keeps between its runs.
+pub struct JobServices {
+    shared: Shared,
+    metrics: Vec<MetricSpec>,
+    dialogue: Arc<Dialogue>,
+    log: LogSink,
+}
+
+/// What a run is given.
+pub struct Request {
+    /// How long it may take.
+    pub timeout: Duration,
+    /// What the last run that ended well left.
+    pub cursor: Option<Vec<u8>>,
+    /// Whether the dialogue is wanted.
+    pub explain: bool,
+}
+
+impl JobServices {
+    /// Prepares a job of an agent with these metrics, whose configuration holds these secrets.
+    pub fn new(shared: &Shared, metrics: Vec<MetricSpec>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
+        Self { shared: shared.clone(), metrics, dialogue: Arc::new(Dialogue::new(secrets, listener)), log }
+    }
+
+    /// Runs the agent once, to its end or its deadline; gives what it recorded, and the dialogue if it was wanted.
+    pub async fn run(self: &Arc<Self>, agent: &mut RawAgentBox, request: Request) -> (Outcome, Vec<Said>) {
+        self.dialogue.begin(request.explain);
+        let run = Arc::new(Run {
+            job: self.clone(),
+            began: Instant::now(),
+            timeout: request.timeout,
+            cursor: request.cursor,
+            results: Mutex::default(),
+        });
+        let started_ns = wall_ns();
+        let cx: HostCxBox = HostCx_TO::from_value(Handle(run.clone()), TD_Opaque);
+        let ended = tokio::time::timeout(request.timeout, agent.measure(cx)).await;
+        let outcome = run.outcome(ended.ok().map(FfiResult::into_result), started_ns);
+        (outcome, self.dialogue.end())
+    }
+}
+
+struct Run {
+    job: Arc<JobServices>,
+    began: Instant,
+    timeout: Duration,
+    cursor: Option<Vec<u8>>,
+    results: Mutex<Results>,
+}
+
+impl Run {
+    fn results(&self) -> MutexGuard<'_, Results> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remaining(&self) -> Duration {
+        self.timeout.saturating_sub(self.began.elapsed())
+    }
+
+    fn outcome(&self, ended: Option<Result<(), FfiError>>, started_ns: i64) -> Outcome {
+        let duration = self.began.elapsed();
+        let mut results = self.results();
+        // A future that blocked its thread past the deadline ends "well" after it: that is late all the same.
+        let status = match ended {
+            Some(Ok(())) if duration <= self.timeout => Status::Ok,
+            Some(Err(error)) if duration <= self.timeout => self.failed(error.into()),
+            _ => self.late(&results),
+        };
+        if results.cursor_read && !status.is_ok() {
+            // What was read from the cursor on comes again with the next run: kept now, it would count twice.
+            results.forget();
+        }
+        let results = std::mem::take(&mut *results);
+        Outcome {
+            cursor: results.cursor.filter(|_| status.is_ok()),
+            status,
+            samples: results.samples,
+            declared: results.declared,
+            events: results.events,
+            events_dropped: results.events_dropped,
+            refused: results.refused,
+            refusal: results.refusal,
+            cursor_read: results.cursor_read,
+            started_ns,
+            duration_ns: nanos(duration),
+        }
+    }
+
+    fn failed(&self, error: AgentError) -> Status {
+        Status::Failed { kind: error.kind(), message: cut(&self.job.dialogue.masked(error.message())) }
+    }
+
+    fn late(&self, results: &Results) -> Status {
+        let after = match results.samples.last() {
+            Some(last) => format!("; {} was the last it recorded", last.metric),
+            None => String::new(),
+        };
+        let message = format!("no end within {}{after}", shown(self.timeout));
+        Status::Failed { kind: ErrorKind::TIMEOUT, message }
+    }
+}
+
+/// A run as the agent holds it. What it asks after the deadline is refused.
+struct Handle(Arc<Run>);
+
+impl HostCx for Handle {
+    fn connect(&self, endpoint: RStr<'_>) -> FfiFuture<FfiResult<HostStreamBox>> {
+        let (run, endpoint) = (self.0.clone(), endpoint.to_string());
+        FfiFuture::new(async move {
+            let opened = async {
+                let endpoint = serde_json::from_str(&endpoint).map_err(|error| AgentError::local(format!("no endpoint: {error}")))?;
+                let services = &run.job;
+                Connection::open(endpoint, run.remaining(), services.dialogue.clone(), services.shared.tls.clone()).await
+            };
+            crossing(opened.await.map(|connection| HostStream_TO::from_value(connection, TD_Opaque)))
+        })
+    }
+
+    fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>> {
+        let (question, detail) = (question.to_string(), detail.to_string());
+        FfiFuture::new(async move { crossing(answers::answer(&question, &detail).await.map(RString::from)) })
+    }
+
+    fn tell(&self, statement: RStr<'_>, detail: RStr<'_>) -> FfiResult<()> {
+        host_fenced(|| crossing(self.take(statement.as_str(), detail.as_str())))
+    }
+
+    fn sleep(&self, nanos: u64) -> FfiFuture<()> {
+        FfiFuture::new(tokio::time::sleep(Duration::from_nanos(nanos)))
+    }
+
+    fn elapsed(&self) -> u64 {
+        nanos(self.0.began.elapsed())
+    }
+
+    fn now(&self) -> i64 {
+        wall_ns()
+    }
+
+    fn remaining(&self) -> u64 {
+        nanos(self.0.remaining())
+    }
+
+    fn record(&self, metric: RStr<'_>, labels: RStr<'_>, value: f64) {
+        let _fenced = host_fenced(|| {
+            let run = &self.0;
+            if run.remaining().is_zero() {
+                run.results().refuse(format!("metric `{metric}` came after the deadline"));
+                return ROk(());
+            }
+            run.results().record(&run.job.metrics, metric.as_str(), labels.as_str(), value);
+            run.job.dialogue.note(&format!("{metric}{} = {value}", labels.as_str()));
+            ROk(())
+        });
+    }
+
+    fn cursor(&self) -> ROption<RVec<u8>> {
+        self.0.results().cursor_read = true;
+        match &self.0.cursor {
+            Some(cursor) => RSome(cursor.as_slice().into()),
+            None => RNone,
+        }
+    }
+
+    fn set_cursor(&self, cursor: RSlice<'_, u8>) -> FfiResult<()> {
+        host_fenced(|| crossing(self.0.results().set_cursor(&cursor)))
+    }
+}
+
+impl Handle {
+    fn take(&self, statement: &str, detail: &str) -> Result<(), AgentError> {
+        let run = &self.0;
+        let wrong = |error: serde_json::Error| AgentError::local(format!("`{statement}` is not understood: {error}"));
+        match statement {
+            "declare" => run.results().declare(&run.job.metrics, serde_json::from_str(detail).map_err(wrong)?),
+            "event" => {
+                let event: wire::Event = serde_json::from_str(detail).map_err(wrong)?;
+                run.results().event(event, |text| run.job.dialogue.masked(text));
+                Ok(())
+            }
+            "log" => {
+                let log: wire::Log = serde_json::from_str(detail).map_err(wrong)?;
+                (run.job.log)(log.level, &cut(&run.job.dialogue.masked(&log.text)));
+                Ok(())
+            }
+            other => Err(AgentError::local(format!("this host takes no `{other}`; the agent wants a newer one"))),
+        }
+    }
+}
+
+fn crossing<T>(result: Result<T, AgentError>) -> FfiResult<T> {
+    match result {
+        Ok(value) => ROk(value),
+        Err(error) => RErr(error.into()),
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn wall_ns() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn shown(time: Duration) -> String {
+    match time.subsec_millis() {
+        0 => format!("{} s", time.as_secs()),
+        _ => format!("{} s", time.as_secs_f64()),
+    }
+}

@@ -1,0 +1,204 @@
+//! Sockets lent to agents, with or without TLS over them; what passes is noted in the job's dialogue.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
+use watchpost_plugin_api::{
+    AgentError, Endpoint, Tls, TlsFacts,
+    abi::{
+        BorrowingFfiFuture, FfiContext, FfiError, FfiPoll, FfiResult, HostStream, RErr, ROk, RSlice, RSliceMut, RStr, RString, host_fenced,
+    },
+};
+
+use crate::{
+    dialogue::{Dialogue, Speaker},
+    tls::TlsClients,
+};
+
+/// A connection lent to an agent.
+pub(crate) struct Connection {
+    io: Io,
+    dialogue: Arc<Dialogue>,
+    tls: Arc<TlsClients>,
+}
+
+/// Where the bytes go. Boxed under TLS, because a stream becomes a TLS one in place.
+pub(crate) enum Io {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    Tls(Box<TlsStream<Io>>),
+    /// A handshake was begun and not finished.
+    Lost,
+}
+
+impl Connection {
+    /// Opens a connection before `within` has passed.
+    pub(crate) async fn open(
+        endpoint: Endpoint,
+        within: Duration,
+        dialogue: Arc<Dialogue>,
+        tls: Arc<TlsClients>,
+    ) -> Result<Self, AgentError> {
+        let io = match endpoint {
+            Endpoint::Tcp(addresses) => Io::Tcp(first_of(&addresses, within, &dialogue).await?),
+            Endpoint::Unix(path) => Io::Unix(unix(&path).await?),
+            other => return Err(AgentError::local(format!("this host cannot connect to {other:?}"))),
+        };
+        Ok(Self { io, dialogue, tls })
+    }
+
+    async fn start_tls(&mut self, wanted: &Tls) -> Result<TlsFacts, AgentError> {
+        let plain = std::mem::replace(&mut self.io, Io::Lost);
+        let (stream, facts) = self.tls.handshake(wanted, plain).await?;
+        self.io = Io::Tls(Box::new(stream));
+        self.dialogue.note(&format!("{} {} for {}", facts.version, facts.cipher, wanted.server_name));
+        Ok(facts)
+    }
+}
+
+/// Connects to the first address that answers; each gets its share of the time left, so that a dead first one leaves time for the next.
+async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogue) -> Result<TcpStream, AgentError> {
+    let mut last = AgentError::connect("no address to connect to");
+    for (tried, address) in addresses.iter().enumerate() {
+        let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        match timeout(within / left, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Probes send small commands and wait: Nagle's algorithm would time itself, not the server.
+                stream.set_nodelay(true).map_err(|error| AgentError::connect(reason(&error)))?;
+                dialogue.note(&format!("connected to {address}"));
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = AgentError::connect(format!("cannot connect to {address}: {}", reason(&error))),
+            Err(_) => last = AgentError::connect(format!("cannot connect to {address}: no answer")),
+        }
+        dialogue.note(last.message());
+    }
+    Err(last)
+}
+
+async fn unix(path: &Path) -> Result<UnixStream, AgentError> {
+    UnixStream::connect(path)
+        .await
+        .map_err(|error| AgentError::connect(format!("cannot connect to {}: {}", path.display(), reason(&error))))
+}
+
+/// An I/O error without its number, which tells a reader nothing.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error").map_or(text.as_str(), |(said, _)| said).to_owned()
+}
+
+impl AsyncRead for Io {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Tls(io) => Pin::new(&mut **io).poll_read(cx, buf),
+            Self::Lost => Poll::Ready(Err(lost())),
+        }
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Unix(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Tls(io) => Pin::new(&mut **io).poll_write(cx, buf),
+            Self::Lost => Poll::Ready(Err(lost())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(io) => Pin::new(io).poll_flush(cx),
+            Self::Unix(io) => Pin::new(io).poll_flush(cx),
+            Self::Tls(io) => Pin::new(&mut **io).poll_flush(cx),
+            Self::Lost => Poll::Ready(Err(lost())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Unix(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Tls(io) => Pin::new(&mut **io).poll_shutdown(cx),
+            Self::Lost => Poll::Ready(Err(lost())),
+        }
+    }
+}
+
+fn lost() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the stream was lost in an unfinished TLS handshake")
+}
+
+impl HostStream for Connection {
+    fn poll_read(&mut self, cx: &mut FfiContext<'_>, mut buf: RSliceMut<'_, u8>) -> FfiPoll<FfiResult<usize>> {
+        polled(cx, |cx| {
+            let mut buf = ReadBuf::new(&mut buf);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
+            self.dialogue.heard(Speaker::Target, buf.filled());
+            Poll::Ready(Ok(buf.filled().len()))
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut FfiContext<'_>, buf: RSlice<'_, u8>) -> FfiPoll<FfiResult<usize>> {
+        polled(cx, |cx| {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &buf))?;
+            self.dialogue.heard(Speaker::Agent, &buf[..written]);
+            Poll::Ready(Ok(written))
+        })
+    }
+
+    fn poll_flush(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>> {
+        polled(cx, |cx| Pin::new(&mut self.io).poll_flush(cx))
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>> {
+        polled(cx, |cx| Pin::new(&mut self.io).poll_shutdown(cx))
+    }
+
+    fn start_tls<'a>(&'a mut self, tls: RStr<'a>) -> BorrowingFfiFuture<'a, FfiResult<RString>> {
+        BorrowingFfiFuture::new(async move {
+            let done = async {
+                let wanted = serde_json::from_str(tls.as_str()).map_err(|error| AgentError::local(error.to_string()))?;
+                let facts = self.start_tls(&wanted).await?;
+                serde_json::to_string(&facts).map_err(|error| AgentError::local(error.to_string()))
+            };
+            done.await.map(RString::from).map_err(FfiError::from).into()
+        })
+    }
+}
+
+/// Polls behind a fence and puts the answer into what crosses.
+fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>) -> FfiPoll<FfiResult<T>> {
+    let answer = host_fenced(|| {
+        ROk(cx.with_context(|cx| match poll(cx) {
+            Poll::Pending => FfiPoll::Pending,
+            Poll::Ready(Ok(value)) => FfiPoll::Ready(ROk(value)),
+            Poll::Ready(Err(error)) => FfiPoll::Ready(RErr(crossing(&error))),
+        }))
+    });
+    match answer {
+        ROk(answer) => answer,
+        RErr(error) => FfiPoll::Ready(RErr(error)),
+    }
+}
+
+fn crossing(error: &io::Error) -> FfiError {
+    let errno = error.raw_os_error().unwrap_or(0);
+    FfiError { errno, ..AgentError::protocol(reason(error)).into() }
+}

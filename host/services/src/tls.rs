@@ -1,0 +1,211 @@
+//! TLS for agents: verified, or inspected whatever the certificate is worth. No session is resumed: each run times a whole handshake.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring},
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use watchpost_plugin_api::{AgentError, Certificate, Tls, TlsFacts, TlsVerdict};
+
+/// How long the system's authorities are believed unchanged.
+const SYSTEM_ROOTS_FOR: Duration = Duration::from_secs(3600);
+
+/// Makes TLS clients; authorities are read once per file and change.
+pub(crate) struct TlsClients {
+    provider: Arc<CryptoProvider>,
+    system: Mutex<Option<(Instant, Arc<RootCertStore>)>>,
+    files: Mutex<HashMap<PathBuf, (SystemTime, Arc<RootCertStore>)>>,
+}
+
+impl Default for TlsClients {
+    fn default() -> Self {
+        Self { provider: Arc::new(ring::default_provider()), system: Mutex::default(), files: Mutex::default() }
+    }
+}
+
+impl TlsClients {
+    /// Does a handshake over `io`.
+    pub(crate) async fn handshake<S>(&self, wanted: &Tls, io: S) -> Result<(TlsStream<S>, TlsFacts), AgentError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let name = ServerName::try_from(wanted.server_name.clone())
+            .map_err(|_| AgentError::config("server_name", format!("`{}` is no host name and no address", wanted.server_name)))?;
+        let verdict = Arc::new(Mutex::new(TlsVerdict::Valid));
+        let config = self.config(wanted, &verdict)?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, io).await.map_err(|error| refused(&error, wanted))?;
+        let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let facts = facts(&stream, verdict);
+        Ok((stream, facts))
+    }
+
+    fn config(&self, wanted: &Tls, verdict: &Arc<Mutex<TlsVerdict>>) -> Result<ClientConfig, AgentError> {
+        let roots = match &wanted.ca_file {
+            Some(path) => self.roots_of(path)?,
+            None => self.system_roots()?,
+        };
+        let trusted = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build();
+        let trusted = trusted.map_err(|error| AgentError::local(format!("no authority to trust: {error}")))?;
+        let verifier: Arc<dyn ServerCertVerifier> = match wanted.inspect {
+            false => trusted,
+            true => Arc::new(Inspector { trusted, verdict: verdict.clone() }),
+        };
+        let builder = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| AgentError::local(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match &wanted.client_cert {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let (chain, key) = own_certificate(path)?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| AgentError::local(format!("cannot use {}: {error}", path.display())))?
+            }
+        };
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = wanted.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
+        Ok(config)
+    }
+
+    fn system_roots(&self) -> Result<Arc<RootCertStore>, AgentError> {
+        let mut kept = self.system.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read, roots)) = &*kept
+            && read.elapsed() < SYSTEM_ROOTS_FOR
+        {
+            return Ok(roots.clone());
+        }
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            return Err(AgentError::local("this system has no certificate authorities (package ca-certificates); name one with ca_file"));
+        }
+        let roots = Arc::new(roots);
+        *kept = Some((Instant::now(), roots.clone()));
+        Ok(roots)
+    }
+
+    fn roots_of(&self, path: &Path) -> Result<Arc<RootCertStore>, AgentError> {
+        let unreadable = |why: String| AgentError::local(format!("cannot read authorities {}: {why}", path.display()));
+        let changed = fs::metadata(path).and_then(|stat| stat.modified()).map_err(|error| unreadable(crate::stream::reason(&error)))?;
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read, roots)) = files.get(path)
+            && *read == changed
+        {
+            return Ok(roots.clone());
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(error.to_string()))? {
+            roots.add(certificate.map_err(|error| unreadable(error.to_string()))?).map_err(|error| unreadable(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(unreadable("it has no PEM certificate in it".into()));
+        }
+        let roots = Arc::new(roots);
+        files.insert(path.to_owned(), (changed, roots.clone()));
+        Ok(roots)
+    }
+}
+
+fn own_certificate(path: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AgentError> {
+    let unreadable =
+        |error: rustls_pki_types::pem::Error| AgentError::local(format!("cannot read certificate {}: {error}", path.display()));
+    let chain = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable)?;
+    Ok((chain, PrivateKeyDer::from_pem_file(path).map_err(unreadable)?))
+}
+
+fn facts<S>(stream: &TlsStream<S>, verdict: TlsVerdict) -> TlsFacts {
+    let (_, session) = stream.get_ref();
+    let version = session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown").replace("TLSv1_", "TLSv1.");
+    TlsFacts {
+        version,
+        cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
+        alpn: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
+        chain: session.peer_certificates().unwrap_or_default().iter().map(|der| Certificate { der: BASE64_STANDARD.encode(der) }).collect(),
+        verdict,
+    }
+}
+
+/// Why a handshake failed, for somebody who has to mend it.
+fn refused(error: &io::Error, wanted: &Tls) -> AgentError {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return AgentError::tls("the server closed the connection in the middle of the TLS handshake");
+    }
+    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+        return AgentError::tls(format!("the TLS handshake broke: {}", crate::stream::reason(error)));
+    };
+    AgentError::tls(explained(error, wanted))
+}
+
+fn explained(error: &Error, wanted: &Tls) -> String {
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => match &wanted.ca_file {
+            Some(path) => format!("the certificate's authority is not in {}", path.display()),
+            None => "the certificate's authority is unknown to this system; name its file with ca_file".into(),
+        },
+        Error::InvalidMessage(_) => "the server does not speak TLS here".into(),
+        Error::AlertReceived(alert) => format!("the server refused the TLS handshake: {alert:?}"),
+        other => other.to_string(),
+    }
+}
+
+/// Lets a handshake pass whatever the certificate is worth, and notes what it is worth. Signatures are checked all the same.
+#[derive(Debug)]
+struct Inspector {
+    trusted: Arc<WebPkiServerVerifier>,
+    verdict: Arc<Mutex<TlsVerdict>>,
+}
+
+impl ServerCertVerifier for Inspector {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if let Err(error) = self.trusted.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = TlsVerdict::Invalid(explained(&error, &Tls::default()));
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trusted.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.trusted.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trusted.supported_verify_schemes()
+    }
+}

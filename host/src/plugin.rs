@@ -1,0 +1,17 @@
+//! Agent libraries: finding them, giving each a worker process, talking to it, starting it again.
+//!
+//! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · [`supervisor`] (its worker's life).
+
+mod crash;
+mod descriptor;
+mod library;
+mod life;
+mod live;
+mod process;
+mod report;
+mod supervisor;
+mod watchdog;
+
+pub use library::{Plugins, Problem};
+pub use report::{Crash, Report, WorkerState};
+pub use supervisor::{JobOpen, Plugin, RunEnd, RunRequest};

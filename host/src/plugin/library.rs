@@ -1,0 +1,135 @@
+//! All agent libraries of a configuration.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use watchpost_plugin_api::AgentDescriptor;
+
+use super::Plugin;
+
+/// Something wrong with a library or a folder of libraries; a warning unless a job needs what it would have carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The library or folder.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// The libraries that loaded, each with its worker.
+#[derive(Clone, Default)]
+pub struct Plugins {
+    plugins: Vec<Arc<Plugin>>,
+    /// Agent name → the libraries that carry one of that name.
+    carriers: BTreeMap<String, Vec<usize>>,
+    problems: Vec<Problem>,
+}
+
+impl Plugins {
+    /// Loads every `lib*.so` of these folders, not recursively, side by side.
+    pub async fn load(folders: &[PathBuf]) -> Self {
+        let mut problems = Vec::new();
+        let paths = libraries(folders, &mut problems);
+        let starting: Vec<_> =
+            paths.into_iter().map(|path| (path.clone(), tokio::spawn(async move { Plugin::start(&path).await }))).collect();
+        let mut plugins = Vec::new();
+        for (path, starting) in starting {
+            match starting.await.map_err(io::Error::other) {
+                Ok(Ok(plugin)) => plugins.push(Arc::new(plugin)),
+                Ok(Err(reason)) => problems.push(Problem { path, reason }),
+                Err(error) => problems.push(Problem { path, reason: error.to_string() }),
+            }
+        }
+        Self::of(plugins, problems)
+    }
+
+    fn of(plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>) -> Self {
+        let mut carriers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, plugin) in plugins.iter().enumerate() {
+            for agent in &plugin.descriptor().agents {
+                carriers.entry(agent.name.clone()).or_default().push(at);
+            }
+        }
+        Self { plugins, carriers, problems }
+    }
+
+    /// Also loads libraries of these folders that are not loaded yet; what is loaded stays as it is.
+    pub async fn with_new(&self, folders: &[PathBuf]) -> Self {
+        let mut problems = Vec::new();
+        let known = |path: &PathBuf| self.plugins.iter().any(|plugin| plugin.path() == path);
+        let fresh: Vec<PathBuf> = libraries(folders, &mut problems).into_iter().filter(|path| !known(path)).collect();
+        let mut plugins = self.plugins.clone();
+        for path in fresh {
+            match Plugin::start(&path).await {
+                Ok(plugin) => plugins.push(Arc::new(plugin)),
+                Err(reason) => problems.push(Problem { path, reason }),
+            }
+        }
+        Self::of(plugins, problems)
+    }
+
+    /// Finds the library that carries an agent, and what the agent says of itself.
+    ///
+    /// Errors: the libraries that carry one of that name, when they are several.
+    pub fn agent(&self, name: &str) -> Result<Option<(&Arc<Plugin>, &AgentDescriptor)>, Vec<&Path>> {
+        match self.carriers.get(name).map(Vec::as_slice) {
+            None | Some([]) => Ok(None),
+            Some(&[at]) => {
+                let plugin = &self.plugins[at];
+                Ok(plugin.descriptor().agents.iter().find(|agent| agent.name == name).map(|agent| (plugin, agent)))
+            }
+            Some(several) => Err(several.iter().map(|&at| self.plugins[at].path()).collect()),
+        }
+    }
+
+    /// Names every agent.
+    pub fn agent_names(&self) -> impl Iterator<Item = &str> {
+        self.carriers.keys().map(String::as_str)
+    }
+
+    /// Every library that loaded.
+    pub fn all(&self) -> &[Arc<Plugin>] {
+        &self.plugins
+    }
+
+    /// What did not load, and why.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Ends every worker.
+    pub async fn stop(&self) {
+        for plugin in &self.plugins {
+            plugin.stop().await;
+        }
+    }
+}
+
+fn libraries(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        match libraries_of(folder) {
+            Ok(found) => paths.extend(found),
+            Err(error) => problems.push(Problem { path: folder.clone(), reason: format!("cannot read the plugin folder: {error}") }),
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn libraries_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with("lib") && name.ends_with(".so") {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,108 @@
+//! A worker that is loaded: questions go in, answers come out.
+
+use std::{io, path::Path, time::Instant};
+
+use tokio::{
+    io::{AsyncWriteExt, BufReader},
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::{mpsc, oneshot},
+};
+use tracing::error;
+use watchpost_plugin_api::LibraryDescriptor;
+use watchpost_worker::frames::{self, FromWorker, ToWorker};
+
+use super::{
+    descriptor,
+    process::{End, Process},
+    watchdog::Watchdog,
+};
+
+/// Answers that wait to be taken from the worker; beyond, they wait in its socket.
+const ANSWERS_MAX: usize = 1024;
+
+/// A loaded worker; ended when dropped.
+pub(super) struct Live {
+    pub(super) process: Process,
+    pub(super) since: Instant,
+    pub(super) watchdog: Watchdog,
+    to: mpsc::UnboundedSender<ToWorker>,
+    from: mpsc::Receiver<FromWorker>,
+}
+
+impl Live {
+    /// Starts a worker and waits for its word.
+    ///
+    /// Errors: why the library is refused, for people.
+    pub(super) async fn start(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
+        let does_not_start = |error: io::Error| format!("its worker does not start: {error}");
+        let mut process = Process::start(path).await.map_err(does_not_start)?;
+        let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
+        let (from_socket, to_socket) = socket.into_split();
+        let mut from_socket = BufReader::new(from_socket);
+        let descriptor = first_word(&mut from_socket, &mut process.ended).await?;
+        // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
+        let (to, questions) = mpsc::unbounded_channel();
+        let (answers, from) = mpsc::channel(ANSWERS_MAX);
+        tokio::spawn(read_answers(from_socket, answers));
+        tokio::spawn(write_questions(questions, to_socket));
+        let watchdog = Watchdog::new(process.pid);
+        Ok((Self { process, since: Instant::now(), watchdog, to, from }, descriptor))
+    }
+
+    /// Asks the worker; a dying one is seen by whoever waits for its answers.
+    pub(super) fn ask(&self, question: ToWorker) {
+        let _dying = self.to.send(question);
+    }
+
+    /// The next answer; `None` once the worker has closed its end.
+    pub(super) async fn answer(&mut self) -> Option<FromWorker> {
+        self.from.recv().await
+    }
+}
+
+async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Receiver<End>) -> Result<LibraryDescriptor, String> {
+    match frames::read::<FromWorker>(from).await {
+        Ok(Some(FromWorker::Ready { descriptor })) => {
+            let known: LibraryDescriptor =
+                serde_json::from_str(&descriptor).map_err(|error| format!("it cannot describe itself: {error}"))?;
+            match descriptor::fault(&known) {
+                Some(fault) => Err(fault),
+                None => Ok(known),
+            }
+        }
+        Ok(Some(FromWorker::Refused { reason })) => Err(reason),
+        Ok(Some(_)) => Err("its worker spoke out of turn".into()),
+        Ok(None) | Err(_) => {
+            let how = ended.await.map(|end| super::process::how(end.status)).unwrap_or_default();
+            Err(format!("its worker {how} while it loaded it"))
+        }
+    }
+}
+
+async fn read_answers(mut from: BufReader<OwnedReadHalf>, answers: mpsc::Sender<FromWorker>) {
+    loop {
+        match frames::read(&mut from).await {
+            Ok(Some(answer)) => {
+                if answers.send(answer).await.is_err() {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => return error!(%error, "a worker's answer is not understood"),
+        }
+    }
+}
+
+async fn write_questions(mut questions: mpsc::UnboundedReceiver<ToWorker>, mut to: OwnedWriteHalf) {
+    let mut buffer = Vec::new();
+    while let Some(question) = questions.recv().await {
+        buffer.clear();
+        if let Err(error) = frames::encode(&question, &mut buffer) {
+            error!(%error, "a question to a worker cannot be sent");
+            continue;
+        }
+        if to.write_all(&buffer).await.is_err() {
+            return;
+        }
+    }
+}

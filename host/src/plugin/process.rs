@@ -1,0 +1,161 @@
+//! The worker as a process: started with a socket pair and a shared page, watched until its end.
+
+#![expect(unsafe_code, reason = "hands the shared page to the new process as descriptor 3, and ends it by its pidfd")]
+
+use std::{
+    io::{self, Read},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::{
+            net::UnixStream,
+            process::{CommandExt, ExitStatusExt},
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+};
+
+use tokio::sync::oneshot;
+use watchpost_worker::page::Page;
+
+/// Bytes kept of what a worker wrote to standard error.
+const LAST_WORDS_BYTES: usize = 4096;
+/// What a worker gets of our environment: nothing that may hold a secret.
+const ENVIRONMENT: [&str; 9] =
+    ["PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", "LOCALDOMAIN", "RUST_BACKTRACE"];
+
+/// A running worker; ended when dropped.
+pub(super) struct Process {
+    pub(super) socket: Option<tokio::net::UnixStream>,
+    pub(super) page: Page,
+    pub(super) ended: oneshot::Receiver<End>,
+    pub(super) pid: u32,
+    /// Names this very process, also after its pid went to another.
+    pidfd: OwnedFd,
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) status: Option<ExitStatus>,
+    /// The end of what it wrote to standard error.
+    pub(super) last_words: String,
+}
+
+impl Process {
+    /// Starts a worker for a library.
+    pub(super) async fn start(library: &Path) -> io::Result<Self> {
+        let program = worker_program()?;
+        let (ours, theirs) = UnixStream::pair()?;
+        let (page, file) = Page::create()?;
+        let (started, starting) = oneshot::channel();
+        let (ending, ended) = oneshot::channel();
+        let library = library.to_owned();
+        // A thread of its own, for as long as the worker lives: PR_SET_PDEATHSIG fires when the starting *thread* ends.
+        thread::Builder::new().name("worker".into()).spawn(move || {
+            let child = command(&program, &library, theirs, file.as_raw_fd()).spawn();
+            drop(file);
+            match child {
+                Err(error) => drop(started.send(Err(error))),
+                Ok(child) => {
+                    let _nobody_asks = started.send(pidfd(child.id()).map(|pidfd| (child.id(), pidfd)));
+                    let _nobody_asks = ending.send(watch(child));
+                }
+            }
+        })?;
+        let (pid, pidfd) = starting.await.map_err(io::Error::other)??;
+        ours.set_nonblocking(true)?;
+        Ok(Self { socket: Some(tokio::net::UnixStream::from_std(ours)?), page, ended, pid, pidfd })
+    }
+
+    /// Ends the worker at once.
+    pub(super) fn kill(&self) {
+        // SAFETY: a plain pidfd_send_signal with a descriptor of ours and no siginfo.
+        unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, std::ptr::null::<libc::siginfo_t>(), 0)
+        };
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A descriptor for a child that was not waited for yet.
+fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: a plain pidfd_open; the child is a zombie at worst until its thread waits for it.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: just opened, owned by nobody else.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The worker's program lies beside ours.
+fn worker_program() -> io::Result<PathBuf> {
+    let ours = std::env::current_exe()?;
+    let beside = ours.ancestors().skip(1).take(2).map(|folder| folder.join("watchpost-worker"));
+    let found = beside.into_iter().find(|path| path.is_file());
+    found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("watchpost-worker is not beside {}", ours.display())))
+}
+
+fn command(program: &Path, library: &Path, socket: UnixStream, page: i32) -> Command {
+    let mut command = Command::new(program);
+    command.arg(library).arg(std::process::id().to_string());
+    command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped());
+    // A signal typed at our terminal is ours to handle.
+    command.process_group(0);
+    // SAFETY: only dup2 and fcntl, which are async-signal-safe, on a descriptor that is open until the start is over.
+    unsafe {
+        command.pre_exec(move || {
+            let done = if page == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(page, 3) };
+            if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+    command
+}
+
+/// Reads what the worker says on standard error, and waits for its end.
+fn watch(mut child: Child) -> End {
+    let mut last_words = Vec::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        let mut chunk = [0; 1024];
+        while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+            last_words.extend_from_slice(&chunk[..read]);
+            last_words.drain(..last_words.len().saturating_sub(LAST_WORDS_BYTES));
+        }
+    }
+    End { status: child.wait().ok(), last_words: String::from_utf8_lossy(&last_words).into_owned() }
+}
+
+/// Says how a process ended, for people.
+pub(super) fn how(status: Option<ExitStatus>) -> String {
+    match status {
+        None => "ended in a way that could not be learnt".into(),
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended itself with exit code {code}"),
+            (None, Some(signal)) => format!("died of signal {signal} ({})", signal_name(signal)),
+            (None, None) => status.to_string(),
+        },
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGABRT => "SIGABRT: abort",
+        libc::SIGBUS => "SIGBUS: truncated file or bad address",
+        libc::SIGFPE => "SIGFPE: arithmetic",
+        libc::SIGILL => "SIGILL: bad instruction",
+        libc::SIGKILL => "SIGKILL: ended from outside",
+        libc::SIGSEGV => "SIGSEGV: bad memory access or stack overflow",
+        libc::SIGSYS => "SIGSYS: forbidden system call",
+        libc::SIGTERM => "SIGTERM: asked to end",
+        libc::SIGTRAP => "SIGTRAP: trap",
+        _ => "see signal(7)",
+    }
+}

@@ -1,0 +1,66 @@
+//! How a plugin's worker fares, for `status`, `/metrics` and the log.
+
+use std::{path::PathBuf, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerState {
+    /// Its process loads the library.
+    Starting,
+    /// It takes runs.
+    Ready,
+    /// It died and is started again later.
+    BackingOff,
+    /// Its library is refused.
+    Refused,
+    /// It is no longer wanted.
+    Stopped,
+}
+
+impl WorkerState {
+    /// The state as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::BackingOff => "backing off",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A worker's death.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// When.
+    pub at: SystemTime,
+    /// How: signal or exit code.
+    pub how: String,
+    /// The job that was being polled.
+    pub guilty: Option<String>,
+    /// The end of that job's dialogue, masked.
+    pub dialogue: Option<String>,
+}
+
+/// How a plugin fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The library.
+    pub path: PathBuf,
+    /// What its worker is doing.
+    pub state: WorkerState,
+    /// The worker's process.
+    pub pid: Option<u32>,
+    /// Jobs open in it.
+    pub jobs: usize,
+    /// Times it was started again after a death.
+    pub restarts: u64,
+    /// Deaths.
+    pub crashes: u64,
+    /// The last death.
+    pub last_crash: Option<Crash>,
+}

@@ -1,0 +1,70 @@
+//! `watchpost-worker LIBRARY DAEMON`: started by the daemon, with its end of a socket pair as standard input and a shared page as descriptor 3.
+
+#![expect(unsafe_code, reason = "takes over the descriptors that the daemon left for it")]
+
+use std::{
+    fs::File,
+    io,
+    os::{
+        fd::{FromRawFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::Path,
+    process::ExitCode,
+};
+
+use watchpost_worker::{
+    frames::{self, FromWorker},
+    load::Library,
+    page::Page,
+    serve::serve,
+};
+
+/// Where the daemon leaves the shared page.
+const PAGE_FD: i32 = 3;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let daemon = arguments.get(1).and_then(|pid| pid.to_str()?.parse().ok());
+    let (Some(library), Some(daemon)) = (arguments.first(), daemon) else {
+        eprintln!("error: watchpost-worker is started by watchpost, not by hand");
+        return ExitCode::from(2);
+    };
+    die_with(daemon);
+    match run(Path::new(library)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(library: &Path) -> io::Result<()> {
+    // SAFETY: descriptor 0 is the socket that the daemon left for us; nothing else of this process uses it.
+    let daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
+    // SAFETY: descriptor 3 is the page that the daemon left for us.
+    let page = Page::map(&File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) }))?;
+    daemon.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (from, mut to) = tokio::net::UnixStream::from_std(daemon)?.into_split();
+        match Library::load(library) {
+            Ok(library) => serve(library, page, tokio::io::BufReader::new(from), to).await,
+            Err(refusal) => frames::write(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
+        }
+    })?;
+    // What agents left running in the blocking pool (a name server that does not answer) must not hold up the end.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// A worker without its daemon measures for nobody.
+fn die_with(daemon: u32) {
+    // SAFETY: a plain prctl. The daemon starts each worker from a thread that outlives it, as this signal asks.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    // The daemon may have died before that call.
+    if std::os::unix::process::parent_id() != daemon {
+        std::process::exit(1);
+    }
+}

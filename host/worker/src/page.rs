@@ -1,0 +1,174 @@
+//! A page of memory that daemon and worker share: it names the run being polled and holds the end of its dialogue.
+//!
+//! The worker writes, the daemon reads, also after the worker's death. What is read while it is being written may be torn;
+//! it is shown to people and never trusted.
+
+#![expect(unsafe_code, reason = "memory shared with another process")]
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// Bytes of dialogue kept.
+pub const DIALOGUE_BYTES: usize = 4096;
+
+#[repr(C)]
+struct Layout {
+    /// The run being polled; 0 between polls.
+    run: AtomicU64,
+    /// When this poll began, nanoseconds of the monotonic clock.
+    since_ns: AtomicU64,
+    /// The run whose dialogue this is.
+    dialogue_run: AtomicU64,
+    /// Bytes ever written to the ring.
+    written: AtomicU32,
+    ring: [u8; DIALOGUE_BYTES],
+}
+
+/// The page, mapped.
+pub struct Page {
+    at: NonNull<Layout>,
+}
+
+// SAFETY: the fields are atomics; the ring is written by one thread of one process and read as bytes that mean nothing to the program.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// Makes a page for a new worker; the file is to be handed to it.
+    pub fn create() -> io::Result<(Self, File)> {
+        // SAFETY: the name is a NUL-terminated constant.
+        let fd = unsafe { libc::memfd_create(c"watchpost-page".as_ptr(), libc::MFD_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: just opened, owned by nobody else.
+        let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        file.set_len(size_of::<Layout>() as u64)?;
+        Ok((Self::map(&file)?, file))
+    }
+
+    /// Maps the page of that file.
+    pub fn map(file: &File) -> io::Result<Self> {
+        if file.metadata()?.len() < size_of::<Layout>() as u64 {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the shared page is too small"));
+        }
+        // SAFETY: a new shared mapping of a file at least that long; it is unmapped in `drop` and nowhere else.
+        let at = unsafe {
+            libc::mmap(ptr::null_mut(), size_of::<Layout>(), libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, file.as_raw_fd(), 0)
+        };
+        match NonNull::new(at.cast::<Layout>()) {
+            Some(at) if at.as_ptr().cast() != libc::MAP_FAILED => Ok(Self { at }),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    fn layout(&self) -> &Layout {
+        // SAFETY: mapped for as long as `self` lives; zeroed memory is a valid `Layout`.
+        unsafe { self.at.as_ref() }
+    }
+
+    /// Notes that this run is being polled now.
+    pub fn enter(&self, run: u64) {
+        self.layout().since_ns.store(monotonic_ns(), Ordering::Relaxed);
+        self.layout().run.store(run, Ordering::Release);
+    }
+
+    /// Notes that no run is being polled.
+    pub fn leave(&self) {
+        self.layout().run.store(0, Ordering::Release);
+    }
+
+    /// The run being polled, and for how many nanoseconds.
+    pub fn polled(&self) -> Option<(u64, u64)> {
+        let run = self.layout().run.load(Ordering::Acquire);
+        let since = self.layout().since_ns.load(Ordering::Relaxed);
+        (run != 0).then(|| (run, monotonic_ns().saturating_sub(since)))
+    }
+
+    /// Appends a line to the dialogue of the run; a new run begins anew.
+    pub fn say(&self, run: u64, line: &str) {
+        let layout = self.layout();
+        if layout.dialogue_run.swap(run, Ordering::Relaxed) != run {
+            layout.written.store(0, Ordering::Relaxed);
+        }
+        let mut at = layout.written.load(Ordering::Relaxed);
+        for byte in line.bytes().chain([b'\n']) {
+            // SAFETY: in bounds by the remainder; only this process writes, from one thread.
+            unsafe {
+                self.at.as_ptr().cast::<u8>().add(std::mem::offset_of!(Layout, ring) + at as usize % DIALOGUE_BYTES).write_volatile(byte)
+            };
+            at = at.wrapping_add(1);
+        }
+        layout.written.store(at, Ordering::Release);
+    }
+
+    /// The end of a run's dialogue, if it is this run's.
+    pub fn dialogue(&self, run: u64) -> Option<String> {
+        let layout = self.layout();
+        if layout.dialogue_run.load(Ordering::Relaxed) != run {
+            return None;
+        }
+        let written = layout.written.load(Ordering::Acquire) as usize;
+        let kept = written.min(DIALOGUE_BYTES);
+        let bytes: Vec<u8> = (written - kept..written)
+            // SAFETY: in bounds by the remainder.
+            .map(|at| unsafe {
+                self.at.as_ptr().cast::<u8>().add(std::mem::offset_of!(Layout, ring) + at % DIALOGUE_BYTES).read_volatile()
+            })
+            .collect();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // The first line is whole only while nothing was overwritten.
+        Some(if written > kept { text.split_once('\n').map_or(text.clone(), |(_, whole)| whole.to_owned()) } else { text })
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map`, not used again.
+        unsafe { libc::munmap(self.at.as_ptr().cast(), size_of::<Layout>()) };
+    }
+}
+
+fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec. The coarse clock: this is called at every poll, and milliseconds are fine enough.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &raw mut time) };
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_see_the_run_and_the_end_of_its_dialogue() {
+        let (ours, file) = Page::create().unwrap();
+        let theirs = Page::map(&file).unwrap();
+        assert_eq!(ours.polled(), None);
+        theirs.enter(7);
+        theirs.say(7, "> EHLO probe");
+        assert_eq!(ours.polled().map(|(run, _)| run), Some(7));
+        assert_eq!(ours.dialogue(7).as_deref(), Some("> EHLO probe\n"));
+        assert_eq!(ours.dialogue(8), None);
+        theirs.say(8, "> QUIT");
+        theirs.leave();
+        assert_eq!((ours.polled(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
+    }
+
+    #[test]
+    fn a_long_dialogue_keeps_its_last_whole_lines() {
+        let (page, _file) = Page::create().unwrap();
+        for line in 0..1000 {
+            page.say(1, &format!("line {line}"));
+        }
+        let kept = page.dialogue(1).unwrap();
+        assert!(kept.ends_with("line 998\nline 999\n") && kept.starts_with("line "), "{kept}");
+        assert!(kept.len() <= DIALOGUE_BYTES);
+    }
+}

@@ -1,0 +1,151 @@
+//! `cargo xtask demo`: from a bare machine to a measured mail service, and back.
+//!
+//! Steps: packages, build, lab, a folder of its own, the daemon as an ordinary user, a value of
+//! every job. Dropping [`Running`] ends them in the opposite order, and nothing else.
+
+mod daemon;
+mod folder;
+mod held_lab;
+mod metrics;
+
+use crate::arguments::Arguments;
+use crate::error::{Error, Outcome, doing};
+use crate::lab::Lab;
+use crate::packages::{self, Use};
+use crate::process::{self, LOOK_AGAIN};
+use crate::{signal, test, user};
+use daemon::Daemon;
+use folder::Folder;
+use held_lab::HeldLab;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Where the demo listens unless told otherwise.
+const LISTEN: &str = "127.0.0.1:9470";
+/// How long it may take until every job has a value; the slowest runs every 30 s.
+const VALUES_WITHIN: Duration = Duration::from_secs(60);
+/// How often it is asked which jobs have one.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the demo started. The order of the fields is the order in which it ends.
+struct Running {
+    daemon: Daemon,
+    _lab: HeldLab,
+    folder: Folder,
+}
+
+/// Runs `demo [--keep] [--once] [--port-base N] [--listen ADDR]`.
+pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
+    let arguments = Arguments::parse(words, &["keep", "once"], &["port-base", "listen", "dir"])?;
+    if !arguments.words.is_empty() {
+        return Err(Error::Usage(format!("the demo knows no `{}`", arguments.words.join(" "))));
+    }
+    let listen = listen(arguments.value("listen").unwrap_or(LISTEN))?;
+    let begun = Instant::now();
+    build()?;
+    let mut running = start(&arguments, listen)?;
+    wait_for_values(&mut running, listen)?;
+    explain(&running, listen, begun.elapsed());
+    if arguments.has("once") {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("Ctrl-C stops it, the lab with it");
+    let ended = wait_for_the_end(&mut running);
+    println!("ending");
+    drop(running);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+/// Checks where to listen before minutes are spent on building.
+fn listen(text: &str) -> Outcome<SocketAddr> {
+    let parsed = text.parse();
+    let address: SocketAddr = parsed.map_err(|_| Error::Usage(format!("--listen {text} is no ADDRESS:PORT")))?;
+    TcpListener::bind(address).map_err(doing(format!("listen on {address} (try --listen)")))?;
+    Ok(address)
+}
+
+fn build() -> Outcome {
+    let missing = packages::ensure(&[Use::Build, Use::Lab])?;
+    packages::check_build(&missing)?;
+    eprintln!("building the release");
+    let status = process::attend(test::cargo("build")?.arg("--release"))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() })
+}
+
+fn start(arguments: &Arguments, listen: SocketAddr) -> Outcome<Running> {
+    let account = user::ordinary();
+    let account = account.ok_or_else(|| Error::Refused("there is no ordinary user to run as".into()))?;
+    let keep = arguments.has("keep");
+    let lab = Lab::of(arguments)?;
+    let held = HeldLab::start(&lab, keep)?;
+    let folder = Folder::make(&lab, &account, listen, keep)?;
+    if user::is_root() {
+        println!("watchpost runs as the user {} (uid {})", account.name, account.uid);
+    }
+    let daemon = Daemon::start(&folder, &account)?;
+    Ok(Running { daemon, _lab: held, folder })
+}
+
+/// Waits until every job has a value and found its server up.
+///
+/// Errors: the daemon ended, or jobs have no such value in time; both with the end of its log.
+fn wait_for_values(running: &mut Running, listen: SocketAddr) -> Outcome {
+    let begun = Instant::now();
+    println!("waiting for a value of each of {} jobs", running.folder.jobs.len());
+    loop {
+        let ups = metrics::ups(listen).unwrap_or_default();
+        let is_up = |job: &&String| ups.iter().any(|(name, up)| name == *job && *up);
+        let waiting: Vec<&String> = running.folder.jobs.iter().filter(|job| !is_up(job)).collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        running.daemon.check()?;
+        if begun.elapsed() >= VALUES_WITHIN {
+            let names: Vec<&str> = waiting.into_iter().map(String::as_str).collect();
+            let seconds = VALUES_WITHIN.as_secs();
+            return Err(running.daemon.complain(&format!("not up after {seconds} s: {}", names.join(", "))));
+        }
+        pause(ASK_AGAIN)?;
+    }
+}
+
+fn pause(time: Duration) -> Outcome {
+    if process::wait_until(time, signal::caught) { Err(Error::Interrupted) } else { Ok(()) }
+}
+
+/// Waits for Ctrl-C, the proper end.
+///
+/// Errors: the daemon ended by itself.
+fn wait_for_the_end(running: &mut Running) -> Outcome {
+    while !signal::caught() {
+        running.daemon.check()?;
+        sleep(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+fn explain(running: &Running, listen: SocketAddr, took: Duration) {
+    let jobs = &running.folder.jobs;
+    let program = running.folder.program("watchpost");
+    let config = running.folder.config();
+    let command = |words: &str| shown(&program, words, &config);
+    let job = jobs.iter().find(|job| *job == "submission").or(jobs.first());
+    let job = job.map_or("", String::as_str);
+    println!("\nwatchpost measures {} jobs, each has a value; this took {:.0} s", jobs.len(), took.as_secs_f64());
+    println!("  start page   http://{listen}/");
+    println!("  metrics      http://{listen}/metrics\n");
+    println!("try next, in another terminal:");
+    println!("  {}", command("status"));
+    println!("  {}", command(&format!("measure {job} --explain")));
+    println!("  {}\n", command(&format!("plan {job} -n 5")));
+}
+
+fn shown(program: &Path, words: &str, config: &Path) -> String {
+    format!("{} {words} --config {}", program.display(), config.display())
+}

@@ -1,0 +1,161 @@
+//! Debian's packages, what each is for, and how to see that it is there.
+
+use crate::programs;
+use std::fs;
+use std::path::Path;
+
+/// A piece of work that needs packages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    Build,
+    Lab,
+    Tests,
+}
+
+impl Use {
+    /// Reads the word of the command line.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Use::Build, Use::Lab, Use::Tests].into_iter().find(|it| it.word() == word)
+    }
+
+    /// Gives the word of the command line.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Use::Build => "build",
+            Use::Lab => "lab",
+            Use::Tests => "tests",
+        }
+    }
+}
+
+/// What shows that a package's content is there, whoever installed it.
+#[derive(Debug)]
+enum Sign {
+    /// A program of this name.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+    /// A shared library whose file name begins so, in one of the [`LIBRARY_FOLDERS`].
+    Library(&'static str),
+}
+
+/// A Debian package.
+#[derive(Debug)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    sign: Sign,
+    uses: &'static [Use],
+}
+
+/// Where shared libraries are; `*` stands for any one folder.
+const LIBRARY_FOLDERS: [&str; 5] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/local/lib"];
+
+use Sign::{File, Library, Program};
+use Use::{Build, Lab, Tests};
+
+/// All packages. The compiler and the headers of librrd and libclang (bindgen reads the former
+/// with the latter) build the product; servers make the lab; the rest are instruments of tests.
+pub(crate) const PACKAGES: &[Package] = &[
+    Package { name: "gcc", sign: Program("cc"), uses: &[Build] },
+    Package { name: "libc6-dev", sign: File("/usr/include/stdio.h"), uses: &[Build] },
+    Package { name: "pkg-config", sign: Program("pkg-config"), uses: &[Build] },
+    Package { name: "librrd-dev", sign: File("/usr/include/rrd.h"), uses: &[Build] },
+    Package { name: "libclang-dev", sign: Library("libclang"), uses: &[Build] },
+    Package { name: "openssl", sign: Program("openssl"), uses: &[Lab, Tests] },
+    Package { name: "postfix", sign: Program("postfix"), uses: &[Lab] },
+    Package { name: "dovecot-imapd", sign: File("/usr/lib/dovecot/imap"), uses: &[Lab] },
+    Package { name: "dovecot-pop3d", sign: File("/usr/lib/dovecot/pop3"), uses: &[Lab] },
+    Package { name: "dovecot-lmtpd", sign: File("/usr/lib/dovecot/lmtp"), uses: &[Lab] },
+    Package { name: "dovecot-submissiond", sign: File("/usr/lib/dovecot/submission"), uses: &[Lab] },
+    Package { name: "bind9", sign: Program("named"), uses: &[Lab] },
+    Package { name: "bind9-utils", sign: Program("named-checkzone"), uses: &[Tests] },
+    Package { name: "bind9-dnsutils", sign: Program("dig"), uses: &[Tests] },
+    Package { name: "rrdtool", sign: Program("rrdtool"), uses: &[Tests] },
+    Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests] },
+    Package { name: "swaks", sign: Program("swaks"), uses: &[Tests] },
+    Package { name: "curl", sign: Program("curl"), uses: &[Tests] },
+    Package { name: "faketime", sign: Program("faketime"), uses: &[Tests] },
+];
+
+impl Package {
+    /// Tells whether a piece of work needs it.
+    pub(crate) fn serves(&self, use_: Use) -> bool {
+        self.uses.contains(&use_)
+    }
+
+    /// Tells whether its content is on this machine.
+    pub(crate) fn is_there(&self) -> bool {
+        match self.sign {
+            Program(name) => programs::find(name).is_some(),
+            File(path) => Path::new(path).exists(),
+            Library(name) => LIBRARY_FOLDERS.iter().any(|folder| holds_library(folder, name)),
+        }
+    }
+}
+
+fn holds_library(folder: &str, name: &str) -> bool {
+    let Some((parent, below)) = folder.split_once("/*") else {
+        return holds(Path::new(folder), name);
+    };
+    let Ok(entries) = fs::read_dir(parent) else {
+        return false;
+    };
+    let below = below.trim_start_matches('/');
+    entries.flatten().any(|entry| holds(&entry.path().join(below), name))
+}
+
+fn holds(folder: &Path, name: &str) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return false;
+    };
+    entries.flatten().any(|entry| is_library(&entry.file_name().to_string_lossy(), name))
+}
+
+/// Tells whether a file name is `<name>.so…` or `<name>-<version>.so…`.
+fn is_library(file: &str, name: &str) -> bool {
+    let rest = file.strip_prefix(name);
+    rest.is_some_and(|rest| rest.starts_with(['.', '-']) && rest.contains(".so"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::SERVERS;
+
+    #[test]
+    fn every_package_is_named_once_and_for_some_work() {
+        for (index, package) in PACKAGES.iter().enumerate() {
+            assert!(!package.uses.is_empty(), "{}", package.name);
+            let again = PACKAGES[index + 1..].iter().any(|other| other.name == package.name);
+            assert!(!again, "{}", package.name);
+        }
+    }
+
+    #[test]
+    fn every_server_of_the_lab_has_its_packages_in_the_table() {
+        for name in SERVERS.iter().flat_map(|server| server.packages()) {
+            let listed = PACKAGES.iter().any(|it| it.name == *name && it.serves(Use::Lab));
+            assert!(listed, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_librarys_versions_count_and_its_relatives_do_not() {
+        for file in ["libclang.so", "libclang-14.so.1", "libclang.so.14"] {
+            assert!(is_library(file, "libclang"), "{file}");
+        }
+        for file in ["libclangBasic.a", "libclang-cpp", "libclangd.so", "libclan.so"] {
+            assert!(!is_library(file, "libclang"), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_library_is_found_below_a_versioned_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("llvm-14/lib")).unwrap();
+        let pattern = format!("{}/*/lib", folder.path().display());
+        assert!(!holds_library(&pattern, "libclang"));
+        fs::write(folder.path().join("llvm-14/lib/libclang.so.1"), "").unwrap();
+        assert!(holds_library(&pattern, "libclang"));
+    }
+}

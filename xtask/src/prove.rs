@@ -1,0 +1,78 @@
+//! `cargo xtask prove NAME`: tests that run a small count every day, run with their full one.
+
+use crate::error::{Error, Outcome};
+use crate::{process, test};
+use std::process::{ExitCode, ExitStatus};
+
+/// A test whose count comes from the environment.
+struct Proof {
+    name: &'static str,
+    package: &'static str,
+    /// The test target, `tests/<target>.rs` of the package.
+    target: &'static str,
+    /// The variable that holds the count.
+    variable: &'static str,
+    count: u32,
+    /// What holds if it passes.
+    shows: &'static str,
+}
+
+const PROOFS: &[Proof] = &[
+    Proof {
+        name: "kill",
+        package: "watchpost",
+        target: "kill",
+        variable: "WATCHPOST_PROVE_KILLS",
+        count: 100,
+        shows: "a daemon killed while it writes loses nothing that was acknowledged",
+    },
+    Proof {
+        name: "journal",
+        package: "watchpost-journal",
+        target: "crash",
+        variable: "WATCHPOST_PROVE_KILLS",
+        count: 200,
+        shows: "a journal whose writer is killed keeps every acknowledged record",
+    },
+];
+
+/// Runs `prove NAME`.
+pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
+    let proof = match words {
+        [name] => PROOFS.iter().find(|proof| proof.name == name),
+        _ => None,
+    };
+    let Some(proof) = proof else {
+        return Err(Error::Usage(format!("prove what?\n{}", list())));
+    };
+    eprintln!("{} times: {}", proof.count, proof.shows);
+    let mut cargo = test::cargo("test")?;
+    cargo.args(["--package", proof.package, "--test", proof.target, "--", "--nocapture"]);
+    cargo.env(proof.variable, proof.count.to_string());
+    process::attend(&mut cargo).map(code)
+}
+
+/// Passes on how a program ended.
+pub(crate) fn code(status: ExitStatus) -> ExitCode {
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    ExitCode::from(code.unwrap_or(1))
+}
+
+fn list() -> String {
+    let lines = PROOFS.iter().map(|proof| format!("  {:<10} {} times: {}", proof.name, proof.count, proof.shows));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_proof_lists_all_and_is_wrong_usage() {
+        for words in [vec![], vec!["nothing".to_owned()]] {
+            let error = run(&words).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(PROOFS.iter().all(|proof| error.to_string().contains(proof.name)), "{error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A lab of one real server, named, which needs no root: what starts, dies and ends, and what does not.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A lab of this test's own, in a folder and on ports that nobody else uses.
+struct OwnLab {
+    _folder: tempfile::TempDir,
+    dir: PathBuf,
+}
+
+impl OwnLab {
+    /// `None`, and a line that says so, where named is not installed and could not be.
+    fn new() -> Option<Self> {
+        let without = std::env::var("WATCHPOST_TESTS_WITHOUT").unwrap_or_default();
+        if without.split(' ').any(|package| package == "bind9") {
+            eprintln!("left out: there is no named");
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("lab").permissions(open()).tempdir().unwrap();
+        let dir = folder.path().join("lab");
+        Some(Self { _folder: folder, dir })
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.arg("lab").args(words).arg("--dir").arg(&self.dir);
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.command(words).output().unwrap()
+    }
+
+    fn status(&self) -> (i32, String) {
+        let output = self.run(&["status", "named"]);
+        (output.status.code().unwrap(), text(&output))
+    }
+
+    fn up(&self) {
+        let output = self.run(&["up", "named", "--port-base", "free"]);
+        assert!(output.status.success(), "{}", text(&output));
+    }
+
+    fn port(&self) -> u16 {
+        let facts = fs::read_to_string(self.dir.join("lab.json")).unwrap();
+        let after = facts.split("\"dns\": ").nth(1).unwrap();
+        after.split(',').next().unwrap().parse().unwrap()
+    }
+
+    fn pid(&self) -> String {
+        let record = fs::read_to_string(self.dir.join("running/named")).unwrap();
+        record.split(' ').next().unwrap().to_owned()
+    }
+}
+
+impl Drop for OwnLab {
+    fn drop(&mut self) {
+        self.run(&["down"]);
+    }
+}
+
+fn open() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.clone(), output.stderr.clone()].concat()).into_owned()
+}
+
+fn answers(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_server_is_up_until_it_is_taken_down() {
+    let Some(lab) = OwnLab::new() else { return };
+    assert_eq!(lab.status().0, 1);
+    lab.up();
+    let (code, table) = lab.status();
+    assert!(code == 0 && table.contains(" up "), "{table}");
+    assert!(answers(lab.port()));
+    assert!(lab.run(&["down", "named"]).status.success());
+    assert!(lab.status().1.contains(" down "));
+    assert!(!answers(lab.port()));
+}
+
+#[test]
+fn a_killed_server_is_reported_dead_and_can_be_started_again() {
+    let Some(lab) = OwnLab::new() else { return };
+    lab.up();
+    let port = lab.port();
+    Command::new("kill").args(["-9", &lab.pid()]).status().unwrap();
+    eventually("the port stays open", || !answers(port));
+    let (code, table) = lab.status();
+    assert!(code == 1 && table.contains("died"), "{table}");
+    assert!(lab.run(&["up", "named"]).status.success());
+    assert!(answers(port), "the lab keeps its ports");
+}
+
+#[test]
+fn two_labs_beside_each_other_do_not_meet() {
+    let (Some(one), Some(other)) = (OwnLab::new(), OwnLab::new()) else { return };
+    one.up();
+    other.up();
+    assert_ne!(one.port(), other.port());
+    assert!(one.run(&["down"]).status.success());
+    assert_eq!(other.status().0, 0);
+}
+
+#[test]
+fn a_port_of_another_program_is_named_and_left_alone() {
+    let (Some(one), Some(other)) = (OwnLab::new(), OwnLab::new()) else { return };
+    one.up();
+    let base = fs::read_to_string(one.dir.join("port-base")).unwrap();
+    let refused = other.run(&["up", "named", "--port-base", &base]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused).contains(&format!("port {} is taken", one.port())), "{}", text(&refused));
+    other.run(&["down"]);
+    assert_eq!(one.status().0, 0);
+}
+
+#[test]
+fn a_held_lab_goes_with_whoever_holds_it() {
+    let Some(lab) = OwnLab::new() else { return };
+    let mut holder = hold(&lab);
+    eventually("the lab does not come up", || lab.dir.join("running/named").exists() && lab.status().0 == 0);
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    assert!(!lab.dir.exists(), "its folder goes, too");
+}
+
+fn hold(lab: &OwnLab) -> Child {
+    let mut command = lab.command(&["up", "named", "--hold", "--wipe", "--port-base", "free"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_folder_that_is_no_lab_is_never_wiped() {
+    let folder = tempfile::tempdir().unwrap();
+    let file: &Path = &folder.path().join("precious");
+    fs::write(file, "").unwrap();
+    let mut wipe = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    wipe.args(["lab", "down", "--wipe", "--dir"]).arg(folder.path());
+    assert_eq!(wipe.output().unwrap().status.code(), Some(1));
+    assert!(file.exists());
+}
