@@ -4,6 +4,7 @@
 //! [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles scrape) · [`console`] (what people see) ·
 //! [`daemon`] (all of it running) · [`cli`] (the commands).
 
+pub mod config;
 pub mod plugin;
 pub mod reading;
 pub mod schedule;

@@ -1,0 +1,78 @@
+//! Files to checked values: every fault with its place, all in one go.
+//!
+//! Parse (shape), check (meaning), bind (what a job's agent says of its config): three functions, and what comes out holds only
+//! what passed. Pure but for reading the files that are named; the time of day is passed in.
+//!
+//! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
+//! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
+//! Once the agents are known, [`find_agent`] and [`bind`] hold a job to its agent's schema and fetch its secrets; [`ad_hoc`] makes the
+//! job of a command line that names none.
+
+mod ad_hoc;
+mod bind;
+mod fault;
+mod files;
+mod job;
+mod main_file;
+mod reader;
+mod schedule_file;
+mod schema;
+mod secret;
+mod target;
+#[cfg(test)]
+mod tests;
+mod text;
+mod timing;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+pub use ad_hoc::ad_hoc;
+pub use bind::{Bound, bind, find_agent};
+pub use fault::{At, Fault, Faults, Place, Weight};
+pub use job::{Job, JobName};
+pub use secret::{Environment, process_environment};
+pub use timing::Timing;
+
+use crate::schedule::UnixTime;
+
+/// What the files say, all of it checked but for the jobs' config.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The main file, as it was named.
+    pub file: PathBuf,
+    /// Where journal, series, alarms and socket live.
+    pub data: At<PathBuf>,
+    /// Folders searched for agent libraries, in this order.
+    pub plugins: Vec<At<PathBuf>>,
+    /// Where the web pages and `/metrics` listen.
+    pub listen: At<SocketAddr>,
+    /// What is measured, by name.
+    pub jobs: Vec<Job>,
+}
+
+/// A configuration that can be run, and what somebody should look at.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What can be run.
+    pub config: Config,
+    /// What does not stop it.
+    pub warnings: Faults,
+}
+
+/// Reads the main file and every schedule it names.
+///
+/// Shape: jobs come by name; `now` tells which two years a cron job's interval is taken from.
+/// Errors: every fault of every file, warnings among them, by file and place.
+pub fn load(file: &Path, now: UnixTime) -> Result<Loaded, Faults> {
+    let mut faults = Faults::default();
+    let config = files::load(file, now, &mut faults);
+    let stop = faults.stop();
+    let faults = faults.sorted();
+    match config {
+        Some(config) if !stop => Ok(Loaded { config, warnings: faults }),
+        _ => Err(faults),
+    }
+}
