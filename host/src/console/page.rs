@@ -239,3 +239,81 @@ impl Display for Instant {
         write!(f, "{}", instant.format("%Y-%m-%d %H:%M:%S UTC"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use watchpost_plugin_api::ErrorKind;
+    use watchpost_services::outcome::Outcome;
+
+    use super::*;
+    use crate::{
+        latest::{JobView, Latest},
+        reading::{Cause, Reading, Shape},
+    };
+
+    fn snapshot(jobs: &[(&str, Option<Status>)]) -> Snapshot {
+        let latest = Latest::default();
+        let shape = |job: &str| {
+            let (agent, target, labels, metrics) = ("pop3".into(), "mx:110".into(), vec![], vec![]);
+            Shape { job: job.into(), agent, target, labels, step_s: 30, metrics }
+        };
+        latest.set_jobs(jobs.iter().map(|(job, _)| JobView { shape: shape(job), next_due_ns: None }));
+        for (job, status) in jobs {
+            let Some(status) = status.clone() else { continue };
+            let outcome = Outcome { status, ..Outcome::failed(ErrorKind::LOCAL, "", 0) };
+            latest.apply(&Reading { job: (*job).into(), cause: Cause::Schedule, slot: 0, due_ns: 0, stale_ns: 100, outcome });
+        }
+        latest.snapshot(50)
+    }
+
+    fn failed(message: &str) -> Option<Status> {
+        Some(Status::Failed { kind: ErrorKind::CONNECT, message: message.into() })
+    }
+
+    #[test]
+    fn those_that_need_somebody_stand_first_and_each_group_by_name() {
+        let page =
+            page(&snapshot(&[("a", Some(Status::Ok)), ("b", None), ("c", failed("no")), ("d", Some(Status::Ok)), ("e", failed("no"))]));
+        let order: Vec<_> = page.split("<th scope=\"row\">").skip(1).map(|row| &row[..1]).collect();
+        assert_eq!(order, ["c", "e", "b", "a", "d"]);
+        let summary = "<b>5 jobs</b>: <span class=\"ok\">2 ok</span>, <span class=\"failing\">2 failing</span>, <span class=\"unknown\">1 unknown</span>";
+        assert!(page.contains(summary), "{page}");
+    }
+
+    #[test]
+    fn a_status_is_a_sign_and_a_word_whatever_its_colour() {
+        let page = page(&snapshot(&[("a", Some(Status::Ok)), ("b", None), ("c", failed("no"))]));
+        for (sign, word) in [("✓", "ok"), ("?", "unknown"), ("✕", "failing")] {
+            assert!(page.contains(&format!("aria-hidden=\"true\">{sign}</span>{word}</span>")), "{page}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_old_are_not_shown() {
+        let mut snapshot = snapshot(&[("a", None)]);
+        let metrics = vec![Sample { metric: "connect_time".into(), labels: vec![], value: 0.5 }];
+        let last = Last {
+            status: Status::Ok,
+            samples: metrics,
+            declared: vec![],
+            events: 0,
+            refused: 0,
+            started_ns: 0,
+            duration: None,
+            stale_ns: 100,
+        };
+        Arc::make_mut(&mut snapshot.jobs[0]).last = Some(Arc::new(last));
+        assert!(page(&snapshot).contains("connect_time"));
+        snapshot.now_ns = 3_000_000_100;
+        let page = page(&snapshot);
+        assert!(!page.contains("connect_time") && page.contains("overdue for 3 s"), "{page}");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        let page = page(&snapshot(&[("a", failed(&"é".repeat(10_000)))]));
+        assert!(page.contains(&format!(" {}…</p>", "é".repeat(MESSAGE_CHARS))));
+    }
+}

@@ -1,10 +1,12 @@
 //! The programs for which the text is written: promtool and Prometheus, as packaged.
 
 use std::{
+    collections::HashSet,
     fs,
     io::{Read, Write},
     net::TcpStream,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -82,22 +84,31 @@ fn promtool_finds_nothing_in_any_metric_of_ours() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_open_metrics() {
-    check_by_prometheus(|routes| routes).await;
+    check_by_prometheus(Format::OpenMetrics).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_reads_text() {
-    check_by_prometheus(|routes| {
-        routes.layer(from_fn(|mut request: Request<axum::body::Body>, next: Next| async move {
-            request.headers_mut().remove("accept");
-            next.run(request).await
-        }))
-    })
-    .await;
+    check_by_prometheus(Format::Text).await;
+}
+
+/// Hides what the scraper asks for where text is wanted (Prometheus prefers OpenMetrics), and notes what it is given.
+fn in_format(format: Format, routes: Router, given: Arc<Mutex<HashSet<String>>>) -> Router {
+    routes.layer(from_fn(move |mut request: Request<axum::body::Body>, next: Next| {
+        let given = given.clone();
+        async move {
+            if format == Format::Text {
+                request.headers_mut().remove("accept");
+            }
+            let response = next.run(request).await;
+            given.lock().unwrap().insert(response.headers()["content-type"].to_str().unwrap().to_owned());
+            response
+        }
+    }))
 }
 
 /// Has Prometheus scrape our listener and asks it for what we exposed.
-async fn check_by_prometheus(change: impl FnOnce(Router) -> Router) {
+async fn check_by_prometheus(format: Format) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let host = host();
@@ -108,7 +119,8 @@ async fn check_by_prometheus(change: impl FnOnce(Router) -> Router) {
     let shapes = known.iter().map(|job| (*job.shape).clone()).chain([odd]);
     jobs.set_jobs(shapes.map(|shape| JobView { shape, next_due_ns: None }));
     jobs.apply(&reading("odd", Status::Ok, vec![sample("big", &[], 1e300)]));
-    let routes = change(router(outward(jobs, host.clone()), Hosts::of(address, "127.0.0.1")));
+    let given = Arc::new(Mutex::new(HashSet::new()));
+    let routes = in_format(format, router(outward(jobs, host.clone()), Hosts::of(address, "127.0.0.1")), given.clone());
     let serving = tokio::spawn(serve(listener, routes, host, Limits::default(), std::future::pending()));
     tokio::task::spawn_blocking(move || {
         let folder = tempfile::tempdir().unwrap();
@@ -133,6 +145,7 @@ async fn check_by_prometheus(change: impl FnOnce(Router) -> Router) {
     .await
     .unwrap();
     serving.abort();
+    assert_eq!(given.lock().unwrap().iter().collect::<Vec<_>>(), [format.content_type()]);
 }
 
 /// The answer to a query once there is one.
