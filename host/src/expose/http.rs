@@ -1,6 +1,6 @@
 //! The listener: the scrape, health, and the start page. Nothing here changes anything.
 //!
-//! Reading order: [`Outward`] (what is shown) · [`router`] (where) · `guard` (what is refused) · [`serve`] (how long anybody may take).
+//! Reading order: [`Outward`] (what is shown) · [`router`] (where) · `guard` (what is refused) · [`serve()`] (how long anybody may take).
 
 mod guard;
 mod patience;

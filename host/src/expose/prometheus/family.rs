@@ -3,6 +3,7 @@
 //! A family belongs to one metric: a standard one, or one of one agent. Whoever else would come by the same name (an agent
 //! `connect` with a metric `time`; `wait` and `wait_seconds` in one agent; a metric declared at run time as a gauge by one job and
 //! a counter by another) is left out and counted, because a family of two meanings would be refused whole by the scraper.
+//! Where only the help differs, the first is kept.
 
 use std::{
     collections::{HashMap, HashSet},
