@@ -24,3 +24,6 @@ pub mod writer;
 
 /// A place in the journal; later records have greater ones.
 pub type Position = u64;
+
+#[cfg(test)]
+mod tests;
