@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use super::rig::{Rig, counter, gauge, sample, shape};
+use super::rig::{Rig, Rows, counter, gauge, sample, shape};
 use crate::series::header::Header;
 use crate::series::librrd::Librrd;
 use crate::series::row::Row;
@@ -43,7 +43,7 @@ impl SeriesWriter for Dying {
 }
 
 /// A journal with gaps and resets, and what a process gives that nobody interrupts.
-fn clean() -> (Rig, Vec<Vec<(i64, Option<f64>)>>) {
+fn clean() -> (Rig, Vec<Rows>) {
     let mut rig = Rig::new();
     rig.give(shape(60, &[gauge("connect_time", &[]), counter("messages_sent", &[]), gauge("queue_size", &["queue"])]));
     for n in (1..60_i64).filter(|n| n % 7 > 1) {

@@ -13,6 +13,9 @@ use crate::series::fetch::{Query, Series};
 use crate::series::selector::Selector;
 use crate::series::store::{Applied, Options, SeriesStore};
 
+/// Rows of one series.
+pub(super) type Rows = Vec<(i64, Option<f64>)>;
+
 /// A store, its folder and its journal.
 pub(super) struct Rig {
     pub(super) folder: TempDir,
@@ -82,7 +85,7 @@ impl Rig {
     }
 
     /// Fetches one series at its base step.
-    pub(super) fn rows(&mut self, selector: &str, from: i64, to: i64, with_journal: bool) -> Vec<(i64, Option<f64>)> {
+    pub(super) fn rows(&mut self, selector: &str, from: i64, to: i64, with_journal: bool) -> Rows {
         let mut all = self.fetch(&query(selector, from, to), with_journal);
         assert_eq!(all.len(), 1, "{selector}");
         all.remove(0).rows
