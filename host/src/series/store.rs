@@ -1,0 +1,303 @@
+//! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
+
+mod counts;
+mod open_file;
+mod place;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use counts::Counts;
+use open_file::OpenFile;
+
+use super::Position;
+use super::catalogue::{Catalogue, Job};
+use super::error::SeriesError;
+use super::layout::{Filled, Layout};
+use super::librrd::Librrd;
+use super::name::LabelSet;
+use super::plan::Span;
+use super::writer::{SeriesWriter, WriteError};
+use crate::reading::{Cause, Reading, Record, Shape};
+
+/// Folder of series files in the data folder.
+pub const FOLDER: &str = "series";
+/// How often whoever drives the store flushes it: a sample is in its file within a second.
+pub const FLUSH_EVERY: Duration = Duration::from_millis(500);
+/// How often positions are stored, at most.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// Bounds of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Label sets of one job, at most.
+    pub labels_max: usize,
+    /// Rows held in memory while files cannot be written, at most; beyond, the journal keeps them.
+    pub rows_held_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { labels_max: 100, rows_held_max: 100_000 }
+    }
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Applied {
+    /// It was taken; give the next.
+    Taken,
+    /// There is no room, or a file whose shape changes cannot be written now: flush, and give the same record again.
+    Behind,
+}
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Rows written.
+    pub rows: usize,
+    /// Files that must be tried again.
+    pub files_behind: usize,
+}
+
+/// The owner of all series files of a data folder.
+pub struct SeriesStore {
+    folder: PathBuf,
+    options: Options,
+    catalogue: Catalogue,
+    writer: Box<dyn SeriesWriter>,
+    layouts: HashMap<String, Layout>,
+    files: HashMap<String, HashMap<LabelSet, OpenFile>>,
+    rows_held: usize,
+    applied: Option<Position>,
+    stored: Option<Position>,
+    checkpoint_at: Option<Instant>,
+    counts: Counts,
+}
+
+impl SeriesStore {
+    /// Opens the series of a data folder, which must exist and be this process's own.
+    ///
+    /// Errors: [`SeriesError::Path`] if librrd could not be given the path; [`SeriesError::Catalogue`] if it is a newer one.
+    pub fn open(data: &Path, options: Options) -> Result<Self, SeriesError> {
+        Self::open_with(data, options, Box::new(Librrd::new()))
+    }
+
+    /// Opens the series of a data folder with another writer.
+    pub fn open_with(data: &Path, options: Options, writer: Box<dyn SeriesWriter>) -> Result<Self, SeriesError> {
+        let folder = prepared(data)?;
+        let catalogue = Catalogue::open(data)?;
+        let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        Ok(Self {
+            folder,
+            options,
+            catalogue,
+            writer,
+            layouts,
+            files: HashMap::new(),
+            rows_held: 0,
+            applied: None,
+            stored: None,
+            checkpoint_at: None,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Takes one record. Records come in the journal's order; those from before a restart may come again.
+    ///
+    /// Errors: the catalogue or the folder failed; the record was not taken, give it again.
+    pub fn apply(&mut self, position: Position, record: &Record) -> Result<Applied, SeriesError> {
+        if self.rows_held >= self.options.rows_held_max {
+            return Ok(Applied::Behind);
+        }
+        let applied = match record {
+            Record::Shape(shape) => self.reshape(shape)?,
+            Record::Reading(reading) => self.take(reading)?,
+        };
+        if applied == Applied::Taken {
+            self.applied = Some(position);
+        }
+        Ok(applied)
+    }
+
+    /// Writes what is held. A file that cannot be written keeps its rows for the next time.
+    pub fn flush(&mut self) -> Flushed {
+        let mut files = std::mem::take(&mut self.files);
+        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut));
+        self.files = files;
+        flushed
+    }
+
+    /// Says whether it is time for a checkpoint.
+    pub fn checkpoint_due(&self, now: Instant) -> bool {
+        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY)
+    }
+
+    /// Flushes, makes the files durable, and then has the position stored from which a restart must read on.
+    ///
+    /// Nothing is stored if nothing new is durable, which is also so while the oldest held row stays unwritten.
+    pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
+        self.checkpoint_at = Some(now);
+        self.flush();
+        let Some(position) = self.durable_after_sync().filter(|position| Some(*position) != self.stored) else { return Ok(None) };
+        let fault = |source: io::Error| SeriesError::Folder { path: self.folder.clone(), source };
+        rustix::fs::syncfs(File::open(&self.folder).map_err(fault)?).map_err(|errno| fault(errno.into()))?;
+        let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
+        self.catalogue.seen(&seen)?;
+        store(position).map_err(SeriesError::Position)?;
+        self.stored = Some(position);
+        Ok(Some(position))
+    }
+
+    /// The last record taken.
+    pub fn position(&self) -> Option<Position> {
+        self.applied
+    }
+
+    /// Rows that wait for their file.
+    pub fn rows_held(&self) -> usize {
+        self.rows_held
+    }
+
+    /// What was done since the store was opened.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// True names of all series.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn writer(&self) -> &dyn SeriesWriter {
+        self.writer.as_ref()
+    }
+
+    /// What slots are worth whose rows wait for their file.
+    pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> &[Span] {
+        self.files.get(job).and_then(|files| files.get(labels)).map_or(&[], |file| &file.held_spans)
+    }
+
+    fn reshape(&mut self, shape: &Shape) -> Result<Applied, SeriesError> {
+        if !self.close(&shape.job) {
+            return Ok(Applied::Behind);
+        }
+        self.catalogue.put_shape(shape)?;
+        self.lay_out(&shape.job);
+        Ok(Applied::Taken)
+    }
+
+    /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.
+    fn close(&mut self, job: &str) -> bool {
+        let Some(mut files) = self.files.remove(job) else { return true };
+        let done = self.flush_all(files.values_mut()).files_behind == 0;
+        // What was seen of them goes to the catalogue at the checkpoint; until then they stay.
+        let seen: Vec<_> = files.values().filter_map(|file| Some((file.id, file.seen?))).collect();
+        if done && self.catalogue.seen(&seen).is_ok() {
+            return true;
+        }
+        self.files.insert(job.into(), files);
+        false
+    }
+
+    fn lay_out(&mut self, job: &str) {
+        if let Some(known) = self.catalogue.jobs().get(job) {
+            self.layouts.insert(job.into(), Layout::of(known));
+        }
+    }
+
+    fn take(&mut self, reading: &Reading) -> Result<Applied, SeriesError> {
+        let known = self.catalogue.jobs().get(&reading.job);
+        if known.is_some_and(|job: &Job| job.would_grow(&reading.outcome.declared)) {
+            if !self.close(&reading.job) {
+                return Ok(Applied::Behind);
+            }
+            self.catalogue.declare(&reading.job, &reading.outcome.declared)?;
+            self.lay_out(&reading.job);
+        }
+        let Some(layout) = self.layouts.get(&reading.job) else {
+            self.counts.readings_unshaped += 1;
+            return Ok(Applied::Taken);
+        };
+        let (rows, unplaced) = layout.spread(&reading.outcome);
+        for row in &rows {
+            self.ensure_open(reading, &row.labels)?;
+        }
+        self.counts.samples_unplaced += unplaced;
+        for row in rows {
+            self.hold(reading, row);
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
+        let is_open = self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels));
+        if !is_open && let Some(file) = self.place(&reading.job, labels, reading.slot)? {
+            self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, reading: &Reading, row: Filled) {
+        let counts = &mut self.counts;
+        match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
+            None => counts.rows_over_labels_max += 1,
+            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, self.applied),
+            Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
+            Some(_) => counts.rows_past += 1,
+        }
+    }
+
+    fn flush_all<'a>(&mut self, files: impl Iterator<Item = &'a mut OpenFile>) -> Flushed {
+        let mut flushed = Flushed::default();
+        for file in files.filter(|file| !file.held.is_empty()) {
+            match self.write(file) {
+                Ok(()) => flushed.rows += file.release(),
+                Err(error) => {
+                    flushed.files_behind += 1;
+                    self.failed(&error);
+                }
+            }
+        }
+        self.rows_held -= flushed.rows;
+        self.counts.rows_written += flushed.rows as u64;
+        flushed
+    }
+
+    fn failed(&mut self, error: &WriteError) {
+        if matches!(error, WriteError::Locked { .. }) {
+            self.counts.writes_locked += 1;
+        } else {
+            self.counts.writes_failed += 1;
+            tracing::warn!(error = error as &dyn std::error::Error, "rows are kept for another try");
+        }
+    }
+
+    /// The last record of which, and of all before it, every row is in its file.
+    fn durable_after_sync(&self) -> Option<Position> {
+        let waiting = self.files.values().flat_map(HashMap::values).filter(|file| !file.held.is_empty());
+        waiting.map(|file| file.before).min().unwrap_or(self.applied)
+    }
+
+    fn open_files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
+        self.files.values_mut().flat_map(HashMap::values_mut)
+    }
+}
+
+/// Makes the folder of series and gives its absolute path.
+fn prepared(data: &Path) -> Result<PathBuf, SeriesError> {
+    let fault = |source| SeriesError::Folder { path: data.into(), source };
+    let folder = data.join(FOLDER);
+    fs::create_dir_all(&folder).map_err(fault)?;
+    let folder = folder.canonicalize().map_err(fault)?;
+    let is_safe = folder.to_str().is_some_and(|text| !text.contains('%'));
+    if is_safe { Ok(folder) } else { Err(SeriesError::Path { path: data.into() }) }
+}
