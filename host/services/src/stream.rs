@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 use watchpost_plugin_api::{
-    AgentError, Endpoint, Tls, TlsFacts,
+    AgentError, Endpoint, Ends, Tls, TlsFacts,
     abi::{
         BorrowingFfiFuture, FfiContext, FfiError, FfiPoll, FfiResult, HostStream, RErr, ROk, RSlice, RSliceMut, RStr, RString, host_fenced,
     },
@@ -101,6 +101,16 @@ pub(crate) fn reason(error: &io::Error) -> String {
     text.split_once(" (os error").map_or(text.as_str(), |(said, _)| said).to_owned()
 }
 
+impl Io {
+    fn ends(&self) -> Ends {
+        match self {
+            Self::Tcp(io) => Ends { local: io.local_addr().ok(), peer: io.peer_addr().ok() },
+            Self::Tls(io) => io.get_ref().0.ends(),
+            Self::Unix(_) | Self::Lost => Ends::default(),
+        }
+    }
+}
+
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
@@ -179,6 +189,13 @@ impl HostStream for Connection {
                 serde_json::to_string(&facts).map_err(|error| AgentError::local(error.to_string()))
             };
             done.await.map(RString::from).map_err(FfiError::from).into()
+        })
+    }
+
+    fn ends(&self) -> FfiResult<RString> {
+        host_fenced(|| {
+            let ends = serde_json::to_string(&self.io.ends()).map_err(|error| AgentError::local(error.to_string()));
+            ends.map(RString::from).map_err(FfiError::from).into()
         })
     }
 }
