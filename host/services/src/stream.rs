@@ -217,5 +217,10 @@ fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
 
 fn crossing(error: &io::Error) -> FfiError {
     let errno = error.raw_os_error().unwrap_or(0);
-    FfiError { errno, ..AgentError::protocol(reason(error)).into() }
+    let message = match error.kind() {
+        // rustls sends a reader to its manual; what the reader has to know is who ended it.
+        io::ErrorKind::UnexpectedEof => "connection closed by the other side without an end of TLS".into(),
+        _ => reason(error),
+    };
+    FfiError { errno, ..AgentError::protocol(message).into() }
 }
