@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 use watchpost_plugin_api::{
-    AgentError, Endpoint, Tls, TlsFacts,
+    AgentError, Endpoint, Ends, Tls, TlsFacts,
     abi::{
         BorrowingFfiFuture, FfiContext, FfiError, FfiPoll, FfiResult, HostStream, RErr, ROk, RSlice, RSliceMut, RStr, RString, host_fenced,
     },
@@ -101,6 +101,16 @@ pub(crate) fn reason(error: &io::Error) -> String {
     text.split_once(" (os error").map_or(text.as_str(), |(said, _)| said).to_owned()
 }
 
+impl Io {
+    fn ends(&self) -> Ends {
+        match self {
+            Self::Tcp(io) => Ends { local: io.local_addr().ok(), peer: io.peer_addr().ok() },
+            Self::Tls(io) => io.get_ref().0.ends(),
+            Self::Unix(_) | Self::Lost => Ends::default(),
+        }
+    }
+}
+
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
@@ -181,6 +191,13 @@ impl HostStream for Connection {
             done.await.map(RString::from).map_err(FfiError::from).into()
         })
     }
+
+    fn ends(&self) -> FfiResult<RString> {
+        host_fenced(|| {
+            let ends = serde_json::to_string(&self.io.ends()).map_err(|error| AgentError::local(error.to_string()));
+            ends.map(RString::from).map_err(FfiError::from).into()
+        })
+    }
 }
 
 /// Polls behind a fence and puts the answer into what crosses.
@@ -200,5 +217,10 @@ fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
 
 fn crossing(error: &io::Error) -> FfiError {
     let errno = error.raw_os_error().unwrap_or(0);
-    FfiError { errno, ..AgentError::protocol(reason(error)).into() }
+    let message = match error.kind() {
+        // rustls sends a reader to its manual; what the reader has to know is who ended it.
+        io::ErrorKind::UnexpectedEof => "connection closed by the other side without an end of TLS".into(),
+        _ => reason(error),
+    };
+    FfiError { errno, ..AgentError::protocol(message).into() }
 }
