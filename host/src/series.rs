@@ -15,6 +15,7 @@ pub mod librrd;
 pub mod name;
 pub mod output;
 pub mod plan;
+pub mod request;
 pub mod row;
 pub mod selector;
 pub mod shape;
