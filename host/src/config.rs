@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
 //! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
-//! Once the agents are known, [`find_agent`] and [`bind`] hold a job to its agent's schema and fetch its secrets; [`ad_hoc`] makes the
+//! Once the agents are known, [`bind`] holds a job to its agent's schema and fetches its secrets; [`ad_hoc`] makes the
 //! job of a command line that names none.
 
 mod ad_hoc;
@@ -30,7 +30,7 @@ use std::{
 };
 
 pub use ad_hoc::ad_hoc;
-pub use bind::{Bound, bind, find_agent};
+pub use bind::{Bound, bind, unknown_agent};
 pub use fault::{At, Fault, Faults, Place, Weight};
 pub use job::{Job, JobName};
 pub use secret::{Environment, process_environment};
@@ -51,6 +51,13 @@ pub struct Config {
     pub listen: At<SocketAddr>,
     /// What is measured, by name.
     pub jobs: Vec<Job>,
+}
+
+impl Config {
+    /// Lists the folders searched for agent libraries.
+    pub fn plugin_folders(&self) -> Vec<PathBuf> {
+        self.plugins.iter().map(|folder| folder.value.clone()).collect()
+    }
 }
 
 /// A configuration that can be run, and what somebody should look at.
