@@ -134,9 +134,9 @@ impl Catalogue {
         &self.jobs
     }
 
-    /// Finds whose file lies there.
-    pub fn is_taken(&self, path: &str) -> bool {
-        self.jobs.values().any(|job| job.files.iter().any(|file| file.path == path))
+    /// Says whether a file of the job lies there.
+    pub fn is_taken(&self, job: &str, path: &str) -> bool {
+        self.jobs.get(job).is_some_and(|job| job.files.iter().any(|file| file.path == path))
     }
 
     /// Takes a job's shape; metrics declared at run time stay. Nothing is written if nothing changes.

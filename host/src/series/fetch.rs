@@ -7,6 +7,7 @@ mod track;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::rc::Rc;
 
 use journal::Overlay;
 use pick::Pick;
@@ -79,22 +80,33 @@ impl SeriesStore {
         }
         self.flush();
         let picks = pick::pick(self.catalogue(), &query.selector);
-        let mut reads = Vec::new();
-        for pick in &picks {
-            reads.push(self.prepare(pick, query, now)?);
-        }
-        let rows = reads.iter().map(Read::rows).sum();
+        let reads = self.prepare_all(&picks, query, now)?;
+        let rows = reads.iter().map(|read| read.rows()).sum();
         if rows > ROWS_MAX {
             return Err(SeriesError::TooManyRows { rows, max: ROWS_MAX });
         }
-        let begin = reads.iter().map(Read::begin).min().unwrap_or(query.from);
+        let begin = reads.iter().map(|read| read.begin()).min().unwrap_or(query.from);
         let mut told = Overlay::new(self.catalogue(), &picks, (begin, query.to)).follow(journal);
         let mut answers = Answers::new();
         let mut series = Vec::new();
         for (index, (pick, read)) in picks.iter().zip(&reads).enumerate() {
+            if index > 0 && !reads.get(index - 1).is_some_and(|before| Rc::ptr_eq(before, read)) {
+                answers.clear();
+            }
             series.push(self.read(pick, read, query.consolidation, told.remove(&index), &mut answers)?);
         }
         Ok(series)
+    }
+
+    /// Prepares every series; those of one label set lie beside each other and share their files.
+    fn prepare_all(&self, picks: &[Pick], query: &Query, now: i64) -> Result<Vec<Rc<Read>>, SeriesError> {
+        let mut reads: Vec<Rc<Read>> = Vec::new();
+        for (index, pick) in picks.iter().enumerate() {
+            let beside = index.checked_sub(1).and_then(|before| picks.get(before)).filter(|before| before.is_beside(pick));
+            let shared = beside.and_then(|_| reads.last().map(Rc::clone));
+            reads.push(shared.map_or_else(|| self.prepare(pick, query, now).map(Rc::new), Ok)?);
+        }
+        Ok(reads)
     }
 
     /// Looks at the files of a series and settles the step of the answer.

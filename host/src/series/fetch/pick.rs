@@ -23,6 +23,11 @@ pub(super) struct Pick {
 }
 
 impl Pick {
+    /// Says whether both lie in the same files.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.job == other.job && self.label_set == other.label_set
+    }
+
     /// The instant from which on a journal whose first reading is of `slot` answers: a gauge knows its own slot, a counter only
     /// what comes after its first total, but for the first slot of all.
     pub(super) fn answers_from(&self, slot: i64, first_slot: i64, step: u32) -> i64 {

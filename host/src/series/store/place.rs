@@ -62,7 +62,7 @@ impl SeriesStore {
     /// Chooses where the file of a label set lies, below the series folder; whatever lies there is moved out of the way.
     fn new_path(&mut self, job: &str, labels: &LabelSet) -> Result<String, SeriesError> {
         let plain = format!("{job}/{}{ENDING}", file_stem(labels));
-        let path = if self.catalogue.is_taken(&plain) { format!("{job}/{}{ENDING}", file_stem_marked(labels)) } else { plain };
+        let path = if self.catalogue.is_taken(job, &plain) { format!("{job}/{}{ENDING}", file_stem_marked(labels)) } else { plain };
         if self.folder.join(&path).exists() {
             let unfinished = self.catalogue.jobs().get(job).and_then(|job| {
                 job.files.iter().find(|file| file.labels == *labels && file.generation > 0 && !self.folder.join(&file.path).exists())
@@ -77,11 +77,12 @@ impl SeriesStore {
 
     /// Finds the first number that neither a file nor the catalogue has.
     fn free_number(&self, path: &str) -> (String, u32) {
+        let job = path.split('/').next().unwrap_or_default();
         let stem = path.strip_suffix(ENDING).unwrap_or(path);
         let mut number = 1;
         loop {
             let candidate = format!("{stem}.{number}{ENDING}");
-            if !self.catalogue.is_taken(&candidate) && !self.folder.join(&candidate).exists() {
+            if !self.catalogue.is_taken(job, &candidate) && !self.folder.join(&candidate).exists() {
                 return (candidate, number);
             }
             number += 1;

@@ -126,3 +126,18 @@ fn what_is_replayed_is_skipped_and_counted() {
     let readings = rig.journal.len() as u64 - 1;
     assert_eq!((rig.store.counts().rows_past, rig.store.rows_held()), (2 * readings, 0));
 }
+
+#[test]
+fn what_the_journal_has_dropped_comes_from_files() {
+    let (mut rig, expected) = clean();
+    let whole = std::mem::take(&mut rig.journal);
+    for kept in 0..whole.len() {
+        rig.journal = whole[whole.len() - kept..].to_vec();
+        for (selector, expected) in SELECTORS.iter().zip(&expected) {
+            for (row, expected) in rig.rows(selector, BEGIN, BEGIN + 3_600, true).iter().zip(expected) {
+                let alike = super::rrdtool::alike(row.1, expected.1);
+                assert!(alike, "{selector} with {kept} records: {row:?}, expected {expected:?}");
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::rig::{Rig, counter, gauge, reading, sample, shape};
 use crate::reading::Record;
+use crate::series::catalogue::Catalogue;
 use crate::series::store::{Options, SeriesStore};
 
 const BEGIN: i64 = 1_774_742_400;
@@ -99,4 +100,34 @@ fn a_damaged_file_found_at_start_gives_way() {
     rig.flush();
     assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 120, false), [(BEGIN + 60, None), (BEGIN + 120, Some(2.0))]);
     assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 120, true)[1].1, Some(2.0));
+}
+
+#[test]
+fn a_crash_while_a_file_is_set_aside_loses_nothing() {
+    let mut rig = Rig::new();
+    rig.give(shape(60, &[gauge("connect_time", &[])]));
+    rig.read(BEGIN + 60, vec![sample("connect_time", &[], 1.0)]);
+    rig.flush();
+    let mut catalogue = Catalogue::open(rig.folder.path()).unwrap();
+    let id = catalogue.jobs()["mx"].files[0].id;
+    catalogue.set_aside("mx", id, "mx/_.1.rrd", 1).unwrap(); // and then the process ends, before the file is renamed
+    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
+    rig.give(shape(30, &[gauge("connect_time", &[])]));
+    rig.read(BEGIN + 90, vec![sample("connect_time", &[], 2.0)]);
+    rig.flush();
+    let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 90, false).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [1.0, 1.0, 2.0].map(Some));
+}
+
+#[test]
+fn a_label_that_looks_like_a_number_of_a_file_set_aside_gets_its_own_file() {
+    let mut rig = Rig::new();
+    for step in [60, 30] {
+        rig.give(shape(step, &[gauge("queue_size", &["queue"])]));
+        rig.read(BEGIN + 120 - i64::from(step), vec![sample("queue_size", &["a"], 1.0)]);
+    }
+    rig.read(BEGIN + 120, vec![sample("queue_size", &["a.1"], 7.0)]);
+    rig.flush();
+    assert_eq!(rig.rows("queue_size{queue=\"a\"}", BEGIN, BEGIN + 60, false)[1].1, Some(1.0));
+    assert_eq!(rig.rows("queue_size{queue=\"a.1\"}", BEGIN + 90, BEGIN + 120, false)[0].1, Some(7.0));
 }
