@@ -1,5 +1,7 @@
 //! The built library, loaded as a worker loads it.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::PathBuf;
 
 use serde_json::json;

@@ -1,5 +1,7 @@
 //! The sample beside this crate is a schedule whose jobs this agent takes, one for each use.
 
+#![expect(clippy::expect_used, reason = "helpers of tests are tests")]
+
 use serde_json::{Value, json};
 use watchpost_smtp::Smtp;
 use watchpost_testkit::Kit;

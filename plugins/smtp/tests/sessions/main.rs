@@ -1,5 +1,7 @@
 //! Whole sessions against servers that follow a script: good ones, and every way in which one breaks.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 mod breaks;
 mod certificates;
 mod ends;
