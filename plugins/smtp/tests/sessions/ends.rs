@@ -65,3 +65,11 @@ async fn a_recipient_that_is_forwarded_or_not_verified_is_accepted() {
         assert_ok(&run(script.then(goodbye()), &envelope()).await);
     }
 }
+
+#[tokio::test]
+async fn a_session_that_fails_is_left_with_quit() {
+    let (ran, served) = run(greeted(&[]).expect("MAIL").say("550 no").expect("QUIT"), &envelope()).await;
+    let message = "MAIL: the server answered 550 no";
+    assert_failed(&ran, "protocol", message, &["resolve", "connect", "banner", "ehlo"]);
+    assert_eq!(served.broke, None);
+}
