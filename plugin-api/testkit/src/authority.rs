@@ -1,6 +1,12 @@
 //! Certificates made for a test: of an authority that can be trusted, good or bad in one way each.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::{
@@ -15,6 +21,7 @@ use crate::server::StoryError;
 
 /// A certificate authority of its own; its file is gone when it is dropped.
 pub struct Authority {
+    name: String,
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: NamedTempFile,
 }
@@ -36,16 +43,26 @@ impl ServerTls {
 }
 
 impl Authority {
-    /// Makes an authority.
+    /// Makes an authority, under a name that no other has.
     pub fn new() -> Result<Self, StoryError> {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        Self::named(format!("test authority {}", COUNT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Makes an authority of the same name with another key.
+    pub fn renewed(&self) -> Result<Self, StoryError> {
+        Self::named(self.name.clone())
+    }
+
+    fn named(name: String) -> Result<Self, StoryError> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "test authority");
+        params.distinguished_name.push(DnType::CommonName, name.as_str());
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().map_err(certificate)?).map_err(certificate)?;
         let file = NamedTempFile::new()?;
         std::fs::write(file.path(), issuer.pem())?;
-        Ok(Self { issuer, file })
+        Ok(Self { name, issuer, file })
     }
 
     /// Its PEM file, to be trusted.

@@ -55,6 +55,15 @@ impl Script {
         self
     }
 
+    /// Waits before everything it says.
+    pub fn slowed(self, wait: Duration) -> Self {
+        let slowed = self.steps.into_iter().flat_map(|step| match step {
+            Step::Send(_) => vec![Step::Pause(wait), step],
+            other => vec![other],
+        });
+        Self { steps: slowed.collect() }
+    }
+
     /// Says a line. A text of several lines is sent at once.
     pub fn say(self, text: &str) -> Self {
         let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();

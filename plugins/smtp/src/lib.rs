@@ -79,21 +79,10 @@ impl Agent for Smtp {
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let mut session = self.open(cx, &mut laps).await?;
-        if let Some(login) = &self.login {
-            session.login(login).await?;
-            laps.lap(standard::AUTHENTICATE_TIME);
-        }
-        if let Some(envelope) = &self.envelope {
-            self.transact(cx, &mut session, envelope, &mut laps).await?;
-        }
-        let to_take_back = self.envelope.is_some() && !self.config.submit;
-        match session.close(to_take_back).await {
-            Ok(()) => {
-                laps.lap(standard::QUIT_TIME);
-            }
-            Err(error) if error.kind() == ErrorKind::PROTOCOL => cx.log(Level::Debug, &format!("no proper end: {error}")),
-            Err(error) => return Err(error),
+        let mut session = self.connect(cx, &mut laps).await?;
+        if let Err(error) = self.converse(cx, &mut session, &mut laps).await {
+            session.leave().await;
+            return Err(error);
         }
         laps.total(standard::TOTAL_TIME);
         Ok(())
@@ -101,8 +90,8 @@ impl Agent for Smtp {
 }
 
 impl Smtp {
-    /// From the name to an EHLO that holds for the rest of the session.
-    async fn open(&mut self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Session, AgentError> {
+    /// From the name to an open connection, encrypted if it is to be from the first byte.
+    async fn connect(&mut self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Session, AgentError> {
         let addresses = cx.resolve(&self.config.host, RecordType::Any, Resolver::System).await?;
         laps.lap(standard::RESOLVE_TIME);
         let mut stream = cx.connect(Endpoint::tcp(&addresses, self.config.port())).await?;
@@ -113,7 +102,11 @@ impl Smtp {
             stream.start_tls(&self.config.handshake()).await?;
             laps.lap(standard::TLS_TIME);
         }
-        let mut session = Session::new(stream, ends);
+        Ok(Session::new(stream, ends))
+    }
+
+    /// From the banner to the end.
+    async fn converse(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         session.banner().await?;
         laps.lap(standard::BANNER_TIME);
         session.hello().await?;
@@ -124,7 +117,14 @@ impl Smtp {
             session.hello().await?;
             laps.lap(standard::EHLO_TIME);
         }
-        Ok(session)
+        if let Some(login) = &self.login {
+            session.login(login).await?;
+            laps.lap(standard::AUTHENTICATE_TIME);
+        }
+        if let Some(envelope) = &self.envelope {
+            self.transact(cx, session, envelope, laps).await?;
+        }
+        self.close(cx, session, laps).await
     }
 
     async fn transact(&self, cx: &Cx, session: &mut Session, envelope: &Envelope, laps: &mut Laps<'_>) -> Result<(), AgentError> {
@@ -139,6 +139,22 @@ impl Smtp {
             laps.span(standard::TRANSMISSION_TIME, begun);
         }
         Ok(())
+    }
+
+    /// Everything that was to be measured has been: a server that takes its leave badly costs quit_time, and no more.
+    async fn close(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        let to_take_back = self.envelope.is_some() && !self.config.submit;
+        match session.close(to_take_back).await {
+            Ok(()) => {
+                laps.lap(standard::QUIT_TIME);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::PROTOCOL => {
+                cx.log(Level::Debug, &format!("no proper end: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A login in the clear is what the job asks for, so it is done; over a network its operator should know.
