@@ -69,6 +69,14 @@ pub struct Loaded {
     pub warnings: Faults,
 }
 
+/// Reads from the main file where the data folder is, whatever else is wrong: a running daemon is to be reached all the same.
+///
+/// Errors: the faults of `data`, or of a file that is no TOML.
+pub fn data_folder(file: &Path) -> Result<PathBuf, Faults> {
+    let mut faults = Faults::default();
+    files::data_folder(file, &mut faults).ok_or_else(|| faults.sorted())
+}
+
 /// Reads the main file and every schedule it names.
 ///
 /// Shape: jobs come by name; `now` tells which two years a cron job's interval is taken from.

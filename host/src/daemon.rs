@@ -40,6 +40,9 @@ use view::Progress;
 pub use lock::{DataFolder, LockError};
 pub use runner::Changes;
 
+/// Records a view may be behind while the daemon still counts as ready.
+const BEHIND_MAX: u64 = 10_000;
+
 /// What the parts of a running daemon share.
 pub struct Daemon {
     /// The file it was started with.
@@ -74,9 +77,23 @@ impl Daemon {
     /// Why the daemon is not ready, if it is not: a view of the journal is behind, or nothing can be stored.
     fn not_ready(&self) -> Result<(), String> {
         if let watchpost_journal::State::Stopped { error, .. } = self.journal.state() {
-            return Err(format!("the journal cannot be written: {error}"));
+            return Err(format!("the journal cannot be written: {}", crate::chain(&error)));
+        }
+        if let Some((name, _)) = self.views.iter().find(|(_, progress)| progress.ended()) {
+            return Err(format!("{name} no longer follows the journal; the log says why"));
+        }
+        if let Some((name, records)) = self.behind().find(|(_, records)| *records > BEHIND_MAX) {
+            return Err(format!("{name} is {records} records behind the journal"));
         }
         Ok(())
+    }
+
+    /// Drops segments of the journal that every view is done with.
+    fn drop_what_all_have(&self) {
+        let Some(done) = self.views.iter().map(|(_, progress)| progress.safe()).min() else { return };
+        if let Err(error) = self.journal.drop_before(done) {
+            tracing::warn!(%error, "cannot drop old segments of the journal");
+        }
     }
 
     /// Records each view has yet to take.
@@ -132,6 +149,21 @@ pub fn records(mut reader: watchpost_journal::Reader) -> impl Iterator<Item = (c
             }
         }
     })
+}
+
+/// What a job's last good run left, as the files and the journal of a data folder have it; nobody need be running.
+pub fn cursor_of(data: &std::path::Path, job: &str) -> Option<Vec<u8>> {
+    let mut cursor = cursors::Cursors::load(data).ok().and_then(|cursors| cursors.all().get(job).cloned());
+    let reader = watchpost_journal::Reader::offline(&data.join("journal"), watchpost_journal::Position::START).ok();
+    for (_, record) in reader.into_iter().flat_map(records) {
+        if let crate::reading::Record::Reading(reading) = record
+            && reading.job == job
+            && reading.outcome.cursor.is_some()
+        {
+            cursor = reading.outcome.cursor;
+        }
+    }
+    cursor
 }
 
 /// The wall clock, nanoseconds since 1970.

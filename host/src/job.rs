@@ -12,7 +12,7 @@ use std::{
 use watchpost_plugin_api::{AgentDescriptor, wire::Examined};
 
 use crate::{
-    config::{self, Bound, Config, Fault, Faults, find_agent, process_environment},
+    config::{self, Bound, Config, Fault, Faults, process_environment, unknown_agent},
     plugin::{JobOpen, Plugin, Plugins},
     reading::Shape,
 };
@@ -109,10 +109,8 @@ fn carrier<'p>(job: &config::Job, plugins: &'p Plugins) -> Result<(&'p Arc<Plugi
             Err(Box::new(fault.hint("keep one of them in the plugin folders")))
         }
         Ok(None) => {
-            let agents: Vec<&AgentDescriptor> = plugins.all().iter().flat_map(|plugin| &plugin.descriptor().agents).collect();
-            let fault = find_agent(job, agents).err();
-            let fault = fault.unwrap_or_else(|| Box::new(Fault::new(&job.agent.place, "`agent`: no library carries it")));
-            Err(with_problems(fault, plugins))
+            let fault = unknown_agent(job, plugins.agent_names().collect::<Vec<_>>());
+            Err(with_problems(Box::new(fault), plugins))
         }
     }
 }

@@ -113,6 +113,12 @@ impl Latest {
         self.change(&reading.job, |job| job.apply(last));
     }
 
+    /// Takes the reading that an earlier daemon made: it shows the present while it is fresh, and counts for nothing.
+    pub fn restore(&self, reading: &Reading) {
+        let last = Arc::new(Last::of(reading));
+        self.change(&reading.job, |job| job.show(last));
+    }
+
     /// Counts a run that was due and not started, where no reading says so.
     pub fn skipped(&self, job: &str) {
         self.change(job, |job| job.counts.skipped += 1);
@@ -149,6 +155,10 @@ impl JobState {
 
     fn apply(&mut self, last: Arc<Last>) {
         self.counts.count(&last.status);
+        self.show(last);
+    }
+
+    fn show(&mut self, last: Arc<Last>) {
         if self.last.as_ref().map(|old| old.health()) != Some(last.health()) {
             self.since_ns = last.started_ns;
         }

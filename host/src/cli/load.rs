@@ -38,8 +38,7 @@ impl Context {
 
 /// Loads the libraries of a configuration; what does not load is told on standard error.
 pub(super) async fn plugins(config: &Config) -> Plugins {
-    let folders: Vec<PathBuf> = config.plugins.iter().map(|folder| folder.value.clone()).collect();
-    let plugins = Plugins::load(&folders).await;
+    let plugins = Plugins::load(&config.plugin_folders()).await;
     for problem in plugins.problems() {
         eprintln!("warning: not loaded: {}: {}", problem.path.display(), problem.reason);
     }

@@ -91,7 +91,7 @@ fn measure(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
 
 fn choose(config: &Config, arguments: &Arguments) -> Result<config::Job, Failure> {
     if let Some(agent) = &arguments.agent {
-        return config::adhoc(agent, &arguments.sets, now()).map_err(|faults| tell(&faults));
+        return config::ad_hoc(agent, &arguments.sets, now()).map_err(|faults| tell(&faults));
     }
     let name = arguments.job.as_deref().unwrap_or_default();
     let found = config.jobs.iter().find(|job| job.name.as_str() == name);

@@ -29,7 +29,10 @@ impl Appender {
                 return durable;
             }
         };
-        let told = self.journal.append_with(payload, Box::new(move |written| drop(done.send(written.ok()))));
+        let answer = move |written: Result<Position, _>| {
+            let _nobody_waits = done.send(written.ok());
+        };
+        let told = self.journal.append_with(payload, Box::new(answer));
         // What the journal does not take is counted by it, and the receiver sees its sender gone.
         if let Err(error) = told {
             tracing::debug!(%error, "the journal does not take a record");

@@ -1,6 +1,10 @@
 //! Keeps the host's own metrics up to date: once a second, what others count is told to them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::time::interval;
 use watchpost_journal::Counters;
@@ -10,6 +14,8 @@ use crate::plugin::WorkerState;
 
 /// How often the metrics are brought up to date.
 const EVERY: Duration = Duration::from_secs(1);
+/// How often the journal is freed of what everybody is done with.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// What was told before: counters only rise by what is new.
 #[derive(Default)]
@@ -25,8 +31,13 @@ struct Told {
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
+    let mut swept = Instant::now();
     loop {
         ticks.tick().await;
+        if swept.elapsed() >= SWEEP_EVERY {
+            daemon.drop_what_all_have();
+            swept = Instant::now();
+        }
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
@@ -66,9 +77,9 @@ impl Told {
         let Ok(store) = daemon.store.try_lock() else { return };
         let (counts, held) = (store.counts(), store.rows_held());
         drop(store);
-        daemon.metrics.series_rows_written(counts.rows - self.rows);
-        daemon.metrics.series_lock_retried(counts.lock_retries - self.lock_retries);
+        daemon.metrics.series_rows_written(counts.rows_written - self.rows);
+        daemon.metrics.series_lock_retried(counts.writes_locked - self.lock_retries);
         daemon.metrics.set_series_rows_pending(held);
-        (self.rows, self.lock_retries) = (counts.rows, counts.lock_retries);
+        (self.rows, self.lock_retries) = (counts.rows_written, counts.writes_locked);
     }
 }

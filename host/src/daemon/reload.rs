@@ -50,8 +50,7 @@ impl Daemon {
         let loaded = config::load(&self.file, UnixTime::from_secs(super::now_ns() / 1_000_000_000))?;
         let mut faults = loaded.warnings;
         faults.extend(self.unchangeable(&loaded.config));
-        let folders: Vec<_> = loaded.config.plugins.iter().map(|folder| folder.value.clone()).collect();
-        let plugins = self.plugins().with_new(&folders).await;
+        let plugins = self.plugins().with_new(&loaded.config.plugin_folders()).await;
         match bind_all(&loaded.config, &plugins).await {
             Ok((jobs, warnings)) if !faults.stop() => {
                 for warning in faults.into_iter().chain(warnings) {

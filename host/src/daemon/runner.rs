@@ -37,11 +37,15 @@ pub(super) enum Command {
 
 /// What a change of configuration changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct Changes {
-    pub(super) added: usize,
-    pub(super) changed: usize,
-    pub(super) removed: usize,
-    pub(super) unchanged: usize,
+pub struct Changes {
+    /// Jobs that are new.
+    pub added: usize,
+    /// Jobs that begin anew because something of theirs changed.
+    pub changed: usize,
+    /// Jobs that are gone.
+    pub removed: usize,
+    /// Jobs that run on untouched.
+    pub unchanged: usize,
 }
 
 /// A job under the runner's eyes.
@@ -271,6 +275,10 @@ impl Runner {
         changes.removed = before.len();
         for gone in before.into_values() {
             gone.job.plugin.close(gone.job.number);
+        }
+        for (name, scheduled) in &self.jobs {
+            let next = scheduled.ticker.next_due().filter(|_| !self.paused.holds(name));
+            self.latest.set_next_due(name, next.map(nanos_of));
         }
         self.due = self.jobs.iter().filter_map(|(name, job)| Some(Reverse((job.ticker.next_due()?, name.clone())))).collect();
         self.metrics.set_jobs(self.jobs.len());

@@ -102,8 +102,7 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
 
 async fn configured(file: &Path) -> Result<(Config, Plugins, Vec<Job>), StartError> {
     let loaded = config::load(file, UnixTime::from_secs(super::now_ns() / 1_000_000_000)).map_err(StartError::Config)?;
-    let folders: Vec<_> = loaded.config.plugins.iter().map(|folder| folder.value.clone()).collect();
-    let plugins = Plugins::load(&folders).await;
+    let plugins = Plugins::load(&loaded.config.plugin_folders()).await;
     for problem in plugins.problems() {
         warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
     }

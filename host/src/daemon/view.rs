@@ -39,6 +39,8 @@ pub(super) struct Progress {
     next: AtomicU64,
     /// The place that is durable.
     safe: AtomicU64,
+    /// Whether its thread has ended, as it should or in a panic.
+    ended: AtomicBool,
 }
 
 impl Progress {
@@ -48,6 +50,10 @@ impl Progress {
 
     pub(super) fn safe(&self) -> Position {
         Position::from(self.safe.load(Ordering::Acquire))
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }
 
@@ -72,7 +78,7 @@ impl Running {
             }
         };
         let from = from.max(journal.first());
-        let progress = Arc::new(Progress { next: u64::from(from).into(), safe: u64::from(from).into() });
+        let progress = Arc::new(Progress { next: u64::from(from).into(), safe: u64::from(from).into(), ended: false.into() });
         let stop = Arc::new(AtomicBool::new(false));
         let mut follower = Follower { name, journal, place, view, progress: progress.clone(), stop: stop.clone() };
         let thread = thread::Builder::new().name(name.into()).spawn(move || follower.follow(from))?;
@@ -88,10 +94,14 @@ impl Running {
             error!(consumer = self.name, "the view panicked");
         }
     }
+}
 
-    /// Says whether the view is still at work.
-    pub(super) fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+/// Tells when the thread ends, also in a panic.
+struct Ending(Arc<Progress>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
     }
 }
 
@@ -106,6 +116,7 @@ struct Follower<V> {
 
 impl<V: View> Follower<V> {
     fn follow(&mut self, from: Position) {
+        let _told_at_the_end = Ending(self.progress.clone());
         let mut reader = self.journal.reader(from);
         let mut last_checkpoint = Instant::now();
         loop {

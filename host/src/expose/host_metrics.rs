@@ -7,15 +7,13 @@ mod register;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, proto::MetricFamily};
+use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, proto::MetricFamily};
 use watchpost_services::outcome::Status;
 
 use register::Register;
 
 /// Seconds between when a run was due and when it started.
 const LAG_BUCKETS_S: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
-/// Seconds that an fdatasync takes, from a battery-backed cache to a disk in trouble.
-const FSYNC_BUCKETS_S: [f64; 10] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 
 /// The host's own metrics, and the registry that holds them.
 #[derive(Debug)]
@@ -31,7 +29,8 @@ pub struct HostMetrics {
     worker_crashes: IntCounterVec,
     journal_records: IntCounter,
     journal_bytes: IntCounter,
-    journal_fsync: Histogram,
+    journal_fsyncs: IntCounter,
+    journal_fsync_time: Counter,
     journal_queue: GaugeVec,
     journal_append_errors: IntCounter,
     series_rows: IntCounter,
@@ -66,7 +65,8 @@ impl HostMetrics {
             worker_crashes: make.counters("worker_crashes_total", "Workers that died unasked, by plugin.", &["plugin"])?,
             journal_records: make.counter("journal_records_total", "Records appended to the journal.")?,
             journal_bytes: make.counter("journal_bytes_total", "Volume appended to the journal.")?,
-            journal_fsync: make.histogram("journal_fsync_seconds", "Time of an fdatasync of the journal.", &FSYNC_BUCKETS_S)?,
+            journal_fsyncs: make.counter("journal_fsyncs_total", "Times the journal was synced.")?,
+            journal_fsync_time: make.sum("journal_fsync_seconds_total", "Time spent in syncing the journal.")?,
             journal_queue: make.gauge("journal_queue_length", "Records that wait to be appended.", &[])?,
             journal_append_errors: make.counter("journal_append_errors_total", "Appends that failed.")?,
             series_rows: make.counter("series_rows_written_total", "Rows written to series files.")?,
@@ -113,14 +113,14 @@ impl HostMetrics {
         set(&self.workers, &[], workers as f64);
     }
 
-    /// The worker of `plugin` was started again.
-    pub fn worker_restarted(&self, plugin: &str) {
-        self.worker_restarts.with_label_values(&[plugin]).inc();
+    /// The worker of `plugin` was started again that many times more.
+    pub fn worker_restarted(&self, plugin: &str, times: u64) {
+        self.worker_restarts.with_label_values(&[plugin]).inc_by(times);
     }
 
-    /// The worker of `plugin` died unasked.
-    pub fn worker_crashed(&self, plugin: &str) {
-        self.worker_crashes.with_label_values(&[plugin]).inc();
+    /// The worker of `plugin` died unasked that many times more.
+    pub fn worker_crashed(&self, plugin: &str, times: u64) {
+        self.worker_crashes.with_label_values(&[plugin]).inc_by(times);
     }
 
     /// Records of that volume were appended to the journal.
@@ -129,9 +129,10 @@ impl HostMetrics {
         self.journal_bytes.inc_by(bytes);
     }
 
-    /// The journal was synced in that time.
-    pub fn journal_synced(&self, took: Duration) {
-        self.journal_fsync.observe(took.as_secs_f64());
+    /// The journal was synced that many times more, in that time together.
+    pub fn journal_synced(&self, times: u64, took: Duration) {
+        self.journal_fsyncs.inc_by(times);
+        self.journal_fsync_time.inc_by(took.as_secs_f64());
     }
 
     /// That many records wait to be appended.
@@ -139,9 +140,9 @@ impl HostMetrics {
         set(&self.journal_queue, &[], records as f64);
     }
 
-    /// An append failed.
-    pub fn journal_append_failed(&self) {
-        self.journal_append_errors.inc();
+    /// That many more appends failed.
+    pub fn journal_append_failed(&self, times: u64) {
+        self.journal_append_errors.inc_by(times);
     }
 
     /// Rows were written to series files.
@@ -154,9 +155,9 @@ impl HostMetrics {
         set(&self.series_rows_pending, &[], rows as f64);
     }
 
-    /// A write was put off because somebody held the file's lock.
-    pub fn series_lock_retried(&self) {
-        self.series_lock_retries.inc();
+    /// That many more writes were put off because somebody held the file's lock.
+    pub fn series_lock_retried(&self, times: u64) {
+        self.series_lock_retries.inc_by(times);
     }
 
     /// A consumer of the journal has that many records to go.

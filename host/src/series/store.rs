@@ -158,6 +158,17 @@ impl SeriesStore {
         self.applied
     }
 
+    /// The latest slot of every job's series, of rows not written yet too.
+    pub fn last_slots(&self) -> HashMap<String, i64> {
+        let mut slots: HashMap<String, i64> = HashMap::new();
+        for (name, job) in self.catalogue.jobs() {
+            let stored = job.files.iter().map(|file| file.last_slot);
+            let open = self.files.get(name).into_iter().flat_map(HashMap::values).filter_map(|file| Some(file.last.as_ref()?.stamp));
+            slots.extend(stored.chain(open).max().map(|slot| (name.clone(), slot)));
+        }
+        slots
+    }
+
     /// Rows that wait for their file.
     pub fn rows_held(&self) -> usize {
         self.rows_held

@@ -65,9 +65,9 @@ fn promtool_finds_nothing_in_any_metric_of_ours() {
     host.run_skipped();
     host.run_lagged(Duration::from_micros(300));
     host.journal_appended(3, 400);
-    host.journal_synced(Duration::from_millis(2));
-    host.worker_crashed("libpop3.so");
-    host.worker_restarted("libpop3.so");
+    host.journal_synced(1, Duration::from_millis(2));
+    host.worker_crashed("libpop3.so", 1);
+    host.worker_restarted("libpop3.so", 1);
     host.set_consumer_behind("series", 4);
     host.set_jobs(7);
     host.set_workers(2);

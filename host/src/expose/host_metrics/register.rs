@@ -1,6 +1,6 @@
 //! Makes metrics under one prefix and enters them in one registry.
 
-use prometheus::{Error, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, core::Collector};
+use prometheus::{Counter, Error, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, core::Collector};
 
 pub(super) struct Register {
     pub(super) registry: Registry,
@@ -24,6 +24,10 @@ impl Register {
 
     pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
         self.enter(IntCounter::with_opts(self.opts(name, help))?)
+    }
+
+    pub(super) fn sum(&self, name: &str, help: &str) -> Result<Counter, Error> {
+        self.enter(Counter::with_opts(self.opts(name, help))?)
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
