@@ -1,6 +1,6 @@
 //! The daemon and its command line.
 //!
-//! Reading order, along the one flow: [`reading`] (what is journaled), [`series`] (what of it becomes RRD files).
+//! Reading order, along the one flow: [`reading`] (what is journaled).
 
 pub mod reading;
 pub mod series;
