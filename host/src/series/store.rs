@@ -13,6 +13,7 @@ use std::time::Instant;
 pub use counts::Counts;
 pub use flush::{CHECKPOINT_EVERY, FLUSH_EVERY, Flushed};
 use open_file::OpenFile;
+use place::Place;
 
 use super::Position;
 use super::catalogue::{Catalogue, Job};
@@ -186,6 +187,7 @@ impl SeriesStore {
             return Ok(Applied::Taken);
         };
         let (rows, unplaced) = layout.spread(&reading.outcome);
+        // Every file before any row: a reading enters wholly, or is given again.
         for row in &rows {
             self.ensure_open(reading, &row.labels)?;
         }
@@ -197,9 +199,15 @@ impl SeriesStore {
     }
 
     fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
-        let is_open = self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels));
-        if !is_open && let Some(file) = self.place(&reading.job, labels, reading.slot)? {
-            self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+        if self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels)) {
+            return Ok(());
+        }
+        match self.place(&reading.job, labels, reading.slot)? {
+            Place::Past => self.counts.rows_past += 1,
+            Place::Refused => self.counts.rows_over_labels_max += 1,
+            Place::File(file) => {
+                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+            }
         }
         Ok(())
     }
@@ -207,7 +215,7 @@ impl SeriesStore {
     fn hold(&mut self, reading: &Reading, row: Filled) {
         let counts = &mut self.counts;
         match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
-            None => counts.rows_over_labels_max += 1,
+            None => {} // counted when no place was found
             Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, self.applied),
             Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
             Some(_) => counts.rows_past += 1,
