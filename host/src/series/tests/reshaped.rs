@@ -151,3 +151,16 @@ fn replay_across_a_new_shape_sets_nothing_aside_again() {
     let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 120, true).into_iter().map(|(_, value)| value).collect();
     assert_eq!(values, [60.0, 60.0, 30.0, 1.0].map(Some));
 }
+
+#[test]
+fn between_a_new_shape_and_its_first_reading_columns_keep_their_metrics() {
+    let mut rig = Rig::new();
+    rig.give(shape(60, &[gauge("connect_time", &[])]));
+    for slot in [60, 120] {
+        rig.read(BEGIN + slot, vec![sample("connect_time", &[], 1.0)]);
+    }
+    rig.give(shape(60, &[gauge("banner_time", &[]), gauge("connect_time", &[])]));
+    for with_journal in [false, true] {
+        assert_eq!(rig.rows("connect_time", BEGIN + 60, BEGIN + 120, with_journal), [(BEGIN + 120, Some(1.0))]);
+    }
+}
