@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use watchpost_plugin_api::{Kind, Unit};
 use watchpost_services::outcome::{Outcome, Sample};
 
-use super::catalogue::{Column, Job};
+use super::catalogue::{Column, Job, SeriesFile};
 use super::name::LabelSet;
 use super::row::Datum;
 use super::shape::FileShape;
@@ -75,6 +75,11 @@ impl Layout {
         });
         let columns = columns.collect();
         Some((shape, columns))
+    }
+
+    /// Says whether a file is what this layout would make of its labels.
+    pub fn fits(&self, file: &SeriesFile) -> bool {
+        self.file(&file.labels).is_some_and(|(shape, columns)| shape.step == file.step && columns == file.columns)
     }
 
     /// Spreads an outcome over the files; also says how many samples fit nowhere.

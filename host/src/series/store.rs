@@ -1,17 +1,19 @@
 //! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
 
 mod counts;
+mod flush;
 mod open_file;
 mod place;
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub use counts::Counts;
+pub use flush::{CHECKPOINT_EVERY, FLUSH_EVERY, Flushed};
 use open_file::OpenFile;
+use place::Place;
 
 use super::Position;
 use super::catalogue::{Catalogue, Job};
@@ -20,16 +22,11 @@ use super::layout::{Filled, Layout};
 use super::librrd::Librrd;
 use super::name::LabelSet;
 use super::plan::Span;
-use super::writer::{SeriesWriter, WriteError};
+use super::writer::SeriesWriter;
 use crate::reading::{Cause, Reading, Record, Shape};
 
 /// Folder of series files in the data folder.
 pub const FOLDER: &str = "series";
-/// How often whoever drives the store flushes it: a sample is in its file within a second.
-pub const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// How often positions are stored, at most.
-pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
-
 /// Bounds of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -53,15 +50,6 @@ pub enum Applied {
     Taken,
     /// There is no room, or a file whose shape changes cannot be written now: flush, and give the same record again.
     Behind,
-}
-
-/// What a flush did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flushed {
-    /// Rows written.
-    pub rows: usize,
-    /// Files that must be tried again.
-    pub files_behind: usize,
 }
 
 /// The owner of all series files of a data folder.
@@ -122,35 +110,6 @@ impl SeriesStore {
             self.applied = Some(position);
         }
         Ok(applied)
-    }
-
-    /// Writes what is held. A file that cannot be written keeps its rows for the next time.
-    pub fn flush(&mut self) -> Flushed {
-        let mut files = std::mem::take(&mut self.files);
-        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut));
-        self.files = files;
-        flushed
-    }
-
-    /// Says whether it is time for a checkpoint.
-    pub fn checkpoint_due(&self, now: Instant) -> bool {
-        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY)
-    }
-
-    /// Flushes, makes the files durable, and then has the position stored from which a restart must read on.
-    ///
-    /// Nothing is stored if nothing new is durable, which is also so while the oldest held row stays unwritten.
-    pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
-        self.checkpoint_at = Some(now);
-        self.flush();
-        let Some(position) = self.durable_after_sync().filter(|position| Some(*position) != self.stored) else { return Ok(None) };
-        let fault = |source: io::Error| SeriesError::Folder { path: self.folder.clone(), source };
-        rustix::fs::syncfs(File::open(&self.folder).map_err(fault)?).map_err(|errno| fault(errno.into()))?;
-        let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
-        self.catalogue.seen(&seen)?;
-        store(position).map_err(SeriesError::Position)?;
-        self.stored = Some(position);
-        Ok(Some(position))
     }
 
     /// The last record taken.
@@ -239,6 +198,7 @@ impl SeriesStore {
             return Ok(Applied::Taken);
         };
         let (rows, unplaced) = layout.spread(&reading.outcome);
+        // Every file before any row: a reading enters wholly, or is given again.
         for row in &rows {
             self.ensure_open(reading, &row.labels)?;
         }
@@ -250,9 +210,15 @@ impl SeriesStore {
     }
 
     fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
-        let is_open = self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels));
-        if !is_open && let Some(file) = self.place(&reading.job, labels, reading.slot)? {
-            self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+        if self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels)) {
+            return Ok(());
+        }
+        match self.place(&reading.job, labels, reading.slot)? {
+            Place::Past => self.counts.rows_past += 1,
+            Place::Refused => self.counts.rows_over_labels_max += 1,
+            Place::File(file) => {
+                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+            }
         }
         Ok(())
     }
@@ -260,46 +226,11 @@ impl SeriesStore {
     fn hold(&mut self, reading: &Reading, row: Filled) {
         let counts = &mut self.counts;
         match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
-            None => counts.rows_over_labels_max += 1,
+            None => {} // counted when no place was found
             Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, self.applied),
             Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
             Some(_) => counts.rows_past += 1,
         }
-    }
-
-    fn flush_all<'a>(&mut self, files: impl Iterator<Item = &'a mut OpenFile>) -> Flushed {
-        let mut flushed = Flushed::default();
-        for file in files.filter(|file| !file.held.is_empty()) {
-            match self.write(file) {
-                Ok(()) => flushed.rows += file.release(),
-                Err(error) => {
-                    flushed.files_behind += 1;
-                    self.failed(&error);
-                }
-            }
-        }
-        self.rows_held -= flushed.rows;
-        self.counts.rows_written += flushed.rows as u64;
-        flushed
-    }
-
-    fn failed(&mut self, error: &WriteError) {
-        if matches!(error, WriteError::Locked { .. }) {
-            self.counts.writes_locked += 1;
-        } else {
-            self.counts.writes_failed += 1;
-            tracing::warn!(error = error as &dyn std::error::Error, "rows are kept for another try");
-        }
-    }
-
-    /// The last record of which, and of all before it, every row is in its file.
-    fn durable_after_sync(&self) -> Option<Position> {
-        let waiting = self.files.values().flat_map(HashMap::values).filter(|file| !file.held.is_empty());
-        waiting.map(|file| file.before).min().unwrap_or(self.applied)
-    }
-
-    fn open_files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
-        self.files.values_mut().flat_map(HashMap::values_mut)
     }
 }
 

@@ -40,6 +40,9 @@ impl<'a> Overlay<'a> {
             let Some(job) = catalogue.jobs().get(&pick.job) else { continue };
             let (Some(current), Some(_)) = (job.current(&pick.label_set), pick.column) else { continue };
             let followed = jobs.entry(&pick.job).or_insert_with(|| FollowedJob { layout: Layout::of(job), files: HashMap::new() });
+            if !followed.layout.fits(current) {
+                continue; // a new shape waits for its first reading; until then files answer
+            }
             let file = followed.files.entry(pick.label_set.clone()).or_insert_with(|| Followed {
                 step: current.step,
                 first_slot: current.first_slot,

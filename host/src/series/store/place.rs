@@ -14,21 +14,43 @@ use crate::series::name::{ENDING, LabelSet, file_stem, file_stem_marked, is_job_
 use crate::series::shape::FileShape;
 use crate::series::writer::WriteError;
 
+/// Where a row goes.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Into this file.
+    File(OpenFile),
+    /// Nowhere: it is a row of an older shape, replayed, and newer ones are in their file already.
+    Past,
+    /// Nowhere: the job has no room for another label set.
+    Refused,
+}
+
+/// What lies where a file should be.
+enum Found {
+    /// A file that can be written on with, or nothing yet.
+    Usable(Option<Header>),
+    /// A file of another shape, with this last row.
+    Other(i64),
+    /// No series file.
+    Damaged,
+}
+
 impl SeriesStore {
-    /// Opens the file of a label set for a reading of `slot`; nothing if the job has no room for another label set.
+    /// Finds the file of a label set for a reading of `slot`.
     ///
     /// What lies there in another shape, or damaged, is set aside first.
-    pub(super) fn place(&mut self, job: &str, labels: &LabelSet, slot: i64) -> Result<Option<OpenFile>, SeriesError> {
+    pub(super) fn place(&mut self, job: &str, labels: &LabelSet, slot: i64) -> Result<Place, SeriesError> {
         let wanted = self.layouts.get(job).and_then(|layout: &Layout| layout.file(labels));
-        let (Some((shape, columns)), Some(known)) = (wanted, self.catalogue.jobs().get(job)) else { return Ok(None) };
+        let (Some((shape, columns)), Some(known)) = (wanted, self.catalogue.jobs().get(job)) else { return Ok(Place::Refused) };
         if let Some(current) = known.current(labels).cloned() {
             let path = self.folder.join(&current.path);
-            if let Some(last) = self.usable(&path, &shape)? {
-                return Ok(Some(open_file(current.id, path, shape, last)));
+            match self.found(&path, &shape)? {
+                Found::Usable(header) => return Ok(Place::File(open_file(current.id, path, shape, header))),
+                Found::Other(last) if slot <= last => return Ok(Place::Past),
+                Found::Other(_) | Found::Damaged => self.set_aside(job, &current)?,
             }
-            self.set_aside(job, &current)?;
         } else if !labels.is_empty() && known.label_sets() >= self.options.labels_max || !is_job_name(job) {
-            return Ok(None);
+            return Ok(Place::Refused);
         }
         let path = self.new_path(job, labels)?;
         let step = shape.step;
@@ -36,15 +58,14 @@ impl SeriesStore {
         let absolute = self.folder.join(&file.path);
         self.catalogue.add_file(job, file)?;
         let id = self.catalogue.jobs().get(job).and_then(|job: &Job| job.current(labels)).map_or(0, |file| file.id);
-        Ok(Some(open_file(id, absolute, shape, None)))
+        Ok(Place::File(open_file(id, absolute, shape, None)))
     }
 
-    /// The header of a file that can be written on with (nothing inside if there is none yet); nothing if it must give way.
-    fn usable(&self, path: &Path, shape: &FileShape) -> Result<Option<Option<Header>>, SeriesError> {
+    fn found(&self, path: &Path, shape: &FileShape) -> Result<Found, SeriesError> {
         match self.writer.info(path) {
-            Ok(Some(header)) if header.shape != *shape => Ok(None),
-            Ok(header) => Ok(Some(header)),
-            Err(error) if error.is_corrupt() => Ok(None),
+            Ok(Some(header)) if header.shape != *shape => Ok(Found::Other(header.last.stamp)),
+            Ok(header) => Ok(Found::Usable(header)),
+            Err(error) if error.is_corrupt() => Ok(Found::Damaged),
             Err(error) => Err(error.into()),
         }
     }

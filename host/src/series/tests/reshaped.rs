@@ -131,3 +131,36 @@ fn a_label_that_looks_like_a_number_of_a_file_set_aside_gets_its_own_file() {
     assert_eq!(rig.rows("queue_size{queue=\"a\"}", BEGIN, BEGIN + 60, false)[1].1, Some(1.0));
     assert_eq!(rig.rows("queue_size{queue=\"a.1\"}", BEGIN + 90, BEGIN + 120, false)[0].1, Some(7.0));
 }
+
+#[test]
+fn replay_across_a_new_shape_sets_nothing_aside_again() {
+    let mut rig = Rig::new();
+    for step in [60, 30] {
+        rig.give(shape(step, &[gauge("connect_time", &[])]));
+        rig.read(BEGIN + 120 - i64::from(step), vec![sample("connect_time", &[], f64::from(step))]);
+    }
+    rig.flush();
+    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
+    for (_, record) in std::mem::take(&mut rig.journal) {
+        rig.give(record);
+    }
+    rig.read(BEGIN + 120, vec![sample("connect_time", &[], 1.0)]);
+    rig.flush();
+    assert_eq!((rig.store.counts().files_set_aside, rig.store.counts().rows_past), (0, 2));
+    assert!(!rig.file("_.2.rrd").exists());
+    let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 120, true).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(values, [60.0, 60.0, 30.0, 1.0].map(Some));
+}
+
+#[test]
+fn between_a_new_shape_and_its_first_reading_columns_keep_their_metrics() {
+    let mut rig = Rig::new();
+    rig.give(shape(60, &[gauge("connect_time", &[])]));
+    for slot in [60, 120] {
+        rig.read(BEGIN + slot, vec![sample("connect_time", &[], 1.0)]);
+    }
+    rig.give(shape(60, &[gauge("banner_time", &[]), gauge("connect_time", &[])]));
+    for with_journal in [false, true] {
+        assert_eq!(rig.rows("connect_time", BEGIN + 60, BEGIN + 120, with_journal), [(BEGIN + 120, Some(1.0))]);
+    }
+}
