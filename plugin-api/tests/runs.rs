@@ -1,5 +1,7 @@
 //! What a run may leave, and what is kept of one that fails: the contract of an agent, through the kit.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::time::Duration;
 
 use serde_json::json;
