@@ -98,6 +98,10 @@ impl Config {
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
         name("host", &self.host)?;
+        let host = self.host.trim_matches(['[', ']']);
+        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
+            return Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`"));
+        }
         if let Some(server_name) = &self.server_name {
             name("server_name", server_name)?;
         }
@@ -202,6 +206,9 @@ mod tests {
         let address = |why| format!("{why}; an address is wanted, e.g. \"probe@example.org\"");
         check("host = ''", Err(("host", "is empty; a name or an address is wanted, e.g. \"mx1.example.org\"")));
         check("host = 'a b'", Err(("host", "a host name has neither spaces nor characters beyond ASCII")));
+        for host in ["mx:25", "[::1]:25", "smtp://mx"] {
+            check(&format!("host = '{host}'"), Err(("host", "holds more than a name or an address; a port goes into `port`")));
+        }
         check("host = 'mx'\nuser = 'u'", Err(("user", "needs `password` beside it")));
         check("host = 'mx'\npassword = 'p'", Err(("password", "needs `user` beside it")));
         check("host = 'mx'\nuser = ''\npassword = 'p'", Err(("user", "is empty")));

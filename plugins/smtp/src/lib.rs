@@ -159,8 +159,7 @@ impl Smtp {
 
     /// A login in the clear is what the job asks for, so it is done; over a network its operator should know.
     fn warn_of_clear_text(&mut self, cx: &Cx, ends: Ends) {
-        let beyond = ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback());
-        if self.config.tls == TlsMode::None && self.login.is_some() && beyond && !self.warned {
+        if self.config.tls == TlsMode::None && self.login.is_some() && leaves_this_machine(ends) && !self.warned {
             self.warned = true;
             let target = self.config.target();
             cx.log(
@@ -171,4 +170,28 @@ impl Smtp {
     }
 }
 
+/// Whether a connection goes over a network; one of which we do not know it is taken to.
+fn leaves_this_machine(ends: Ends) -> bool {
+    ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && ends.local.map(|local| local.ip()) != Some(peer.ip()))
+}
+
 export_agents!(Smtp);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_within_this_machine_keeps_a_password_from_the_network() {
+        let check = |local: &str, peer: &str, expected| {
+            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
+            assert_eq!(leaves_this_machine(ends), expected, "{local} to {peer}");
+        };
+        check("127.0.0.1:40000", "127.0.0.1:25", false);
+        check("[::1]:40000", "[::1]:25", false);
+        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:25", false);
+        check("192.0.2.1:40000", "192.0.2.1:25", false);
+        check("192.0.2.1:40000", "192.0.2.25:25", true);
+        check("", "", true);
+    }
+}

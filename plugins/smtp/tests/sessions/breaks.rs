@@ -8,8 +8,8 @@ use watchpost_testkit::Authority;
 
 use crate::*;
 
-/// Long enough for everything before the fault on a busy machine.
-const SHORT: Duration = Duration::from_millis(700);
+/// Deadlines, in seconds: the first is enough for everything before the fault, unless the machine is busy with other things.
+const DEADLINES: [u64; 3] = [1, 4, 16];
 
 /// A phase: what comes before the server's answer to it, what it is called, and what is known by then.
 struct Phase {
@@ -133,8 +133,13 @@ async fn check_late(fault: impl Fn(Script) -> Script) {
         // Under TLS the second EHLO is what was recorded last, though not for the first time.
         let last = if phase.name == "AUTH PLAIN" { "ehlo" } else { phase.kept.last().unwrap() };
         runs.spawn(async move {
-            let (ran, _) = run_within(SHORT, script, &keys).await;
-            assert_failed(&ran, "timeout", &format!("no end within 0.7 s; {last}_time was the last it recorded"), phase.kept);
+            for seconds in DEADLINES {
+                let (ran, _) = run_within(Duration::from_secs(seconds), script.clone(), &keys).await;
+                if ran.recorded().len() == phase.kept.len() || seconds == DEADLINES[2] {
+                    let message = format!("no end within {seconds} s; {last}_time was the last it recorded");
+                    return assert_failed(&ran, "timeout", &message, phase.kept);
+                }
+            }
         });
     }
     runs.join_all().await;
@@ -147,7 +152,7 @@ async fn a_server_that_says_nothing_in_any_phase_meets_the_deadline() {
 
 #[tokio::test]
 async fn a_server_that_trickles_in_any_phase_meets_the_deadline_all_the_same() {
-    check_late(|script| script.trickle("250 one byte now and then keeps no connection alive", Duration::from_millis(50))).await;
+    check_late(|script| script.trickle("250 one byte now and then keeps no connection alive", Duration::from_millis(400))).await;
 }
 
 #[tokio::test]
