@@ -15,6 +15,7 @@ mod laps;
 mod lines;
 mod metric;
 mod needs;
+mod path;
 mod resolve;
 mod secret;
 mod severity;
@@ -31,6 +32,7 @@ pub use laps::Laps;
 pub use lines::Lines;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
 pub use needs::{Needs, Port, Transport};
+pub use path::{PATH_MARK, PathBuf};
 pub use resolve::{RecordType, Resolver};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
@@ -40,14 +42,14 @@ pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, RecordType, Resolver, Secret, Severity, Stream, Tls,
-        Unit, export_agents, standard,
+        Agent, AgentError, Cx, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity,
+        Stream, Tls, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;
     pub use std::{
         num::{NonZeroU16, NonZeroU32, NonZeroU64},
-        path::{Path, PathBuf},
+        path::Path,
         time::Duration,
     };
     pub use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};

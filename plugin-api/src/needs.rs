@@ -1,6 +1,6 @@
 //! What an agent will touch, told before it runs: the sandbox is built from it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -56,20 +56,20 @@ impl Needs {
     }
 
     /// Also reads that file or directory.
-    pub fn read(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(path.into());
+    pub fn read(mut self, path: impl AsRef<Path>) -> Self {
+        self.files.push(path.as_ref().to_owned());
         self
     }
 
     /// Also connects to that Unix socket.
-    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.sockets.push(path.into());
+    pub fn socket(mut self, path: impl AsRef<Path>) -> Self {
+        self.sockets.push(path.as_ref().to_owned());
         self
     }
 
     /// Also starts that program.
-    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
-        self.programs.push(path.into());
+    pub fn program(mut self, path: impl AsRef<Path>) -> Self {
+        self.programs.push(path.as_ref().to_owned());
         self
     }
 }

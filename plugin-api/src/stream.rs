@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -35,8 +35,8 @@ impl Endpoint {
     }
 
     /// Leads to a Unix socket.
-    pub fn unix(path: impl Into<PathBuf>) -> Self {
-        Self::Unix(path.into())
+    pub fn unix(path: impl AsRef<Path>) -> Self {
+        Self::Unix(path.as_ref().to_owned())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What TLS is asked for, and what came of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +27,8 @@ impl Tls {
     }
 
     /// Trusts the authorities of that PEM file instead of the system's.
-    pub fn ca_file(mut self, path: Option<PathBuf>) -> Self {
-        self.ca_file = path;
+    pub fn ca_file(mut self, path: Option<impl AsRef<Path>>) -> Self {
+        self.ca_file = path.map(|path| path.as_ref().to_owned());
         self
     }
 }
