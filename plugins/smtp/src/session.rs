@@ -67,7 +67,7 @@ impl Session {
         Ok(())
     }
 
-    /// Turns the session into an encrypted one; what the server offered before holds no longer (RFC 3207 4.2).
+    /// Turns the session into an encrypted one. RFC 3207 4.2: the next thing to say is EHLO, what was offered before holds no longer.
     pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
         if self.offers.find("STARTTLS").is_none() {
             return Err(AgentError::tls("the server offers no STARTTLS"));
@@ -76,9 +76,7 @@ impl Session {
         if reply.code != 220 {
             return Err(AgentError::tls(format!("STARTTLS: the server answered {}", reply.quoted())));
         }
-        self.lines.start_tls(tls).await.map_err(during("STARTTLS"))?;
-        self.offers = Offers::default();
-        Ok(())
+        self.lines.start_tls(tls).await.map_err(during("STARTTLS")).map(drop)
     }
 
     /// Logs in by the best mechanism that both sides know.
