@@ -4,10 +4,7 @@
 //! Source: JSON Schema 2020-12, as schemars writes it.
 
 use serde_json::{Map, Value};
-use watchpost_plugin_api::SECRET_MARK;
-
-/// Marks a text that is a path, so that a relative one is completed by the file that names it.
-const PATH_MARK: &str = "x-watchpost-path";
+use watchpost_plugin_api::{PATH_MARK, SECRET_MARK};
 
 /// References and choices followed for one place, at most: a schema may refer to itself.
 const STEPS_MAX: usize = 1_000;

@@ -1,10 +1,10 @@
 //! What a job of this agent says of itself.
 
-use std::{net::Ipv6Addr, num::NonZeroU16, path::PathBuf};
+use std::{net::Ipv6Addr, num::NonZeroU16};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Secret, Tls};
+use watchpost_plugin_api::{AgentError, PathBuf, Secret, Tls};
 
 /// RFC 5321 4.5.3.1.3: a path has 256 octets, its brackets included.
 const ADDRESS_BYTES_MAX: usize = 254;
