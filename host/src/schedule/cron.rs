@@ -40,10 +40,7 @@ impl Cron {
     /// Errors: [`ScheduleError::Cron`], also for an expression that can never run (30 February).
     /// Source: crontab(5) of Vixie cron; wrapping ranges and the sixth field are ours.
     pub(super) fn parse(expression: &str) -> Result<Self, ScheduleError> {
-        read(expression).map_err(|fault| ScheduleError::Cron {
-            expression: expression.to_owned(),
-            fault,
-        })
+        read(expression).map_err(|fault| ScheduleError::Cron { expression: expression.to_owned(), fault })
     }
 
     /// Gives the expression as it was written.
@@ -77,21 +74,15 @@ fn longhand(text: &str) -> Result<&str, CronFault> {
     if !text.starts_with('@') {
         return Ok(text);
     }
-    let known = SHORTHANDS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(text));
-    known
-        .map(|(_, longhand)| *longhand)
-        .ok_or(CronFault::UnknownShorthand)
+    let known = SHORTHANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    known.map(|(_, longhand)| *longhand).ok_or(CronFault::UnknownShorthand)
 }
 
 fn fields(text: &str, longhand: &str) -> Result<Cron, CronFault> {
     let words: Vec<_> = longhand.split_ascii_whitespace().collect();
     let (second, minute, hour, day, month, weekday) = match words[..] {
         [minute, hour, day, month, weekday] => (None, minute, hour, day, month, weekday),
-        [second, minute, hour, day, month, weekday] => {
-            (Some(second), minute, hour, day, month, weekday)
-        }
+        [second, minute, hour, day, month, weekday] => (Some(second), minute, hour, day, month, weekday),
         _ => return Err(CronFault::FieldCount { found: words.len() }),
     };
     Ok(Cron {
@@ -106,27 +97,16 @@ fn fields(text: &str, longhand: &str) -> Result<Cron, CronFault> {
 }
 
 fn field(kind: FieldKind, text: &str) -> Result<Field, CronFault> {
-    Field::parse(kind, text).map_err(|(item, fault)| CronFault::Field {
-        field: kind,
-        item,
-        fault,
-    })
+    Field::parse(kind, text).map_err(|(item, fault)| CronFault::Field { field: kind, item, fault })
 }
 
 /// Refuses what no calendar holds; every other combination comes round within 40 years.
 fn can_run(cron: &Cron) -> Result<(), CronFault> {
-    let longest = values(cron.month.values)
-        .map(|month| DAYS_MAX[month as usize - 1])
-        .max();
+    let longest = values(cron.month.values).map(|month| DAYS_MAX[month as usize - 1]).max();
     match (longest, next_value(cron.day.values, 1)) {
         (Some(days), Some(day)) if day > days && !cron.either_day() => {
-            let names: Vec<_> = values(cron.month.values)
-                .map(|month| MONTHS[month as usize - 1])
-                .collect();
-            Err(CronFault::NeverRuns {
-                months: names.join(", "),
-                day,
-            })
+            let names: Vec<_> = values(cron.month.values).map(|month| MONTHS[month as usize - 1]).collect();
+            Err(CronFault::NeverRuns { months: names.join(", "), day })
         }
         _ => Ok(()),
     }

@@ -29,39 +29,19 @@ struct Dial {
 
 impl Dial {
     fn hours(cron: &Cron) -> Self {
-        Self {
-            set: cron.hour.values,
-            low: 0,
-            size: 24,
-            round: true,
-        }
+        Self { set: cron.hour.values, low: 0, size: 24, round: true }
     }
 
     fn days(cron: &Cron) -> Self {
-        Self {
-            set: cron.day.values,
-            low: 1,
-            size: 31,
-            round: false,
-        }
+        Self { set: cron.day.values, low: 1, size: 31, round: false }
     }
 
     fn months(cron: &Cron) -> Self {
-        Self {
-            set: cron.month.values,
-            low: 1,
-            size: 12,
-            round: true,
-        }
+        Self { set: cron.month.values, low: 1, size: 12, round: true }
     }
 
     fn weekdays(cron: &Cron) -> Self {
-        Self {
-            set: cron.weekday.values,
-            low: 0,
-            size: 7,
-            round: true,
-        }
+        Self { set: cron.weekday.values, low: 0, size: 7, round: true }
     }
 
     fn is_full(self) -> bool {
@@ -79,22 +59,12 @@ impl Dial {
     /// Cuts a set that is not full into stretches, by rising first value.
     fn stretches(self) -> impl Iterator<Item = Stretch> {
         let starts = move |place: &u32| {
-            let follows = if *place > 0 {
-                self.has(place - 1)
-            } else {
-                self.round && self.has(self.size - 1)
-            };
+            let follows = if *place > 0 { self.has(place - 1) } else { self.round && self.has(self.size - 1) };
             self.has(*place) && !follows
         };
         (0..self.size).filter(starts).map(move |place| {
-            let length = (1..self.size)
-                .find(|n| !self.has(place + n))
-                .unwrap_or(self.size);
-            Stretch {
-                first: self.value(place),
-                last: self.value(place + length - 1),
-                length,
-            }
+            let length = (1..self.size).find(|n| !self.has(place + n)).unwrap_or(self.size);
+            Stretch { first: self.value(place), last: self.value(place + length - 1), length }
         })
     }
 
@@ -115,30 +85,15 @@ impl Dial {
 
 fn in_words(cron: &Cron) -> Option<String> {
     let parts = [times(cron)?, days(cron)?, months(cron)?];
-    Some(
-        parts
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
+    Some(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
 }
 
 fn times(cron: &Cron) -> Option<String> {
-    let [seconds, minutes, hours] =
-        [cron.second, cron.minute, cron.hour].map(|field| values(field.values).collect::<Vec<_>>());
+    let [seconds, minutes, hours] = [cron.second, cron.minute, cron.hour].map(|field| values(field.values).collect::<Vec<_>>());
     match (&seconds[..], &minutes[..]) {
         ([0], [minute]) => at_minute(*minute, &hours).or_else(|| hourly(*minute, cron)),
-        ([0], minutes) => Some(format!(
-            "every {} min{}",
-            spacing(minutes, 60)?,
-            within(cron)?
-        )),
-        (seconds, minutes) if minutes.len() == 60 => Some(format!(
-            "every {} s{}",
-            spacing(seconds, 60)?,
-            within(cron)?
-        )),
+        ([0], minutes) => Some(format!("every {} min{}", spacing(minutes, 60)?, within(cron)?)),
+        (seconds, minutes) if minutes.len() == 60 => Some(format!("every {} s{}", spacing(seconds, 60)?, within(cron)?)),
         _ => None,
     }
 }
@@ -146,10 +101,7 @@ fn times(cron: &Cron) -> Option<String> {
 /// Says "at 08:00", or "every 2 h from 00:05" where naming each would be long.
 fn at_minute(minute: u32, hours: &[u32]) -> Option<String> {
     if hours.len() < NAMED_MAX {
-        let times: Vec<_> = hours
-            .iter()
-            .map(|hour| format!("{hour:02}:{minute:02}"))
-            .collect();
+        let times: Vec<_> = hours.iter().map(|hour| format!("{hour:02}:{minute:02}")).collect();
         return Some(format!("at {}", times.join(", ")));
     }
     let spacing = spacing(hours, 24).filter(|hours| *hours > 1)?;
@@ -173,12 +125,7 @@ fn within(cron: &Cron) -> Option<String> {
     let mut stretches = hours.stretches();
     match (stretches.next(), stretches.next()) {
         (None, _) => Some(String::new()),
-        (
-            Some(Stretch {
-                first, length: 1, ..
-            }),
-            None,
-        ) => Some(format!(" {first:02} h")),
+        (Some(Stretch { first, length: 1, .. }), None) => Some(format!(" {first:02} h")),
         (Some(Stretch { first, last, .. }), None) => Some(format!(" {first:02}-{last:02} h")),
         _ => None,
     }
@@ -203,10 +150,7 @@ fn months(cron: &Cron) -> Option<String> {
     if months.is_full() {
         return Some(String::new());
     }
-    Some(format!(
-        "in {}",
-        months.named(|n| title(MONTHS[n as usize - 1]))?
-    ))
+    Some(format!("in {}", months.named(|n| title(MONTHS[n as usize - 1]))?))
 }
 
 /// Writes "MON" as "Mon".

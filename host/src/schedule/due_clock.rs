@@ -58,9 +58,7 @@ pub struct DueClock {
 impl DueClock {
     /// Starts from what both clocks show.
     pub fn start(clocks: Clocks) -> Self {
-        Self {
-            ahead: ahead(clocks),
-        }
+        Self { ahead: ahead(clocks) }
     }
 
     /// Gives the label of the monotonic instant, and the clock step if one happened since the last look.
@@ -82,15 +80,8 @@ impl DueClock {
 
 impl ClockStep {
     fn of(nanoseconds: i128) -> Self {
-        let direction = if nanoseconds < 0 {
-            Direction::Backward
-        } else {
-            Direction::Forward
-        };
-        Self {
-            by: duration(nanoseconds.abs()),
-            direction,
-        }
+        let direction = if nanoseconds < 0 { Direction::Backward } else { Direction::Forward };
+        Self { by: duration(nanoseconds.abs()), direction }
     }
 }
 

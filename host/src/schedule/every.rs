@@ -19,14 +19,8 @@ impl Every {
     pub(super) fn new(step: Duration, job: &str) -> Self {
         let step = i64::try_from(step.as_secs()).unwrap_or(366 * DAY).max(1);
         let hash = Sha256::digest(job.as_bytes());
-        let number = hash
-            .iter()
-            .take(8)
-            .fold(0, |number, byte| number << 8 | u64::from(*byte));
-        Self {
-            step,
-            phase: (number % step as u64) as i64,
-        }
+        let number = hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Self { step, phase: (number % step as u64) as i64 }
     }
 
     pub(super) fn step(&self) -> i64 {

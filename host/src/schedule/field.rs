@@ -9,9 +9,7 @@ use std::fmt;
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// Months, January first.
-pub(super) const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
+pub(super) const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 
 /// A place in a cron expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +79,7 @@ pub enum ItemFault {
         step: u32,
     },
     /// A step no second value can follow, as in `*/90` of minutes.
-    #[error(
-        "step {step} is more than the field's {size} values; a longer span is written with every = \"…\""
-    )]
+    #[error("step {step} is more than the field's {size} values; a longer span is written with every = \"…\"")]
     StepTooLong {
         /// The step.
         step: u32,
@@ -104,10 +100,7 @@ pub(super) struct Field {
 impl Field {
     /// Allows one value.
     pub(super) const fn only(value: u32) -> Self {
-        Self {
-            values: 1 << value,
-            starred: false,
-        }
+        Self { values: 1 << value, starred: false }
     }
 
     /// Reads a field; a fault comes with the item it lies in.
@@ -116,10 +109,7 @@ impl Field {
         for item in text.split(',') {
             values |= item_values(kind, item).map_err(|fault| (item.to_owned(), fault))?;
         }
-        Ok(Self {
-            values,
-            starred: text.starts_with('*'),
-        })
+        Ok(Self { values, starred: text.starts_with('*') })
     }
 }
 
@@ -168,16 +158,8 @@ impl fmt::Display for FieldKind {
 
 /// Gives the lowest value from `from` on.
 pub(super) const fn next_value(values: u64, from: u32) -> Option<u32> {
-    let rest = if from < u64::BITS {
-        values >> from << from
-    } else {
-        0
-    };
-    if rest == 0 {
-        None
-    } else {
-        Some(rest.trailing_zeros())
-    }
+    let rest = if from < u64::BITS { values >> from << from } else { 0 };
+    if rest == 0 { None } else { Some(rest.trailing_zeros()) }
 }
 
 /// Gives the values by rising number.
@@ -198,43 +180,24 @@ fn item_values(kind: FieldKind, item: &str) -> Result<u64, ItemFault> {
         (None, None) => (value(kind, range)?, value(kind, range)?),
         (None, Some(step)) => {
             let first = value(kind, range)?;
-            return Err(ItemFault::StepWithoutRange {
-                first,
-                last: high,
-                step,
-            });
+            return Err(ItemFault::StepWithoutRange { first, last: high, step });
         }
     };
-    Ok(stretch(kind, first, last)
-        .step_by(step.unwrap_or(1) as usize)
-        .fold(0, |set, v| set | 1 << v))
+    Ok(stretch(kind, first, last).step_by(step.unwrap_or(1) as usize).fold(0, |set, v| set | 1 << v))
 }
 
 /// Walks from `first` to `last`, past the field's end where `last` lies before `first`; Sunday as 7 comes out as 0.
 fn stretch(kind: FieldKind, first: u32, last: u32) -> impl Iterator<Item = u32> {
     let (low, size) = (kind.bounds().0, kind.size());
-    let length = if first <= last {
-        last - first
-    } else {
-        size - (first - last)
-    } + 1;
+    let length = if first <= last { last - first } else { size - (first - last) } + 1;
     (0..length).map(move |n| low + (first - low + n) % size)
 }
 
 fn step_value(kind: FieldKind, step: &str) -> Result<u32, ItemFault> {
-    let number = step
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| step.parse().ok())
-        .flatten();
+    let number = step.bytes().all(|b| b.is_ascii_digit()).then(|| step.parse().ok()).flatten();
     match number {
-        None | Some(0) => Err(ItemFault::BadStep {
-            step: step.to_owned(),
-        }),
-        Some(step) if step > kind.size() => Err(ItemFault::StepTooLong {
-            step,
-            size: kind.size(),
-        }),
+        None | Some(0) => Err(ItemFault::BadStep { step: step.to_owned() }),
+        Some(step) if step > kind.size() => Err(ItemFault::StepTooLong { step, size: kind.size() }),
         Some(step) => Ok(step),
     }
 }
@@ -244,42 +207,25 @@ fn value(kind: FieldKind, word: &str) -> Result<u32, ItemFault> {
     if word.is_empty() {
         return Err(ItemFault::Empty);
     }
-    if let Some(place) = kind
-        .names()
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(word))
-    {
+    if let Some(place) = kind.names().iter().position(|name| name.eq_ignore_ascii_case(word)) {
         return Ok(first + place as u32);
     }
     if word.bytes().all(|b| b.is_ascii_digit()) {
         let value = word.parse().unwrap_or(u32::MAX);
         let inside = (first..=last).contains(&value);
-        return if inside {
-            Ok(value)
-        } else {
-            Err(ItemFault::OutOfRange { value, first, last })
-        };
+        return if inside { Ok(value) } else { Err(ItemFault::OutOfRange { value, first, last }) };
     }
     if let Some(sign) = word.chars().find(|c| "?#".contains(*c)) {
         return Err(ItemFault::OtherDialect { sign });
     }
-    Err(ItemFault::NotAValue {
-        word: word.to_owned(),
-        first,
-        last,
-        name: meant(kind, word),
-    })
+    Err(ItemFault::NotAValue { word: word.to_owned(), first, last, name: meant(kind, word) })
 }
 
 /// Finds the name that starts as `word` does ("monday") or looks like it ("tus").
 fn meant(kind: FieldKind, word: &str) -> Option<&'static str> {
     let word = word.to_ascii_uppercase();
     let begins = kind.names().iter().find(|name| word.starts_with(**name));
-    let near = || {
-        kind.names()
-            .iter()
-            .find(|name| strsim::levenshtein(name, &word) == 1)
-    };
+    let near = || kind.names().iter().find(|name| strsim::levenshtein(name, &word) == 1);
     begins.or_else(near).copied()
 }
 

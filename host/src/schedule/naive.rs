@@ -16,9 +16,7 @@ impl Cron {
     /// Finds the first matching second at or after `from`; `None` past the year 9999.
     pub(super) fn at_or_after(&self, from: Naive) -> Option<Naive> {
         let today = from.div_euclid(DAY);
-        let rest_of_today = date(today)
-            .filter(|date| self.has_date(*date))
-            .and_then(|_| self.time_at_or_after(from.rem_euclid(DAY)));
+        let rest_of_today = date(today).filter(|date| self.has_date(*date)).and_then(|_| self.time_at_or_after(from.rem_euclid(DAY)));
         if let Some(time) = rest_of_today {
             return Some(today * DAY + time);
         }
@@ -35,17 +33,10 @@ impl Cron {
         let mut runs = Runs::NONE;
         let whole_minute = Runs::of(self.second.values, 0, 60);
         let mut minute = from.div_euclid(60);
-        while let Some(start) = self
-            .minute_at_or_after(minute)
-            .filter(|start| start * 60 < until)
-        {
+        while let Some(start) = self.minute_at_or_after(minute).filter(|start| start * 60 < until) {
             let (low, high) = (from - start * 60, until - start * 60);
             let whole = low <= 0 && high >= 60;
-            let seconds = if whole {
-                whole_minute
-            } else {
-                Runs::of(self.second.values, low, high)
-            };
+            let seconds = if whole { whole_minute } else { Runs::of(self.second.values, low, high) };
             runs = runs.then(seconds.shifted(start * 60));
             minute = start + 1;
         }
@@ -59,11 +50,7 @@ impl Cron {
             if self.has_date(date) {
                 return Some(i64::from(date.to_epoch_days()));
             }
-            date = if self.has_month(date) {
-                date.succ_opt()?
-            } else {
-                next_month(date)?
-            };
+            date = if self.has_month(date) { date.succ_opt()? } else { next_month(date)? };
         }
         None
     }
@@ -71,11 +58,7 @@ impl Cron {
     fn has_date(&self, date: NaiveDate) -> bool {
         let day = self.day.values & (1 << date.day()) != 0;
         let weekday = self.weekday.values & (1 << date.weekday().num_days_from_sunday()) != 0;
-        let fits = if self.either_day() {
-            day || weekday
-        } else {
-            day && weekday
-        };
+        let fits = if self.either_day() { day || weekday } else { day && weekday };
         fits && self.has_month(date)
     }
 
@@ -113,9 +96,5 @@ fn date(day: i64) -> Option<NaiveDate> {
 
 fn next_month(date: NaiveDate) -> Option<NaiveDate> {
     let (year, month) = (date.year(), date.month());
-    if month == 12 {
-        NaiveDate::from_ymd_opt(year + 1, 1, 1)
-    } else {
-        NaiveDate::from_ymd_opt(year, month + 1, 1)
-    }
+    if month == 12 { NaiveDate::from_ymd_opt(year + 1, 1, 1) } else { NaiveDate::from_ymd_opt(year, month + 1, 1) }
 }

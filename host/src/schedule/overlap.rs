@@ -17,12 +17,8 @@ impl Overlap {
     pub fn parse(word: &str) -> Result<Self, ScheduleError> {
         match word {
             "skip" => Ok(Self::Skip),
-            "queue" | "cancel" => Err(ScheduleError::OverlapComesLater {
-                word: word.to_owned(),
-            }),
-            _ => Err(ScheduleError::UnknownOverlap {
-                word: word.to_owned(),
-            }),
+            "queue" | "cancel" => Err(ScheduleError::OverlapComesLater { word: word.to_owned() }),
+            _ => Err(ScheduleError::UnknownOverlap { word: word.to_owned() }),
         }
     }
 }

@@ -6,20 +6,7 @@ use super::error::ScheduleError;
 use super::unix_time::{DAY, UnixTime};
 
 /// Steps a cron job's series may have, in seconds, from large to small.
-const CRON_STEPS: [i64; 12] = [
-    DAY,
-    12 * 3_600,
-    6 * 3_600,
-    3_600,
-    1_800,
-    600,
-    300,
-    60,
-    30,
-    10,
-    5,
-    1,
-];
+const CRON_STEPS: [i64; 12] = [DAY, 12 * 3_600, 6 * 3_600, 3_600, 1_800, 600, 300, 60, 30, 10, 5, 1];
 
 /// The deadline of a run whose job sets no `timeout`, unless the interval is shorter.
 const DEADLINE_DEFAULT: Duration = Duration::from_secs(10);
@@ -42,10 +29,7 @@ pub struct Slot(UnixTime);
 impl Rhythm {
     /// Runs every `step` seconds.
     pub(super) const fn of_every(step: i64) -> Self {
-        Self {
-            interval: step,
-            step: Step(step),
-        }
+        Self { interval: step, step: Step(step) }
     }
 
     /// Runs at least `interval` seconds apart: the step is the largest on the ladder not above it.
@@ -53,10 +37,7 @@ impl Rhythm {
     /// Two runs at least a step apart never share a slot.
     pub(super) fn of_cron(interval: i64) -> Self {
         let step = CRON_STEPS.into_iter().find(|step| *step <= interval);
-        Self {
-            interval,
-            step: Step(step.unwrap_or(1)),
-        }
+        Self { interval, step: Step(step.unwrap_or(1)) }
     }
 
     /// Gives the shortest time between two runs; the whole two years looked at where they hold at most one.
@@ -76,9 +57,7 @@ impl Rhythm {
         let interval = self.interval();
         match timeout {
             None => Ok(DEADLINE_DEFAULT.min(interval)),
-            Some(timeout) if timeout > interval => {
-                Err(ScheduleError::TimeoutOverInterval { timeout, interval })
-            }
+            Some(timeout) if timeout > interval => Err(ScheduleError::TimeoutOverInterval { timeout, interval }),
             Some(timeout) => Ok(timeout),
         }
     }
@@ -97,9 +76,7 @@ impl Step {
 
     /// Rounds a due time down to its slot.
     pub const fn slot(self, due: UnixTime) -> Slot {
-        Slot(UnixTime::from_secs(
-            due.as_secs().div_euclid(self.0) * self.0,
-        ))
+        Slot(UnixTime::from_secs(due.as_secs().div_euclid(self.0) * self.0))
     }
 }
 

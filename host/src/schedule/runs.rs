@@ -16,19 +16,11 @@ pub(super) struct Runs {
 
 impl Runs {
     /// A stretch without a run.
-    pub(super) const NONE: Self = Self {
-        count: 0,
-        ends: (0, 0),
-        gap_min: None,
-    };
+    pub(super) const NONE: Self = Self { count: 0, ends: (0, 0), gap_min: None };
 
     /// A single run.
     pub(super) const fn one(at: i64) -> Self {
-        Self {
-            count: 1,
-            ends: (at, at),
-            gap_min: None,
-        }
+        Self { count: 1, ends: (at, at), gap_min: None }
     }
 
     /// `count` runs, `step` apart.
@@ -36,20 +28,13 @@ impl Runs {
         match count {
             0 => Self::NONE,
             1 => Self::one(first),
-            _ => Self {
-                count,
-                ends: (first, first + (count as i64 - 1) * step),
-                gap_min: Some(step),
-            },
+            _ => Self { count, ends: (first, first + (count as i64 - 1) * step), gap_min: Some(step) },
         }
     }
 
     /// The values of a set from `low` up to, not including, `high`.
     pub(super) fn of(set: u64, low: i64, high: i64) -> Self {
-        values(set)
-            .map(i64::from)
-            .filter(|value| (low..high).contains(value))
-            .fold(Self::NONE, |runs, value| runs.then(Self::one(value)))
+        values(set).map(i64::from).filter(|value| (low..high).contains(value)).fold(Self::NONE, |runs, value| runs.then(Self::one(value)))
     }
 
     /// Joins the stretch that follows; a run both hold (the last and the first) is one run.
@@ -61,19 +46,13 @@ impl Runs {
         Self {
             count: self.count + next.count - u64::from(between.is_none()),
             ends: (self.ends.0, next.ends.1),
-            gap_min: [self.gap_min, between, next.gap_min]
-                .into_iter()
-                .flatten()
-                .min(),
+            gap_min: [self.gap_min, between, next.gap_min].into_iter().flatten().min(),
         }
     }
 
     /// Moves the stretch in time.
     pub(super) fn shifted(self, by: i64) -> Self {
-        Self {
-            ends: (self.ends.0 + by, self.ends.1 + by),
-            ..self
-        }
+        Self { ends: (self.ends.0 + by, self.ends.1 + by), ..self }
     }
 
     /// Gives the first run.

@@ -8,13 +8,7 @@ use super::error::{ScheduleError, SpanFault};
 pub(super) const SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Units from large to small: name, seconds. The first name of two is the one we write.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400),
-    ("h", 3_600),
-    ("m", 60),
-    ("min", 60),
-    ("s", 1),
-];
+const UNITS: [(&str, u64); 5] = [("d", 86_400), ("h", 3_600), ("m", 60), ("min", 60), ("s", 1)];
 
 /// Reads a span of whole seconds, from 1 second to 366 days.
 ///
@@ -29,25 +23,18 @@ const UNITS: [(&str, u64); 5] = [
 /// assert!(parse_span("1.5h").is_err());
 /// ```
 pub fn parse_span(text: &str) -> Result<Duration, ScheduleError> {
-    read(text).map_err(|fault| ScheduleError::Span {
-        text: text.to_owned(),
-        fault,
-    })
+    read(text).map_err(|fault| ScheduleError::Span { text: text.to_owned(), fault })
 }
 
 /// Writes seconds as [`parse_span`] reads them: "1h30m".
 pub(super) fn written(seconds: u64) -> String {
-    parts(seconds)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect()
+    parts(seconds).map(|(count, unit)| format!("{count}{unit}")).collect()
 }
 
 /// Writes seconds for people: "1 h 30 min".
 pub(super) fn spoken(seconds: u64) -> String {
     let spoken = |unit| if unit == "m" { "min" } else { unit };
-    let parts: Vec<_> = parts(seconds)
-        .map(|(count, unit)| format!("{count} {}", spoken(unit)))
-        .collect();
+    let parts: Vec<_> = parts(seconds).map(|(count, unit)| format!("{count} {}", spoken(unit))).collect();
     parts.join(" ")
 }
 
@@ -94,24 +81,16 @@ fn unit_size(number: &str, unit: &str) -> Result<u64, SpanFault> {
         return Err(SpanFault::Fraction { seconds: None });
     }
     if unit.is_empty() {
-        return Err(SpanFault::NoUnit {
-            number: number.to_owned(),
-        });
+        return Err(SpanFault::NoUnit { number: number.to_owned() });
     }
     let known = UNITS.iter().find(|(name, _)| *name == unit);
-    known
-        .map(|(_, size)| *size)
-        .ok_or_else(|| SpanFault::UnknownUnit {
-            unit: unit.to_owned(),
-        })
+    known.map(|(_, size)| *size).ok_or_else(|| SpanFault::UnknownUnit { unit: unit.to_owned() })
 }
 
 /// Reads the number before a unit; one too large to hold is as good as infinite.
 fn whole(number: &str, size: u64) -> Result<u64, SpanFault> {
     if number.contains(['.', ',']) {
-        return Err(SpanFault::Fraction {
-            seconds: nearest_seconds(number, size),
-        });
+        return Err(SpanFault::Fraction { seconds: nearest_seconds(number, size) });
     }
     Ok(number.parse().unwrap_or(u64::MAX))
 }

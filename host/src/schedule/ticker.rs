@@ -49,19 +49,9 @@ impl Ticker {
     /// Starts with the first due time at or after `label`, and slots after `taken`, the job's latest stored slot.
     pub fn start(timetable: Timetable, step: Step, label: Duration, taken: Option<Slot>) -> Self {
         let started = UnixTime::from_duration(label).as_secs();
-        let done = if label.subsec_nanos() == 0 {
-            started - 1
-        } else {
-            started
-        };
+        let done = if label.subsec_nanos() == 0 { started - 1 } else { started };
         let next = timetable.first_from(done + 1);
-        Self {
-            timetable,
-            step,
-            done,
-            next,
-            taken,
-        }
+        Self { timetable, step, done, next, taken }
     }
 
     /// Gives the next due time; `None` past the year 9999.
@@ -89,14 +79,8 @@ impl Ticker {
             return Tick::default();
         };
         match self.run_of(due, label) {
-            Some(run) => Tick {
-                run: Some(run),
-                missed: passed.count - 1,
-            },
-            None => Tick {
-                run: None,
-                missed: passed.count,
-            },
+            Some(run) => Tick { run: Some(run), missed: passed.count - 1 },
+            None => Tick { run: None, missed: passed.count },
         }
     }
 
@@ -118,11 +102,7 @@ impl Ticker {
         if late > self.step.as_duration() / 2 {
             return None;
         }
-        Some(Run {
-            due,
-            slot: self.take(self.step.slot(due)),
-            late,
-        })
+        Some(Run { due, slot: self.take(self.step.slot(due)), late })
     }
 
     fn take(&mut self, slot: Slot) -> Option<Slot> {

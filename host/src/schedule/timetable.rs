@@ -42,10 +42,7 @@ impl Timetable {
     /// Errors: [`ScheduleError::Cron`].
     pub fn cron(expression: &str, zone: Zone) -> Result<Self, ScheduleError> {
         let cron = Cron::parse(expression)?;
-        Ok(Self {
-            kind: Kind::Cron(ZonedCron::new(cron, zone)),
-            zone,
-        })
+        Ok(Self { kind: Kind::Cron(ZonedCron::new(cron, zone)), zone })
     }
 
     /// Gives the zone in which the job's times are shown (and a cron expression is read).
@@ -93,8 +90,7 @@ impl Timetable {
             Kind::Every(every) => Some(every.first_from(instant)),
             Kind::Cron(zoned) => zoned.first_from(instant),
         };
-        due.filter(|due| *due <= UnixTime::LAST.as_secs())
-            .map(UnixTime::from_secs)
+        due.filter(|due| *due <= UnixTime::LAST.as_secs()).map(UnixTime::from_secs)
     }
 
     /// Folds the runs from one instant up to, not including, another.
@@ -111,8 +107,7 @@ impl fmt::Display for Timetable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::Every(every) => {
-                let [step, phase] =
-                    [every.step(), every.phase()].map(|seconds| spoken(seconds.unsigned_abs()));
+                let [step, phase] = [every.step(), every.phase()].map(|seconds| spoken(seconds.unsigned_abs()));
                 write!(f, "every {step}, phase {phase}")
             }
             Kind::Cron(zoned) => {

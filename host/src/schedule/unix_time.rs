@@ -62,7 +62,5 @@ impl UnixTime {
 }
 
 fn start_of_year(year: i32) -> UnixTime {
-    NaiveDate::from_ymd_opt(year, 1, 1).map_or(UnixTime::LAST, |date| {
-        UnixTime::from_secs(i64::from(date.to_epoch_days()) * DAY)
-    })
+    NaiveDate::from_ymd_opt(year, 1, 1).map_or(UnixTime::LAST, |date| UnixTime::from_secs(i64::from(date.to_epoch_days()) * DAY))
 }

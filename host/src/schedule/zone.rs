@@ -19,15 +19,8 @@ impl Zone {
     /// Errors: [`ScheduleError::UnknownZone`] with the nearest name.
     pub fn parse(name: &str) -> Result<Self, ScheduleError> {
         let name = name.trim();
-        let known = TZ_VARIANTS
-            .iter()
-            .find(|zone| zone.name().eq_ignore_ascii_case(name));
-        known
-            .map(|zone| Self(*zone))
-            .ok_or_else(|| ScheduleError::UnknownZone {
-                name: name.to_owned(),
-                nearest: nearest(name),
-            })
+        let known = TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
+        known.map(|zone| Self(*zone)).ok_or_else(|| ScheduleError::UnknownZone { name: name.to_owned(), nearest: nearest(name) })
     }
 
     /// Gives the IANA name.
@@ -42,22 +35,13 @@ impl Zone {
         let stamp = local.format("%Y-%m-%dT%H:%M:%S%:z");
         let abbreviation = local.format("%Z").to_string();
         // Zones without an abbreviation carry their offset there: said already.
-        if abbreviation.starts_with(['+', '-']) {
-            stamp.to_string()
-        } else {
-            format!("{stamp} {abbreviation}")
-        }
+        if abbreviation.starts_with(['+', '-']) { stamp.to_string() } else { format!("{stamp} {abbreviation}") }
     }
 
     /// Gives local time minus UTC, in seconds.
     pub(super) fn offset_at(self, instant: i64) -> i64 {
         let utc = UnixTime::from_secs(instant).to_utc().naive_utc();
-        i64::from(
-            self.0
-                .offset_from_utc_datetime(&utc)
-                .fix()
-                .local_minus_utc(),
-        )
+        i64::from(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
     }
 
     /// Finds the first instant after `after`, up to `until`, whose offset differs from the one at `after`.
@@ -92,19 +76,13 @@ impl Zone {
 
 fn nearest(name: &str) -> Option<&'static str> {
     let name = name.to_ascii_lowercase();
-    let last = |zone: &str| {
-        zone.rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .replace('_', " ")
-    };
+    let last = |zone: &str| zone.rsplit('/').next().unwrap_or_default().replace('_', " ");
     TZ_VARIANTS
         .iter()
         .map(|zone| {
             let full = zone.name().to_ascii_lowercase();
             // Who writes "paris" or "new york" means the city alone.
-            let alike =
-                strsim::jaro_winkler(&full, &name).max(strsim::jaro_winkler(&last(&full), &name));
+            let alike = strsim::jaro_winkler(&full, &name).max(strsim::jaro_winkler(&last(&full), &name));
             (alike, zone.name())
         })
         .filter(|(alike, _)| *alike >= ALIKE_MIN)

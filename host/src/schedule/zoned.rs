@@ -27,11 +27,7 @@ pub(super) struct ZonedCron {
 impl ZonedCron {
     pub(super) fn new(cron: Cron, zone: Zone) -> Self {
         let whole_day = cron.runs_in_day(0, DAY);
-        Self {
-            cron,
-            zone,
-            whole_day,
-        }
+        Self { cron, zone, whole_day }
     }
 
     /// Finds the first run at or after an instant.
@@ -81,11 +77,7 @@ impl ZonedCron {
             let high = DAY.min(until - midnight);
             if self.cron.has_day(at.div_euclid(DAY)) {
                 let whole = low == 0 && high == DAY;
-                let today = if whole {
-                    self.whole_day
-                } else {
-                    self.cron.runs_in_day(low, high)
-                };
+                let today = if whole { self.whole_day } else { self.cron.runs_in_day(low, high) };
                 runs = runs.then(today.shifted(midnight));
             }
             at = midnight + high;
@@ -99,11 +91,7 @@ impl ZonedCron {
             return false;
         }
         let before = self.zone.offset_at(at - 1);
-        let skipped = || {
-            self.cron
-                .at_or_after(at + before)
-                .is_some_and(|due| due < at + offset)
-        };
+        let skipped = || self.cron.at_or_after(at + before).is_some_and(|due| due < at + offset);
         offset > before && skipped()
     }
 
@@ -113,11 +101,7 @@ impl ZonedCron {
             return at + offset;
         }
         let before = self.zone.offset_at(at - DAY);
-        let turned_back = || {
-            self.zone
-                .first_change(at - DAY, at)
-                .map(|change| change + before)
-        };
+        let turned_back = || self.zone.first_change(at - DAY, at).map(|change| change + before);
         let kept_until = if before > offset { turned_back() } else { None };
         kept_until.map_or(at + offset, |kept| kept.max(at + offset))
     }

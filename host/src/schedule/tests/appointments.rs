@@ -5,22 +5,13 @@ use super::{at, cron, zone};
 
 fn next(expression: &str, zone_name: &str, after: &str) -> String {
     let timetable = cron(expression, zone_name);
-    timetable
-        .next_after(at(after))
-        .map(|due| timetable.zone().format(due))
-        .unwrap()
+    timetable.next_after(at(after)).map(|due| timetable.zone().format(due)).unwrap()
 }
 
 #[test]
 fn the_29th_of_february_is_waited_for_over_a_century_without_it() {
-    assert_eq!(
-        next("0 0 29 2 *", "UTC", "2096-02-29T00:00:00Z"),
-        "2104-02-29T00:00:00+00:00 UTC"
-    );
-    assert_eq!(
-        next("0 0 29 2 *", "UTC", "1896-02-29T00:00:00Z"),
-        "1904-02-29T00:00:00+00:00 UTC"
-    );
+    assert_eq!(next("0 0 29 2 *", "UTC", "2096-02-29T00:00:00Z"), "2104-02-29T00:00:00+00:00 UTC");
+    assert_eq!(next("0 0 29 2 *", "UTC", "1896-02-29T00:00:00Z"), "1904-02-29T00:00:00+00:00 UTC");
 }
 
 #[test]
@@ -41,10 +32,7 @@ fn a_run_months_ahead_on_the_day_of_a_change_is_found_at_its_edge() {
         assert_eq!(next(expression, "Europe/Paris", from), due, "{expression}");
     }
     // In Havana 00:30 comes twice that night; after winter and summer, the first of the two is found.
-    assert_eq!(
-        next("30 */24 1 11 *", "America/Havana", "2026-01-01T00:00:00Z"),
-        "2026-11-01T00:30:00-04:00 CDT"
-    );
+    assert_eq!(next("30 */24 1 11 *", "America/Havana", "2026-01-01T00:00:00Z"), "2026-11-01T00:30:00-04:00 CDT");
 }
 
 #[test]
@@ -52,11 +40,7 @@ fn every_instant_has_an_answer() {
     for expression in ["* * * * * *", "30 2 * * *", "0 */2 29 2 *", "0 0 31 12 *"] {
         for zone_name in super::ZONES {
             let timetable = cron(expression, zone_name);
-            assert!(
-                timetable
-                    .next_after(UnixTime::from_secs(i64::MIN))
-                    .is_some()
-            );
+            assert!(timetable.next_after(UnixTime::from_secs(i64::MIN)).is_some());
             let last = timetable.next_after(UnixTime::from_secs(i64::MAX));
             assert_eq!(last, None, "{expression} {zone_name}");
         }
@@ -76,9 +60,6 @@ fn a_zone_is_found_in_any_case_and_the_nearest_is_offered() {
         ("Europe/Zuerich", "Europe/Zurich"),
     ] {
         let error = super::super::Zone::parse(wrong).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("time zone {wrong:?} is unknown; nearest is {right:?}")
-        );
+        assert_eq!(error.to_string(), format!("time zone {wrong:?} is unknown; nearest is {right:?}"));
     }
 }

@@ -29,9 +29,7 @@ fn field_has(field: &str, value: u32) -> bool {
 }
 
 fn matches(fields: &[&str], local: NaiveDateTime) -> bool {
-    let [second, minute, hour, day, month, weekday] = fields else {
-        panic!("six fields")
-    };
+    let [second, minute, hour, day, month, weekday] = fields else { panic!("six fields") };
     let by_date = field_has(day, local.day());
     let by_weekday = field_has(weekday, local.weekday().num_days_from_sunday());
     let either = !day.starts_with('*') && !weekday.starts_with('*');
@@ -39,11 +37,7 @@ fn matches(fields: &[&str], local: NaiveDateTime) -> bool {
         && field_has(minute, local.minute())
         && field_has(hour, local.hour())
         && field_has(month, local.month())
-        && if either {
-            by_date || by_weekday
-        } else {
-            by_date && by_weekday
-        }
+        && if either { by_date || by_weekday } else { by_date && by_weekday }
 }
 
 fn resolve(zone: Tz, local: NaiveDateTime, grain: i64) -> i64 {
@@ -61,45 +55,25 @@ fn by_looking(expression: &str, zone: Tz, window: Range<i64>, grain: i64) -> Vec
     let naive = |time: i64| DateTime::from_timestamp(time, 0).unwrap().naive_utc();
     let dues: BTreeSet<i64> = if fields[2].starts_with('*') {
         let local = |time: &i64| zone.from_utc_datetime(&naive(*time)).naive_local();
-        window
-            .clone()
-            .step_by(grain as usize)
-            .filter(|time| matches(&fields, local(time)))
-            .collect()
+        window.clone().step_by(grain as usize).filter(|time| matches(&fields, local(time))).collect()
     } else {
         let a_day_more = window.start - 100_800..window.end + 100_800;
-        let locals = a_day_more
-            .step_by(grain as usize)
-            .map(naive)
-            .filter(|local| matches(&fields, *local));
+        let locals = a_day_more.step_by(grain as usize).map(naive).filter(|local| matches(&fields, *local));
         locals.map(|local| resolve(zone, local, grain)).collect()
     };
-    dues.into_iter()
-        .filter(|due| window.contains(due))
-        .collect()
+    dues.into_iter().filter(|due| window.contains(due)).collect()
 }
 
 fn by_timetable(timetable: &Timetable, window: Range<i64>) -> Vec<i64> {
     let before = UnixTime::from_secs(window.start - 1);
-    let dues = timetable
-        .upcoming(before, usize::MAX)
-        .map(UnixTime::as_secs);
+    let dues = timetable.upcoming(before, usize::MAX).map(UnixTime::as_secs);
     dues.take_while(|due| *due < window.end).collect()
 }
 
 /// The hours of a span at whose end the zone's offset is another.
 pub(super) fn changes(zone: Tz, span: Range<i64>) -> Vec<i64> {
-    let offset = |time: i64| {
-        zone.timestamp_opt(time, 0)
-            .unwrap()
-            .naive_local()
-            .and_utc()
-            .timestamp()
-            - time
-    };
-    span.step_by(3_600)
-        .filter(|time| offset(*time) != offset(time + 3_600))
-        .collect()
+    let offset = |time: i64| zone.timestamp_opt(time, 0).unwrap().naive_local().and_utc().timestamp() - time;
+    span.step_by(3_600).filter(|time| offset(*time) != offset(time + 3_600)).collect()
 }
 
 pub(super) fn two_years() -> Range<i64> {
@@ -108,14 +82,7 @@ pub(super) fn two_years() -> Range<i64> {
 
 #[test]
 fn around_every_change_of_two_years_runs_are_what_looking_at_each_minute_finds() {
-    let expressions = [
-        "30 2 * * *",
-        "0 0 * * *",
-        "*/7 1-3 * * *",
-        "0,30 */2 * * *",
-        "*/20 * * * *",
-        "0 3 * * 0",
-    ];
+    let expressions = ["30 2 * * *", "0 0 * * *", "*/7 1-3 * * *", "0,30 */2 * * *", "*/20 * * * *", "0 3 * * 0"];
     for name in ZONES {
         let zone: Tz = name.parse().unwrap();
         for change in changes(zone, two_years()) {
@@ -132,25 +99,13 @@ fn around_every_change_of_two_years_runs_are_what_looking_at_each_minute_finds()
 
 #[test]
 fn around_a_change_runs_are_what_looking_at_each_second_finds() {
-    let changes = [
-        ("Europe/Paris", "2026-03-29T01:00:00Z"),
-        ("Europe/Paris", "2026-10-25T01:00:00Z"),
-    ];
+    let changes = [("Europe/Paris", "2026-03-29T01:00:00Z"), ("Europe/Paris", "2026-10-25T01:00:00Z")];
     for (name, change) in changes {
         let window = at(change).as_secs() - 5_000..at(change).as_secs() + 9_000;
-        for expression in [
-            "*/17 * * * * *",
-            "5,6,59 */9 2 * * *",
-            "0-10/5 59,0 */2 * * *",
-            "* 30 2-3 * * *",
-        ] {
+        for expression in ["*/17 * * * * *", "5,6,59 */9 2 * * *", "0-10/5 59,0 */2 * * *", "* 30 2-3 * * *"] {
             let found = by_timetable(&cron(expression, name), window.clone());
             assert!(!found.is_empty(), "{expression} never runs around {change}");
-            assert_eq!(
-                found,
-                by_looking(expression, name.parse().unwrap(), window.clone(), 1),
-                "{expression} {name}"
-            );
+            assert_eq!(found, by_looking(expression, name.parse().unwrap(), window.clone(), 1), "{expression} {name}");
         }
     }
 }
@@ -160,48 +115,25 @@ fn a_day_that_a_zone_skipped_keeps_its_appointments_at_the_next_midnight() {
     let window = at("2011-12-29T00:00:00Z").as_secs()..at("2012-01-02T00:00:00Z").as_secs();
     for expression in ["0 12 30 12 *", "0 12 * * *", "0 * * * *"] {
         let found = by_timetable(&cron(expression, "Pacific/Apia"), window.clone());
-        assert_eq!(
-            found,
-            by_looking(expression, Tz::Pacific__Apia, window.clone(), 60),
-            "{expression}"
-        );
+        assert_eq!(found, by_looking(expression, Tz::Pacific__Apia, window.clone(), 60), "{expression}");
     }
 }
 
 #[test]
 fn where_both_dialects_agree_the_cron_crate_agrees() {
     let from = at("2026-11-22T10:17:33Z");
-    for expression in [
-        "*/5 8-18 * * MON-FRI",
-        "0 0 29 2 *",
-        "15,45 */6 1-10 JAN-MAR *",
-        "7 7 31 * *",
-        "59 23 28-31/2 4,6 *",
-    ] {
+    for expression in ["*/5 8-18 * * MON-FRI", "0 0 29 2 *", "15,45 */6 1-10 JAN-MAR *", "7 7 31 * *", "59 23 28-31/2 4,6 *"] {
         let theirs: cron::Schedule = format!("0 {expression}").parse().unwrap();
-        let theirs: Vec<_> = theirs
-            .after(&from.to_utc())
-            .take(12)
-            .map(|due| due.timestamp())
-            .collect();
-        let ours: Vec<_> = cron(expression, "UTC")
-            .upcoming(from, 12)
-            .map(UnixTime::as_secs)
-            .collect();
+        let theirs: Vec<_> = theirs.after(&from.to_utc()).take(12).map(|due| due.timestamp()).collect();
+        let ours: Vec<_> = cron(expression, "UTC").upcoming(from, 12).map(UnixTime::as_secs).collect();
         assert_eq!(ours, theirs, "{expression}");
     }
 }
 
 fn field(wild: &'static [&'static str], low: u32, high: u32) -> impl Strategy<Value = String> {
-    let range = (low..=high, low..=high, 1..=7_u32)
-        .prop_map(|(a, b, step)| format!("{}-{}/{step}", a.min(b), a.max(b)));
-    let list = proptest::collection::vec(low..=high, 1..4).prop_map(|values| {
-        values
-            .iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join(",")
-    });
+    let range = (low..=high, low..=high, 1..=7_u32).prop_map(|(a, b, step)| format!("{}-{}/{step}", a.min(b), a.max(b)));
+    let list =
+        proptest::collection::vec(low..=high, 1..4).prop_map(|values| values.iter().map(u32::to_string).collect::<Vec<_>>().join(","));
     prop_oneof![select(wild).prop_map(str::to_owned), range, list]
 }
 
@@ -209,16 +141,8 @@ fn expression() -> impl Strategy<Value = String> {
     const STEPS: &[&str] = &["*", "*/2", "*/7", "*/15", "*/20"];
     let minute = field(STEPS, 0, 59);
     let hour = field(STEPS, 0, 23);
-    let parts = (
-        minute,
-        hour,
-        field(&["*"], 1, 28),
-        field(&["*"], 1, 12),
-        field(&["*"], 0, 6),
-    );
-    parts.prop_map(|(minute, hour, day, month, weekday)| {
-        format!("{minute} {hour} {day} {month} {weekday}")
-    })
+    let parts = (minute, hour, field(&["*"], 1, 28), field(&["*"], 1, 12), field(&["*"], 0, 6));
+    parts.prop_map(|(minute, hour, day, month, weekday)| format!("{minute} {hour} {day} {month} {weekday}"))
 }
 
 proptest! {

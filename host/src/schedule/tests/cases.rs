@@ -17,14 +17,8 @@ fn a_schedule_runs_when_its_case_says() {
         let timetable = timetable(keys).unwrap();
         let after = at(&keys["after"]);
         let rhythm = timetable.rhythm(after);
-        let mut said = vec![
-            timetable.to_string(),
-            format!(
-                "interval {} s, step {} s",
-                rhythm.interval().as_secs(),
-                rhythm.step().as_secs()
-            ),
-        ];
+        let mut said =
+            vec![timetable.to_string(), format!("interval {} s, step {} s", rhythm.interval().as_secs(), rhythm.step().as_secs())];
         let dues = timetable.upcoming(after, keys["count"].parse().unwrap());
         said.extend(dues.map(|due| timetable.zone().format(due)));
         said.join("\n")
@@ -40,22 +34,14 @@ fn a_faulty_schedule_is_refused_with_what_would_be_right() {
 }
 
 fn settle(keys: &Keys) -> Result<(), ScheduleError> {
-    keys.get("overlap")
-        .map_or(Ok(Overlap::Skip), |word| Overlap::parse(word))?;
-    let timeout = keys
-        .get("timeout")
-        .map(|text| parse_span(text))
-        .transpose()?;
-    timetable(keys)?
-        .rhythm(UnixTime::from_secs(0))
-        .deadline(timeout)?;
+    keys.get("overlap").map_or(Ok(Overlap::Skip), |word| Overlap::parse(word))?;
+    let timeout = keys.get("timeout").map(|text| parse_span(text)).transpose()?;
+    timetable(keys)?.rhythm(UnixTime::from_secs(0)).deadline(timeout)?;
     Ok(())
 }
 
 fn timetable(keys: &Keys) -> Result<Timetable, ScheduleError> {
-    let zone = keys
-        .get("timezone")
-        .map_or(Ok(Zone::default()), |name| Zone::parse(name))?;
+    let zone = keys.get("timezone").map_or(Ok(Zone::default()), |name| Zone::parse(name))?;
     match (keys.get("every"), keys.get("cron")) {
         (Some(every), None) => Timetable::every(every, "pop-paris", zone),
         (None, Some(cron)) => Timetable::cron(cron, zone),
@@ -66,21 +52,13 @@ fn timetable(keys: &Keys) -> Result<Timetable, ScheduleError> {
 fn check(claim: &str, answer: impl Fn(&Keys) -> String) {
     let files = files(claim);
     assert!(files.len() > 2, "no cases found for {claim}");
-    let wrong: Vec<_> = files
-        .iter()
-        .filter_map(|file| differs(file, &answer))
-        .collect();
+    let wrong: Vec<_> = files.iter().filter_map(|file| differs(file, &answer)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn files(claim: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("src/schedule/cases")
-        .join(claim);
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schedule/cases").join(claim);
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
@@ -88,21 +66,12 @@ fn files(claim: &str) -> Vec<PathBuf> {
 fn differs(file: &Path, answer: impl Fn(&Keys) -> String) -> Option<String> {
     let text = fs::read_to_string(file).unwrap();
     let (input, expected) = text.split_once("---\n").unwrap();
-    let keys = input
-        .lines()
-        .map(|line| line.split_once(" = ").unwrap_or_else(|| panic!("{line}")));
-    let said = answer(
-        &keys
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect(),
-    );
+    let keys = input.lines().map(|line| line.split_once(" = ").unwrap_or_else(|| panic!("{line}")));
+    let said = answer(&keys.map(|(key, value)| (key.to_owned(), value.to_owned())).collect());
     if env::var_os("UPDATE").is_some() {
         fs::write(file, format!("{input}---\n{said}\n")).unwrap();
     } else if said != expected.trim_end() {
-        return Some(format!(
-            "{}:\nexpected {expected}said     {said}",
-            file.display()
-        ));
+        return Some(format!("{}:\nexpected {expected}said     {said}", file.display()));
     }
     None
 }

@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::{
-    ClockStep, Clocks, Direction, DueClock, Run, Slot, Tick, Ticker, Timetable, UnixTime,
-};
+use super::super::{ClockStep, Clocks, Direction, DueClock, Run, Slot, Tick, Ticker, Timetable, UnixTime};
 use super::{at, cron, zone};
 
 /// A host whose two clocks the test moves.
@@ -28,18 +26,10 @@ fn every_30s() -> Timetable {
 impl Host {
     fn start(timetable: Timetable, wall: &str) -> Self {
         let wall = Duration::from_secs(at(wall).as_secs() as u64);
-        let clocks = Clocks {
-            monotonic: Duration::from_secs(77),
-            wall,
-        };
+        let clocks = Clocks { monotonic: Duration::from_secs(77), wall };
         let step = timetable.rhythm(UnixTime::from_duration(wall)).step();
         let ticker = Ticker::start(timetable, step, wall, None);
-        Self {
-            clocks,
-            clock: DueClock::start(clocks),
-            ticker,
-            steps: Vec::new(),
-        }
+        Self { clocks, clock: DueClock::start(clocks), ticker, steps: Vec::new() }
     }
 
     /// Lets time pass on both clocks, then polls.
@@ -53,9 +43,7 @@ impl Host {
 
     /// Lets time pass in seconds, polling at each.
     fn pass_slowly(&mut self, count: u64) -> Vec<Run> {
-        (0..count)
-            .filter_map(|_| self.pass(seconds(1.0)).run)
-            .collect()
+        (0..count).filter_map(|_| self.pass(seconds(1.0)).run).collect()
     }
 
     fn turn_forward(&mut self, by: Duration) {
@@ -74,18 +62,10 @@ fn slots(runs: &[Run]) -> Vec<Option<Slot>> {
 #[test]
 fn runs_do_not_drift_however_late_the_poll() {
     let mut host = Host::start(every_30s(), "2026-11-22T12:00:00Z");
-    let runs: Vec<_> = (0..86_400_u64)
-        .filter_map(|n| host.pass(seconds(0.9 + (n % 3) as f64 / 10.0)).run)
-        .collect();
+    let runs: Vec<_> = (0..86_400_u64).filter_map(|n| host.pass(seconds(0.9 + (n % 3) as f64 / 10.0)).run).collect();
     assert_eq!(runs.len(), 2_880);
-    assert!(
-        runs.windows(2)
-            .all(|pair| pair[1].due.as_secs() - pair[0].due.as_secs() == 30)
-    );
-    assert!(
-        runs.iter()
-            .all(|run| run.due.as_secs() % 30 == 25 && run.late < seconds(1.2))
-    );
+    assert!(runs.windows(2).all(|pair| pair[1].due.as_secs() - pair[0].due.as_secs() == 30));
+    assert!(runs.iter().all(|run| run.due.as_secs() % 30 == 25 && run.late < seconds(1.2)));
 }
 
 #[test]
@@ -97,20 +77,14 @@ fn a_job_starts_with_the_first_due_time_not_yet_past() {
         Ticker::start(timetable, step, label, None).next_due()
     };
     assert_eq!(start(just_due), Some(at("2026-11-22T12:00:25Z")));
-    assert_eq!(
-        start(just_due + Duration::from_nanos(1)),
-        Some(at("2026-11-22T12:00:55Z"))
-    );
+    assert_eq!(start(just_due + Duration::from_nanos(1)), Some(at("2026-11-22T12:00:55Z")));
 }
 
 #[test]
 fn a_stalled_host_starts_one_run_and_counts_the_rest_as_missed() {
     let mut host = Host::start(every_30s(), "2026-11-22T12:00:00Z");
     let tick = host.pass(seconds(600.0)); // due at :25 and :55, 20 times; the last 5 s ago
-    assert_eq!(
-        tick.run.map(|run| (run.due, run.late)),
-        Some((at("2026-11-22T12:09:55Z"), seconds(5.0)))
-    );
+    assert_eq!(tick.run.map(|run| (run.due, run.late)), Some((at("2026-11-22T12:09:55Z"), seconds(5.0))));
     assert_eq!(tick.missed, 19);
 }
 
@@ -118,13 +92,7 @@ fn a_stalled_host_starts_one_run_and_counts_the_rest_as_missed() {
 fn a_run_nearer_to_the_next_due_time_is_missed_not_late() {
     let mut host = Host::start(every_30s(), "2026-11-22T12:00:00Z");
     let tick = host.pass(seconds(41.0)); // due at :25, next at :55
-    assert_eq!(
-        tick,
-        Tick {
-            run: None,
-            missed: 1
-        }
-    );
+    assert_eq!(tick, Tick { run: None, missed: 1 });
     assert_eq!(host.ticker.next_due(), Some(at("2026-11-22T12:00:55Z")));
 }
 
@@ -135,13 +103,7 @@ fn a_clock_turned_forward_by_hours_brings_no_burst() {
     host.turn_forward(seconds(3.0 * 3_600.0));
     let tick = host.pass(seconds(1.0));
     assert_eq!(u64::from(tick.run.is_some()) + tick.missed, 360);
-    assert_eq!(
-        host.steps,
-        [ClockStep {
-            by: seconds(10_800.0),
-            direction: Direction::Forward
-        }]
-    );
+    assert_eq!(host.steps, [ClockStep { by: seconds(10_800.0), direction: Direction::Forward }]);
     assert_eq!(host.pass_slowly(600).len(), 20);
 }
 
@@ -151,22 +113,10 @@ fn a_clock_turned_back_leaves_runs_going_but_no_slot_is_taken_twice() {
     assert_eq!(slots(&host.pass_slowly(600)).iter().flatten().count(), 20);
     host.turn_back(seconds(300.0));
     let again = host.pass_slowly(300);
-    assert_eq!(
-        (again.len(), slots(&again).iter().flatten().count()),
-        (10, 0)
-    );
+    assert_eq!((again.len(), slots(&again).iter().flatten().count()), (10, 0));
     let after = host.pass_slowly(300);
-    assert_eq!(
-        (after.len(), slots(&after).iter().flatten().count()),
-        (10, 10)
-    );
-    assert_eq!(
-        host.steps,
-        [ClockStep {
-            by: seconds(300.0),
-            direction: Direction::Backward
-        }]
-    );
+    assert_eq!((after.len(), slots(&after).iter().flatten().count()), (10, 10));
+    assert_eq!(host.steps, [ClockStep { by: seconds(300.0), direction: Direction::Backward }]);
 }
 
 #[test]
@@ -184,12 +134,7 @@ fn an_appointment_kept_on_a_wrong_day_is_kept_again_on_the_right_one() {
     assert_eq!(host.pass_slowly(1_800).len(), 1);
     host.turn_back(seconds(30.0 * 86_400.0 + 3_600.0));
     let runs = host.pass_slowly(3_600);
-    assert_eq!(
-        runs.iter()
-            .map(|run| (run.due, run.slot))
-            .collect::<Vec<_>>(),
-        [(at("2026-11-25T08:00:00Z"), None)]
-    );
+    assert_eq!(runs.iter().map(|run| (run.due, run.slot)).collect::<Vec<_>>(), [(at("2026-11-25T08:00:00Z"), None)]);
 }
 
 #[test]
@@ -198,10 +143,7 @@ fn a_daily_run_missed_by_a_forward_step_is_made_up_within_half_its_step_only() {
         let mut host = Host::start(cron("0 8 * * *", "UTC"), "2026-11-22T07:30:00Z");
         host.turn_forward(seconds(hours * 3_600.0));
         let tick = host.pass(seconds(1.0));
-        assert_eq!(
-            (tick.run.is_some(), tick.missed),
-            (made_up, u64::from(!made_up))
-        );
+        assert_eq!((tick.run.is_some(), tick.missed), (made_up, u64::from(!made_up)));
     }
 }
 
@@ -226,11 +168,7 @@ fn a_wall_clock_500_ppm_fast_or_slow_loses_and_doubles_no_run() {
             runs.extend(tick.run);
         }
         assert_eq!(slots(&runs).iter().flatten().count(), runs.len());
-        assert!(
-            (2_877..=2_883).contains(&runs.len()) && !host.steps.is_empty(),
-            "{} runs",
-            runs.len()
-        );
+        assert!((2_877..=2_883).contains(&runs.len()) && !host.steps.is_empty(), "{} runs", runs.len());
     }
 }
 
@@ -250,28 +188,10 @@ fn slots_stored_before_a_restart_are_not_taken_again() {
     let step = timetable.rhythm(at("2026-11-22T12:00:00Z")).step();
     let label = |rfc3339| Duration::from_secs(at(rfc3339).as_secs() as u64);
     let mut ticker = Ticker::start(timetable, step, label("2026-11-22T12:00:25Z"), stored);
-    assert_eq!(
-        ticker
-            .poll(label("2026-11-22T12:00:25Z"))
-            .run
-            .map(|run| run.slot),
-        Some(None)
-    );
-    assert_eq!(
-        ticker
-            .poll(label("2026-11-22T12:00:55Z"))
-            .run
-            .map(|run| run.slot),
-        Some(None)
-    );
+    assert_eq!(ticker.poll(label("2026-11-22T12:00:25Z")).run.map(|run| run.slot), Some(None));
+    assert_eq!(ticker.poll(label("2026-11-22T12:00:55Z")).run.map(|run| run.slot), Some(None));
     let free = Slot::at(at("2026-11-22T12:01:00Z"));
-    assert_eq!(
-        ticker
-            .poll(label("2026-11-22T12:01:25Z"))
-            .run
-            .map(|run| run.slot),
-        Some(Some(free))
-    );
+    assert_eq!(ticker.poll(label("2026-11-22T12:01:25Z")).run.map(|run| run.slot), Some(Some(free)));
 }
 
 proptest! {

@@ -22,41 +22,26 @@ fn spans_are_read_as_people_write_them() {
         ("1d 12h", 129_600),
         (" 90 s ", 90),
     ] {
-        assert_eq!(
-            parse_span(text).map(|span| span.as_secs()),
-            Ok(seconds),
-            "{text:?}"
-        );
+        assert_eq!(parse_span(text).map(|span| span.as_secs()), Ok(seconds), "{text:?}");
     }
 }
 
 #[test]
 fn the_phase_of_a_job_is_the_same_on_every_machine() {
     // First 8 bytes of SHA-256, big-endian, modulo the interval: checked with another implementation.
-    assert_eq!(
-        every("30s", "pop-paris").to_string(),
-        "every 30 s, phase 25 s"
-    );
-    assert_eq!(
-        every("1h30m", "imap-lyon").to_string(),
-        "every 1 h 30 min, phase 1 h 9 min 43 s"
-    );
+    assert_eq!(every("30s", "pop-paris").to_string(), "every 30 s, phase 25 s");
+    assert_eq!(every("1h30m", "imap-lyon").to_string(), "every 1 h 30 min, phase 1 h 9 min 43 s");
 }
 
 #[test]
 fn phases_of_a_thousand_jobs_are_spread_evenly() {
     let mut jobs_of_phase = [0_u32; 30];
     for job in 0..3_000 {
-        let due = every("30s", &format!("job-{job}"))
-            .next_after(UnixTime::from_secs(0))
-            .unwrap();
+        let due = every("30s", &format!("job-{job}")).next_after(UnixTime::from_secs(0)).unwrap();
         jobs_of_phase[(due.as_secs() % 30) as usize] += 1;
     }
     // 100 each on average; 5 standard deviations are 49.
-    assert!(
-        jobs_of_phase.iter().all(|jobs| (51..=149).contains(jobs)),
-        "{jobs_of_phase:?}"
-    );
+    assert!(jobs_of_phase.iter().all(|jobs| (51..=149).contains(jobs)), "{jobs_of_phase:?}");
 }
 
 proptest! {

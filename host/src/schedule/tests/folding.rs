@@ -31,21 +31,10 @@ fn check(expression: &str, zone: &str, from: i64, until: i64) {
         next = timetable.next_after(due);
     }
     let folded = timetable.runs_between(from, until);
-    let (count, gaps) = (
-        walked.len() as u64,
-        walked.windows(2).map(|pair| pair[1] - pair[0]),
-    );
+    let (count, gaps) = (walked.len() as u64, walked.windows(2).map(|pair| pair[1] - pair[0]));
     let said = format!("{expression} {zone} {from}..{until}");
-    assert_eq!(
-        (folded.count, folded.gap_min),
-        (count, gaps.min()),
-        "{said}"
-    );
-    assert_eq!(
-        (folded.first(), folded.last()),
-        (walked.first().copied(), walked.last().copied()),
-        "{said}"
-    );
+    assert_eq!((folded.count, folded.gap_min), (count, gaps.min()), "{said}");
+    assert_eq!((folded.first(), folded.last()), (walked.first().copied(), walked.last().copied()), "{said}");
 }
 
 #[test]

@@ -9,11 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn check_step(expression: &str, zone: &str, interval: u64, step: i64) {
     let rhythm = cron(expression, zone).rhythm(at("2026-11-22T12:00:00Z"));
-    assert_eq!(
-        rhythm.interval().as_secs(),
-        interval,
-        "interval of {expression} {zone}"
-    );
+    assert_eq!(rhythm.interval().as_secs(), interval, "interval of {expression} {zone}");
     assert_eq!(rhythm.step().as_secs(), step, "step of {expression} {zone}");
 }
 
@@ -55,63 +51,39 @@ fn the_step_is_the_same_all_year() {
         let timetable = cron(expression, "Europe/Paris");
         let days = (1..=12).map(|month| at(&format!("2026-{month:02}-20T12:00:00Z")));
         let rhythms: Vec<_> = days.map(|day| timetable.rhythm(day)).collect();
-        assert!(
-            rhythms.iter().all(|rhythm| *rhythm == rhythms[0]),
-            "{expression}"
-        );
+        assert!(rhythms.iter().all(|rhythm| *rhythm == rhythms[0]), "{expression}");
     }
 }
 
 #[test]
 fn the_deadline_is_ten_seconds_or_the_interval_and_never_longer_than_that() {
     let now = at("2026-01-01T00:00:00Z");
-    let (minutely, secondly) = (
-        cron("* * * * *", "UTC").rhythm(now),
-        cron("*/5 * * * * *", "UTC").rhythm(now),
-    );
+    let (minutely, secondly) = (cron("* * * * *", "UTC").rhythm(now), cron("*/5 * * * * *", "UTC").rhythm(now));
     assert_eq!(minutely.deadline(None), Ok(10 * SECOND));
     assert_eq!(secondly.deadline(None), Ok(5 * SECOND));
     assert_eq!(minutely.deadline(Some(60 * SECOND)), Ok(60 * SECOND));
     let error = minutely.deadline(Some(61 * SECOND)).unwrap_err();
-    assert_eq!(
-        chain(&error),
-        "timeout 1m1s is longer than 1m, the shortest time between two runs"
-    );
+    assert_eq!(chain(&error), "timeout 1m1s is longer than 1m, the shortest time between two runs");
 }
 
 #[test]
 fn only_skipping_is_offered_until_more_exists() {
     assert_eq!(Overlap::parse("skip"), Ok(Overlap::default()));
     for word in ["queue", "cancel"] {
-        assert!(matches!(
-            Overlap::parse(word),
-            Err(ScheduleError::OverlapComesLater { .. })
-        ));
+        assert!(matches!(Overlap::parse(word), Err(ScheduleError::OverlapComesLater { .. })));
     }
-    assert!(matches!(
-        Overlap::parse("drop"),
-        Err(ScheduleError::UnknownOverlap { .. })
-    ));
+    assert!(matches!(Overlap::parse("drop"), Err(ScheduleError::UnknownOverlap { .. })));
 }
 
 #[test]
 fn finding_the_rhythm_costs_the_same_however_many_runs_there_are() {
-    for expression in [
-        "* * * * * *",
-        "* * * * *",
-        "*/5 8-18 * * MON-FRI",
-        "30 2 * * *",
-        "0 0 29 2 *",
-    ] {
+    for expression in ["* * * * * *", "* * * * *", "*/5 8-18 * * MON-FRI", "30 2 * * *", "0 0 29 2 *"] {
         let timetable = cron(expression, "Europe/Paris");
         let begun = Instant::now();
         std::hint::black_box(timetable.rhythm(at("2026-11-22T12:00:00Z")));
         let took = begun.elapsed();
         println!("{expression}: {took:?}");
         // Aim: 20 ms in a debug build.
-        assert!(
-            took < Duration::from_millis(100),
-            "{expression} took {took:?}"
-        );
+        assert!(took < Duration::from_millis(100), "{expression} took {took:?}");
     }
 }
