@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
 //! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
-//! Once the agents are known, [`find_agent`] and [`bind`] hold a job to its agent's schema and fetch its secrets; [`ad_hoc`] makes the
+//! Once the agents are known, [`bind`] holds a job to its agent's schema and fetches its secrets; [`ad_hoc`] makes the
 //! job of a command line that names none.
 
 mod ad_hoc;
@@ -30,7 +30,7 @@ use std::{
 };
 
 pub use ad_hoc::ad_hoc;
-pub use bind::{Bound, bind, find_agent};
+pub use bind::{Bound, bind, unknown_agent};
 pub use fault::{At, Fault, Faults, Place, Weight};
 pub use job::{Job, JobName};
 pub use secret::{Environment, process_environment};
@@ -53,6 +53,13 @@ pub struct Config {
     pub jobs: Vec<Job>,
 }
 
+impl Config {
+    /// Lists the folders searched for agent libraries.
+    pub fn plugin_folders(&self) -> Vec<PathBuf> {
+        self.plugins.iter().map(|folder| folder.value.clone()).collect()
+    }
+}
+
 /// A configuration that can be run, and what somebody should look at.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -60,6 +67,14 @@ pub struct Loaded {
     pub config: Config,
     /// What does not stop it.
     pub warnings: Faults,
+}
+
+/// Reads from the main file where the data folder is, whatever else is wrong: a running daemon is to be reached all the same.
+///
+/// Errors: the faults of `data`, or of a file that is no TOML.
+pub fn data_folder(file: &Path) -> Result<PathBuf, Faults> {
+    let mut faults = Faults::default();
+    files::data_folder(file, &mut faults).ok_or_else(|| faults.sorted())
 }
 
 /// Reads the main file and every schedule it names.

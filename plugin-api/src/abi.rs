@@ -73,8 +73,10 @@ pub trait HostStream: Send + Unpin {
     fn poll_flush(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>>;
     fn poll_shutdown(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>>;
     /// Turns the stream into a TLS one in place; takes [`Tls`](crate::Tls), gives [`TlsFacts`](crate::TlsFacts).
-    #[sabi(last_prefix_field)]
     fn start_tls<'a>(&'a mut self, tls: RStr<'a>) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
+    /// Tells both ends; gives [`Ends`](crate::Ends).
+    #[sabi(last_prefix_field)]
+    fn ends(&self) -> FfiResult<RString>;
 }
 
 /// What a run may ask the host for.

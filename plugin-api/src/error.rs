@@ -175,7 +175,8 @@ impl From<io::Error> for AgentError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::TimedOut => Self::timeout(),
-            io::ErrorKind::UnexpectedEof => Self::protocol("connection closed by the other side"),
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Self::protocol("connection closed by the other side"),
+            io::ErrorKind::ConnectionReset => Self::protocol("connection reset by the other side"),
             _ => Self::protocol(error.to_string()),
         }
     }

@@ -5,25 +5,30 @@ use std::time::Duration;
 use crate::{Cx, Metric};
 
 /// A running clock whose laps are phases. A lap begins where the last one ended, so no time falls between two.
+///
+/// A phase that comes twice (EHLO before and after STARTTLS) is still one phase: its laps add up.
 #[derive(Debug)]
 pub struct Laps<'a> {
     cx: &'a Cx,
     start: Duration,
     last: Duration,
+    /// What each phase has taken so far; a handful, so a list is enough.
+    phases: Vec<(Metric, Duration)>,
 }
 
 impl<'a> Laps<'a> {
     pub(crate) fn start(cx: &'a Cx) -> Self {
         let start = cx.elapsed();
-        Self { cx, start, last: start }
+        Self { cx, start, last: start, phases: Vec::new() }
     }
 
-    /// Ends a phase, records its time, and begins the next one.
+    /// Ends a lap, records what its phase has taken so far, and begins the next one; gives the time of this lap.
     pub fn lap(&mut self, phase: Metric) -> Duration {
         let now = self.cx.elapsed();
         let time = now - self.last;
         self.last = now;
-        self.cx.record(phase, time);
+        let taken = self.add(phase, time);
+        self.cx.record(phase, taken);
         time
     }
 
@@ -37,8 +42,17 @@ impl<'a> Laps<'a> {
         self.cx.record(metric, self.last.saturating_sub(from));
     }
 
-    /// Records the sum of all laps.
+    /// Records the sum of all laps. What was begun after the last one belongs to no phase and not to the sum.
     pub fn total(self, metric: Metric) {
         self.cx.record(metric, self.last - self.start);
+    }
+
+    fn add(&mut self, phase: Metric, time: Duration) -> Duration {
+        if let Some((_, taken)) = self.phases.iter_mut().find(|(known, _)| known.name() == phase.name()) {
+            *taken += time;
+            return *taken;
+        }
+        self.phases.push((phase, time));
+        time
     }
 }

@@ -34,7 +34,7 @@ pub use needs::{Needs, Port, Transport};
 pub use resolve::{RecordType, Resolver};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
-pub use stream::{Endpoint, Stream};
+pub use stream::{Endpoint, Ends, Stream};
 pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.

@@ -18,7 +18,7 @@ standard! {
     CONNECT_TIME = gauge("connect_time", Seconds, "Time to open the connection.");
     BANNER_TIME = gauge("banner_time", Seconds, "Time from the open connection to the server's greeting.");
     TLS_TIME = gauge("tls_time", Seconds, "Time of the TLS handshake, with the command that starts it.");
-    EHLO_TIME = gauge("ehlo_time", Seconds, "Time of the EHLO dialogue.");
+    EHLO_TIME = gauge("ehlo_time", Seconds, "Time of the EHLO dialogue, the second one after STARTTLS included.");
     AUTHENTICATE_TIME = gauge("authenticate_time", Seconds, "Time of the login.");
     MAIL_TIME = gauge("mail_time", Seconds, "Time of the MAIL command.");
     RCPT_TIME = gauge("rcpt_time", Seconds, "Time of the RCPT command.");
@@ -32,7 +32,7 @@ standard! {
     BIND_TIME = gauge("bind_time", Seconds, "Time of the bind.");
     ENTRIES_TIME = gauge("entries_time", Seconds, "Time to receive the entries found.");
     LOGOUT_TIME = gauge("logout_time", Seconds, "Time of the logout.");
-    QUIT_TIME = gauge("quit_time", Seconds, "Time of the QUIT command.");
+    QUIT_TIME = gauge("quit_time", Seconds, "Time to end the session: QUIT, and RSET before it where there is one.");
     TOTAL_TIME = gauge("total_time", Seconds, "Time of all phases together.");
     ROUNDTRIP_TIME = gauge("roundtrip_time", Seconds, "Time from the sending of a message to its arrival.");
     CONNECTIONS_ACTIVE = gauge("connections_active", Connections, "Connections open now.");

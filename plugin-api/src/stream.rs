@@ -46,6 +46,16 @@ impl From<SocketAddr> for Endpoint {
     }
 }
 
+/// Both ends of a stream; a Unix socket has no addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ends {
+    /// Ours.
+    pub local: Option<SocketAddr>,
+    /// The target's: the one of its addresses that answered.
+    pub peer: Option<SocketAddr>,
+}
+
 /// An open connection. Reads and writes as any tokio stream; [`start_tls`](Stream::start_tls) turns it into a TLS one in place.
 pub struct Stream {
     inner: HostStreamBox,
@@ -63,6 +73,11 @@ impl Stream {
         let tls = to_json(tls)?;
         let answer = self.inner.start_tls(tls.as_str().into()).await;
         from_json(answer)
+    }
+
+    /// Tells between which addresses it runs.
+    pub fn ends(&self) -> Result<Ends, AgentError> {
+        from_json(self.inner.ends())
     }
 }
 

@@ -201,6 +201,24 @@ fn a_reader_never_sees_a_record_before_it_is_synced() {
 }
 
 #[test]
+fn what_waits_behind_a_failed_group_fails_with_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (entered, is_syncing) = channel();
+    let (let_through, gate) = channel();
+    let disk = Gated { entered, let_through: Mutex::new(gate) };
+    let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk)).expect("opened");
+    let first = journal.append(vec![0]).expect("room");
+    is_syncing.recv_timeout(PATIENCE).expect("a sync");
+    let behind: Vec<_> = (1..6).map(|n| journal.append(vec![n]).expect("room")).collect();
+    drop(let_through); // nobody will let a sync through any more: it fails
+    for ticket in [first].into_iter().chain(behind) {
+        let answer = ticket.wait(PATIENCE);
+        assert!(matches!(answer, Err(WaitError::Write(WriteError::Sync { .. }))), "{answer:?}");
+    }
+    assert_eq!(journal.counters().write_errors, 6);
+}
+
+#[test]
 fn a_full_queue_refuses_at_once_and_counts() {
     let dir = tempfile::tempdir().expect("a folder");
     let (entered, is_syncing) = channel();

@@ -223,7 +223,6 @@ impl Writer {
     }
 
     fn stop(&mut self, error: &WriteError, failed: VecDeque<Pending>) {
-        self.live = None;
         self.shared.tally.stops.add(1);
         self.shared.horizon.set_state(State::Stopped { error: error.clone(), retries: 0 });
         let waiting = self.shared.queue.stop();

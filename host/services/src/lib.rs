@@ -6,6 +6,7 @@ mod answers;
 pub mod dialogue;
 pub mod mask;
 pub mod outcome;
+mod refusal;
 mod results;
 mod run;
 mod stream;

@@ -23,6 +23,8 @@ const LABEL_BYTES_MAX: usize = 1024;
 #[derive(Default)]
 pub(crate) struct Results {
     pub(crate) samples: Vec<Sample>,
+    /// Place of the latest sample: one recorded again stands where it stood.
+    latest: Option<usize>,
     places: HashMap<(String, Vec<String>), usize>,
     pub(crate) declared: Vec<MetricSpec>,
     pub(crate) events: Vec<Event>,
@@ -51,14 +53,21 @@ impl Results {
         let key = (metric.to_owned(), labels);
         if let Some(&place) = self.places.get(&key) {
             self.samples[place].value = value;
+            self.latest = Some(place);
             return Ok(());
         }
         if self.samples.len() == SAMPLES_MAX {
             return Err(format!("more than {SAMPLES_MAX} samples in one run"));
         }
         self.samples.push(Sample { metric: key.0.clone(), labels: key.1.clone(), value });
+        self.latest = Some(self.samples.len() - 1);
         self.places.insert(key, self.samples.len() - 1);
         Ok(())
+    }
+
+    /// The sample that was recorded last.
+    pub(crate) fn latest(&self) -> Option<&Sample> {
+        self.latest.and_then(|place| self.samples.get(place))
     }
 
     /// Takes a declaration; the same one again is fine.
@@ -171,6 +180,15 @@ mod tests {
             results.record(&[spec("depth", &[])], "depth", "", value);
         }
         assert_eq!(results.samples, [Sample { metric: "depth".into(), labels: vec![], value: 2.0 }]);
+    }
+
+    #[test]
+    fn the_latest_sample_is_the_one_recorded_last_even_if_it_was_recorded_before() {
+        let mut results = Results::default();
+        for metric in ["depth", "width", "depth"] {
+            results.record(&[spec("depth", &[]), spec("width", &[])], metric, "", 1.0);
+        }
+        assert_eq!(results.latest().map(|sample| sample.metric.as_str()), Some("depth"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl Run {
     }
 
     fn late(&self, results: &Results) -> Status {
-        let after = match results.samples.last() {
+        let after = match results.latest() {
             Some(last) => format!("; {} was the last it recorded", last.metric),
             None => String::new(),
         };

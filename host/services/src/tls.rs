@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
@@ -10,7 +10,7 @@ use std::{
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -21,6 +21,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem:
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use watchpost_plugin_api::{AgentError, Certificate, Tls, TlsFacts, TlsVerdict};
+
+use crate::refusal::{explained, refused};
 
 /// How long the system's authorities are believed unchanged.
 const SYSTEM_ROOTS_FOR: Duration = Duration::from_secs(3600);
@@ -139,29 +141,6 @@ fn facts<S>(stream: &TlsStream<S>, verdict: TlsVerdict) -> TlsFacts {
         alpn: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
         chain: session.peer_certificates().unwrap_or_default().iter().map(|der| Certificate { der: BASE64_STANDARD.encode(der) }).collect(),
         verdict,
-    }
-}
-
-/// Why a handshake failed, for somebody who has to mend it.
-fn refused(error: &io::Error, wanted: &Tls) -> AgentError {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return AgentError::tls("the server closed the connection in the middle of the TLS handshake");
-    }
-    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return AgentError::tls(format!("the TLS handshake broke: {}", crate::stream::reason(error)));
-    };
-    AgentError::tls(explained(error, wanted))
-}
-
-fn explained(error: &Error, wanted: &Tls) -> String {
-    match error {
-        Error::InvalidCertificate(CertificateError::UnknownIssuer) => match &wanted.ca_file {
-            Some(path) => format!("the certificate's authority is not in {}", path.display()),
-            None => "the certificate's authority is unknown to this system; name its file with ca_file".into(),
-        },
-        Error::InvalidMessage(_) => "the server does not speak TLS here".into(),
-        Error::AlertReceived(alert) => format!("the server refused the TLS handshake: {alert:?}"),
-        other => other.to_string(),
     }
 }
 

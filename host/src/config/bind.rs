@@ -52,16 +52,10 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// Finds a job's agent among those the libraries carry.
-///
-/// Errors: a fault with the nearest name, else all of them.
-pub fn find_agent<'a>(job: &Job, agents: impl IntoIterator<Item = &'a AgentDescriptor> + Clone) -> Result<&'a AgentDescriptor, Box<Fault>> {
-    let known = agents.clone().into_iter().find(|agent| agent.name == job.agent.value);
-    known.ok_or_else(|| {
-        let names: Vec<_> = agents.into_iter().map(|agent| agent.name.as_str()).collect();
-        let fault = Fault::new(&job.agent.place, format!("`agent`: no library carries \"{}\"", job.agent.escape_debug()));
-        Box::new(fault.hint(did_you_mean(&job.agent, "agents found", names)))
-    })
+/// The fault of a job whose agent no library carries: with the nearest name, else all that were found.
+pub fn unknown_agent<'a>(job: &Job, found: impl IntoIterator<Item = &'a str> + Clone) -> Fault {
+    let fault = Fault::new(&job.agent.place, format!("`agent`: no library carries \"{}\"", job.agent.escape_debug()));
+    fault.hint(did_you_mean(&job.agent, "agents found", found))
 }
 
 /// Checks a job's config against its agent's schema, fetches its secrets, completes its paths.

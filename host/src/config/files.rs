@@ -38,6 +38,12 @@ pub(super) fn load(file: &Path, now: UnixTime, faults: &mut Faults) -> Option<Co
     Some(Config { file: file.into(), data: main.data?, plugins: main.plugins, listen: main.listen?, jobs })
 }
 
+/// Reads where the data folder is; faults of other keys are kept only when there is none.
+pub(super) fn data_folder(file: &Path, faults: &mut Faults) -> Option<PathBuf> {
+    let tree = text::read(file, &Place::start_of(file), faults)?;
+    Some(main_file::parse(&tree, faults).check(faults).data?.value)
+}
+
 /// Reads the jobs of one schedule file.
 fn read_jobs(schedule: &At<PathBuf>, rhythms: &mut Rhythms, faults: &mut Faults) -> Vec<Job> {
     let Some(tree) = text::read(schedule, &schedule.place, faults) else { return Vec::new() };

@@ -54,6 +54,11 @@ impl Ticker {
         Self { timetable, step, done, next, taken }
     }
 
+    /// Gives the latest slot ever handed out.
+    pub fn taken(&self) -> Option<Slot> {
+        self.taken
+    }
+
     /// Gives the next due time; `None` past the year 9999.
     pub fn next_due(&self) -> Option<UnixTime> {
         self.next

@@ -10,7 +10,7 @@ use watchpost_plugin_api::{
 };
 
 use super::{House, golden};
-use crate::config::{Bound, Fault, Faults, Job, bind, find_agent};
+use crate::config::{Bound, Fault, Faults, Job, bind, unknown_agent};
 
 /// How the connection is protected.
 #[derive(JsonSchema)]
@@ -104,7 +104,12 @@ fn every_rule_of_a_config_has_its_message() {
     golden::check("bind", |case| {
         let house = house().with("schedules/broken.toml", fs::read(case).unwrap());
         let job = only_job(&house);
-        let said = find_agent(&job, &[probe()]).map_err(|fault| vec![*fault]).and_then(|agent| bind(&job, agent, &environment));
+        let agent = probe();
+        let said = if job.agent.value == agent.name {
+            bind(&job, &agent, &environment)
+        } else {
+            Err(vec![unknown_agent(&job, [agent.name.as_str()])])
+        };
         match said {
             Ok(bound) => format!("accepted\n{}", house.shown(&bound.warnings().to_vec().into())).trim_end().into(),
             Err(faults) => house.shown(&Faults::from(faults).sorted()),

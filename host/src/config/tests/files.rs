@@ -48,7 +48,7 @@ fn the_sample_is_accepted_whole() {
     assert_eq!(loaded.warnings, Faults::default());
     let config = loaded.config;
     assert_eq!(config.data.value, house.path().join("data"));
-    assert_eq!(config.plugins.iter().map(|folder| folder.value.clone()).collect::<Vec<_>>(), [house.path().join("target/release")]);
+    assert_eq!(config.plugin_folders(), [house.path().join("target/release")]);
     assert_eq!(config.listen.value, "127.0.0.1:9470".parse::<SocketAddr>().unwrap());
     let job = &config.jobs[0];
     assert_eq!((job.name.as_str(), job.agent.as_str(), job.labels["site"].as_str()), ("pop-paris", "pop3", "paris"));

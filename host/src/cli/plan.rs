@@ -1,0 +1,59 @@
+//! `watchpost plan`
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use serde::Serialize;
+
+use super::{Context, Failure, Outcome, load::now, print_json, table};
+use crate::{config::Job, schedule::UnixTime};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Only this job.
+    job: Option<String>,
+    /// How many runs.
+    #[arg(short = 'n', long = "count", default_value_t = 20, value_name = "COUNT")]
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    job: &'a str,
+    /// Seconds since 1970.
+    due: i64,
+    /// In the job's zone.
+    local: String,
+    schedule: String,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    let config = context.load()?.config;
+    let chosen = |job: &&Job| arguments.job.as_ref().is_none_or(|name| job.name.as_str() == name);
+    let jobs: Vec<&Job> = config.jobs.iter().filter(chosen).collect();
+    if let (Some(name), true) = (&arguments.job, jobs.is_empty()) {
+        return Err(Failure::Wrong(format!("there is no job `{name}`; `watchpost plan` lists all")));
+    }
+    let runs: Vec<Run<'_>> = upcoming(&jobs, now()).take(arguments.count).map(|(due, job)| shown(job, due)).collect();
+    if context.json {
+        return print_json(&runs);
+    }
+    let rows: Vec<Vec<String>> = runs.iter().map(|run| vec![run.local.clone(), run.job.to_owned(), run.schedule.clone()]).collect();
+    table::print(&["due", "job", "schedule"], &rows);
+    Ok(())
+}
+
+/// The runs of all jobs in the order in which they are due.
+fn upcoming<'a>(jobs: &'a [&'a Job], after: UnixTime) -> impl Iterator<Item = (UnixTime, &'a Job)> {
+    let next = |at: usize, after| jobs[at].timing.timetable.next_after(after).map(|due| Reverse((due, at)));
+    let mut queue: BinaryHeap<Reverse<(UnixTime, usize)>> = (0..jobs.len()).filter_map(|at| next(at, after)).collect();
+    std::iter::from_fn(move || {
+        let Reverse((due, at)) = queue.pop()?;
+        queue.extend(next(at, due));
+        Some((due, jobs[at]))
+    })
+}
+
+fn shown(job: &Job, due: UnixTime) -> Run<'_> {
+    let timetable = &job.timing.timetable;
+    Run { job: job.name.as_str(), due: due.as_secs(), local: timetable.zone().format(due), schedule: timetable.to_string() }
+}

@@ -1,0 +1,56 @@
+//! `watchpost run`
+
+use clap::ValueEnum;
+use tracing_subscriber::{EnvFilter, fmt};
+
+use super::{Context, Failure, Outcome, load::tell};
+use crate::daemon::start::{self, StartError};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// How the log is written, on standard error.
+    #[arg(long, value_enum, default_value = "text")]
+    log: LogFormat,
+    /// What is logged: error, warn, info, debug, or a filter as `watchpost=debug`.
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    log_level: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object a line, for programs.
+    Json,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    start_log(arguments)?;
+    let file = context.file()?;
+    ignore_sigpipe();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
+    let ended = runtime.block_on(start::run(file));
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    ended.map_err(|error| match error {
+        StartError::Config(faults) => tell(&faults),
+        other => Failure::Failed(format!("the daemon does not start: {}", crate::chain(&other))),
+    })
+}
+
+fn start_log(arguments: &Arguments) -> Outcome {
+    let filter = EnvFilter::try_new(&arguments.log_level);
+    let filter = filter.map_err(|error| Failure::Wrong(format!("`--log-level {}`: {error}", arguments.log_level)))?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match arguments.log {
+        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+#[expect(unsafe_code, reason = "as for restoring it")]
+fn ignore_sigpipe() {
+    // SAFETY: a plain signal(2) before any thread is started.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}

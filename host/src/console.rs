@@ -1,0 +1,10 @@
+//! The web page: what other rooms decided, shown to a person. It needs no script, and trusts nothing that was measured.
+
+mod html;
+mod page;
+mod readable;
+
+pub use page::{missing, page};
+
+/// The style sheet, served beside the page so that the page may forbid all inline styles.
+pub const STYLE: &str = include_str!("console/style.css");

@@ -1,0 +1,173 @@
+//! The daemon: everything running together.
+//!
+//! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
+//! `view` (what reads the journal: `present`, `series_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! command line asks) · [`status`].
+
+pub mod api;
+mod appender;
+mod cursors;
+mod lock;
+mod meter;
+mod paused;
+mod present;
+mod reload;
+mod runner;
+mod series_view;
+pub mod start;
+pub mod status;
+mod view;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc;
+use watchpost_journal::Journal;
+
+use crate::{
+    config::Config,
+    expose::host_metrics::HostMetrics,
+    latest::{Latest, Snapshot},
+    plugin::Plugins,
+    series::request::{FetchError, FetchRequest},
+};
+use series_view::SharedStore;
+use view::Progress;
+
+pub use lock::{DataFolder, LockError};
+pub use runner::Changes;
+
+/// Records a view may be behind while the daemon still counts as ready.
+const BEHIND_MAX: u64 = 10_000;
+
+/// What the parts of a running daemon share.
+pub struct Daemon {
+    /// The file it was started with.
+    file: PathBuf,
+    started: SystemTime,
+    /// The configuration in force.
+    config: Mutex<Arc<Config>>,
+    plugins: RwLock<Plugins>,
+    latest: Arc<Latest>,
+    metrics: Arc<HostMetrics>,
+    journal: Arc<Journal>,
+    store: SharedStore,
+    runner: mpsc::UnboundedSender<runner::Command>,
+    views: Vec<(&'static str, Arc<Progress>)>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+impl Daemon {
+    fn config(&self) -> Arc<Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn plugins(&self) -> Plugins {
+        self.plugins.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        self.latest.snapshot(now_ns())
+    }
+
+    /// Why the daemon is not ready, if it is not: a view of the journal is behind, or nothing can be stored.
+    fn not_ready(&self) -> Result<(), String> {
+        if let watchpost_journal::State::Stopped { error, .. } = self.journal.state() {
+            return Err(format!("the journal cannot be written: {}", crate::chain(&error)));
+        }
+        if let Some((name, _)) = self.views.iter().find(|(_, progress)| progress.ended()) {
+            return Err(format!("{name} no longer follows the journal; the log says why"));
+        }
+        if let Some((name, records)) = self.behind().find(|(_, records)| *records > BEHIND_MAX) {
+            return Err(format!("{name} is {records} records behind the journal"));
+        }
+        Ok(())
+    }
+
+    /// Drops segments of the journal that every view is done with.
+    fn drop_what_all_have(&self) {
+        let Some(done) = self.views.iter().map(|(_, progress)| progress.safe()).min() else { return };
+        if let Err(error) = self.journal.drop_before(done) {
+            tracing::warn!(%error, "cannot drop old segments of the journal");
+        }
+    }
+
+    /// Records each view has yet to take.
+    fn behind(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let end = u64::from(self.journal.durable_end());
+        self.views.iter().map(move |(name, progress)| (*name, end.saturating_sub(progress.next().into())))
+    }
+
+    fn fetch(&self, request: &FetchRequest) -> Result<Vec<u8>, FetchError> {
+        let now = now_ns() / 1_000_000_000;
+        request.answer(&mut series_view::lend(&self.store), now, || Box::new(records(self.journal.reader(self.journal.first()))))
+    }
+
+    fn status(&self) -> status::Status {
+        let config = self.config();
+        let plugins = self.plugins();
+        status::Status {
+            host: status::Host {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                started: status::unix_seconds(self.started),
+                config: self.file.clone(),
+                data: config.data.value.clone(),
+                listen: config.listen.value.to_string(),
+                not_ready: self.not_ready().err(),
+                journal: self.not_ready().err().unwrap_or_else(|| "ok".to_owned()),
+                behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
+                refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
+            },
+            workers: status::workers(&plugins),
+            jobs: status::jobs(&self.snapshot()),
+        }
+    }
+}
+
+/// The records that a reader gives; what is damaged or not understood is passed over, for whoever follows the journal has told of it.
+pub fn records(mut reader: watchpost_journal::Reader) -> impl Iterator<Item = (crate::series::Position, crate::reading::Record)> {
+    /// Damaged places passed over before a reader gives up.
+    const STUMBLES_MAX: usize = 1000;
+    let mut stumbles = 0;
+    std::iter::from_fn(move || {
+        loop {
+            match reader.next() {
+                Ok(None) => return None,
+                Ok(Some((position, payload))) => match postcard::from_bytes(&payload) {
+                    Ok(record) => return Some((position.into(), record)),
+                    Err(_) => stumbles += 1,
+                },
+                Err(_) => stumbles += 1,
+            }
+            if stumbles > STUMBLES_MAX {
+                return None;
+            }
+        }
+    })
+}
+
+/// What a job's last good run left, as the files and the journal of a data folder have it; nobody need be running.
+pub fn cursor_of(data: &std::path::Path, job: &str) -> Option<Vec<u8>> {
+    let mut cursor = cursors::Cursors::load(data).ok().and_then(|cursors| cursors.all().get(job).cloned());
+    let reader = watchpost_journal::Reader::offline(&data.join("journal"), watchpost_journal::Position::START).ok();
+    for (_, record) in reader.into_iter().flat_map(records) {
+        if let crate::reading::Record::Reading(reading) = record
+            && reading.job == job
+            && reading.outcome.cursor.is_some()
+        {
+            cursor = reading.outcome.cursor;
+        }
+    }
+    cursor
+}
+
+/// The wall clock, nanoseconds since 1970.
+pub fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,85 @@
+//! Keeps the host's own metrics up to date: once a second, what others count is told to them.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::time::interval;
+use watchpost_journal::Counters;
+
+use super::Daemon;
+use crate::plugin::WorkerState;
+
+/// How often the metrics are brought up to date.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often the journal is freed of what everybody is done with.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+
+/// What was told before: counters only rise by what is new.
+#[derive(Default)]
+struct Told {
+    journal: Counters,
+    rows: u64,
+    lock_retries: u64,
+    /// Restarts and crashes by plugin.
+    workers: HashMap<String, (u64, u64)>,
+}
+
+/// Meters until the daemon ends.
+pub(super) async fn lead(daemon: Arc<Daemon>) {
+    let mut told = Told::default();
+    let mut ticks = interval(EVERY);
+    let mut swept = Instant::now();
+    loop {
+        ticks.tick().await;
+        if swept.elapsed() >= SWEEP_EVERY {
+            daemon.drop_what_all_have();
+            swept = Instant::now();
+        }
+        told.journal(&daemon);
+        told.workers(&daemon);
+        told.series(&daemon);
+        for (name, records) in daemon.behind() {
+            daemon.metrics.set_consumer_behind(name, records);
+        }
+    }
+}
+
+impl Told {
+    fn journal(&mut self, daemon: &Daemon) {
+        let now = daemon.journal.counters();
+        let before = std::mem::replace(&mut self.journal, now);
+        daemon.metrics.journal_appended(now.records - before.records, now.bytes - before.bytes);
+        daemon.metrics.journal_synced(now.syncs - before.syncs, now.sync_time.saturating_sub(before.sync_time));
+        daemon.metrics.set_journal_queue(usize::try_from(now.queue_records).unwrap_or(usize::MAX));
+        let errors = (now.append_errors + now.write_errors) - (before.append_errors + before.write_errors);
+        daemon.metrics.journal_append_failed(errors);
+    }
+
+    fn workers(&mut self, daemon: &Daemon) {
+        let mut running = 0;
+        for plugin in daemon.plugins().all() {
+            let report = plugin.report();
+            running += usize::from(report.state == WorkerState::Ready);
+            let told = self.workers.entry(plugin.name()).or_default();
+            let (restarts, crashes) = (report.restarts.saturating_sub(told.0), report.crashes.saturating_sub(told.1));
+            daemon.metrics.worker_restarted(&plugin.name(), restarts);
+            daemon.metrics.worker_crashed(&plugin.name(), crashes);
+            *told = (report.restarts, report.crashes);
+        }
+        daemon.metrics.set_workers(running);
+    }
+
+    fn series(&mut self, daemon: &Daemon) {
+        // A fetch may hold the store for a while: the figures come a second later then.
+        let Ok(store) = daemon.store.try_lock() else { return };
+        let (counts, held) = (store.counts(), store.rows_held());
+        drop(store);
+        daemon.metrics.series_rows_written(counts.rows_written - self.rows);
+        daemon.metrics.series_lock_retried(counts.writes_locked - self.lock_retries);
+        daemon.metrics.set_series_rows_pending(held);
+        (self.rows, self.lock_retries) = (counts.rows_written, counts.writes_locked);
+    }
+}

@@ -1,0 +1,94 @@
+//! Taking a changed configuration, whole or not at all.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::SystemTime,
+};
+
+use tracing::{error, info, warn};
+
+use super::{Changes, Daemon, runner::Command};
+use crate::{
+    config::{self, Config, Fault, Faults},
+    job::{Job, bind_all},
+    latest::JobView,
+    plugin::Plugins,
+    schedule::UnixTime,
+};
+
+impl Daemon {
+    /// Takes the configuration as its files say now.
+    ///
+    /// Errors: every fault; then the configuration in force stays as it was, and every job runs on.
+    pub(super) async fn reload(&self) -> Result<Changes, Faults> {
+        let _one_at_a_time = self.reloading.lock().await;
+        match self.read_again().await {
+            Ok((config, plugins, jobs)) => {
+                let changes = self.put_in_force(config, plugins, jobs).await;
+                self.metrics.reload_passed(SystemTime::now());
+                info!(
+                    added = changes.added,
+                    changed = changes.changed,
+                    removed = changes.removed,
+                    unchanged = changes.unchanged,
+                    "reloaded"
+                );
+                Ok(changes)
+            }
+            Err(faults) => {
+                self.metrics.reload_refused();
+                error!(faults = faults.iter().count(), "reload refused; the configuration in force stays");
+                for fault in faults.iter() {
+                    error!("{}", fault.to_string().replace('\n', " "));
+                }
+                Err(faults)
+            }
+        }
+    }
+
+    async fn read_again(&self) -> Result<(Config, Plugins, Vec<Job>), Faults> {
+        let loaded = config::load(&self.file, UnixTime::from_secs(super::now_ns() / 1_000_000_000))?;
+        let mut faults = loaded.warnings;
+        faults.extend(self.unchangeable(&loaded.config));
+        let plugins = self.plugins().with_new(&loaded.config.plugin_folders()).await;
+        match bind_all(&loaded.config, &plugins).await {
+            Ok((jobs, warnings)) if !faults.stop() => {
+                for warning in faults.into_iter().chain(warnings) {
+                    warn!("{}", warning.to_string().replace('\n', " "));
+                }
+                Ok((loaded.config, plugins, jobs))
+            }
+            Ok((_, warnings)) => {
+                faults.extend(warnings);
+                Err(faults.sorted())
+            }
+            Err(found) => {
+                faults.extend(found);
+                Err(faults.sorted())
+            }
+        }
+    }
+
+    /// What a running daemon cannot change.
+    fn unchangeable(&self, new: &Config) -> Vec<Fault> {
+        let old = self.config();
+        let mut faults = Vec::new();
+        if new.data.value != old.data.value {
+            let fault = Fault::new(&new.data.place, format!("`data`: it is {} while the daemon runs", old.data.value.display()));
+            faults.push(fault.hint("restart watchpost to move it"));
+        }
+        if new.listen.value != old.listen.value {
+            let fault = Fault::new(&new.listen.place, format!("`listen`: it is {} while the daemon runs", old.listen.value));
+            faults.push(fault.hint("restart watchpost to listen elsewhere"));
+        }
+        faults
+    }
+
+    /// Makes a checked configuration the one in force.
+    pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
+        self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
+        self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
+    }
+}

@@ -1,0 +1,88 @@
+//! The view that keeps the series files.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing::{error, warn};
+use watchpost_journal::Position;
+
+use super::view::View;
+use crate::{
+    reading::Record,
+    series::store::{Applied, FLUSH_EVERY, SeriesStore},
+};
+
+/// How often the same trouble is logged.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+
+/// The store of series, shared with whoever fetches.
+pub(super) type SharedStore = Arc<Mutex<SeriesStore>>;
+
+/// Lends the store; one whose holder panicked is as good as before, for every row is checked when it is written.
+pub(super) fn lend(store: &SharedStore) -> MutexGuard<'_, SeriesStore> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Feeds the store from the journal.
+pub(super) struct SeriesView {
+    store: SharedStore,
+    flushed: Instant,
+    complained: Option<Instant>,
+}
+
+impl SeriesView {
+    pub(super) fn new(store: SharedStore) -> Self {
+        Self { store, flushed: Instant::now(), complained: None }
+    }
+
+    fn complain(&mut self, what: &str) {
+        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+            error!("{what}; it is tried again");
+            self.complained = Some(Instant::now());
+        }
+    }
+}
+
+impl View for SeriesView {
+    fn take(&mut self, position: Position, record: Record) -> bool {
+        let applied = lend(&self.store).apply(position.into(), &record);
+        match applied {
+            Ok(Applied::Taken) => true,
+            Ok(Applied::Behind) => {
+                lend(&self.store).flush();
+                self.complain("series files cannot be written as fast as readings come; the journal holds them");
+                false
+            }
+            Err(error) => {
+                self.complain(&format!("a reading cannot enter its series: {}", crate::chain(&error)));
+                false
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        if self.flushed.elapsed() < FLUSH_EVERY {
+            return;
+        }
+        let flushed = lend(&self.store).flush();
+        self.flushed = Instant::now();
+        if flushed.files_behind > 0 {
+            warn!(files = flushed.files_behind, "series files are in use by another program; their rows wait");
+        }
+    }
+
+    fn checkpoint(&mut self, _: Position) -> Option<Position> {
+        let mut safe = None;
+        let done = lend(&self.store).checkpoint(Instant::now(), |position| {
+            safe = Some(Position::from(position).next());
+            Ok(())
+        });
+        if let Err(error) = done {
+            self.complain(&format!("series files cannot be made durable: {}", crate::chain(&error)));
+            return None;
+        }
+        safe
+    }
+}

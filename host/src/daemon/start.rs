@@ -1,0 +1,289 @@
+//! What comes up, in which order, and how it ends.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+use tracing::{error, info, warn};
+use watchpost_journal::{Journal, OpenError, Options, Recovery};
+
+use super::{
+    Daemon, DataFolder, LockError,
+    api::{self, socket_path},
+    appender::Appender,
+    cursors::{Cursors, CursorsError},
+    meter,
+    paused::Paused,
+    present::Present,
+    runner::{Past, Runner},
+    series_view::{SeriesView, SharedStore, lend},
+    view::Running,
+};
+use crate::{
+    config::{self, Config, Faults},
+    expose::{
+        host_metrics::HostMetrics,
+        http::{Hosts, Limits, Outward, router, serve},
+    },
+    job::{Job, bind_all},
+    latest::Latest,
+    plugin::Plugins,
+    schedule::UnixTime,
+    series::{error::SeriesError, store::SeriesStore},
+};
+
+/// How long the views may take to read what an earlier daemon left, before the daemon goes on without waiting.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long runs that are under way at the end may take to finish.
+const LAST_RUNS_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long the journal may take to write what it holds at the end.
+const LAST_WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why the daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration has faults.
+    #[error("{0}")]
+    Config(Faults),
+    /// The data folder is not ours.
+    #[error(transparent)]
+    Data(#[from] LockError),
+    /// The journal cannot be opened.
+    #[error("cannot open the journal")]
+    Journal(#[from] OpenError),
+    /// The series cannot be opened.
+    #[error("cannot open the series")]
+    Series(#[from] SeriesError),
+    /// What jobs left cannot be read.
+    #[error("cannot open the cursors")]
+    Cursors(#[from] Box<dyn std::error::Error + Send + Sync>),
+    /// Something of the operating system's is refused.
+    #[error("{what}")]
+    System {
+        /// What was to be done.
+        what: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl From<CursorsError> for StartError {
+    fn from(error: CursorsError) -> Self {
+        Self::Cursors(Box::new(error))
+    }
+}
+
+fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
+    let what = what.into();
+    move |source| StartError::System { what, source }
+}
+
+/// Runs the daemon of this configuration until it is told to end.
+pub async fn run(file: PathBuf) -> Result<(), StartError> {
+    let started = SystemTime::now();
+    let (config, plugins, jobs) = configured(&file).await?;
+    let data = DataFolder::lock(&config.data.value)?;
+    let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
+    let parts = Parts::open(&data, started)?;
+    parts.up(file, config, plugins, jobs, listener, &data).await
+}
+
+async fn configured(file: &Path) -> Result<(Config, Plugins, Vec<Job>), StartError> {
+    let loaded = config::load(file, UnixTime::from_secs(super::now_ns() / 1_000_000_000)).map_err(StartError::Config)?;
+    let plugins = Plugins::load(&loaded.config.plugin_folders()).await;
+    for problem in plugins.problems() {
+        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
+    }
+    let (jobs, warnings) = bind_all(&loaded.config, &plugins).await.map_err(|faults| {
+        let mut all = loaded.warnings.clone();
+        all.extend(faults);
+        StartError::Config(all.sorted())
+    })?;
+    for warning in loaded.warnings.into_iter().chain(warnings) {
+        warn!("{}", warning.to_string().replace('\n', " "));
+    }
+    Ok((loaded.config, plugins, jobs))
+}
+
+/// What lives in the data folder, opened, and what reads it.
+struct Parts {
+    started: SystemTime,
+    journal: Arc<Journal>,
+    store: SharedStore,
+    cursors: Arc<Mutex<Cursors>>,
+    latest: Arc<Latest>,
+    metrics: Arc<HostMetrics>,
+    /// Whether readings come from this daemon, no longer from an earlier one.
+    live: Arc<AtomicBool>,
+    views: Vec<Running>,
+    paused: Paused,
+}
+
+impl Parts {
+    fn open(data: &DataFolder, started: SystemTime) -> Result<Self, StartError> {
+        let dir = data.path().join("journal");
+        let (journal, recovery) = Journal::open(&dir, Options::default())?;
+        tell_recovery(&recovery);
+        let journal = Arc::new(journal);
+        let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
+        let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
+        let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
+        let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
+        let latest = Arc::new(Latest::default());
+        let live = Arc::new(AtomicBool::new(false));
+        let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
+        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused })
+    }
+
+    /// Starts the views and waits until they have read what an earlier daemon left.
+    async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
+        let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
+        let cannot = || system("cannot start a view of the journal");
+        self.views.push(Running::start("present", self.journal.clone(), dir, present).map_err(cannot())?);
+        self.views.push(Running::start("series", self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?);
+        let (end, began) = (self.journal.durable_end(), Instant::now());
+        while self.views.iter().any(|view| view.progress.next() < end) {
+            if began.elapsed() > CATCH_UP_TIMEOUT {
+                warn!("what an earlier daemon left is not all read yet; going on");
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.live.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Where each job goes on.
+    fn past(&self) -> Past {
+        let slots = lend(&self.store).last_slots();
+        let cursors = self.cursors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).all().clone();
+        Past { slots, cursors }
+    }
+
+    async fn up(
+        mut self,
+        file: PathBuf,
+        config: Config,
+        plugins: Plugins,
+        jobs: Vec<Job>,
+        listener: TcpListener,
+        data: &DataFolder,
+    ) -> Result<(), StartError> {
+        self.catch_up(&data.path().join("journal")).await?;
+        let socket = api::listen(data.path()).map_err(system(format!("cannot listen on {}", socket_path(data.path()).display())))?;
+        let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
+        let configured = config.listen.value.to_string();
+        // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.
+        let (commands, queue) = mpsc::unbounded_channel();
+        let appender = Appender::new(self.journal.clone());
+        let runner = Runner::new(past, self.paused, appender, self.latest.clone(), self.metrics.clone(), commands.clone());
+        let daemon = Arc::new(Daemon {
+            file,
+            started: self.started,
+            config: Mutex::new(Arc::new(config.clone())),
+            plugins: std::sync::RwLock::new(plugins.clone()),
+            latest: self.latest.clone(),
+            metrics: self.metrics.clone(),
+            journal: self.journal.clone(),
+            store: self.store.clone(),
+            runner: commands,
+            views: self.views.iter().map(|view| (view.name, view.progress.clone())).collect(),
+            reloading: tokio::sync::Mutex::new(()),
+        });
+        let (stop_runner, runner_stops) = oneshot::channel();
+        let (stopping, stopped) = watch::channel(());
+        let runner = tokio::spawn(runner.lead(queue, runner_stops));
+        let jobs_count = jobs.len();
+        daemon.put_in_force(config, plugins, jobs).await;
+        daemon.metrics.reload_passed(self.started);
+        let meter = tokio::spawn(meter::lead(daemon.clone()));
+        let outward = tokio::spawn(serve(
+            listener,
+            router(daemon.outward(), Hosts::of(address, &configured)),
+            self.metrics.clone(),
+            Limits::default(),
+            told(stopped.clone()),
+        ));
+        let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
+        info!(jobs = jobs_count, listen = %address, data = %data.path().display(), "ready");
+
+        until_told(&daemon).await.map_err(system("cannot wait for signals"))?;
+        info!("stopping");
+        let ending = Instant::now();
+        drop(stop_runner);
+        let _ended = timeout(LAST_RUNS_TIMEOUT, runner).await;
+        daemon.plugins().stop().await;
+        drop(stopping);
+        meter.abort();
+        if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
+            error!(%error, "the journal was not closed in time");
+        }
+        for view in &mut self.views {
+            view.stop();
+        }
+        let _ended = timeout(Duration::from_millis(500), outward).await;
+        api.abort();
+        let _gone_already = std::fs::remove_file(socket_path(data.path()));
+        info!(seconds = ending.elapsed().as_secs_f64(), "stopped");
+        Ok(())
+    }
+}
+
+impl Daemon {
+    fn outward(self: &Arc<Self>) -> Outward {
+        let daemon = self.clone();
+        Outward {
+            latest: self.latest.clone(),
+            host: self.metrics.clone(),
+            ready: Box::new(move || daemon.not_ready()),
+            now_ns: Box::new(super::now_ns),
+        }
+    }
+}
+
+/// Ends when the other side of the channel is dropped.
+async fn told(mut stopped: watch::Receiver<()>) {
+    while stopped.changed().await.is_ok() {}
+}
+
+/// Reloads at each SIGHUP, and comes back at SIGTERM or SIGINT.
+async fn until_told(daemon: &Arc<Daemon>) -> io::Result<()> {
+    let (mut terminate, mut interrupt, mut hang_up) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {
+                let daemon = daemon.clone();
+                // The outcome is in the log; a signal has nobody to answer.
+                tokio::spawn(async move { drop(daemon.reload().await) });
+            }
+        }
+    }
+}
+
+fn tell_recovery(recovery: &Recovery) {
+    info!(records = recovery.records, segments = recovery.segments, "journal opened");
+    if let Some(torn) = &recovery.torn_tail {
+        warn!(segment = %torn.segment.display(), bytes = torn.bytes.end - torn.bytes.start, "an unfinished record at the end was put aside");
+    }
+    for damaged in &recovery.damaged {
+        error!(segment = %damaged.segment.display(), from = damaged.bytes.start, to = damaged.bytes.end, "a damaged part of the journal was put aside");
+    }
+    for lost in &recovery.lost {
+        error!(from = u64::from(lost.from), to = u64::from(lost.to), "records of the journal are lost");
+    }
+}

@@ -1,0 +1,166 @@
+//! What `status` tells: the health of host, workers and jobs.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use watchpost_services::outcome::Status as RunStatus;
+
+use crate::{
+    latest::{JobState, Snapshot},
+    plugin::{Plugins, Report},
+};
+
+/// Everything `status` tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The daemon itself.
+    pub host: Host,
+    /// One for each library.
+    pub workers: Vec<Worker>,
+    /// One for each job, by name.
+    pub jobs: Vec<Job>,
+}
+
+/// The daemon itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Host {
+    /// Version of the program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started, seconds since 1970.
+    pub started: u64,
+    /// The configuration in force.
+    pub config: PathBuf,
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where it listens.
+    pub listen: String,
+    /// Whether it is ready, and if not, why.
+    pub not_ready: Option<String>,
+    /// Whether readings are being stored; else why not.
+    pub journal: String,
+    /// Records each view of the journal is behind.
+    pub behind: BTreeMap<String, u64>,
+    /// Libraries that did not load, and why.
+    pub refused_libraries: Vec<(PathBuf, String)>,
+}
+
+/// A library and its worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Worker {
+    /// Its short name.
+    pub plugin: String,
+    /// How it fares.
+    #[serde(flatten)]
+    pub report: Report,
+}
+
+/// A job, as people ask for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// Its agent.
+    pub agent: String,
+    /// What it measures.
+    pub target: String,
+    /// `ok`, `failing` or `unknown`.
+    pub health: String,
+    /// The value of `up`, if it is known.
+    pub up: Option<f64>,
+    /// Since when it stands so, seconds since 1970.
+    pub since: Option<f64>,
+    /// The kind of its last failure, while it fails.
+    pub kind: Option<String>,
+    /// Why it fails, or why nothing is known.
+    pub why: Option<String>,
+    /// When it ran last, seconds since 1970.
+    pub last_run: Option<f64>,
+    /// When it runs next, seconds since 1970; none while it is paused.
+    pub next_run: Option<f64>,
+    /// Runs since the daemon started.
+    pub runs: u64,
+    /// Runs that ended well.
+    pub ok: u64,
+    /// Runs that were due and not started.
+    pub skipped: u64,
+    /// Runs that reached their deadline.
+    pub timed_out: u64,
+    /// Runs that did not end well, by kind; those that reached their deadline among them.
+    pub failed: BTreeMap<String, u64>,
+    /// The last values, by metric (and labels, where it has some).
+    pub values: BTreeMap<String, f64>,
+}
+
+impl Job {
+    /// Shows one job of a snapshot.
+    pub fn of(state: &JobState, now_ns: i64) -> Self {
+        let last = state.last.as_ref();
+        let failure = last.and_then(|last| match &last.status {
+            RunStatus::Ok => None,
+            RunStatus::Failed { kind, message } => Some((kind.name().to_owned(), message.clone())),
+        });
+        let current = state.fresh(now_ns);
+        let why = match (&failure, last, current) {
+            (Some((_, message)), ..) => Some(message.clone()),
+            (None, None, _) => Some("no run yet".to_owned()),
+            (None, Some(_), None) => Some("its last values are too old".to_owned()),
+            (None, Some(_), Some(_)) => None,
+        };
+        let failed: BTreeMap<String, u64> = state.counts.failed.iter().map(|(kind, count)| (kind.name().to_owned(), *count)).collect();
+        Self {
+            name: state.shape.job.clone(),
+            agent: state.shape.agent.clone(),
+            target: state.shape.target.clone(),
+            health: state.health(now_ns).name().to_owned(),
+            up: current.and_then(|last| last.status.up()),
+            since: state.since_ns(now_ns).map(seconds),
+            kind: failure.map(|(kind, _)| kind),
+            why,
+            last_run: last.map(|last| seconds(last.started_ns)),
+            next_run: state.next_due_ns.map(seconds),
+            runs: state.counts.runs,
+            ok: state.counts.ok,
+            skipped: state.counts.skipped,
+            timed_out: failed.get("timeout").copied().unwrap_or(0),
+            failed,
+            values: current.map(|last| values(state, last)).unwrap_or_default(),
+        }
+    }
+}
+
+fn values(state: &JobState, last: &crate::latest::Last) -> BTreeMap<String, f64> {
+    let keys = |metric: &str| {
+        let known = state.shape.metrics.iter().chain(&last.declared);
+        known.clone().find(|spec| spec.name == metric).map(|spec| spec.keys.clone()).unwrap_or_default()
+    };
+    let named = last.samples.iter().map(|sample| {
+        let labels: Vec<String> = keys(&sample.metric).iter().zip(&sample.labels).map(|(key, value)| format!("{key}={value:?}")).collect();
+        let name = if labels.is_empty() { sample.metric.clone() } else { format!("{}{{{}}}", sample.metric, labels.join(",")) };
+        (name, sample.value)
+    });
+    named.collect()
+}
+
+/// Shows every job of a snapshot.
+pub(super) fn jobs(snapshot: &Snapshot) -> Vec<Job> {
+    snapshot.jobs.iter().map(|state| Job::of(state, snapshot.now_ns)).collect()
+}
+
+/// Shows every library's worker.
+pub(super) fn workers(plugins: &Plugins) -> Vec<Worker> {
+    plugins.all().iter().map(|plugin| Worker { plugin: plugin.name(), report: plugin.report() }).collect()
+}
+
+pub(super) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+fn seconds(ns: i64) -> f64 {
+    ns as f64 / 1e9
+}

@@ -1,0 +1,177 @@
+//! A view of the journal: a thread that reads it from its own place on, and keeps that place durably.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tracing::{error, warn};
+use watchpost_journal::{ConsumerPosition, Journal, Position, ReadError};
+
+use crate::reading::Record;
+
+/// How often a view writes down how far it is.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// How long a view sleeps when nothing comes.
+const IDLE: Duration = Duration::from_millis(250);
+/// Records taken between two looks at the clock.
+const BATCH: usize = 1000;
+
+/// What takes the records.
+pub(super) trait View: Send + 'static {
+    /// Takes one record; false if it cannot now, and the record is to come again.
+    fn take(&mut self, position: Position, record: Record) -> bool;
+    /// Called after each batch, and at least four times a second.
+    fn settle(&mut self);
+    /// Makes durable all that was taken; then the place may move. Gives the place that is safe to go on from.
+    fn checkpoint(&mut self, taken: Position) -> Option<Position>;
+}
+
+/// How far a view is, for others to see.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The next position it takes.
+    next: AtomicU64,
+    /// The place that is durable.
+    safe: AtomicU64,
+    /// Whether its thread has ended, as it should or in a panic.
+    ended: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn next(&self) -> Position {
+        Position::from(self.next.load(Ordering::Acquire))
+    }
+
+    pub(super) fn safe(&self) -> Position {
+        Position::from(self.safe.load(Ordering::Acquire))
+    }
+
+    pub(super) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+}
+
+/// A running view.
+pub(super) struct Running {
+    pub(super) name: &'static str,
+    pub(super) progress: Arc<Progress>,
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts a view from its durable place.
+    pub(super) fn start(name: &'static str, journal: Arc<Journal>, dir: &Path, view: impl View) -> std::io::Result<Self> {
+        let place = ConsumerPosition::new(dir, name).map_err(std::io::Error::other)?;
+        let from = match place.load() {
+            Ok(found) => found.unwrap_or_else(|| journal.first()),
+            // Reading again from the start is safe: every view skips what it has.
+            Err(error) => {
+                warn!(consumer = name, %error, "its place in the journal is lost; it reads all of it again");
+                journal.first()
+            }
+        };
+        let from = from.max(journal.first());
+        let progress = Arc::new(Progress { next: u64::from(from).into(), safe: u64::from(from).into(), ended: false.into() });
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut follower = Follower { name, journal, place, view, progress: progress.clone(), stop: stop.clone() };
+        let thread = thread::Builder::new().name(name.into()).spawn(move || follower.follow(from))?;
+        Ok(Self { name, progress, stop, thread: Some(thread) })
+    }
+
+    /// Lets the view take what is there, make it durable, and end.
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!(consumer = self.name, "the view panicked");
+        }
+    }
+}
+
+/// Tells when the thread ends, also in a panic.
+struct Ending(Arc<Progress>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
+}
+
+struct Follower<V> {
+    name: &'static str,
+    journal: Arc<Journal>,
+    place: ConsumerPosition,
+    view: V,
+    progress: Arc<Progress>,
+    stop: Arc<AtomicBool>,
+}
+
+impl<V: View> Follower<V> {
+    fn follow(&mut self, from: Position) {
+        let _told_at_the_end = Ending(self.progress.clone());
+        let mut reader = self.journal.reader(from);
+        let mut last_checkpoint = Instant::now();
+        loop {
+            let stopping = self.stop.load(Ordering::Acquire);
+            let caught_up = self.batch(&mut reader);
+            self.view.settle();
+            if stopping || last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
+                self.checkpoint();
+                last_checkpoint = Instant::now();
+            }
+            if stopping {
+                return;
+            }
+            if caught_up {
+                self.journal.wait_beyond(self.progress.next(), IDLE);
+            }
+        }
+    }
+
+    /// Takes some records; gives whether there is nothing more to do at once.
+    fn batch(&mut self, reader: &mut watchpost_journal::Reader) -> bool {
+        for _ in 0..BATCH {
+            let (position, payload) = match reader.next() {
+                Ok(Some(found)) => found,
+                Ok(None) => return true,
+                Err(error) => return self.stumbled(&error),
+            };
+            let taken = match postcard::from_bytes::<Record>(&payload) {
+                Ok(record) => self.view.take(position, record),
+                Err(error) => {
+                    error!(consumer = self.name, position = u64::from(position), %error, "a record of the journal is not understood; passed over");
+                    true
+                }
+            };
+            if !taken {
+                *reader = self.journal.reader(position);
+                thread::sleep(IDLE);
+                return true;
+            }
+            self.progress.next.store(u64::from(position.next()), Ordering::Release);
+        }
+        false
+    }
+
+    fn stumbled(&self, error: &ReadError) -> bool {
+        error!(consumer = self.name, %error, "cannot read the journal");
+        thread::sleep(IDLE);
+        true
+    }
+
+    fn checkpoint(&mut self) {
+        let Some(safe) = self.view.checkpoint(self.progress.next()) else { return };
+        match self.place.store(safe) {
+            Ok(()) => self.progress.safe.store(u64::from(safe), Ordering::Release),
+            Err(error) => error!(consumer = self.name, %error, "cannot keep its place in the journal"),
+        }
+    }
+}

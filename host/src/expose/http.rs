@@ -1,0 +1,136 @@
+//! The listener: the scrape, health, and the start page. Nothing here changes anything.
+//!
+//! Reading order: [`Outward`] (what is shown) · [`router`] (where) · `guard` (what is refused) · [`serve()`] (how long anybody may take).
+
+mod guard;
+mod patience;
+mod serve;
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+
+pub use guard::Hosts;
+pub use serve::{Limits, serve};
+
+use super::{
+    host_metrics::HostMetrics,
+    prometheus::{Families, Format, render},
+};
+use crate::{
+    console::{STYLE, missing, page},
+    latest::Latest,
+};
+
+/// Pages and scrapes in the making at one time; others wait for [`RENDER_WAIT`].
+const RENDERS_MAX: usize = 2;
+/// How long a request waits for its turn; a scraper has given up by then.
+const RENDER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+
+const HTML: &str = "text/html; charset=utf-8";
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// What the listener shows.
+pub struct Outward {
+    /// The jobs and their last values.
+    pub latest: Arc<Latest>,
+    /// What the daemon says of itself.
+    pub host: Arc<HostMetrics>,
+    /// Ready, or why not.
+    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The wall clock, nanoseconds since 1970.
+    pub now_ns: Box<dyn Fn() -> i64 + Send + Sync>,
+}
+
+impl fmt::Debug for Outward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outward").field("latest", &self.latest).finish_non_exhaustive()
+    }
+}
+
+struct Shown {
+    outward: Outward,
+    turns: Arc<Semaphore>,
+}
+
+/// The routes, behind the guard.
+pub fn router(outward: Outward, hosts: Hosts) -> Router {
+    let shown = Arc::new(Shown { outward, turns: Arc::new(Semaphore::new(RENDERS_MAX)) });
+    let routes = Router::new()
+        .route("/", get(start))
+        .route("/console.css", get(style))
+        .route("/metrics", get(metrics))
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .fallback(not_found)
+        .with_state(shown);
+    guard::behind(routes, hosts)
+}
+
+async fn start(State(shown): State<Arc<Shown>>) -> Response {
+    shown.render(|outward| (HTML, page(&outward.latest.snapshot((outward.now_ns)())))).await
+}
+
+async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response {
+    let accept: Vec<_> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::negotiate(&accept.join(","));
+    shown.render(move |outward| (format.content_type(), scrape(outward, format))).await
+}
+
+fn scrape(outward: &Outward, format: Format) -> String {
+    let snapshot = outward.latest.snapshot((outward.now_ns)());
+    let families = Families::of(&snapshot);
+    outward.host.set_series_left_out(families.left_out());
+    render(&families, &outward.host.gather(), format)
+}
+
+async fn healthy() -> Response {
+    answer(StatusCode::OK, PLAIN, "healthy\n")
+}
+
+async fn ready(State(shown): State<Arc<Shown>>) -> Response {
+    match (shown.outward.ready)() {
+        Ok(()) => answer(StatusCode::OK, PLAIN, "ready\n"),
+        Err(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, PLAIN, format!("not ready: {reason}\n")),
+    }
+}
+
+async fn style() -> Response {
+    answer(StatusCode::OK, "text/css; charset=utf-8", STYLE)
+}
+
+async fn not_found() -> Response {
+    answer(StatusCode::NOT_FOUND, HTML, missing())
+}
+
+impl Shown {
+    /// Renders off the runtime's threads, few at a time.
+    async fn render(self: Arc<Self>, with: impl FnOnce(&Outward) -> (&'static str, String) + Send + 'static) -> Response {
+        let Ok(Ok(turn)) = timeout(RENDER_WAIT, self.turns.clone().acquire_owned()).await else {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "busy: too many ask at once\n");
+        };
+        let rendered = spawn_blocking(move || {
+            let _turn = turn;
+            with(&self.outward)
+        });
+        match rendered.await {
+            Ok((kind, body)) => answer(StatusCode::OK, kind, body),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be rendered");
+                answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be rendered; the log says why\n")
+            }
+        }
+    }
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {
+    (status, [(header::CONTENT_TYPE, kind)], body.into()).into_response()
+}

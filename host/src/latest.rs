@@ -1,0 +1,330 @@
+//! The last reading of every job, for whoever shows or is asked for the present.
+//!
+//! A view of the journal, in memory: readings enter in the journal's order, time is passed in. A reader takes a
+//! [`Snapshot`] (a list of shared pointers, copied under a short lock) and works on it at leisure.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use watchpost_plugin_api::{ErrorKind, MetricSpec};
+use watchpost_services::outcome::{Sample, Status};
+
+use crate::reading::{Reading, Shape};
+
+/// The last reading of every job of the configuration in force.
+#[derive(Debug, Default)]
+pub struct Latest {
+    jobs: RwLock<BTreeMap<String, Arc<JobState>>>,
+}
+
+/// A job as the configuration has it.
+#[derive(Clone, Debug)]
+pub struct JobView {
+    /// Name, agent, target, labels and what the agent declared.
+    pub shape: Shape,
+    /// When it runs next, nanoseconds since 1970; unknown while it is paused.
+    pub next_due_ns: Option<i64>,
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug)]
+pub struct JobState {
+    /// Name, agent, target, labels and what the agent declared.
+    pub shape: Arc<Shape>,
+    /// When it runs next, nanoseconds since 1970; unknown while it is paused.
+    pub next_due_ns: Option<i64>,
+    /// Its last run, stale or not; none before the first.
+    pub last: Option<Arc<Last>>,
+    /// What it has done since the daemon started.
+    pub counts: Counts,
+    /// When the health that `last` shows began, nanoseconds since 1970.
+    since_ns: i64,
+}
+
+/// What the last run of a job gave.
+#[derive(Clone, Debug)]
+pub struct Last {
+    /// How it ended.
+    pub status: Status,
+    /// What it recorded.
+    pub samples: Vec<Sample>,
+    /// Metrics declared at run time.
+    pub declared: Vec<MetricSpec>,
+    /// How many events it reported, those beyond the bound included.
+    pub events: usize,
+    /// Samples and the like that were refused.
+    pub refused: u32,
+    /// Wall clock at its start, nanoseconds since 1970.
+    pub started_ns: i64,
+    /// How long it took; unknown if it never came to run.
+    pub duration: Option<Duration>,
+    /// Wall clock from which the values no longer stand for the present.
+    pub stale_ns: i64,
+}
+
+/// Runs of one job since the daemon started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Runs that were started.
+    pub runs: u64,
+    /// Runs that ended well.
+    pub ok: u64,
+    /// Runs that were due and not started.
+    pub skipped: u64,
+    /// Runs that did not end well, by kind (a timeout is one), kinds in the order of first sight.
+    pub failed: Vec<(ErrorKind, u64)>,
+}
+
+/// How a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// The target did not do what it should.
+    Failing,
+    /// Nothing is known: no reading yet, an old one, or a failure of our own.
+    Unknown,
+    /// The target did what it should.
+    Ok,
+}
+
+/// All jobs at one instant, by name.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The instant, nanoseconds since 1970.
+    pub now_ns: i64,
+    /// The jobs.
+    pub jobs: Vec<Arc<JobState>>,
+}
+
+impl Latest {
+    /// Puts the jobs of a configuration in force. A job that kept agent and target keeps its last reading; the others start anew,
+    /// and those that are gone vanish.
+    pub fn set_jobs(&self, views: impl IntoIterator<Item = JobView>) {
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        let next = views.into_iter().map(|view| (view.shape.job.clone(), Arc::new(JobState::adopt(view, &jobs)))).collect();
+        *jobs = next;
+    }
+
+    /// Takes the reading of a job; that of a job which is gone is passed over.
+    pub fn apply(&self, reading: &Reading) {
+        let last = Arc::new(Last::of(reading));
+        self.change(&reading.job, |job| job.apply(last));
+    }
+
+    /// Takes the reading that an earlier daemon made: it shows the present while it is fresh, and counts for nothing.
+    pub fn restore(&self, reading: &Reading) {
+        let last = Arc::new(Last::of(reading));
+        self.change(&reading.job, |job| job.show(last));
+    }
+
+    /// Counts a run that was due and not started, where no reading says so.
+    pub fn skipped(&self, job: &str) {
+        self.change(job, |job| job.counts.skipped += 1);
+    }
+
+    /// Notes when a job runs next; unknown while it is paused.
+    pub fn set_next_due(&self, job: &str, next_due_ns: Option<i64>) {
+        self.change(job, |job| job.next_due_ns = next_due_ns);
+    }
+
+    /// Shows all jobs as they stand at `now_ns`.
+    pub fn snapshot(&self, now_ns: i64) -> Snapshot {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        Snapshot { now_ns, jobs: jobs.values().cloned().collect() }
+    }
+
+    fn change(&self, job: &str, with: impl FnOnce(&mut JobState)) {
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(job) = jobs.get_mut(job) {
+            with(Arc::make_mut(job));
+        }
+    }
+}
+
+impl JobState {
+    fn adopt(view: JobView, before: &BTreeMap<String, Arc<JobState>>) -> Self {
+        let shape = Arc::new(view.shape);
+        let known = before.get(&shape.job).filter(|old| old.shape.agent == shape.agent && old.shape.target == shape.target);
+        match known {
+            Some(old) => Self { shape, next_due_ns: view.next_due_ns, ..JobState::clone(old) },
+            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), since_ns: 0 },
+        }
+    }
+
+    fn apply(&mut self, last: Arc<Last>) {
+        self.counts.count(&last.status);
+        self.show(last);
+    }
+
+    fn show(&mut self, last: Arc<Last>) {
+        if self.last.as_ref().map(|old| old.health()) != Some(last.health()) {
+            self.since_ns = last.started_ns;
+        }
+        self.last = Some(last);
+    }
+
+    /// The last run, while its values stand for the present.
+    pub fn fresh(&self, now_ns: i64) -> Option<&Last> {
+        self.last.as_deref().filter(|last| now_ns < last.stale_ns)
+    }
+
+    /// How the job stands.
+    pub fn health(&self, now_ns: i64) -> Health {
+        self.fresh(now_ns).map_or(Health::Unknown, Last::health)
+    }
+
+    /// Since when it stands so, nanoseconds since 1970; none before the first run.
+    pub fn since_ns(&self, now_ns: i64) -> Option<i64> {
+        let last = self.last.as_ref()?;
+        let went_stale = now_ns >= last.stale_ns && last.health() != Health::Unknown;
+        Some(if went_stale { last.stale_ns } else { self.since_ns })
+    }
+}
+
+impl Last {
+    fn of(reading: &Reading) -> Self {
+        let outcome = &reading.outcome;
+        Self {
+            status: outcome.status.clone(),
+            samples: outcome.samples.clone(),
+            declared: outcome.declared.clone(),
+            events: outcome.events.len() + outcome.events_dropped as usize,
+            refused: outcome.refused,
+            started_ns: outcome.started_ns,
+            duration: (outcome.duration_ns > 0).then(|| Duration::from_nanos(outcome.duration_ns)),
+            stale_ns: reading.stale_ns,
+        }
+    }
+
+    fn health(&self) -> Health {
+        match self.status.up() {
+            Some(up) if up > 0.0 => Health::Ok,
+            Some(_) => Health::Failing,
+            None => Health::Unknown,
+        }
+    }
+}
+
+impl Counts {
+    fn count(&mut self, status: &Status) {
+        match status {
+            Status::Failed { kind, .. } if *kind == ErrorKind::SKIPPED => self.skipped += 1,
+            Status::Ok => {
+                self.runs += 1;
+                self.ok += 1;
+            }
+            Status::Failed { kind, .. } => {
+                self.runs += 1;
+                match self.failed.iter_mut().find(|(known, _)| known == kind) {
+                    Some((_, count)) => *count += 1,
+                    None => self.failed.push((*kind, 1)),
+                }
+            }
+        }
+    }
+}
+
+impl Health {
+    /// Names it as pages and JSON do.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failing => "failing",
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Cause;
+    use watchpost_services::outcome::Outcome;
+
+    fn shape(job: &str, target: &str) -> Shape {
+        let (agent, target, labels, metrics) = ("pop3".into(), target.into(), vec![], vec![]);
+        Shape { job: job.into(), agent, target, labels, step_s: 30, metrics }
+    }
+
+    fn view(job: &str, target: &str) -> JobView {
+        JobView { shape: shape(job, target), next_due_ns: Some(0) }
+    }
+
+    fn latest() -> Latest {
+        let latest = Latest::default();
+        latest.set_jobs([view("a", "mx:110")]);
+        latest
+    }
+
+    fn reading(job: &str, at: i64, status: Status, metrics: &[&str]) -> Reading {
+        let samples = metrics.iter().map(|m| Sample { metric: (*m).into(), labels: vec![], value: 1.0 }).collect();
+        let outcome = Outcome { status, samples, duration_ns: 5, ..Outcome::failed(ErrorKind::LOCAL, "", at) };
+        Reading { job: job.into(), cause: Cause::Schedule, slot: at, due_ns: at, stale_ns: at + 40, outcome }
+    }
+
+    fn failed(kind: ErrorKind) -> Status {
+        Status::Failed { kind, message: "no".into() }
+    }
+
+    fn only(latest: &Latest) -> Arc<JobState> {
+        latest.snapshot(0).jobs[0].clone()
+    }
+
+    #[test]
+    fn a_metric_not_recorded_in_the_last_run_leaves_at_once() {
+        let latest = latest();
+        latest.apply(&reading("a", 1, Status::Ok, &["connect_time", "banner_time"]));
+        latest.apply(&reading("a", 31, failed(ErrorKind::TIMEOUT), &["connect_time"]));
+        let job = only(&latest);
+        let names: Vec<_> = job.fresh(32).unwrap().samples.iter().map(|s| s.metric.as_str()).collect();
+        assert_eq!(names, ["connect_time"]);
+    }
+
+    #[test]
+    fn values_stand_until_stale_and_not_a_nanosecond_longer() {
+        let latest = latest();
+        latest.apply(&reading("a", 1, Status::Ok, &["connect_time"]));
+        let job = only(&latest);
+        assert!(job.fresh(40).is_some());
+        assert!(job.fresh(41).is_none());
+        assert_eq!((job.health(40), job.since_ns(40)), (Health::Ok, Some(1)));
+        assert_eq!((job.health(41), job.since_ns(41)), (Health::Unknown, Some(41)));
+    }
+
+    #[test]
+    fn health_remembers_when_it_began() {
+        let latest = latest();
+        assert_eq!((only(&latest).health(0), only(&latest).since_ns(0)), (Health::Unknown, None));
+        for (at, status) in [(1, Status::Ok), (11, failed(ErrorKind::CONNECT)), (21, failed(ErrorKind::TLS))] {
+            latest.apply(&reading("a", at, status, &[]));
+        }
+        assert_eq!((only(&latest).health(22), only(&latest).since_ns(22)), (Health::Failing, Some(11)));
+        latest.apply(&reading("a", 31, failed(ErrorKind::CRASH), &[]));
+        assert_eq!((only(&latest).health(32), only(&latest).since_ns(32)), (Health::Unknown, Some(31)));
+    }
+
+    #[test]
+    fn runs_are_counted_by_how_they_ended() {
+        let latest = latest();
+        for status in [Status::Ok, failed(ErrorKind::TIMEOUT), failed(ErrorKind::TIMEOUT), failed(ErrorKind::SKIPPED)] {
+            latest.apply(&reading("a", 1, status, &[]));
+        }
+        latest.skipped("a");
+        let expected = Counts { runs: 3, ok: 1, skipped: 2, failed: vec![(ErrorKind::TIMEOUT, 2)] };
+        assert_eq!(only(&latest).counts, expected);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_was_measured_and_drops_what_is_gone() {
+        let latest = latest();
+        latest.set_jobs([view("a", "mx:110"), view("b", "mx:110"), view("c", "mx:110")]);
+        for job in ["a", "b", "c", "stranger"] {
+            latest.apply(&reading(job, 1, Status::Ok, &[]));
+        }
+        latest.set_jobs([view("a", "mx:110"), view("b", "elsewhere:110")]);
+        let kept: Vec<_> = latest.snapshot(2).jobs.iter().map(|j| (j.shape.job.clone(), j.last.is_some())).collect();
+        assert_eq!(kept, [("a".to_owned(), true), ("b".to_owned(), false)]);
+    }
+}

@@ -1,0 +1,30 @@
+//! Series: what of the journal becomes RRD files, and how it is read again.
+//!
+//! Reading order, along the flow: [`layout`] (which cells of which files a reading fills), [`plan`] (the rows that this takes),
+//! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
+//! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`] and [`time`]
+//! (what is asked), [`fetch`] (what is answered), [`output`] (as which text).
+
+pub mod archive;
+pub mod catalogue;
+pub mod error;
+pub mod fetch;
+pub mod header;
+pub mod layout;
+pub mod librrd;
+pub mod name;
+pub mod output;
+pub mod plan;
+pub mod request;
+pub mod row;
+pub mod selector;
+pub mod shape;
+pub mod store;
+pub mod time;
+pub mod writer;
+
+/// A place in the journal; later records have greater ones.
+pub type Position = u64;
+
+#[cfg(test)]
+mod tests;

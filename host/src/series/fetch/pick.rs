@@ -1,0 +1,80 @@
+//! The series that a selector means.
+
+use std::collections::BTreeSet;
+
+use watchpost_plugin_api::{Kind, Unit};
+
+use crate::series::catalogue::{Catalogue, Job};
+use crate::series::name::LabelSet;
+use crate::series::selector::{NAME_LABEL, Selector};
+
+/// One series.
+#[derive(Clone, Debug)]
+pub(super) struct Pick {
+    pub(super) job: String,
+    pub(super) label_set: LabelSet,
+    pub(super) metric: String,
+    pub(super) kind: Kind,
+    pub(super) unit: Unit,
+    /// `agent`, `job`, `target`, the job's own labels, the metric's.
+    pub(super) labels: Vec<(String, String)>,
+    /// Its column in the file that is written to; nothing if only files set aside have it.
+    pub(super) column: Option<usize>,
+}
+
+impl Pick {
+    /// Says whether both lie in the same files.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.job == other.job && self.label_set == other.label_set
+    }
+
+    /// The instant from which on a journal whose first reading is of `slot` answers: a gauge knows its own slot, a counter only
+    /// what comes after its first total, but for the first slot of all.
+    pub(super) fn answers_from(&self, slot: i64, first_slot: i64, step: u32) -> i64 {
+        if self.kind == Kind::Gauge || slot == first_slot { slot - i64::from(step) } else { slot }
+    }
+}
+
+/// Finds the series that are meant, by job, labels and metric.
+pub(super) fn pick(catalogue: &Catalogue, selector: &Selector) -> Vec<Pick> {
+    let mut picks = Vec::new();
+    for (name, job) in catalogue.jobs() {
+        let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).collect();
+        for set in sets {
+            let labels = labels(name, job, set);
+            let series = metrics(job, set).into_iter().filter(|(metric, _, _)| {
+                let label = |wanted: &str| labels.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+                selector.matches(|wanted| if wanted == NAME_LABEL { Some(metric.as_str()) } else { label(wanted) })
+            });
+            picks.extend(series.map(|(metric, kind, unit)| Pick {
+                column: job.current(set).and_then(|file| file.columns.iter().position(|column| column.metric == metric)),
+                job: name.clone(),
+                label_set: set.clone(),
+                metric,
+                kind,
+                unit,
+                labels: labels.clone(),
+            }));
+        }
+    }
+    picks
+}
+
+fn labels(name: &str, job: &Job, set: &LabelSet) -> Vec<(String, String)> {
+    let host = [("agent", job.agent.as_str()), ("job", name), ("target", job.target.as_str())];
+    let host = host.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    host.into_iter().chain(job.labels.iter().cloned()).chain(set.iter().cloned()).collect()
+}
+
+/// Every metric that a file of this label set holds, as the newest file has it.
+fn metrics(job: &Job, set: &LabelSet) -> Vec<(String, Kind, Unit)> {
+    let mut files: Vec<_> = job.files.iter().filter(|file| file.labels == *set).collect();
+    files.sort_by_key(|file| (file.generation != 0, std::cmp::Reverse(file.generation)));
+    let mut metrics: Vec<(String, Kind, Unit)> = Vec::new();
+    for column in files.into_iter().flat_map(|file| &file.columns) {
+        if metrics.iter().all(|(metric, _, _)| *metric != column.metric) {
+            metrics.push((column.metric.clone(), column.kind, column.unit));
+        }
+    }
+    metrics
+}

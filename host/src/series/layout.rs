@@ -1,0 +1,133 @@
+//! Which cells of which files a reading fills.
+
+use std::collections::HashMap;
+
+use watchpost_plugin_api::{Kind, Unit};
+use watchpost_services::outcome::{Outcome, Sample};
+
+use super::catalogue::{Column, Job, SeriesFile};
+use super::name::LabelSet;
+use super::row::Datum;
+use super::shape::FileShape;
+
+/// The metric that tells whether the target is up.
+pub const UP: &str = "up";
+/// The metric that tells how long a run took.
+pub const RUN_DURATION: &str = "run_duration";
+
+/// The groups of metrics of one job that share their label keys: one file for each group and label set.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    step: u32,
+    groups: Vec<Group>,
+    places: HashMap<String, (usize, usize)>,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    keys: Vec<String>,
+    columns: Vec<(String, Kind, Unit)>,
+}
+
+/// One row that a reading gives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filled {
+    /// Of which labels.
+    pub labels: LabelSet,
+    /// One cell for each column of the file.
+    pub cells: Vec<Datum>,
+}
+
+impl Layout {
+    /// Groups the metrics of a job.
+    pub fn of(job: &Job) -> Self {
+        let host = [(UP.into(), Kind::Gauge, Unit::Number), (RUN_DURATION.into(), Kind::Gauge, Unit::Seconds)];
+        let mut groups = vec![Group { keys: Vec::new(), columns: host.into() }];
+        let mut places = HashMap::new();
+        for spec in job.metrics.iter().map(|metric| &metric.spec) {
+            let group = groups.iter().position(|group| group.keys == spec.keys).unwrap_or_else(|| {
+                groups.push(Group { keys: spec.keys.clone(), columns: Vec::new() });
+                groups.len() - 1
+            });
+            if let Some(found) = groups.get_mut(group) {
+                places.insert(spec.name.clone(), (group, found.columns.len()));
+                found.columns.push((spec.name.clone(), spec.kind, spec.unit));
+            }
+        }
+        Self { step: job.step.max(1), groups, places }
+    }
+
+    /// Seconds between slots.
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// The shape of the file of this label set, and what its columns are.
+    pub fn file(&self, labels: &LabelSet) -> Option<(FileShape, Vec<Column>)> {
+        let group = self.groups.iter().find(|group| group.keys.iter().eq(labels.iter().map(|(key, _)| key)))?;
+        let shape = FileShape::of(self.step, group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind)));
+        let named = group.columns.iter().zip(&shape.sources);
+        let columns = named.map(|((metric, kind, unit), source)| Column {
+            source: source.name.clone(),
+            metric: metric.clone(),
+            kind: *kind,
+            unit: *unit,
+        });
+        let columns = columns.collect();
+        Some((shape, columns))
+    }
+
+    /// Says whether a file is what this layout would make of its labels.
+    pub fn fits(&self, file: &SeriesFile) -> bool {
+        self.file(&file.labels).is_some_and(|(shape, columns)| shape.step == file.step && columns == file.columns)
+    }
+
+    /// Spreads an outcome over the files; also says how many samples fit nowhere.
+    ///
+    /// Unknown: every cell that nothing was recorded for. A file for which nothing at all is known gets no row.
+    pub fn spread(&self, outcome: &Outcome) -> (Vec<Filled>, u64) {
+        let mut rows = vec![Filled { labels: Vec::new(), cells: self.host_cells(outcome) }];
+        let mut refused = 0;
+        for sample in &outcome.samples {
+            let Some((labels, column, cell)) = self.place(sample) else {
+                refused += 1;
+                continue;
+            };
+            let row = rows.iter().position(|row| row.labels == labels).unwrap_or_else(|| {
+                let width = self.places.get(&sample.metric).and_then(|(group, _)| self.groups.get(*group)).map_or(0, |g| g.columns.len());
+                rows.push(Filled { labels, cells: vec![Datum::Unknown; width] });
+                rows.len() - 1
+            });
+            if let Some(place) = rows.get_mut(row).and_then(|row| row.cells.get_mut(column)) {
+                *place = cell;
+            }
+        }
+        rows.retain(|row| row.cells.iter().any(|cell| *cell != Datum::Unknown));
+        (rows, refused)
+    }
+
+    fn host_cells(&self, outcome: &Outcome) -> Vec<Datum> {
+        let mut cells = vec![Datum::Unknown; self.groups.first().map_or(0, |group| group.columns.len())];
+        let up = outcome.status.up().map_or(Datum::Unknown, Datum::gauge);
+        // A run that never came to measure has no duration; 0 would be an answer.
+        let took = Some(outcome.duration_ns).filter(|nanoseconds| *nanoseconds > 0);
+        #[expect(clippy::cast_precision_loss, reason = "104 days of nanoseconds are exact, and no run lasts as long")]
+        let took = took.map_or(Datum::Unknown, |nanoseconds| Datum::gauge(nanoseconds as f64 / 1e9));
+        for (place, cell) in cells.iter_mut().zip([up, took]) {
+            *place = cell;
+        }
+        cells
+    }
+
+    fn place(&self, sample: &Sample) -> Option<(LabelSet, usize, Datum)> {
+        let (group, column) = *self.places.get(&sample.metric)?;
+        let group = self.groups.get(group)?;
+        let (_, kind, _) = group.columns.get(column)?;
+        let cell = match kind {
+            Kind::Gauge => Datum::gauge(sample.value),
+            Kind::Counter => Datum::total(sample.value),
+        };
+        let fits = group.keys.len() == sample.labels.len();
+        fits.then(|| (group.keys.iter().cloned().zip(sample.labels.iter().cloned()).collect(), column, cell))
+    }
+}

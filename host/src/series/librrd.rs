@@ -1,0 +1,124 @@
+//! Series files through librrd.
+//!
+//! Paths are absolute and free of `%` (librrd takes its error text for a format), headers are checked before librrd sees them,
+//! templates are never used (the crate frees them too early), past stamps are skipped.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rrd::ConsolidationFn;
+use rrd::error::RrdError;
+use rrd::ops::{create, fetch, update};
+use watchpost_plugin_api::Kind;
+
+use super::archive::{Archive, Consolidation, XFF};
+use super::header::{self, Header};
+use super::row::{Datum, Row};
+use super::shape::{FileShape, Source};
+use super::writer::{Fetched, SeriesWriter, Wanted, WriteError};
+
+/// Rows given to librrd in one call.
+const ROWS_PER_CALL: usize = 1_000;
+/// What librrd says when another process holds the file.
+const LOCKED: &str = "could not lock RRD";
+
+/// The owner of this process's series files.
+#[derive(Debug, Default)]
+pub struct Librrd(());
+
+impl Librrd {
+    /// Takes ownership; make one for a data folder.
+    pub fn new() -> Self {
+        Self(())
+    }
+}
+
+impl SeriesWriter for Librrd {
+    fn create(&mut self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
+        check_path(path)?;
+        let fault = |error: RrdError| fault(path, &error);
+        let sources: Result<Vec<_>, _> = shape.sources.iter().map(data_source).collect();
+        let archives: Result<Vec<_>, _> = shape.archives.iter().map(archive).collect();
+        let (sources, archives) = (sources.map_err(fault)?, archives.map_err(fault)?);
+        let step = Duration::from_secs(shape.step.into());
+        create::create(path, instant(start), step, true, None, &[], &sources, &archives).map_err(fault)
+    }
+
+    fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
+        let header = self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
+        let new = rows.iter().filter(|row| row.stamp > header.last.stamp);
+        let batch: Vec<_> = new.map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>())).collect();
+        for part in batch.chunks(ROWS_PER_CALL) {
+            update::update_all(path, update::Options { skip_past_updates: true }, part).map_err(|error| fault(path, &error))?;
+        }
+        Ok(())
+    }
+
+    fn fetch(&self, path: &Path, wanted: &Wanted) -> Result<Fetched, WriteError> {
+        self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
+        let resolution = Duration::from_secs(wanted.step.into());
+        let data = fetch::fetch(path, function(wanted.consolidation), instant(wanted.from), instant(wanted.to), resolution)
+            .map_err(|error| fault(path, &error))?;
+        let rows = data.rows().iter().map(|row| {
+            let values = row.as_slice().iter().map(|value| Some(*value).filter(|value| !value.is_nan()));
+            (seconds(row.timestamp()), values.collect())
+        });
+        Ok(Fetched { step: u32::try_from(data.step().as_secs()).unwrap_or(u32::MAX), rows: rows.collect() })
+    }
+
+    fn info(&self, path: &Path) -> Result<Option<Header>, WriteError> {
+        check_path(path)?;
+        header::read(path).map_err(|source| WriteError::Header { path: path.into(), source })
+    }
+}
+
+/// Refuses what librrd would take for something else than a file: `sql//…`, or a format.
+fn check_path(path: &Path) -> Result<(), WriteError> {
+    let text = path.to_str().filter(|text| path.is_absolute() && !text.contains('%'));
+    text.map(|_| ()).ok_or_else(|| WriteError::Library { path: path.into(), message: "a path is absolute, of UTF-8 and without %".into() })
+}
+
+fn fault(path: &Path, error: &RrdError) -> WriteError {
+    match error {
+        RrdError::LibRrdError(message) if message.contains(LOCKED) => WriteError::Locked { path: path.into() },
+        RrdError::LibRrdError(message) => WriteError::Library { path: path.into(), message: message.clone() },
+        other => WriteError::Library { path: path.into(), message: other.to_string() },
+    }
+}
+
+fn data_source(source: &Source) -> Result<create::DataSource, RrdError> {
+    let name = create::DataSourceName::new(source.name.as_str())?;
+    Ok(match source.kind {
+        Kind::Gauge => create::DataSource::gauge(&name, source.heartbeat, None, None),
+        Kind::Counter => create::DataSource::counter(&name, source.heartbeat, None, None),
+    })
+}
+
+fn archive(archive: &Archive) -> Result<create::Archive, RrdError> {
+    Ok(create::Archive::new(function(archive.consolidation), XFF, archive.steps, archive.rows)?)
+}
+
+fn function(consolidation: Consolidation) -> ConsolidationFn {
+    match consolidation {
+        Consolidation::Average => ConsolidationFn::Avg,
+        Consolidation::Min => ConsolidationFn::Min,
+        Consolidation::Max => ConsolidationFn::Max,
+    }
+}
+
+/// Text of every digit an `f64` has goes to librrd; its own reading of it is off by up to three units in the last place.
+fn datum(cell: &Datum) -> update::Datum {
+    match cell {
+        Datum::Unknown => update::Datum::Unspecified,
+        Datum::Gauge(value) => update::Datum::Float(*value),
+        Datum::Total(total) => update::Datum::Int(*total),
+    }
+}
+
+fn instant(stamp: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(u64::try_from(stamp).unwrap_or(0))
+}
+
+fn seconds(instant: SystemTime) -> i64 {
+    instant.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}

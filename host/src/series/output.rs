@@ -1,0 +1,104 @@
+//! Answers as files that other programs load.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+
+use super::fetch::Series;
+use super::selector::Shown;
+
+/// Labels that a column's title leaves out: the job says them.
+const IMPLIED: [&str; 2] = ["agent", "target"];
+
+/// Writes a table: `time` (RFC 3339, UTC), then a column for each series, titled as its selector; unknown is an empty cell.
+///
+/// Shape: one row for each time that any series has, so that several steps fit one table. Source: RFC 4180.
+pub fn write_csv(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
+    let titles = ["time".to_owned()].into_iter().chain(series.iter().map(title));
+    write_line(out, titles)?;
+    let columns: Vec<BTreeMap<i64, f64>> =
+        series.iter().map(|series| series.rows.iter().filter_map(|(time, value)| Some((*time, (*value)?))).collect()).collect();
+    let times: BTreeSet<i64> = series.iter().flat_map(|series| series.rows.iter().map(|(time, _)| *time)).collect();
+    for time in times {
+        let cells = columns.iter().map(|column| column.get(&time).map(ToString::to_string).unwrap_or_default());
+        write_line(out, [rfc3339(time)].into_iter().chain(cells))?;
+    }
+    Ok(())
+}
+
+/// Writes a list of objects: `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and `values`, where
+/// unknown is `null`.
+pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
+    let all: Vec<Value> = series.iter().map(object).collect();
+    serde_json::to_writer(&mut *out, &all)?;
+    writeln!(out)
+}
+
+fn object(series: &Series) -> Value {
+    let labels: serde_json::Map<String, Value> = series.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    json!({
+        "metric": series.metric,
+        "labels": labels,
+        "unit": series.unit,
+        "kind": series.kind,
+        "step": series.step,
+        "start": series.rows.first().map(|(time, _)| time),
+        "values": series.rows.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
+    })
+}
+
+fn title(series: &Series) -> String {
+    let labels: Vec<_> = series.labels.iter().filter(|(key, _)| !IMPLIED.contains(&key.as_str())).cloned().collect();
+    Shown { metric: &series.metric, labels: &labels }.to_string()
+}
+
+fn rfc3339(time: i64) -> String {
+    DateTime::from_timestamp(time, 0).map_or_else(|| time.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+fn write_line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+    let cells: Vec<_> = cells.map(quoted).collect();
+    write!(out, "{}\r\n", cells.join(","))
+}
+
+fn quoted(cell: String) -> String {
+    if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_plugin_api::{Kind, Unit};
+
+    use super::*;
+
+    fn series(metric: &str, step: u32, rows: &[(i64, Option<f64>)]) -> Series {
+        let labels = [("agent", "smtp"), ("job", "mx"), ("target", "h:25"), ("site", "a\"b")];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
+        Series { metric: metric.into(), labels, unit: Unit::Seconds, kind: Kind::Gauge, step, rows: rows.to_vec() }
+    }
+
+    fn written(write: fn(&[Series], &mut dyn Write) -> io::Result<()>) -> String {
+        let all = [series("a", 60, &[(60, Some(0.5)), (120, None)]), series("b", 120, &[(120, Some(1e-7))])];
+        let mut out = Vec::new();
+        write(&all, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_every_time_and_leaves_unknown_empty() {
+        let expected = "time,\"a{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\",\"b{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\"\r\n\
+                        1970-01-01T00:01:00Z,0.5,\r\n\
+                        1970-01-01T00:02:00Z,,0.0000001\r\n";
+        assert_eq!(written(write_csv), expected);
+    }
+
+    #[test]
+    fn objects_have_their_begin_and_null_where_unknown() {
+        let all: Value = serde_json::from_str(&written(write_json)).unwrap();
+        assert_eq!(all[0]["values"], json!([0.5, null]));
+        assert_eq!([&all[0]["start"], &all[0]["step"], &all[1]["step"]], [&json!(60), &json!(60), &json!(120)]);
+        assert_eq!([&all[0]["labels"]["target"], &all[0]["unit"]], [&json!("h:25"), &json!("seconds")]);
+    }
+}

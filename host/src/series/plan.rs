@@ -1,0 +1,184 @@
+//! The rows that one reading adds to one file, and what each slot is then worth.
+//!
+//! RRD smears a value over the whole time since the last row, drops it when that is longer than the heartbeat, and takes a
+//! falling total for a wrap. These rules put rows before the reading's own so that none of it happens.
+
+use super::row::{Datum, Row};
+use super::shape::counter_heartbeat;
+
+/// What a slot is worth, from one row to the next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    /// Begins after this instant.
+    pub from: i64,
+    /// Ends with this instant; every slot between is worth the same.
+    pub to: i64,
+    /// One value for each data source: gauges as they are, counters per second.
+    pub values: Vec<Option<f64>>,
+}
+
+/// What one reading does to one file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Rows to append, by rising stamp; the last is the reading's own.
+    pub rows: Vec<Row>,
+    /// What slots since the row before are worth, by rising time.
+    pub spans: Vec<Span>,
+}
+
+/// Plans the rows of a reading of `slot`, given the last row of the file.
+///
+/// Shape: `last`, if any, is older than `slot` and has as many cells.
+/// Unknown: gauges between the rows; counters that fell, or whose totals lie further apart than the heartbeat.
+pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Plan {
+    let own = Row { stamp: slot, cells };
+    let start = slot - i64::from(step);
+    let Some(last) = last else {
+        let none = Row { stamp: start, cells: vec![Datum::Unknown; own.cells.len()] };
+        return Plan { spans: vec![span(&none, &own)], rows: vec![own] };
+    };
+    let before = between(last, &own, start, step);
+    let own = if before.is_none() && step == 1 { fallen_unknown(last, own) } else { own };
+    let mut spans = Vec::new();
+    if let Some(filler) = before.as_ref().filter(|row| row.stamp == start) {
+        spans.push(span(last, filler));
+        spans.push(span(filler, &own));
+    } else {
+        spans.push(span(last, &own));
+    }
+    Plan { rows: before.into_iter().chain([own]).collect(), spans }
+}
+
+/// The row that must stand between the last one and the reading's own: the missing slot before it, or the moment of a reset.
+fn between(last: &Row, own: &Row, start: i64, step: u32) -> Option<Row> {
+    if last.stamp < start {
+        return Some(row_between(last, own, start, step));
+    }
+    let reset = last.cells.iter().zip(&own.cells).any(|(old, new)| falls(*old, *new));
+    // The gauges' value is repeated there, so that the slot's average is exactly it.
+    (reset && own.stamp - 1 > last.stamp).then(|| {
+        let mut row = row_between(last, own, own.stamp - 1, step);
+        for (cell, new) in row.cells.iter_mut().zip(&own.cells) {
+            if let Datum::Gauge(value) = new {
+                *cell = Datum::Gauge(*value);
+            }
+        }
+        row
+    })
+}
+
+fn row_between(last: &Row, own: &Row, stamp: i64, step: u32) -> Row {
+    let reachable = own.stamp - last.stamp <= i64::from(counter_heartbeat(step));
+    let cells = last.cells.iter().zip(&own.cells).map(|(old, new)| match (old, new) {
+        (Datum::Total(old), Datum::Total(new)) if reachable && old <= new => {
+            Datum::Total(on_the_line((last.stamp, *old), (own.stamp, *new), stamp))
+        }
+        _ => Datum::Unknown,
+    });
+    Row { stamp, cells: cells.collect() }
+}
+
+/// A step of one second leaves no room for a row between: the reset itself is unknown.
+fn fallen_unknown(last: &Row, mut own: Row) -> Row {
+    for (old, new) in last.cells.iter().zip(&mut own.cells) {
+        if falls(*old, *new) {
+            *new = Datum::Unknown;
+        }
+    }
+    own
+}
+
+fn falls(old: Datum, new: Datum) -> bool {
+    matches!((old, new), (Datum::Total(old), Datum::Total(new)) if new < old)
+}
+
+/// The total at `stamp` on the straight line between two totals, rounded.
+fn on_the_line((t0, v0): (i64, u64), (t1, v1): (i64, u64), stamp: i64) -> u64 {
+    let whole = u128::from(t1.abs_diff(t0));
+    let part = u128::from(stamp.abs_diff(t0));
+    let rise = (u128::from(v1 - v0) * part + whole / 2) / whole;
+    v0 + u64::try_from(rise).unwrap_or(v1 - v0)
+}
+
+fn span(last: &Row, row: &Row) -> Span {
+    let values = last.cells.iter().zip(&row.cells).map(|(old, new)| match (old, new) {
+        (_, Datum::Gauge(value)) => Some(*value),
+        (Datum::Total(old), Datum::Total(new)) if old <= new => Some(rate(*old, *new, row.stamp - last.stamp)),
+        _ => None,
+    });
+    Span { from: last.stamp, to: row.stamp, values: values.collect() }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is a fraction; 53 bits are what RRD keeps of it, too")]
+fn rate(old: u64, new: u64, seconds: i64) -> f64 {
+    (new - old) as f64 / seconds as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Datum::{Gauge, Total, Unknown};
+    use super::*;
+
+    fn row(stamp: i64, cells: &[Datum]) -> Row {
+        Row { stamp, cells: cells.to_vec() }
+    }
+
+    fn check(last: Option<Row>, slot: i64, cells: &[Datum], step: u32, expected: &[Row]) {
+        assert_eq!(plan(last.as_ref(), slot, cells.to_vec(), step).rows, expected);
+    }
+
+    #[test]
+    fn a_reading_right_after_the_last_needs_no_row_before_it() {
+        check(None, 120, &[Gauge(1.0), Total(5)], 60, &[row(120, &[Gauge(1.0), Total(5)])]);
+        check(Some(row(60, &[Unknown, Total(1)])), 120, &[Gauge(1.0), Total(5)], 60, &[row(120, &[Gauge(1.0), Total(5)])]);
+    }
+
+    #[test]
+    fn over_a_gap_gauges_are_unknown_and_counters_on_the_line() {
+        let last = row(60, &[Gauge(9.0), Total(100)]);
+        let own = [Gauge(1.0), Total(201)];
+        check(Some(last), 300, &own, 60, &[row(240, &[Unknown, Total(176)]), row(300, &own)]);
+    }
+
+    #[test]
+    fn a_gap_longer_than_the_heartbeat_is_unknown_for_counters_too() {
+        let own = [Total(201)];
+        let longest = 60 + 86_400 + 120;
+        check(Some(row(60, &[Total(100)])), longest + 60, &own, 60, &[row(longest, &[Unknown]), row(longest + 60, &own)]);
+        let rows = plan(Some(&row(60, &[Total(100)])), longest, own.to_vec(), 60).rows;
+        assert!(rows[0].cells[0].as_total().is_some(), "{rows:?}");
+    }
+
+    #[test]
+    fn a_reset_is_unknown_first_and_costs_its_neighbours_nothing() {
+        let last = row(60, &[Gauge(9.0), Total(100), Total(0)]);
+        let own = [Gauge(1.0), Total(3), Total(60)];
+        check(Some(last.clone()), 120, &own, 60, &[row(119, &[Gauge(1.0), Unknown, Total(59)]), row(120, &own)]);
+        let spans = plan(Some(&last), 120, own.to_vec(), 60).spans;
+        assert_eq!(spans, [Span { from: 60, to: 120, values: vec![Some(1.0), None, Some(1.0)] }]);
+    }
+
+    #[test]
+    fn a_reset_at_a_step_of_one_second_is_unknown_itself() {
+        check(Some(row(9, &[Total(5), Gauge(1.0)])), 10, &[Total(2), Gauge(2.0)], 1, &[row(10, &[Unknown, Gauge(2.0)])]);
+    }
+
+    #[test]
+    fn a_reset_in_a_gap_needs_one_row_only() {
+        check(Some(row(60, &[Total(5)])), 300, &[Total(2)], 60, &[row(240, &[Unknown]), row(300, &[Total(2)])]);
+        check(Some(row(5, &[Total(5)])), 9, &[Total(2)], 1, &[row(8, &[Unknown]), row(9, &[Total(2)])]);
+    }
+
+    #[test]
+    fn what_was_counted_over_a_gap_is_the_sum_of_its_spans() {
+        let plan = plan(Some(&row(0, &[Total(7)])), 1_000, vec![Total(7 + 12_345)], 10);
+        let counted: f64 = plan.spans.iter().map(|span| span.values[0].unwrap() * (span.to - span.from) as f64).sum();
+        assert!((counted - 12_345.0).abs() < 1e-6, "{counted}");
+    }
+
+    #[test]
+    fn totals_near_the_end_of_their_range_stay_on_the_line() {
+        assert_eq!(on_the_line((0, 0), (86_400, u64::MAX), 43_200), u64::MAX / 2 + 1);
+        assert_eq!(on_the_line((0, u64::MAX), (10, u64::MAX), 5), u64::MAX);
+    }
+}

@@ -1,0 +1,181 @@
+//! What `fetch` asks: series, a range, a step, and the form of the answer.
+
+use std::io;
+
+use super::{
+    Position,
+    archive::Consolidation,
+    error::SeriesError,
+    fetch::{Query, Series},
+    output::{write_csv, write_json},
+    selector::{Selector, SelectorError},
+    store::SeriesStore,
+    time::{self, TimeError},
+};
+use crate::reading::Record;
+
+/// The form of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A table for spreadsheets.
+    Csv,
+    /// A list of objects for programs.
+    Json,
+}
+
+impl Format {
+    /// The media type of the answer.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// What is asked, as it was written.
+#[derive(Clone, Debug)]
+pub struct FetchRequest {
+    /// SERIES, as the command line takes them.
+    pub series: Vec<String>,
+    /// Where the range begins, exclusive.
+    pub from: String,
+    /// Where the range ends, inclusive.
+    pub to: String,
+    /// The step wanted; the finest there is otherwise.
+    pub step: Option<String>,
+    /// How rows of a longer step are made.
+    pub consolidation: Option<String>,
+    /// The form of the answer.
+    pub format: Format,
+}
+
+/// What is wrong with what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskedWrong {
+    /// No SERIES at all.
+    #[error("name at least one series, for example connect_time{{job=\"pop-paris\"}}")]
+    Nothing,
+    /// A SERIES that is none.
+    #[error("`{series}` is no series: {source}")]
+    Selector {
+        /// As it was written.
+        series: String,
+        /// Where and why.
+        #[source]
+        source: SelectorError,
+    },
+    /// An end of the range that is no time.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// A step that is none.
+    #[error("`{0}` is no step; write seconds or a length as 5m")]
+    Step(String),
+    /// A consolidation that is none.
+    #[error("`{0}` is no consolidation; there are AVERAGE, MIN, MAX and LAST")]
+    Consolidation(String),
+    /// A format that is none.
+    #[error("`{0}` is no format; there are csv and json")]
+    Format(String),
+    /// A parameter that is none.
+    #[error("`{0}` is no parameter of fetch")]
+    Parameter(String),
+}
+
+/// Why nothing was fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Nothing has that name and those labels.
+    #[error("no series matches {}", .0.join(", "))]
+    NoSeries(Vec<String>),
+    /// The question is wrong.
+    #[error("the question is wrong")]
+    Asked(#[from] AskedWrong),
+    /// The store fails.
+    #[error("the series cannot be read")]
+    Store(#[from] SeriesError),
+    /// The answer cannot be written.
+    #[error("the answer cannot be written")]
+    Write(#[from] io::Error),
+}
+
+impl FetchRequest {
+    /// Reads a request from the parameters of a URL.
+    pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, AskedWrong> {
+        let mut request =
+            Self { series: Vec::new(), from: "now-1h".into(), to: "now".into(), step: None, consolidation: None, format: Format::Json };
+        for (key, value) in pairs {
+            match key.as_str() {
+                "series" => request.series.push(value.clone()),
+                "from" => request.from.clone_from(value),
+                "to" => request.to.clone_from(value),
+                "step" => request.step = Some(value.clone()),
+                "consolidation" => request.consolidation = Some(value.clone()),
+                "format" => request.format = format_of(value)?,
+                other => return Err(AskedWrong::Parameter(other.into())),
+            }
+        }
+        Ok(request)
+    }
+
+    /// Writes the request as the parameters of a URL.
+    pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
+        let mut pairs: Vec<(&'static str, String)> = self.series.iter().map(|series| ("series", series.clone())).collect();
+        pairs.push(("from", self.from.clone()));
+        pairs.push(("to", self.to.clone()));
+        pairs.extend(self.step.clone().map(|step| ("step", step)));
+        pairs.extend(self.consolidation.clone().map(|how| ("consolidation", how)));
+        pairs.push(("format", if self.format == Format::Csv { "csv" } else { "json" }.into()));
+        pairs
+    }
+
+    /// Answers from a store and the journal's span.
+    pub fn answer(
+        &self,
+        store: &mut SeriesStore,
+        now: i64,
+        journal: impl Fn() -> Box<dyn Iterator<Item = (Position, Record)>>,
+    ) -> Result<Vec<u8>, FetchError> {
+        let mut found: Vec<Series> = Vec::new();
+        for query in self.queries(now)? {
+            for series in store.fetch(&query, now, journal())? {
+                if !found.iter().any(|known| known.metric == series.metric && known.labels == series.labels) {
+                    found.push(series);
+                }
+            }
+        }
+        if found.is_empty() {
+            return Err(FetchError::NoSeries(self.series.clone()));
+        }
+        let mut body = Vec::new();
+        match self.format {
+            Format::Csv => write_csv(&found, &mut body)?,
+            Format::Json => write_json(&found, &mut body)?,
+        }
+        Ok(body)
+    }
+
+    fn queries(&self, now: i64) -> Result<Vec<Query>, AskedWrong> {
+        if self.series.is_empty() {
+            return Err(AskedWrong::Nothing);
+        }
+        let (from, to) = (time::parse(&self.from, now)?, time::parse(&self.to, now)?);
+        let step = self.step.as_deref().map(|step| time::parse_duration(step).ok_or_else(|| AskedWrong::Step(step.into()))).transpose()?;
+        let how = self.consolidation.as_deref().unwrap_or("AVERAGE");
+        let consolidation = Consolidation::from_name(&how.to_ascii_uppercase()).ok_or_else(|| AskedWrong::Consolidation(how.into()))?;
+        let selectors = self.series.iter().map(|series| {
+            let selector = Selector::parse(series).map_err(|source| AskedWrong::Selector { series: series.clone(), source })?;
+            Ok(Query { selector, from, to, step, consolidation })
+        });
+        selectors.collect()
+    }
+}
+
+/// Reads the name of a format.
+pub fn format_of(name: &str) -> Result<Format, AskedWrong> {
+    match name {
+        "csv" => Ok(Format::Csv),
+        "json" => Ok(Format::Json),
+        other => Err(AskedWrong::Format(other.into())),
+    }
+}

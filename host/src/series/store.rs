@@ -1,0 +1,245 @@
+//! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
+
+mod counts;
+mod flush;
+mod open_file;
+mod place;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+pub use counts::Counts;
+pub use flush::{CHECKPOINT_EVERY, FLUSH_EVERY, Flushed};
+use open_file::OpenFile;
+use place::Place;
+
+use super::Position;
+use super::catalogue::{Catalogue, Job};
+use super::error::SeriesError;
+use super::layout::{Filled, Layout};
+use super::librrd::Librrd;
+use super::name::LabelSet;
+use super::plan::Span;
+use super::writer::SeriesWriter;
+use crate::reading::{Cause, Reading, Record, Shape};
+
+/// Folder of series files in the data folder.
+pub const FOLDER: &str = "series";
+/// Bounds of a store.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Label sets of one job, at most.
+    pub labels_max: usize,
+    /// Rows held in memory while files cannot be written, at most; beyond, the journal keeps them.
+    pub rows_held_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { labels_max: 100, rows_held_max: 100_000 }
+    }
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Applied {
+    /// It was taken; give the next.
+    Taken,
+    /// There is no room, or a file whose shape changes cannot be written now: flush, and give the same record again.
+    Behind,
+}
+
+/// The owner of all series files of a data folder.
+pub struct SeriesStore {
+    folder: PathBuf,
+    options: Options,
+    catalogue: Catalogue,
+    writer: Box<dyn SeriesWriter>,
+    layouts: HashMap<String, Layout>,
+    files: HashMap<String, HashMap<LabelSet, OpenFile>>,
+    rows_held: usize,
+    applied: Option<Position>,
+    stored: Option<Position>,
+    checkpoint_at: Option<Instant>,
+    counts: Counts,
+}
+
+impl SeriesStore {
+    /// Opens the series of a data folder, which must exist and be this process's own.
+    ///
+    /// Errors: [`SeriesError::Path`] if librrd could not be given the path; [`SeriesError::Catalogue`] if it is a newer one.
+    pub fn open(data: &Path, options: Options) -> Result<Self, SeriesError> {
+        Self::open_with(data, options, Box::new(Librrd::new()))
+    }
+
+    /// Opens the series of a data folder with another writer.
+    pub fn open_with(data: &Path, options: Options, writer: Box<dyn SeriesWriter>) -> Result<Self, SeriesError> {
+        let folder = prepared(data)?;
+        let catalogue = Catalogue::open(data)?;
+        let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        Ok(Self {
+            folder,
+            options,
+            catalogue,
+            writer,
+            layouts,
+            files: HashMap::new(),
+            rows_held: 0,
+            applied: None,
+            stored: None,
+            checkpoint_at: None,
+            counts: Counts::default(),
+        })
+    }
+
+    /// Takes one record. Records come in the journal's order; those from before a restart may come again.
+    ///
+    /// Errors: the catalogue or the folder failed; the record was not taken, give it again.
+    pub fn apply(&mut self, position: Position, record: &Record) -> Result<Applied, SeriesError> {
+        if self.rows_held >= self.options.rows_held_max {
+            return Ok(Applied::Behind);
+        }
+        let applied = match record {
+            Record::Shape(shape) => self.reshape(shape)?,
+            Record::Reading(reading) => self.take(reading)?,
+        };
+        if applied == Applied::Taken {
+            self.applied = Some(position);
+        }
+        Ok(applied)
+    }
+
+    /// The last record taken.
+    pub fn position(&self) -> Option<Position> {
+        self.applied
+    }
+
+    /// The latest slot of every job's series, of rows not written yet too.
+    pub fn last_slots(&self) -> HashMap<String, i64> {
+        let mut slots: HashMap<String, i64> = HashMap::new();
+        for (name, job) in self.catalogue.jobs() {
+            let stored = job.files.iter().map(|file| file.last_slot);
+            let open = self.files.get(name).into_iter().flat_map(HashMap::values).filter_map(|file| Some(file.last.as_ref()?.stamp));
+            slots.extend(stored.chain(open).max().map(|slot| (name.clone(), slot)));
+        }
+        slots
+    }
+
+    /// Rows that wait for their file.
+    pub fn rows_held(&self) -> usize {
+        self.rows_held
+    }
+
+    /// What was done since the store was opened.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// True names of all series.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn writer(&self) -> &dyn SeriesWriter {
+        self.writer.as_ref()
+    }
+
+    /// What slots are worth whose rows wait for their file.
+    pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> &[Span] {
+        self.files.get(job).and_then(|files| files.get(labels)).map_or(&[], |file| &file.held_spans)
+    }
+
+    fn reshape(&mut self, shape: &Shape) -> Result<Applied, SeriesError> {
+        if !self.close(&shape.job) {
+            return Ok(Applied::Behind);
+        }
+        self.catalogue.put_shape(shape)?;
+        self.lay_out(&shape.job);
+        Ok(Applied::Taken)
+    }
+
+    /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.
+    fn close(&mut self, job: &str) -> bool {
+        let Some(mut files) = self.files.remove(job) else { return true };
+        let done = self.flush_all(files.values_mut()).files_behind == 0;
+        // What was seen of them goes to the catalogue at the checkpoint; until then they stay.
+        let seen: Vec<_> = files.values().filter_map(|file| Some((file.id, file.seen?))).collect();
+        if done && self.catalogue.seen(&seen).is_ok() {
+            return true;
+        }
+        self.files.insert(job.into(), files);
+        false
+    }
+
+    fn lay_out(&mut self, job: &str) {
+        if let Some(known) = self.catalogue.jobs().get(job) {
+            self.layouts.insert(job.into(), Layout::of(known));
+        }
+    }
+
+    fn take(&mut self, reading: &Reading) -> Result<Applied, SeriesError> {
+        let known = self.catalogue.jobs().get(&reading.job);
+        if known.is_some_and(|job: &Job| job.would_grow(&reading.outcome.declared)) {
+            if !self.close(&reading.job) {
+                return Ok(Applied::Behind);
+            }
+            self.catalogue.declare(&reading.job, &reading.outcome.declared)?;
+            self.lay_out(&reading.job);
+        }
+        let Some(layout) = self.layouts.get(&reading.job) else {
+            self.counts.readings_unshaped += 1;
+            return Ok(Applied::Taken);
+        };
+        let (rows, unplaced) = layout.spread(&reading.outcome);
+        // Every file before any row: a reading enters wholly, or is given again.
+        for row in &rows {
+            self.ensure_open(reading, &row.labels)?;
+        }
+        self.counts.samples_unplaced += unplaced;
+        for row in rows {
+            self.hold(reading, row);
+        }
+        Ok(Applied::Taken)
+    }
+
+    fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
+        if self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels)) {
+            return Ok(());
+        }
+        match self.place(&reading.job, labels, reading.slot)? {
+            Place::Past => self.counts.rows_past += 1,
+            Place::Refused => self.counts.rows_over_labels_max += 1,
+            Place::File(file) => {
+                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+            }
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, reading: &Reading, row: Filled) {
+        let counts = &mut self.counts;
+        match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
+            None => {} // counted when no place was found
+            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, self.applied),
+            Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
+            Some(_) => counts.rows_past += 1,
+        }
+    }
+}
+
+/// Makes the folder of series and gives its absolute path.
+fn prepared(data: &Path) -> Result<PathBuf, SeriesError> {
+    let fault = |source| SeriesError::Folder { path: data.into(), source };
+    let folder = data.join(FOLDER);
+    fs::create_dir_all(&folder).map_err(fault)?;
+    let folder = folder.canonicalize().map_err(fault)?;
+    let is_safe = folder.to_str().is_some_and(|text| !text.contains('%'));
+    if is_safe { Ok(folder) } else { Err(SeriesError::Path { path: data.into() }) }
+}

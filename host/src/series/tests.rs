@@ -1,0 +1,11 @@
+//! Stories of series: readings in, Debian's rrdtool beside it, answers out.
+
+mod agreement;
+mod bounds;
+mod crash;
+mod property;
+mod reader;
+mod reshaped;
+mod rig;
+mod rrdtool;
+mod year;

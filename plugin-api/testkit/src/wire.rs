@@ -1,0 +1,123 @@
+//! A server's end of a connection, read line by line, in the clear or under TLS.
+
+use std::{io, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::server::TlsStream;
+
+use crate::authority::ServerTls;
+
+/// Bytes of a line that a script reads.
+const LINE_BYTES_MAX: usize = 1024 * 1024;
+
+pub(crate) struct Wire {
+    end: End,
+    /// What was read and not yet taken as a line.
+    unread: Vec<u8>,
+}
+
+enum End {
+    Clear(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// Closed, or lost in a handshake.
+    Gone,
+}
+
+impl Wire {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self { end: End::Clear(stream), unread: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.end {
+            End::Clear(stream) => stream.write_all(bytes).await,
+            End::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            End::Gone => Err(gone()),
+        }
+    }
+
+    pub(crate) async fn trickle(&mut self, bytes: &[u8], every: Duration) -> io::Result<()> {
+        for byte in bytes {
+            tokio::time::sleep(every).await;
+            self.send(&[*byte]).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends until the client goes.
+    pub(crate) async fn flood(&mut self, byte: u8) {
+        let block = [byte; 4096];
+        while self.send(&block).await.is_ok() {}
+    }
+
+    /// Reads a line without its end.
+    pub(crate) async fn line(&mut self) -> io::Result<String> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&byte| byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                let line = line.strip_suffix(b"\n").unwrap_or(&line);
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                return Ok(String::from_utf8_lossy(line).into_owned());
+            }
+            if self.unread.len() > LINE_BYTES_MAX {
+                return Err(io::Error::other("the client's line has no end"));
+            }
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Waits until the client goes.
+    pub(crate) async fn gone(&mut self) {
+        while matches!(self.fill().await, Ok(true)) {
+            self.unread.clear();
+        }
+    }
+
+    /// Closes in order, under TLS with its own end.
+    pub(crate) async fn close(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.end, End::Gone) {
+            End::Clear(mut stream) => stream.shutdown().await,
+            End::Tls(mut stream) => stream.shutdown().await,
+            End::Gone => Ok(()),
+        }
+    }
+
+    /// Closes so that the client gets a reset.
+    pub(crate) fn reset(&mut self) -> io::Result<()> {
+        match std::mem::replace(&mut self.end, End::Gone) {
+            End::Clear(stream) => stream.set_zero_linger(),
+            End::Tls(stream) => stream.get_ref().0.set_zero_linger(),
+            End::Gone => Ok(()),
+        }
+    }
+
+    pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
+        let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
+        self.unread.clear();
+        self.end = End::Tls(Box::new(tls.acceptor().accept(stream).await?));
+        Ok(())
+    }
+
+    async fn fill(&mut self) -> io::Result<bool> {
+        let mut block = [0; 4096];
+        let read = match &mut self.end {
+            End::Clear(stream) => stream.read(&mut block).await?,
+            End::Tls(stream) => stream.read(&mut block).await?,
+            End::Gone => 0,
+        };
+        self.unread.extend_from_slice(&block[..read]);
+        Ok(read > 0)
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the connection was closed by the script")
+}
