@@ -4,11 +4,13 @@
 //!
 //! Reading order: [`Timetable`] says when a job is due. [`Rhythm`] says how close its runs come, and from that the
 //! [`Step`], the [`Slot`] of a run and the deadline. [`DueClock`] labels monotonic time with wall-clock time;
-//! [`Ticker`] hands out one job's runs by it. Below them, from text to instants: `span` and `field` read, `cron` holds
-//! an expression, `naive` finds its times on a calendar, `zoned` brings those into a zone over both DST changes.
+//! [`Ticker`] hands out one job's runs by it. Below them, from text to instants: `span` and `field` read, `dialect`
+//! hands an expression to the `cron` crate, `cron` holds it, `naive` finds its times on a calendar, `zoned` brings those
+//! into a zone over both DST changes.
 
 mod cron;
 mod describe;
+mod dialect;
 mod due_clock;
 mod error;
 mod every;

@@ -1,10 +1,11 @@
 //! A cron expression: five Unix fields, six with seconds first, or a shorthand.
 //!
-//! The `cron` crate is a development dependency only: it reads another dialect (Sunday is 1, day of month AND day of
-//! week, no wrapping range), ends with the year 2100 and steps over what lies in a spring gap. Bringing an expression
-//! into its dialect takes the whole field parser below, after which it has nothing left to do; where both dialects
-//! mean the same, a test holds us to it.
+//! The `cron` crate reads every field, from an expression that [`dialect`] brought into its words; the values are its own.
+//! What stays here is where it is not Unix: day of month or weekday (it takes both), the shorthands it lacks, expressions
+//! that never run, and messages that say what would be right. Its iteration is not used: it ends with the year 2100,
+//! steps over what lies in a spring gap and runs a repeated hour out of order.
 
+use super::dialect;
 use super::error::{CronFault, ScheduleError};
 use super::field::{Field, FieldKind, MONTHS, next_value, values};
 
@@ -80,24 +81,22 @@ fn longhand(text: &str) -> Result<&str, CronFault> {
 
 fn fields(text: &str, longhand: &str) -> Result<Cron, CronFault> {
     let words: Vec<_> = longhand.split_ascii_whitespace().collect();
-    let (second, minute, hour, day, month, weekday) = match words[..] {
-        [minute, hour, day, month, weekday] => (None, minute, hour, day, month, weekday),
-        [second, minute, hour, day, month, weekday] => (Some(second), minute, hour, day, month, weekday),
+    let written = match words[..] {
+        [minute, hour, day, month, weekday] => ["0", minute, hour, day, month, weekday],
+        [second, minute, hour, day, month, weekday] => [second, minute, hour, day, month, weekday],
         _ => return Err(CronFault::FieldCount { found: words.len() }),
     };
+    let read = dialect::read(written)?;
+    let [second, minute, hour, day, month, weekday] = written;
     Ok(Cron {
         text: text.to_owned(),
-        second: second.map_or(Ok(Field::only(0)), |text| field(FieldKind::Second, text))?,
-        minute: field(FieldKind::Minute, minute)?,
-        hour: field(FieldKind::Hour, hour)?,
-        day: field(FieldKind::DayOfMonth, day)?,
-        month: field(FieldKind::Month, month)?,
-        weekday: field(FieldKind::DayOfWeek, weekday)?,
+        second: Field::taken(FieldKind::Second, second, read.seconds()),
+        minute: Field::taken(FieldKind::Minute, minute, read.minutes()),
+        hour: Field::taken(FieldKind::Hour, hour, read.hours()),
+        day: Field::taken(FieldKind::DayOfMonth, day, read.days_of_month()),
+        month: Field::taken(FieldKind::Month, month, read.months()),
+        weekday: Field::taken(FieldKind::DayOfWeek, weekday, read.days_of_week()),
     })
-}
-
-fn field(kind: FieldKind, text: &str) -> Result<Field, CronFault> {
-    Field::parse(kind, text).map_err(|(item, fault)| CronFault::Field { field: kind, item, fault })
 }
 
 /// Refuses what no calendar holds; every other combination comes round within 40 years.

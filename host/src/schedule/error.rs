@@ -125,6 +125,14 @@ pub enum CronFault {
         #[source]
         fault: ItemFault,
     },
+    /// The `cron` crate refuses what passed every check here; a test holds that it never does.
+    #[error("the cron crate refuses {translated:?}, into which it was translated: {reason}")]
+    Untaken {
+        /// The expression in the crate's words.
+        translated: String,
+        /// What the crate says.
+        reason: String,
+    },
     /// No date satisfies day of month and month together.
     #[error("it can never run: day {day} is past the end of {months}")]
     NeverRuns {

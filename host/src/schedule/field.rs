@@ -1,9 +1,11 @@
-//! One field of a cron expression: text to the set of values it allows.
+//! One field of a cron expression: each item as it was written, and what is wrong with it.
 //!
 //! Unix' dialect, not the `cron` crate's: Sunday is 0 and 7, ranges may wrap (`FRI-MON`, `22-2`), names may stand
 //! wherever numbers may. What Unix takes but hardly anybody means (a step past the end of the field) is refused.
 
 use std::fmt;
+
+use ::cron::TimeUnitSpec;
 
 /// Days of the week, Sunday first as cron counts.
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
@@ -97,23 +99,51 @@ pub(super) struct Field {
     pub(super) starred: bool,
 }
 
-impl Field {
-    /// Allows one value.
-    pub(super) const fn only(value: u32) -> Self {
-        Self { values: 1 << value, starred: false }
-    }
+/// An item of a field: every `step`-th of `length` places from `start` on, past the field's end where it wraps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// Places from the lowest value on: 0 is Sunday, January, the first of the month, second 0.
+    pub(super) start: u32,
+    /// From first to last, both counted; `0-7` of weekdays has 8, Sunday twice.
+    pub(super) length: u32,
+    pub(super) step: u32,
+}
 
-    /// Reads a field; a fault comes with the item it lies in.
-    pub(super) fn parse(kind: FieldKind, text: &str) -> Result<Self, (String, ItemFault)> {
-        let mut values = 0;
-        for item in text.split(',') {
-            values |= item_values(kind, item).map_err(|fault| (item.to_owned(), fault))?;
-        }
-        Ok(Self { values, starred: text.starts_with('*') })
+impl Field {
+    /// Takes the values that the `cron` crate read from a field that was written as `text`.
+    pub(super) fn taken(kind: FieldKind, text: &str, read: &impl TimeUnitSpec) -> Self {
+        let values = read.iter().map(|value| value - kind.low_in_crate() + kind.low());
+        Self { values: values.fold(0, |set, value| set | 1 << value), starred: text.starts_with('*') }
+    }
+}
+
+impl Stretch {
+    /// Reads an item.
+    pub(super) fn parse(kind: FieldKind, item: &str) -> Result<Self, ItemFault> {
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (item, None),
+        };
+        let step = step.map(|step| step_value(kind, step)).transpose()?;
+        let (low, high) = kind.bounds();
+        let (first, last) = match (range.split_once('-'), step) {
+            _ if range == "*" => (low, low + kind.size() - 1),
+            (Some((first, last)), _) => (value(kind, first)?, value(kind, last)?),
+            (None, None) => (value(kind, range)?, value(kind, range)?),
+            (None, Some(step)) => {
+                let first = value(kind, range)?;
+                return Err(ItemFault::StepWithoutRange { first, last: high, step });
+            }
+        };
+        let length = if first <= last { last - first } else { kind.size() - (first - last) } + 1;
+        Ok(Self { start: (first - low) % kind.size(), length, step: step.unwrap_or(1) })
     }
 }
 
 impl FieldKind {
+    /// Every field, in the order of an expression with six.
+    pub(super) const ALL: [Self; 6] = [Self::Second, Self::Minute, Self::Hour, Self::DayOfMonth, Self::Month, Self::DayOfWeek];
+
     /// The lowest and highest number that may be written.
     const fn bounds(self) -> (u32, u32) {
         match self {
@@ -125,11 +155,24 @@ impl FieldKind {
         }
     }
 
+    /// The lowest value.
+    const fn low(self) -> u32 {
+        self.bounds().0
+    }
+
+    /// The lowest value as the `cron` crate counts: its Sunday is 1.
+    pub(super) const fn low_in_crate(self) -> u32 {
+        match self {
+            Self::DayOfWeek => 1,
+            _ => self.low(),
+        }
+    }
+
     /// How many values differ: Sunday has two numbers.
-    const fn size(self) -> u32 {
+    pub(super) const fn size(self) -> u32 {
         match self {
             Self::DayOfWeek => 7,
-            _ => self.bounds().1 - self.bounds().0 + 1,
+            _ => self.bounds().1 - self.low() + 1,
         }
     }
 
@@ -165,32 +208,6 @@ pub(super) const fn next_value(values: u64, from: u32) -> Option<u32> {
 /// Gives the values by rising number.
 pub(super) fn values(set: u64) -> impl Iterator<Item = u32> {
     std::iter::successors(next_value(set, 0), move |value| next_value(set, value + 1))
-}
-
-fn item_values(kind: FieldKind, item: &str) -> Result<u64, ItemFault> {
-    let (range, step) = match item.split_once('/') {
-        Some((range, step)) => (range, Some(step)),
-        None => (item, None),
-    };
-    let step = step.map(|step| step_value(kind, step)).transpose()?;
-    let (low, high) = kind.bounds();
-    let (first, last) = match (range.split_once('-'), step) {
-        _ if range == "*" => (low, low + kind.size() - 1),
-        (Some((first, last)), _) => (value(kind, first)?, value(kind, last)?),
-        (None, None) => (value(kind, range)?, value(kind, range)?),
-        (None, Some(step)) => {
-            let first = value(kind, range)?;
-            return Err(ItemFault::StepWithoutRange { first, last: high, step });
-        }
-    };
-    Ok(stretch(kind, first, last).step_by(step.unwrap_or(1) as usize).fold(0, |set, v| set | 1 << v))
-}
-
-/// Walks from `first` to `last`, past the field's end where `last` lies before `first`; Sunday as 7 comes out as 0.
-fn stretch(kind: FieldKind, first: u32, last: u32) -> impl Iterator<Item = u32> {
-    let (low, size) = (kind.bounds().0, kind.size());
-    let length = if first <= last { last - first } else { size - (first - last) } + 1;
-    (0..length).map(move |n| low + (first - low + n) % size)
 }
 
 fn step_value(kind: FieldKind, step: &str) -> Result<u32, ItemFault> {

@@ -4,6 +4,7 @@ mod appointments;
 mod brute_force;
 mod cases;
 mod clock_steps;
+mod dialect;
 mod every;
 mod folding;
 mod rhythm;
