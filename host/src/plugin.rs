@@ -1,6 +1,6 @@
 //! Agent libraries: finding them, giving each a worker process, talking to it, starting it again.
 //!
-//! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · [`supervisor`] (its worker's life).
+//! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · `supervisor` and `life` (how its worker lives).
 
 mod crash;
 mod descriptor;
