@@ -23,6 +23,8 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// What is built and run unless a folder of built programs is named: tests run what they have built already.
+const RELEASE: &str = "release";
 /// Where the demo listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:9470";
 /// How long it may take until every job has a value; the slowest runs every 30 s.
@@ -37,16 +39,19 @@ struct Running {
     folder: Folder,
 }
 
-/// Runs `demo [--keep] [--once] [--port-base N] [--listen ADDR]`.
+/// Runs `demo [--keep] [--once] [--port-base N] [--listen ADDR] [--built FOLDER]`.
 pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
-    let arguments = Arguments::parse(words, &["keep", "once"], &["port-base", "listen", "dir"])?;
+    let arguments = Arguments::parse(words, &["keep", "once"], &["port-base", "listen", "dir", "built"])?;
     if !arguments.words.is_empty() {
         return Err(Error::Usage(format!("the demo knows no `{}`", arguments.words.join(" "))));
     }
     let listen = listen(arguments.value("listen").unwrap_or(LISTEN))?;
     let begun = Instant::now();
-    build()?;
-    let mut running = start(&arguments, listen)?;
+    let built = arguments.value("built").unwrap_or(RELEASE);
+    if arguments.value("built").is_none() {
+        build()?;
+    }
+    let mut running = start(&arguments, listen, built)?;
     wait_for_values(&mut running, listen)?;
     explain(&running, listen, begun.elapsed());
     if arguments.has("once") {
@@ -78,13 +83,13 @@ fn build() -> Outcome {
     Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() })
 }
 
-fn start(arguments: &Arguments, listen: SocketAddr) -> Outcome<Running> {
+fn start(arguments: &Arguments, listen: SocketAddr, built: &str) -> Outcome<Running> {
     let account = user::ordinary();
     let account = account.ok_or_else(|| Error::Refused("there is no ordinary user to run as".into()))?;
     let keep = arguments.has("keep");
     let lab = Lab::of(arguments)?;
     let held = HeldLab::start(&lab, keep)?;
-    let folder = Folder::make(&lab, &account, listen, keep)?;
+    let folder = Folder::make(&lab, &account, listen, keep, built)?;
     if user::is_root() {
         println!("watchpost runs as the user {} (uid {})", account.name, account.uid);
     }

@@ -26,8 +26,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask <command>
 
-  demo  [--keep] [--once] [--port-base N] [--listen ADDR]
-        installs, builds, starts the lab and watchpost on it; Ctrl-C ends it
+  demo  [--keep] [--once] [--port-base N] [--listen ADDR] [--built FOLDER]
+        installs, builds, starts the lab and watchpost on it; Ctrl-C ends it; --once ends by
+        itself when every job has a value; --built runs what lies in that folder of target/
   test  [-- ARGUMENTS OF cargo test]
         installs what the tests need, builds and runs them all
   lab   up|down|status [SERVER…] [--dir DIR] [--port-base N]

@@ -30,14 +30,14 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Makes and fills the folder.
-    pub(crate) fn make(lab: &Lab, account: &Account, listen: SocketAddr, keep: bool) -> Outcome<Self> {
+    pub(crate) fn make(lab: &Lab, account: &Account, listen: SocketAddr, keep: bool, built: &str) -> Outcome<Self> {
         let name = format!("watchpost-demo-{}", std::process::id());
         let root = Path::new(place::FOR_EVERYBODY).join(name);
         // Not create_dir_all: a folder that somebody prepared under this name is refused.
         fs::create_dir(&root).map_err(doing(format!("make {}", root.display())))?;
         let mut folder = Self { root, keep, jobs: Vec::new() };
         place::set_mode(&folder.root, 0o755)?;
-        folder.copy_programs()?;
+        folder.copy_programs(built)?;
         folder.copy_secrets(lab, account)?;
         folder.write_schedule(lab)?;
         folder.write_config(listen)?;
@@ -69,8 +69,8 @@ impl Folder {
         Ok(folder)
     }
 
-    fn copy_programs(&self) -> Outcome {
-        let release = place::built("release")?;
+    fn copy_programs(&self, built: &str) -> Outcome {
+        let release = place::built(built)?;
         let bin = self.made("bin")?;
         for program in PROGRAMS {
             copy(&release.join(program), &bin.join(program), 0o755)?;
