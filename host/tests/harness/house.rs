@@ -1,0 +1,107 @@
+//! A configuration with its data folder, and commands run on it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use super::{Daemon, programs::Programs, until};
+
+/// How long a command may take.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A folder with `watchpost.toml`, one schedule, and what daemons leave in `data`; gone when dropped.
+pub(crate) struct House {
+    folder: TempDir,
+    programs: Programs,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// Its exit code; none if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// The output of a command that has to succeed.
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+}
+
+impl House {
+    /// Sets up a house whose one schedule file says `schedule`; the agent `smtp` is there, the listener takes any free port.
+    pub(crate) fn new(schedule: &str) -> Self {
+        let (folder, programs) = (tempfile::tempdir().unwrap(), Programs::new());
+        let plugins = programs.plugins();
+        let main = format!("listen = \"127.0.0.1:0\"\nplugins = [{:?}]\nschedules = [\"jobs.toml\"]\n", plugins.display().to_string());
+        fs::write(folder.path().join("watchpost.toml"), main).unwrap();
+        let house = Self { folder, programs };
+        house.schedule(schedule);
+        house
+    }
+
+    /// Writes the schedule anew.
+    pub(crate) fn schedule(&self, text: &str) {
+        fs::write(self.folder.path().join("jobs.toml"), text).unwrap();
+    }
+
+    /// The folder of the configuration.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The socket on which a daemon answers commands.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.data().join("watchpost.sock")
+    }
+
+    /// Starts a daemon and waits until it is ready.
+    pub(crate) fn start(&self) -> Daemon {
+        let mut daemon = self.spawn();
+        daemon.wait_ready();
+        daemon
+    }
+
+    /// Starts a daemon and does not wait.
+    pub(crate) fn spawn(&self) -> Daemon {
+        Daemon::spawn(self.command(&["run", "--log", "json"]), self.folder())
+    }
+
+    /// Runs a command on this configuration to its end.
+    pub(crate) fn run(&self, words: &[&str]) -> Said {
+        let mut command = self.command(words);
+        // Files, not pipes: whatever a command says, it never waits for us to read it.
+        let (out, err) = (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        command.stdout(out.reopen().unwrap()).stderr(err.reopen().unwrap());
+        let mut child = command.spawn().unwrap();
+        let Some(status) = until(COMMAND_TIMEOUT, || child.try_wait().unwrap()) else {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("`watchpost {}` took longer than {COMMAND_TIMEOUT:?}", words.join(" "));
+        };
+        let read = |file: &Path| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
+        Said { code: status.code(), out: read(out.path()), err: read(err.path()) }
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.watchpost());
+        command.args(words).arg("--config").arg(self.folder().join("watchpost.toml"));
+        // From elsewhere: no path may lean on the working directory.
+        command.current_dir("/").stdin(Stdio::null());
+        command
+    }
+}

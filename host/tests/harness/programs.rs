@@ -1,0 +1,68 @@
+//! The programs under test, and whether they are those of today's sources.
+//!
+//! Cargo builds `watchpost` and the agents' libraries for these tests, but not the program `watchpost-worker` of another package:
+//! that one is taken from beside `watchpost`, and only if none of its sources is newer.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// The program under test, as cargo built it for this test.
+const WATCHPOST: &str = env!("CARGO_BIN_EXE_watchpost");
+/// What brings the worker up to date.
+pub(crate) const DEBUG_RUN: &str = "run `cargo build --workspace` first, or `cargo xtask test`, which does";
+
+/// Links to the programs and to one agent's library in a folder of their own: a build beside a running test changes nothing for it.
+pub(super) struct Programs {
+    folder: TempDir,
+}
+
+impl Programs {
+    pub(super) fn new() -> Self {
+        let worker = Path::new(WATCHPOST).with_file_name("watchpost-worker");
+        refuse_stale(&worker);
+        let folder = tempfile::Builder::new().prefix("programs").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let library = plugin_library("smtp");
+        fs::create_dir(folder.path().join("plugins")).unwrap();
+        let places = [(Path::new(WATCHPOST), "watchpost"), (&worker, "watchpost-worker"), (&library, "plugins/libwatchpost_smtp.so")];
+        for (from, to) in places {
+            link(from, &folder.path().join(to)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
+        }
+        Self { folder }
+    }
+
+    pub(super) fn watchpost(&self) -> PathBuf {
+        self.folder.path().join("watchpost")
+    }
+
+    /// A folder that holds the agent `smtp`.
+    pub(super) fn plugins(&self) -> PathBuf {
+        self.folder.path().join("plugins")
+    }
+}
+
+/// The built library of an agent. `cargo test` puts libraries beside the test programs, and refreshes them there only.
+pub(crate) fn plugin_library(agent: &str) -> PathBuf {
+    std::env::current_exe().unwrap().with_file_name(format!("libwatchpost_{agent}.so"))
+}
+
+/// A link where the file system has them: the programs are large.
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    fs::hard_link(from, to).or_else(|_| fs::copy(from, to).map(drop))
+}
+
+/// Panics if a program is missing, or older than one of the sources that cargo noted for it.
+fn refuse_stale(program: &Path) {
+    let age = |path: &Path| fs::metadata(path).and_then(|facts| facts.modified());
+    let built = age(program).unwrap_or_else(|error| panic!("{}: {error}; {DEBUG_RUN}", program.display()));
+    let noted = fs::read_to_string(program.with_extension("d")).unwrap_or_default();
+    // make's form: the program, a colon, then its sources, where a space within a name has a backslash before it.
+    let sources = noted.split_once(": ").map_or("", |(_, sources)| sources).replace("\\ ", "\0");
+    for source in sources.split_whitespace().map(|source| source.replace('\0', " ")) {
+        let newer = age(Path::new(&source)).is_ok_and(|changed| changed > built);
+        assert!(!newer, "{} is older than {source}; {DEBUG_RUN}", program.display());
+    }
+}
