@@ -18,10 +18,10 @@ pub mod series;
 
 /// An error with its causes, each said once: `cannot open the journal: permission denied`.
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let mut text = without_number(&error.to_string());
     let mut cause = error.source();
     while let Some(error) = cause {
-        let said = error.to_string();
+        let said = without_number(&error.to_string());
         // Some libraries repeat their cause in their own text.
         if !text.ends_with(&said) {
             text = format!("{text}: {said}");
@@ -29,4 +29,14 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+/// An error of the operating system without its number, which tells a reader nothing.
+fn without_number(text: &str) -> String {
+    text.split_once(" (os error ").map_or(text, |(said, _)| said).to_owned()
+}
+
+/// A text without anything that a terminal or a log would obey: monitored data is hostile.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

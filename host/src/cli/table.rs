@@ -1,5 +1,7 @@
 //! Tables for people: columns as wide as their widest cell.
 
+pub(super) use crate::plain;
+
 /// Prints a table; a head in capitals, cells separated by two spaces, no trailing blanks.
 pub(super) fn print(head: &[&str], rows: &[Vec<String>]) {
     let head: Vec<String> = head.iter().map(|cell| cell.to_uppercase()).collect();
@@ -12,9 +14,4 @@ pub(super) fn print(head: &[&str], rows: &[Vec<String>]) {
         let line: Vec<String> = row.iter().zip(&widths).map(|(cell, &width)| format!("{:<width$}", plain(cell))).collect();
         println!("{}", line.join("  ").trim_end());
     }
-}
-
-/// A text without anything that a terminal would obey: monitored data is hostile.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -16,6 +16,7 @@ use super::{cursors::Cursors, view::View};
 use crate::{
     expose::host_metrics::HostMetrics,
     latest::Latest,
+    plain,
     reading::{Reading, Record},
 };
 
@@ -63,10 +64,10 @@ impl Present {
         match (&reading.outcome.status, before) {
             (Status::Ok, None) => {}
             (Status::Ok, Some(before)) => info!(job, before, "recovered"),
-            (Status::Failed { kind, message }, _) => warn!(job, kind = kind.name(), "failing: {message}"),
+            (Status::Failed { kind, message }, _) => warn!(job, kind = kind.name(), "failing: {}", plain(message)),
         }
         if let Some(why) = &reading.outcome.refusal {
-            warn!(job, refused = reading.outcome.refused, "samples refused: {why}");
+            warn!(job, refused = reading.outcome.refused, "samples refused: {}", plain(why));
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     time::timeout,
 };
@@ -29,7 +29,7 @@ use super::{
     present::Present,
     runner::{Past, Runner},
     series_view::{SeriesView, SharedStore, lend},
-    view::Running,
+    view::{Begin, Running},
 };
 use crate::{
     config::{self, Config, Faults},
@@ -38,7 +38,7 @@ use crate::{
         http::{Hosts, Limits, Outward, router, serve},
     },
     job::{Job, bind_all},
-    latest::Latest,
+    latest::{JobView, Latest},
     plugin::Plugins,
     schedule::UnixTime,
     series::{error::SeriesError, store::SeriesStore},
@@ -93,11 +93,13 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
 /// Runs the daemon of this configuration until it is told to end.
 pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let started = SystemTime::now();
+    // From the first moment on: a SIGHUP that nobody handles would end the process.
+    let signals = Signals::catch().map_err(system("cannot wait for signals"))?;
     let (config, plugins, jobs) = configured(&file).await?;
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
     let parts = Parts::open(&data, started)?;
-    parts.up(file, config, plugins, jobs, listener, &data).await
+    parts.up(signals, file, config, plugins, jobs, listener, &data).await
 }
 
 async fn configured(file: &Path) -> Result<(Config, Plugins, Vec<Job>), StartError> {
@@ -151,8 +153,8 @@ impl Parts {
     async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
         let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
-        self.views.push(Running::start("present", self.journal.clone(), dir, present).map_err(cannot())?);
-        self.views.push(Running::start("series", self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?);
+        self.views.push(Running::start("present", Begin::TheFirst, self.journal.clone(), dir, present).map_err(cannot())?);
+        self.views.push(Running::start("series", Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
             if began.elapsed() > CATCH_UP_TIMEOUT {
@@ -174,6 +176,7 @@ impl Parts {
 
     async fn up(
         mut self,
+        mut signals: Signals,
         file: PathBuf,
         config: Config,
         plugins: Plugins,
@@ -181,6 +184,8 @@ impl Parts {
         listener: TcpListener,
         data: &DataFolder,
     ) -> Result<(), StartError> {
+        // Jobs first: what an earlier daemon measured of them shows until it is stale.
+        self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         self.catch_up(&data.path().join("journal")).await?;
         let socket = api::listen(data.path()).map_err(system(format!("cannot listen on {}", socket_path(data.path()).display())))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
@@ -219,7 +224,7 @@ impl Parts {
         let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
         info!(jobs = jobs_count, listen = %address, data = %data.path().display(), "ready");
 
-        until_told(&daemon).await.map_err(system("cannot wait for signals"))?;
+        signals.until_told(&daemon).await;
         info!("stopping");
         let ending = Instant::now();
         drop(stop_runner);
@@ -258,18 +263,30 @@ async fn told(mut stopped: watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-/// Reloads at each SIGHUP, and comes back at SIGTERM or SIGINT.
-async fn until_told(daemon: &Arc<Daemon>) -> io::Result<()> {
-    let (mut terminate, mut interrupt, mut hang_up) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => {
-                let daemon = daemon.clone();
-                // The outcome is in the log; a signal has nobody to answer.
-                tokio::spawn(async move { drop(daemon.reload().await) });
+/// The signals that a daemon obeys.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let [terminate, interrupt, hang_up] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+    }
+
+    /// Reloads at each SIGHUP, and comes back at SIGTERM or SIGINT.
+    async fn until_told(&mut self, daemon: &Arc<Daemon>) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hang_up.recv() => {
+                    let daemon = daemon.clone();
+                    // The outcome is in the log; a signal has nobody to answer.
+                    tokio::spawn(async move { drop(daemon.reload().await) });
+                }
             }
         }
     }

@@ -57,6 +57,15 @@ impl Progress {
     }
 }
 
+/// Where a view begins to read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Where it stopped.
+    ItsPlace,
+    /// At the first record there is: what it makes of them is not kept, or the same each time.
+    TheFirst,
+}
+
 /// A running view.
 pub(super) struct Running {
     pub(super) name: &'static str,
@@ -66,11 +75,12 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a view from its durable place.
-    pub(super) fn start(name: &'static str, journal: Arc<Journal>, dir: &Path, view: impl View) -> std::io::Result<Self> {
+    /// Starts a view from its durable place, or from all that the journal still has.
+    pub(super) fn start(name: &'static str, from: Begin, journal: Arc<Journal>, dir: &Path, view: impl View) -> std::io::Result<Self> {
         let place = ConsumerPosition::new(dir, name).map_err(std::io::Error::other)?;
         let from = match place.load() {
-            Ok(found) => found.unwrap_or_else(|| journal.first()),
+            Ok(Some(place)) if from == Begin::ItsPlace => place,
+            Ok(_) => journal.first(),
             // Reading again from the start is safe: every view skips what it has.
             Err(error) => {
                 warn!(consumer = name, %error, "its place in the journal is lost; it reads all of it again");
