@@ -1,0 +1,117 @@
+//! A real server goes away and comes back.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    demo::{ALL_RAN_TIMEOUT, Demo, Job},
+    scrape::until_scraped,
+};
+
+/// Runs that fail during the outage, at least, of the jobs that run often: one line must do for all of them.
+const FAILED_RUNS: u64 = 2;
+
+#[test]
+fn stopping_postfix_fails_its_jobs_within_an_interval_and_starting_it_mends_them() {
+    let Some(demo) = Demo::own() else { return };
+    let jobs = jobs(&demo);
+    let (postfix, rest): (Vec<&Job>, Vec<&Job>) = jobs.iter().partition(|job| depends(job, &demo));
+    assert_eq!((postfix.len(), rest.len()), (7, 1));
+    let greeted = rest[0];
+    jobs.iter().for_each(|job| demo.wait_for_up(&job.name, "1", ALL_RAN_TIMEOUT));
+
+    let before = unix_seconds();
+    demo.lab.stop("postfix");
+    all_turn(&demo, &postfix, greeted, "0");
+    told_by_status(&demo, &postfix, before);
+    wait_for_more_failures(&demo);
+
+    demo.lab.start("postfix");
+    all_turn(&demo, &postfix, greeted, "1");
+    told_once_in_the_log(&demo, &postfix, greeted);
+}
+
+/// The demo's jobs, where mail is delivered every 5 seconds.
+fn jobs(demo: &Demo) -> Vec<Job> {
+    let mut jobs = demo.jobs();
+    let delivery = jobs.iter_mut().find(|job| job.name == "delivery").expect("it is there");
+    delivery.interval = Duration::from_secs(5);
+    jobs
+}
+
+/// Whether a job needs Postfix: all but Dovecot's greeting do, for Dovecot hands submitted mail on to Postfix.
+fn depends(job: &Job, demo: &Demo) -> bool {
+    job.server.is_some() || job.target.ends_with(&demo.lab.port("smtp").to_string())
+}
+
+/// Waits until each job has this `up`, each in its own time; what does not depend on Postfix stays up all along.
+fn all_turn(demo: &Demo, jobs: &[&Job], greeted: &Job, up: &str) {
+    let begun = Instant::now();
+    let mut turned = HashMap::new();
+    // A run begins within an interval, and ends within a timeout, which is an interval here.
+    let due = |job: &Job| 2 * job.interval;
+    let longest = jobs.iter().map(|job| due(job)).max().expect("there are jobs");
+    until_scraped(
+        longest,
+        || demo.scrape(),
+        |scrape| {
+            assert_eq!(scrape.up(&greeted.name), Some("1"), "{}", greeted.name);
+            for job in jobs.iter().filter(|job| scrape.up(&job.name) == Some(up)) {
+                turned.entry(job.name.as_str()).or_insert_with(|| begun.elapsed());
+            }
+            (turned.len() == jobs.len()).then_some(())
+        },
+    );
+    for job in jobs {
+        let took = turned.get(job.name.as_str()).unwrap_or_else(|| panic!("{} is not {up}: {turned:?}", job.name));
+        assert!(*took <= due(job), "{} is {up} only after {took:?}", job.name);
+    }
+}
+
+/// `status` says since when, of which kind, and why; people see the failing ones first.
+fn told_by_status(demo: &Demo, failing: &[&Job], before: f64) {
+    for job in failing {
+        let told = demo.status(&job.name);
+        let relayed = job.server == Some("dovecot");
+        let (kind, why) = if relayed { ("protocol", "421 4.4.0") } else { ("connect", "Connection refused") };
+        assert_eq!((told["health"].as_str(), told["kind"].as_str()), (Some("failing"), Some(kind)), "{told}");
+        assert!(told["why"].as_str().is_some_and(|text| text.contains(why)), "{told}");
+        let since = told["since"].as_f64().unwrap();
+        assert!((before..unix_seconds()).contains(&since), "{since} is not after {before}: {told}");
+    }
+    let text = demo.house.run(&["status"]).ok();
+    assert!(text.contains("\n8 jobs: 1 ok, 7 failing, 0 unknown\n"), "{text}");
+    let rows: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("JOB ")).skip(1).collect();
+    assert!(rows[..7].iter().all(|row| row.contains("  FAILING  ")) && rows[7].contains("  ok  "), "{text}");
+    let relay = rows.iter().find(|row| row.starts_with("relay ")).expect("it is listed");
+    assert!(relay.contains(&format!("connect: cannot connect to 127.0.0.1:{}: Connection refused", demo.lab.port("smtp"))), "{relay}");
+}
+
+fn wait_for_more_failures(demo: &Demo) {
+    let failed = |job: &str| demo.status(job)["failed"]["connect"].as_u64().unwrap_or(0);
+    let often = ["relay", "relay-tls", "submission"];
+    let enough =
+        until_scraped(Duration::from_secs(20), || demo.scrape(), |_| often.iter().all(|job| failed(job) >= FAILED_RUNS).then_some(()));
+    assert!(enough.is_some(), "{}", demo.house.run(&["status"]).out);
+}
+
+/// One line when a job begins to fail, one when it recovers; how many runs there were in between shows nowhere.
+fn told_once_in_the_log(demo: &Demo, failed: &[&Job], greeted: &Job) {
+    let log = demo.daemon.log();
+    let count = |job: &Job, level: &str, begins: &str| {
+        let lines = log.iter().filter(|line| line["job"] == job.name.as_str() && line["level"] == level);
+        lines.filter(|line| line["message"].as_str().is_some_and(|message| message.starts_with(begins))).count()
+    };
+    for job in failed {
+        // A session that the stop cut off may have a reason of its own first; the outage has one.
+        let reason = if job.server == Some("dovecot") { "failing: MAIL" } else { "failing: cannot connect" };
+        assert_eq!((count(job, "WARN", reason), count(job, "INFO", "recovered")), (1, 1), "{}: {}", job.name, demo.daemon.log_text());
+    }
+    assert_eq!(log.iter().filter(|line| line["job"] == greeted.name.as_str()).count(), 0, "{}", demo.daemon.log_text());
+}
+
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
+}
