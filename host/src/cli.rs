@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod explain;
 mod fetch;
+mod generate;
 mod jobs;
 mod load;
 mod measure;
@@ -18,6 +19,8 @@ mod time;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Faults;
 
 /// Measures messaging services: every phase of every protocol, stored, exposed, explained.
 #[derive(Parser)]
@@ -64,6 +67,12 @@ enum Command {
     /// Makes the daemon take its changed configuration, whole or not at all.
     #[command(after_help = "Example: watchpost reload")]
     Reload,
+    /// Prints the completions of a shell.
+    #[command(after_help = "Example: watchpost completions bash > /etc/bash_completion.d/watchpost")]
+    Completions(generate::Completions),
+    /// Writes the man pages, one for each command.
+    #[command(after_help = "Example: watchpost man --output /usr/local/share/man/man1")]
+    Man(generate::Man),
 }
 
 /// What every command gets.
@@ -80,6 +89,8 @@ enum Failure {
     Failed(String),
     /// Wrong usage or configuration: exit 2.
     Wrong(String),
+    /// The configuration has faults: exit 2.
+    Faults(Faults),
     /// Told already: this exit code.
     Told(u8),
 }
@@ -97,7 +108,10 @@ type Outcome = Result<(), Failure>;
 pub fn main() -> ExitCode {
     // A reader that had enough (`| head`) ends us quietly instead of with a panic.
     restore_sigpipe();
-    let Arguments { config, json, command } = Arguments::parse();
+    let Arguments { config, json, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(refusal) => return refused(&refusal),
+    };
     let context = Context { config, json };
     let done = match command {
         Command::Run(arguments) => run::run(&context, &arguments),
@@ -109,13 +123,32 @@ pub fn main() -> ExitCode {
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Reload => reload::run(&context),
+        Command::Completions(arguments) => generate::completions(&arguments),
+        Command::Man(arguments) => generate::man(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Failed(why)) => told(&why, 1),
         Err(Failure::Wrong(why)) => told(&why, 2),
+        Err(Failure::Faults(faults)) => {
+            eprintln!("{faults}");
+            ExitCode::from(2)
+        }
         Err(Failure::Told(code)) => ExitCode::from(code),
     }
+}
+
+/// Tells what is wrong with the arguments, or the help that was asked for.
+fn refused(refusal: &clap::Error) -> ExitCode {
+    let _nobody_reads = refusal.print();
+    let wrong = refusal.use_stderr();
+    // To Nagios, 2 would be a verdict on the target.
+    let as_check = std::env::args().any(|argument| argument == "--as-check");
+    ExitCode::from(match (wrong, as_check) {
+        (false, _) => 0,
+        (true, true) => 3,
+        (true, false) => 2,
+    })
 }
 
 fn told(why: &str, code: u8) -> ExitCode {

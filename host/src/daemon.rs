@@ -14,6 +14,7 @@ mod present;
 mod reload;
 mod runner;
 mod series_view;
+mod service_manager;
 pub mod start;
 pub mod status;
 mod view;

@@ -6,6 +6,7 @@ use super::{
     Context, Failure, Outcome,
     load::{now, plugins},
     print_json, runtime,
+    table::counted,
 };
 use crate::{
     config::{self, Fault, Faults},
@@ -50,6 +51,6 @@ fn tell(answer: &Answer, faults: &Faults, file: &std::path::Path) {
         eprintln!("{faults}");
     }
     if answer.ok {
-        println!("{}: fine, {} jobs on {} agents", file.display(), answer.jobs, answer.agents);
+        println!("{}: fine: {}, {}", file.display(), counted(answer.jobs, "job"), counted(answer.agents, "agent"));
     }
 }

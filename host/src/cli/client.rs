@@ -44,9 +44,14 @@ impl Context {
         let data = self.data_folder()?;
         match ask(&data, method, path)? {
             Some(answer) => Ok(answer),
-            None => Err(Failure::Failed(format!("no daemon runs on {}; start one with `watchpost run`", data.display()))),
+            None => Err(no_daemon(&data)),
         }
     }
+}
+
+/// There is nobody to ask.
+pub(super) fn no_daemon(data: &Path) -> Failure {
+    Failure::Failed(format!("no daemon runs on {}; start one with `watchpost run`", data.display()))
 }
 
 /// Asks the daemon with this data folder, if one runs.

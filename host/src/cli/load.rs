@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, Failure};
 use crate::{
-    config::{self, Config, Faults, Loaded},
+    config::{self, Config, Loaded},
     daemon::now_ns,
     plugin::Plugins,
     schedule::UnixTime,
@@ -27,12 +27,12 @@ impl Context {
 
     /// Reads the configuration; faults are told, warnings are not.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        config::load(&self.file()?, now()).map_err(|faults| tell(&faults))
+        config::load(&self.file()?, now()).map_err(Failure::Faults)
     }
 
     /// The data folder, also of a configuration whose schedules have faults: a running daemon is to be reached all the same.
     pub(super) fn data_folder(&self) -> Result<PathBuf, Failure> {
-        config::data_folder(&self.file()?).map_err(|faults| tell(&faults))
+        config::data_folder(&self.file()?).map_err(Failure::Faults)
     }
 }
 
@@ -43,12 +43,6 @@ pub(super) async fn plugins(config: &Config) -> Plugins {
         eprintln!("warning: not loaded: {}: {}", problem.path.display(), problem.reason);
     }
     plugins
-}
-
-/// Tells faults on standard error.
-pub(super) fn tell(faults: &Faults) -> Failure {
-    eprintln!("{faults}");
-    Failure::Told(2)
 }
 
 /// The wall clock in seconds.

@@ -5,13 +5,13 @@ use watchpost_services::outcome::{Outcome as Measured, Status};
 
 use super::{
     Context, Failure, Outcome, explain,
-    load::{now, plugins, tell},
+    load::{now, plugins},
     print_json, runtime,
     table::plain,
     time,
 };
 use crate::{
-    config::{self, Config},
+    config::{self, Config, Weight},
     job::{Job, bind},
     plugin::{RunEnd, RunRequest},
 };
@@ -51,8 +51,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
             println!("WATCHPOST UNKNOWN - {}", plain(&why));
             Err(Failure::Told(3))
         }
-        (Err(Failure::Told(2)), true) => {
-            println!("WATCHPOST UNKNOWN - the configuration has faults");
+        (Err(Failure::Faults(faults)), true) => {
+            let first =
+                faults.iter().find(|fault| fault.weight == Weight::Error).map_or("the configuration has faults", |fault| &fault.message);
+            println!("WATCHPOST UNKNOWN - {}", plain(first));
+            eprintln!("{faults}");
             Err(Failure::Told(3))
         }
         (Ok(code), _) => {
@@ -73,7 +76,7 @@ fn measure(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let cursor = if arguments.job.is_some() { crate::daemon::cursor_of(&config.data.value, chosen.name.as_str()) } else { None };
     let (job, end) = runtime()?.block_on(async {
         let plugins = plugins(&config).await;
-        let job = bind(&chosen, &plugins).await.map_err(|faults| tell(&faults.into()))?;
+        let job = bind(&chosen, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
         job.plugin.open(job.open());
         let request = RunRequest { job: job.number, timeout: job.config.timeout, cursor, explain: arguments.explain || context.json };
         let end = job.plugin.run(request).await;
@@ -91,7 +94,7 @@ fn measure(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
 
 fn choose(config: &Config, arguments: &Arguments) -> Result<config::Job, Failure> {
     if let Some(agent) = &arguments.agent {
-        return config::ad_hoc(agent, &arguments.sets, now()).map_err(|faults| tell(&faults));
+        return config::ad_hoc(agent, &arguments.sets, now()).map_err(Failure::Faults);
     }
     let name = arguments.job.as_deref().unwrap_or_default();
     let found = config.jobs.iter().find(|job| job.name.as_str() == name);

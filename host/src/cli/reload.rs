@@ -2,16 +2,13 @@
 
 use hyper::{Method, StatusCode};
 
-use super::{Context, Failure, Outcome, load::tell, print_json};
-use crate::{
-    config::Faults,
-    daemon::{Changes, api::socket_path},
-};
+use super::{Context, Failure, Outcome, client::no_daemon, print_json};
+use crate::{config::Faults, daemon::Changes};
 
 pub(super) fn run(context: &Context) -> Outcome {
     let data = context.data_folder()?;
     let answer = super::client::ask(&data, Method::POST, "/api/v1/reload")?;
-    let answer = answer.ok_or_else(|| Failure::Failed(format!("no daemon answers at {}", socket_path(&data).display())))?;
+    let answer = answer.ok_or_else(|| no_daemon(&data))?;
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
         let faults: Faults =
             serde_json::from_slice(&answer.body).map_err(|error| Failure::of("the daemon's answer is not understood", &error))?;
@@ -19,7 +16,7 @@ pub(super) fn run(context: &Context) -> Outcome {
             print_json(&faults)?;
             return Err(Failure::Told(2));
         }
-        return Err(tell(&faults));
+        return Err(Failure::Faults(faults));
     }
     let changes: Changes = answer.read()?;
     if context.json {

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
 
-use super::{Context, Failure, Outcome, load::tell};
+use super::{Context, Failure, Outcome};
 use crate::daemon::start::{self, StartError};
 
 #[derive(clap::Args)]
@@ -26,14 +26,16 @@ enum LogFormat {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     start_log(arguments)?;
+    // `status` shows it to people who stand elsewhere.
     let file = context.file()?;
+    let file = std::path::absolute(&file).unwrap_or(file);
     ignore_sigpipe();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
     let ended = runtime.block_on(start::run(file));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     ended.map_err(|error| match error {
-        StartError::Config(faults) => tell(&faults),
+        StartError::Config(faults) => Failure::Faults(faults),
         other => Failure::Failed(format!("the daemon does not start: {}", crate::chain(&other))),
     })
 }

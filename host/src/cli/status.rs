@@ -30,7 +30,7 @@ fn show(status: &Status, now: f64) {
         Some(why) => println!("NOT READY: {}", table::plain(why)),
     }
     for (view, records) in host.behind.iter().filter(|(_, records)| **records > 0) {
-        println!("{view} is {records} records behind the journal");
+        println!("{view} is {} behind the journal", table::counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"));
     }
     for (path, why) in &host.refused_libraries {
         println!("not loaded: {}: {}", path.display(), table::plain(why));
@@ -60,7 +60,7 @@ fn crash_line(crash: &Crash, now: f64) -> String {
 /// Prints jobs, the failing ones first.
 pub(super) fn jobs(jobs: &[Job], now: f64) {
     let count = |health: &str| jobs.iter().filter(|job| job.health == health).count();
-    println!("{} jobs: {} ok, {} failing, {} unknown", jobs.len(), count("ok"), count("failing"), count("unknown"));
+    println!("{}: {} ok, {} failing, {} unknown", table::counted(jobs.len(), "job"), count("ok"), count("failing"), count("unknown"));
     let mut jobs: Vec<&Job> = jobs.iter().collect();
     jobs.sort_by_key(|job| (["failing", "unknown", "ok"].iter().position(|health| *health == job.health), job.name.clone()));
     let rows: Vec<Vec<String>> = jobs.into_iter().map(|job| row_of_job(job, now)).collect();

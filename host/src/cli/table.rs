@@ -15,3 +15,8 @@ pub(super) fn print(head: &[&str], rows: &[Vec<String>]) {
         println!("{}", line.join("  ").trim_end());
     }
 }
+
+/// A number of things: `1 job`, `8 jobs`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}

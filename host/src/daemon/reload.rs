@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{error, info, warn};
 
-use super::{Changes, Daemon, runner::Command};
+use super::{Changes, Daemon, runner::Command, service_manager};
 use crate::{
     config::{self, Config, Fault, Faults},
     job::{Job, bind_all},
@@ -22,7 +22,8 @@ impl Daemon {
     /// Errors: every fault; then the configuration in force stays as it was, and every job runs on.
     pub(super) async fn reload(&self) -> Result<Changes, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
-        match self.read_again().await {
+        service_manager::reloading();
+        let reloaded = match self.read_again().await {
             Ok((config, plugins, jobs)) => {
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
@@ -43,7 +44,10 @@ impl Daemon {
                 }
                 Err(faults)
             }
-        }
+        };
+        let config = self.config();
+        service_manager::ready(config.jobs.len(), config.listen.value);
+        reloaded
     }
 
     async fn read_again(&self) -> Result<(Config, Plugins, Vec<Job>), Faults> {

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{appender::Appender, paused::Paused};
+use super::{appender::Appender, paused::Paused, service_manager::Watchdog};
 use crate::{
     expose::host_metrics::HostMetrics,
     job::Job,
@@ -94,8 +94,10 @@ impl Runner {
 
     /// Runs until nobody can command it any more, or `stop` says so.
     pub(super) async fn lead(mut self, mut queue: mpsc::UnboundedReceiver<Command>, mut stop: oneshot::Receiver<()>) {
+        let mut watchdog = Watchdog::new();
         loop {
-            let wake = self.wake();
+            watchdog.feed();
+            let wake = self.wake(watchdog.patience());
             tokio::select! {
                 _ = &mut stop => return,
                 command = queue.recv() => match command {
@@ -109,9 +111,9 @@ impl Runner {
     }
 
     /// When to look at the clock again: at the next due time, and now and then in case the wall clock is turned.
-    fn wake(&self) -> Instant {
+    fn wake(&self, patience: Option<Duration>) -> Instant {
         let now = Instant::now();
-        let latest = now + LOOK_AT_LEAST_EVERY;
+        let latest = now + patience.map_or(LOOK_AT_LEAST_EVERY, |patience| patience.min(LOOK_AT_LEAST_EVERY));
         let next = self.due.peek().map(|Reverse((due, _))| self.began + self.clock.monotonic_at(*due));
         next.map_or(latest, |next| next.clamp(now, latest))
     }

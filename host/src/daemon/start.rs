@@ -29,6 +29,7 @@ use super::{
     present::Present,
     runner::{Past, Runner},
     series_view::{SeriesView, SharedStore, lend},
+    service_manager,
     view::{Begin, Running},
 };
 use crate::{
@@ -154,7 +155,9 @@ impl Parts {
         let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
         self.views.push(Running::start("present", Begin::TheFirst, self.journal.clone(), dir, present).map_err(cannot())?);
-        self.views.push(Running::start("series", Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?);
+        self.views.push(
+            Running::start("series", Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?,
+        );
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
             if began.elapsed() > CATCH_UP_TIMEOUT {
@@ -222,9 +225,11 @@ impl Parts {
             told(stopped.clone()),
         ));
         let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
+        service_manager::ready(jobs_count, address);
         info!(jobs = jobs_count, listen = %address, data = %data.path().display(), "ready");
 
         signals.until_told(&daemon).await;
+        service_manager::stopping();
         info!("stopping");
         let ending = Instant::now();
         drop(stop_runner);

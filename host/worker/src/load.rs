@@ -11,9 +11,8 @@ use std::{
 };
 
 use abi_stable::{
-    StableAbi,
     abi_stability::check_layout_compatibility,
-    library::{AbiHeaderRef, LibHeader, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL},
+    library::{AbiHeaderRef, LibHeader, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL, RootModule},
 };
 use watchpost_plugin_api::{
     AgentError, LibraryDescriptor,
@@ -69,11 +68,7 @@ pub struct Library {
 impl Library {
     /// Loads a library.
     pub fn load(path: &Path) -> Result<Self, Refusal> {
-        let path = trusted(path)?;
-        let copy = snapshot(&path)?;
-        let module = open(&copy)?;
-        // The file stays open for ever: a backtrace reads its symbols through this path.
-        std::mem::forget(copy);
+        let module: PluginMod_Ref = module(path)?;
         if !module.panic_unwind() {
             return Err(Refusal::Aborts);
         }
@@ -97,6 +92,15 @@ impl Library {
     pub fn create(&self, agent: &str, config: &str) -> Result<RawAgentBox, AgentError> {
         self.module.create()(agent.into(), config.into()).into_result().map_err(AgentError::from)
     }
+}
+
+/// Loads what a library exports, as the interface `M` sees it; a host knows one such interface, tests know several.
+pub fn module<M: RootModule>(path: &Path) -> Result<M, Refusal> {
+    let copy = snapshot(&trusted(path)?)?;
+    let module = open(&copy);
+    // The file stays open for ever: a backtrace reads its symbols through this path.
+    std::mem::forget(copy);
+    module
 }
 
 fn text(answer: FfiResult<RString>) -> Result<String, AgentError> {
@@ -135,7 +139,7 @@ fn sealed(path: &Path, bytes: &[u8]) -> io::Result<File> {
 }
 
 /// Links the copy in and compares layouts.
-fn open(copy: &File) -> Result<PluginMod_Ref, Refusal> {
+fn open<M: RootModule>(copy: &File) -> Result<M, Refusal> {
     let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
     // SAFETY: loading runs the library's initialisers; it was checked to be trusted and whole. It is never unloaded.
     let header = unsafe {
@@ -146,9 +150,9 @@ fn open(copy: &File) -> Result<PluginMod_Ref, Refusal> {
         header.map_err(|error| Refusal::Link(chain(&error)))?
     };
     let header = header.upgrade().map_err(|error| Refusal::Layout(brief(&error)))?;
-    match header.init_root_module::<PluginMod_Ref>() {
+    match header.init_root_module::<M>() {
         // The check wants the library to know at least what we know. An older one is fine when the same check passes with the roles swapped.
-        Err(LibraryError::AbiInstability(_)) if is_older_but_compatible(header) => {
+        Err(LibraryError::AbiInstability(_)) if is_older_but_compatible::<M>(header) => {
             // SAFETY: the layouts were compared; what the older library lacks is asked for by its field count.
             unsafe { header.init_root_module_with_unchecked_layout() }.map_err(|error| Refusal::Layout(brief(&error)))
         }
@@ -156,8 +160,8 @@ fn open(copy: &File) -> Result<PluginMod_Ref, Refusal> {
     }
 }
 
-fn is_older_but_compatible(header: &LibHeader) -> bool {
-    header.layout().is_some_and(|theirs| check_layout_compatibility(theirs, <PluginMod_Ref as StableAbi>::LAYOUT).is_ok())
+fn is_older_but_compatible<M: RootModule>(header: &LibHeader) -> bool {
+    header.layout().is_some_and(|theirs| check_layout_compatibility(theirs, M::LAYOUT).is_ok())
 }
 
 /// An error with its causes: libloading's own text says only "dlopen failed".

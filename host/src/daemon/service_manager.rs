@@ -1,0 +1,56 @@
+//! What systemd is told, when it started us: readiness, reloads, the end, and that the scheduler is alive.
+//!
+//! Without a service manager nothing is told. Source: sd_notify(3).
+
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+/// The daemon measures.
+pub(super) fn ready(jobs: usize, listen: std::net::SocketAddr) {
+    tell(&[NotifyState::Ready, NotifyState::Status(&format!("{jobs} jobs, http://{listen}/"))]);
+}
+
+/// A reload begins; `ready` ends it.
+pub(super) fn reloading() {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
+/// The end begins.
+pub(super) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+/// Feeds the service manager's watchdog. It hangs on the scheduler's own loop: a daemon that schedules nothing is dead, whatever else lives.
+pub(super) struct Watchdog {
+    every: Option<Duration>,
+    fed: Instant,
+}
+
+impl Watchdog {
+    pub(super) fn new() -> Self {
+        // A third of what it allows, so that one late look does no harm.
+        Self { every: sd_notify::watchdog_enabled().map(|limit| limit / 3), fed: Instant::now() }
+    }
+
+    /// The longest the loop may sleep.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.every
+    }
+
+    /// Feeds it if it is time.
+    pub(super) fn feed(&mut self) {
+        if self.every.is_some_and(|every| self.fed.elapsed() >= every) {
+            tell(&[NotifyState::Watchdog]);
+            self.fed = Instant::now();
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! An interface of our own version whose layout is another one: a field has changed its type.
+
+#![allow(missing_docs, non_camel_case_types, non_local_definitions, unreachable_pub, reason = "what abi_stable's derives generate")]
+#![allow(dead_code, reason = "a test uses the type, the library uses its functions")]
+
+use abi_stable::{
+    StableAbi,
+    library::RootModule,
+    package_version_strings,
+    sabi_types::VersionStrings,
+};
+use watchpost_plugin_api::abi::{FfiResult, RErr, RStr, RString, RawAgentBox};
+use watchpost_plugin_api::{AgentError, LibraryDescriptor};
+
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = PluginMod_Ref)))]
+#[sabi(missing_field(panic))]
+pub struct PluginMod {
+    pub panic_unwind: u64,
+    pub describe: extern "C" fn() -> FfiResult<RString>,
+    pub examine: extern "C" fn(RStr<'_>, RStr<'_>) -> FfiResult<RString>,
+    #[sabi(last_prefix_field)]
+    pub create: extern "C" fn(RStr<'_>, RStr<'_>) -> FfiResult<RawAgentBox>,
+}
+
+impl RootModule for PluginMod_Ref {
+    abi_stable::declare_root_module_statics! {PluginMod_Ref}
+    const BASE_NAME: &'static str = "watchpost_plugin";
+    const NAME: &'static str = "watchpost plugin";
+    const VERSION_STRINGS: VersionStrings = package_version_strings!();
+}
+
+extern "C" fn describe() -> FfiResult<RString> {
+    let described = LibraryDescriptor { package: "changed".into(), version: "1.0.0".into(), about: "Nothing".into(), agents: Vec::new() };
+    serde_json::to_string(&described).map(RString::from).map_err(|error| AgentError::local(error.to_string()).into()).into()
+}
+
+extern "C" fn examine(_agent: RStr<'_>, _config: RStr<'_>) -> FfiResult<RString> {
+    RErr(AgentError::local("nothing to examine").into())
+}
+
+extern "C" fn create(_agent: RStr<'_>, _config: RStr<'_>) -> FfiResult<RawAgentBox> {
+    RErr(AgentError::local("nothing to make").into())
+}
+
+/// The library's side of it.
+pub fn module() -> PluginMod {
+    PluginMod { panic_unwind: 1, describe, examine, create }
+}
