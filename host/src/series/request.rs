@@ -68,6 +68,14 @@ pub enum AskedWrong {
     /// An end of the range that is no time.
     #[error(transparent)]
     Time(#[from] TimeError),
+    /// A range that ends before it begins.
+    #[error("a range ends after it begins: from {from}, to {to}")]
+    Range {
+        /// Where it begins, as it was written.
+        from: String,
+        /// Where it ends, as it was written.
+        to: String,
+    },
     /// A step that is none.
     #[error("`{0}` is no step; write seconds or a length as 5m")]
     Step(String),
@@ -160,6 +168,9 @@ impl FetchRequest {
             return Err(AskedWrong::Nothing);
         }
         let (from, to) = (time::parse(&self.from, now)?, time::parse(&self.to, now)?);
+        if from >= to {
+            return Err(AskedWrong::Range { from: self.from.clone(), to: self.to.clone() });
+        }
         let step = self.step.as_deref().map(|step| time::parse_duration(step).ok_or_else(|| AskedWrong::Step(step.into()))).transpose()?;
         let how = self.consolidation.as_deref().unwrap_or("AVERAGE");
         let consolidation = Consolidation::from_name(&how.to_ascii_uppercase()).ok_or_else(|| AskedWrong::Consolidation(how.into()))?;
