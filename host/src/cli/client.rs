@@ -34,7 +34,8 @@ impl Answer {
         }
         let why = serde_json::from_slice::<Refusal>(&self.body).map(|refusal| refusal.error);
         let why = why.unwrap_or_else(|_| format!("it answered {}", self.status));
-        Err(if self.status == StatusCode::BAD_REQUEST { Failure::Wrong(why) } else { Failure::Failed(why) })
+        let asked_wrong = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&self.status);
+        Err(if asked_wrong { Failure::Wrong(why) } else { Failure::Failed(why) })
     }
 }
 

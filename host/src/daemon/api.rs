@@ -86,6 +86,9 @@ async fn jobs(State(daemon): Shared) -> Response {
 }
 
 async fn run_job(State(daemon): Shared, UrlPath(job): UrlPath<String>) -> Response {
+    if !daemon.knows(&job) {
+        return unknown(&job);
+    }
     match daemon.command(|done| Command::RunNow { job, done }).await {
         Some(Ok(reading)) => Json(reading).into_response(),
         Some(Err(why)) => refused(StatusCode::CONFLICT, why),
@@ -102,6 +105,9 @@ async fn resume_job(daemon: Shared, job: UrlPath<String>) -> Response {
 }
 
 async fn pause(State(daemon): Shared, UrlPath(job): UrlPath<String>, paused: bool) -> Response {
+    if !daemon.knows(&job) {
+        return unknown(&job);
+    }
     match daemon.command(|done| Command::Pause { job, paused, done }).await {
         Some(Ok(())) => Json(serde_json::json!({ "paused": paused })).into_response(),
         Some(Err(why)) => refused(StatusCode::CONFLICT, why),
@@ -135,11 +141,19 @@ fn refused(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
+fn unknown(job: &str) -> Response {
+    refused(StatusCode::NOT_FOUND, format!("there is no job `{job}`; `watchpost jobs` lists all"))
+}
+
 fn stopping() -> Response {
     refused(StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping".into())
 }
 
 impl Daemon {
+    fn knows(&self, job: &str) -> bool {
+        self.snapshot().jobs.iter().any(|known| known.shape.job == job)
+    }
+
     /// Asks the runner; `None` when it has ended.
     pub(super) async fn command<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (done, answer) = oneshot::channel();
