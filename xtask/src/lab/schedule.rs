@@ -105,7 +105,7 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 
 fn slug(target: &str) -> String {
     let lower = target.to_lowercase();
-    lower.chars().map(|it| if it.is_ascii_alphanumeric() { it } else { '-' }).collect()
+    lower.chars().map(|it| if it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '@') { it } else { '-' }).collect()
 }
 
 #[cfg(test)]
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn targets_become_names_as_the_host_makes_them() {
         let sheet = Sheet::of("[[job]]\nname = \"edge\"\ntargets = [\"MX1.a:25\", \"127.0.0.1:2525\"]\n");
-        assert_eq!(sheet.names(), ["edge@mx1-a-25", "edge@127-0-0-1-2525"]);
+        assert_eq!(sheet.names(), ["edge@mx1.a-25", "edge@127.0.0.1-2525"]);
     }
 
     #[test]
