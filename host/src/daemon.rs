@@ -40,6 +40,7 @@ use view::Progress;
 
 pub use lock::{DataFolder, LockError};
 pub use runner::Changes;
+pub use series_view::take_what_is_left;
 
 /// Records a view may be behind while the daemon still counts as ready.
 const BEHIND_MAX: u64 = 10_000;

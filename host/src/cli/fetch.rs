@@ -10,7 +10,7 @@ use super::{
     client::{ask, query},
 };
 use crate::{
-    daemon::{DataFolder, now_ns, records},
+    daemon::{DataFolder, now_ns, records, take_what_is_left},
     reading::Record,
     series::{
         Position,
@@ -73,6 +73,7 @@ fn from_files(data: &Path, request: &FetchRequest) -> Result<Vec<u8>, Failure> {
     }
     let folder = DataFolder::lock(data).map_err(|error| Failure::of("cannot read the series", &error))?;
     let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of("cannot read the series", &error))?;
+    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of("cannot read the series", &error))?;
     let journal = folder.path().join("journal");
     let answer = request.answer(&mut store, now_ns() / 1_000_000_000, || offline(&journal));
     answer.map_err(|error| match error {

@@ -1,19 +1,27 @@
 //! The view that keeps the series files.
 
 use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tracing::{error, warn};
-use watchpost_journal::Position;
+use watchpost_journal::{ConsumerPosition, Position, Reader};
 
-use super::view::View;
+use super::{DataFolder, records, view::View};
 use crate::{
     reading::Record,
-    series::store::{Applied, FLUSH_EVERY, SeriesStore},
+    series::{
+        error::SeriesError,
+        store::{Applied, FLUSH_EVERY, SeriesStore},
+    },
 };
 
+/// Names this view's place in the journal.
+pub(super) const NAME: &str = "series";
 /// How often the same trouble is logged.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
@@ -23,6 +31,34 @@ pub(super) type SharedStore = Arc<Mutex<SeriesStore>>;
 /// Lends the store; one whose holder panicked is as good as before, for every row is checked when it is written.
 pub(super) fn lend(store: &SharedStore) -> MutexGuard<'_, SeriesStore> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes what a daemon that was killed had in its journal and not in its series yet, as the next one will again.
+///
+/// Series whose first reading came just before are known to the journal alone.
+/// Only the owner of the folder does it: the next daemon could not write another user's files.
+pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result<(), SeriesError> {
+    if !is_ours(folder.path()).unwrap_or(false) {
+        return Ok(());
+    }
+    let journal = folder.path().join("journal");
+    let place = ConsumerPosition::new(&journal, NAME).and_then(|place| place.load()).ok().flatten();
+    // Reading again from the start is safe: the store skips what it has. Without a journal nothing is left.
+    let Ok(reader) = Reader::offline(&journal, place.unwrap_or(Position::START)) else { return Ok(()) };
+    for (position, record) in records(reader) {
+        if store.apply(position, &record)? == Applied::Behind {
+            store.flush();
+            if store.apply(position, &record)? == Applied::Behind {
+                break; // somebody holds the files for long
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether this process's user owns a folder.
+fn is_ours(folder: &Path) -> io::Result<bool> {
+    Ok(fs::metadata(folder)?.uid() == fs::metadata("/proc/self")?.uid())
 }
 
 /// Feeds the store from the journal.

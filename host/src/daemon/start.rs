@@ -28,7 +28,7 @@ use super::{
     paused::Paused,
     present::Present,
     runner::{Past, Runner},
-    series_view::{SeriesView, SharedStore, lend},
+    series_view::{self, SeriesView, SharedStore, lend},
     service_manager,
     view::{Begin, Running},
 };
@@ -156,7 +156,8 @@ impl Parts {
         let cannot = || system("cannot start a view of the journal");
         self.views.push(Running::start("present", Begin::TheFirst, self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
-            Running::start("series", Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone())).map_err(cannot())?,
+            Running::start(series_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone()))
+                .map_err(cannot())?,
         );
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
