@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tracing::{error, info, warn};
-use watchpost_journal::{Journal, OpenError, Options, Recovery};
+use watchpost_journal::{Journal, OpenError, Options, Position, Reader, Recovery};
 
 use super::{
     Daemon, DataFolder, LockError,
@@ -137,10 +137,11 @@ struct Parts {
 impl Parts {
     fn open(data: &DataFolder, started: SystemTime) -> Result<Self, StartError> {
         let dir = data.path().join("journal");
+        refuse_newer(&dir)?;
+        let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
         let (journal, recovery) = Journal::open(&dir, Options::default())?;
         tell_recovery(&recovery);
         let journal = Arc::new(journal);
-        let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
         let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
@@ -295,6 +296,15 @@ impl Signals {
                 }
             }
         }
+    }
+}
+
+/// Looks at the journal's version before anything is opened: opening begins a segment, and may migrate the catalogue.
+fn refuse_newer(journal: &Path) -> Result<(), OpenError> {
+    match Reader::offline(journal, Position::START) {
+        Err(newer @ OpenError::Newer { .. }) => Err(newer),
+        // Whatever else there is to say of it, opening says.
+        _ => Ok(()),
     }
 }
 
