@@ -137,18 +137,18 @@ impl SeriesStore {
         answers: &mut Answers,
     ) -> Result<Series, SeriesError> {
         let held = self.held(pick, read);
-        let mut files = Vec::new();
-        for (file, header) in &read.files {
-            files.extend(self.track(pick, read, how, (file, header), answers)?);
-        }
         let step = i64::from(read.step);
-        let row = |to: i64| {
-            let from = to - step;
-            let sure = [&told, &held].into_iter().flatten().find(|track| track.covers(from, to));
-            match sure {
-                Some(track) => track.value(from, to, how),
-                None => files.iter().find_map(|track| track.value(from, to, how)),
+        let sure = |to: i64| [&told, &held].into_iter().flatten().find(|track| track.covers(to - step, to));
+        let mut files = Vec::new();
+        // What the journal answers wholly needs no file; somebody may hold it.
+        if !read.times().all(|to| sure(to).is_some()) {
+            for (file, header) in &read.files {
+                files.extend(self.track(pick, read, how, (file, header), answers)?);
             }
+        }
+        let row = |to: i64| match sure(to) {
+            Some(track) => track.value(to - step, to, how),
+            None => files.iter().find_map(|track| track.value(to - step, to, how)),
         };
         let rows = read.times().map(|to| (to, row(to))).collect();
         let (metric, labels) = (pick.metric.clone(), pick.labels.clone());
