@@ -1,8 +1,11 @@
-//! The daemon as its operators have it: how it starts, ends, and shares its folder.
+//! The daemon as its operators have it: how it starts, ends, and keeps its folder.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
+mod busy_file;
 mod ends;
+mod folder;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod remembers;
 mod servers;
