@@ -159,7 +159,9 @@ impl JobState {
     }
 
     fn show(&mut self, last: Arc<Last>) {
-        if self.last.as_ref().map(|old| old.health()) != Some(last.health()) {
+        // A gap in which nobody looked is no part of how long it has stood so.
+        let unbroken = self.last.as_ref().is_some_and(|old| old.health() == last.health() && last.started_ns < old.stale_ns);
+        if !unbroken {
             self.since_ns = last.started_ns;
         }
         self.last = Some(last);
@@ -326,5 +328,15 @@ mod tests {
         latest.set_jobs([view("a", "mx:110"), view("b", "elsewhere:110")]);
         let kept: Vec<_> = latest.snapshot(2).jobs.iter().map(|j| (j.shape.job.clone(), j.last.is_some())).collect();
         assert_eq!(kept, [("a".to_owned(), true), ("b".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_gap_in_which_nobody_looked_ends_how_long_it_has_stood_so() {
+        let latest = latest();
+        for (at, since) in [(1, 1), (30, 1), (100, 100)] {
+            latest.restore(&reading("a", at, Status::Ok, &[]));
+            assert_eq!(only(&latest).since_ns(at), Some(since), "after the run at {at}");
+        }
+        assert_eq!(only(&latest).counts, Counts::default(), "an earlier daemon's runs count for nothing");
     }
 }
