@@ -1,0 +1,94 @@
+//! What can be known before anything runs: `check`, `agents`, `plan`.
+
+use crate::{harness::House, job, json, parsed, refused};
+
+/// Faults of two jobs, each of another sort; the comment says where they are.
+const FAULTY: &str = r#"[[job]]
+name = "Relay"
+agent = "smtp"
+evry = "5s"
+
+[[job]]
+name = "submission"
+agent = "smtp"
+every = "5s"
+timezone = "Europe/Atlantis"
+config = { host = "127.0.0.1" }
+"#;
+
+#[test]
+fn check_tells_every_fault_at_once_and_where_it_is() {
+    let house = House::new(FAULTY);
+    let file = house.folder().join("jobs.toml");
+    let place = |line: u32, column: u32| format!("  --> {}:{line}:{column}", file.display());
+    let said = house.run(&["check"]);
+    let parts = ["Relay", "did you mean `every`?", "Europe/Atlantis"];
+    let places = [place(2, 8), place(4, 1), place(10, 12)];
+    refused(&said, 2, &parts.into_iter().chain(places.iter().map(String::as_str)).collect::<Vec<_>>());
+
+    let said = house.run(&["check", "--json"]);
+    let answer = parsed(&said.out);
+    assert_eq!((said.code, &answer["ok"], said.err.as_str()), (Some(2), &false.into(), ""));
+    let lines = answer["faults"].as_array().unwrap().iter().map(|fault| fault["place"]["line"].as_u64().unwrap());
+    assert!([2, 4, 10].iter().all(|line| lines.clone().any(|known| known == *line)), "{answer}");
+}
+
+#[test]
+fn check_tells_what_an_agent_refuses_at_the_key_that_it_refuses() {
+    let house = House::new(&(job("one", "every = \"5s\"", 0) + &job("two", "every = \"5s\"", 25).replace("port", "prot")));
+    let file = house.folder().join("jobs.toml").display().to_string();
+    refused(&house.run(&["check"]), 2, &[&format!("{file}:5:39"), &format!("{file}:10:32"), "did you mean `port`?"]);
+}
+
+#[test]
+fn check_says_that_all_is_fine_and_how_much_that_is() {
+    let house = House::new(&job("relay", "every = \"5s\"", 25));
+    let said = house.run(&["check"]).ok();
+    assert_eq!(said, format!("{}: fine: 1 job, 1 agent\n", house.folder().join("watchpost.toml").display()));
+    let answer = json(&house, &["check"]);
+    assert_eq!((&answer["ok"], &answer["jobs"], &answer["faults"]), (&true.into(), &1.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn a_plain_secret_is_a_warning_that_does_not_show_it() {
+    let login = job("login", "every = \"5s\"", 25).replace("port", "user = \"a\", password = \"geheim-17\", port");
+    let said = House::new(&login).run(&["check"]);
+    assert!(said.code == Some(0) && said.err.starts_with("warning: ") && said.err.contains("jobs.toml:5:"), "{said:?}");
+    assert!(!format!("{said:?}").contains("geheim-17"), "{said:?}");
+}
+
+#[test]
+fn agents_are_listed_and_explained_key_by_key_and_metric_by_metric() {
+    let house = House::new("");
+    assert!(house.run(&["agents"]).ok().lines().nth(1).is_some_and(|row| row.starts_with("smtp ")));
+    let said = house.run(&["agents", "smtp"]).ok();
+    for part in ["\nhost         required  Name or address", "\nserver_name  ", "\nconnect_time       gauge  seconds"] {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
+    refused(&house.run(&["agents", "pop"]), 2, &["there is no agent `pop`; there are: smtp"]);
+    assert_eq!(json(&house, &["agents"])[0]["agent"]["name"], "smtp");
+    assert_eq!(json(&house, &["agents", "smtp"])["agent"]["schema"]["required"][0], "host");
+}
+
+#[test]
+fn plan_gives_the_next_runs_in_the_zone_of_each_job() {
+    let noon = job("noon", "cron = \"0 12 * * *\"\ntimezone = \"America/New_York\"", 25);
+    let house = House::new(&(noon + &job("often", "every = \"10s\"", 25)));
+    let said = house.run(&["plan", "noon", "-n", "3"]).ok();
+    let rows: Vec<&str> = said.lines().skip(1).collect();
+    let local = |row: &&str| row.contains("T12:00:00-0") && (row.contains(" EST ") || row.contains(" EDT "));
+    assert!(rows.len() == 3 && rows.iter().all(|row| local(row) && row.contains("  noon  ")), "{said}");
+    let runs = json(&house, &["plan", "-n", "5"]);
+    let due: Vec<i64> = runs.as_array().unwrap().iter().map(|run| run["due"].as_i64().unwrap()).collect();
+    assert!(due.len() == 5 && due.windows(2).all(|pair| pair[0] <= pair[1]), "{runs}");
+    refused(&house.run(&["plan", "never"]), 2, &["there is no job `never`; `watchpost plan` lists all"]);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_is_wrong_usage() {
+    let house = House::new("");
+    refused(&house.run(&["statsu"]), 2, &["'statsu'", "'status'"]);
+    refused(&house.run(&["status", "--jsn"]), 2, &["'--jsn'", "'--json'"]);
+    refused(&house.run(&["measure"]), 2, &["JOB"]);
+    refused(&house.run(&["plan", "-n", "many"]), 2, &["'many'"]);
+}

@@ -1,0 +1,58 @@
+//! The command line as people and programs meet it: what it prints, where, and with which exit code.
+//!
+//! Reading order: `checking` (before anything runs) · `measuring` (one run, here and now) · `asking` (a daemon that runs, or none) ·
+//! `reloading` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod asking;
+mod checking;
+mod measuring;
+mod reloading;
+mod shipped;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use serde_json::Value;
+use watchpost_testkit::{Script, Server};
+
+use harness::{House, Said};
+
+/// A server that greets and takes leave.
+async fn willing() -> Server {
+    let script = Script::new().say("220 ready").expect("EHLO").say("250 here").expect("QUIT").say("221 bye");
+    Server::start(script).await.unwrap()
+}
+
+/// A job of the agent `smtp` against a port.
+fn job(name: &str, timing: &str, port: u16) -> String {
+    format!("[[job]]\nname = \"{name}\"\nagent = \"smtp\"\n{timing}\nconfig = {{ host = \"127.0.0.1\", port = {port} }}\n")
+}
+
+/// Writes a secret as the host wants it: for its owner alone.
+fn write_secret(file: &Path, secret: &str) {
+    fs::create_dir_all(file.parent().expect("it is in a folder")).unwrap();
+    fs::write(file, format!("{secret}\n")).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Runs a command whose answer is JSON.
+fn json(house: &House, words: &[&str]) -> Value {
+    parsed(&house.run(&[words, &["--json"]].concat()).ok())
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A command that failed with this code, said nothing on standard output, and this, somewhere, on standard error.
+fn refused(said: &Said, code: i32, parts: &[&str]) {
+    assert_eq!((said.code, said.out.as_str()), (Some(code), ""), "{said:?}");
+    assert!(said.err.starts_with("error: "), "{}", said.err);
+    for part in parts {
+        assert!(said.err.contains(part), "no {part:?} in:\n{}", said.err);
+    }
+}
