@@ -5,6 +5,7 @@
 //! it is compiled first, on a machine where nothing is installed yet.
 
 mod arguments;
+mod bench;
 mod demo;
 mod error;
 mod lab;
@@ -39,7 +40,9 @@ usage: cargo xtask <command>
   packages build|lab|tests [--check]
         installs what is missing; --check only names it
   prove NAME
-        runs one of the long proofs; without a name lists them";
+        runs one of the long proofs; without a name lists them
+  bench NAME
+        measures the release build; without a name lists what can be measured";
 
 fn main() -> ExitCode {
     signal::catch();
@@ -63,6 +66,7 @@ fn run(words: &[String]) -> Outcome<ExitCode> {
         "lab" => lab::run(rest),
         "packages" => packages::run(rest),
         "prove" => prove::run(rest),
+        "bench" => bench::run(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

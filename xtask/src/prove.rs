@@ -45,6 +45,11 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     let Some(proof) = proof else {
         return Err(Error::Usage(format!("prove what?\n{}", list())));
     };
+    // The tests start programs of the whole workspace, which `cargo test --package` alone does not refresh.
+    let built = process::attend(test::cargo("build")?.arg("--workspace"))?;
+    if !built.success() {
+        return Ok(code(built));
+    }
     eprintln!("{} times: {}", proof.count, proof.shows);
     let mut cargo = test::cargo("test")?;
     cargo.args(["--package", proof.package, "--test", proof.target, "--", "--nocapture"]);

@@ -1,0 +1,37 @@
+//! `cargo xtask bench NAME`: speed and cost of the release build, medians of several runs, printed and never asserted.
+
+mod start;
+
+use crate::error::{Error, Outcome};
+use crate::packages::{self, Use};
+use crate::{process, test};
+use std::process::ExitCode;
+
+/// A measurement that ends within ten minutes.
+struct Bench {
+    name: &'static str,
+    /// What it tells.
+    tells: &'static str,
+    run: fn() -> Outcome,
+}
+
+const BENCHES: &[Bench] =
+    &[Bench { name: "start", tells: "from start to ready with 2,000 jobs, how their first runs spread, memory at rest", run: start::run }];
+
+/// Runs `bench NAME`.
+pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
+    let bench = match words {
+        [name] => BENCHES.iter().find(|bench| bench.name == name),
+        _ => None,
+    };
+    let Some(bench) = bench else {
+        let lines: Vec<String> = BENCHES.iter().map(|bench| format!("  {:<10} {}", bench.name, bench.tells)).collect();
+        return Err(Error::Usage(format!("measure what?\n{}", lines.join("\n"))));
+    };
+    packages::check_build(&packages::ensure(&[Use::Build])?)?;
+    let status = process::attend(test::cargo("build")?.arg("--release"))?;
+    if !status.success() {
+        return Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() });
+    }
+    (bench.run)().map(|()| ExitCode::SUCCESS)
+}
