@@ -82,12 +82,19 @@ pub fn data_folder(file: &Path) -> Result<PathBuf, Faults> {
 /// Shape: jobs come by name; `now` tells which two years a cron job's interval is taken from.
 /// Errors: every fault of every file, warnings among them, by file and place.
 pub fn load(file: &Path, now: UnixTime) -> Result<Loaded, Faults> {
+    match read(file, now) {
+        (Some(config), warnings) if !warnings.stop() => Ok(Loaded { config, warnings }),
+        (_, faults) => Err(faults),
+    }
+}
+
+/// Reads as [`load`] does, and gives the jobs without a fault even where others have one: their agents can be asked in the same go.
+///
+/// Shape: no configuration where the main file itself is at fault.
+pub fn read(file: &Path, now: UnixTime) -> (Option<Config>, Faults) {
     let mut faults = Faults::default();
     let config = files::load(file, now, &mut faults);
-    let stop = faults.stop();
     let faults = faults.sorted();
-    match config {
-        Some(config) if !stop => Ok(Loaded { config, warnings: faults }),
-        _ => Err(faults),
-    }
+    let main_is_wrong = faults.iter().any(|fault| fault.weight == Weight::Error && *fault.place.file == *file);
+    (config.filter(|_| !main_is_wrong), faults)
 }

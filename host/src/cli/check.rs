@@ -23,21 +23,26 @@ struct Answer {
 
 pub(super) fn run(context: &Context) -> Outcome {
     let file = context.file()?;
-    let (answer, faults) = match config::load(&file, now()) {
-        Err(faults) => (Answer { ok: false, jobs: 0, agents: 0, faults: faults.clone().into_sorted() }, faults),
-        Ok(loaded) => runtime()?.block_on(async {
-            let plugins = plugins(&loaded.config).await;
-            let (jobs, mut faults) = match bind_all(&loaded.config, &plugins).await {
-                Ok((jobs, warnings)) => (jobs.len(), warnings),
-                Err(faults) => (0, faults),
-            };
-            faults.extend(loaded.warnings);
-            let faults = faults.sorted();
+    let (config, mut faults) = config::read(&file, now());
+    let (mut jobs, mut agents) = (0, 0);
+    if let Some(config) = &config {
+        let bound = runtime()?.block_on(async {
+            let plugins = plugins(config).await;
+            let bound = bind_all(config, &plugins).await;
             plugins.stop().await;
-            let agents = plugins.agent_names().count();
-            (Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect() }, faults)
-        }),
-    };
+            agents = plugins.agent_names().count();
+            bound
+        });
+        faults.extend(match bound {
+            Ok((all, warnings)) => {
+                jobs = all.len();
+                warnings
+            }
+            Err(faults) => faults,
+        });
+    }
+    let faults = faults.sorted();
+    let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect() };
     if context.json {
         print_json(&answer)?;
     } else {

@@ -51,16 +51,16 @@ impl Daemon {
     }
 
     async fn read_again(&self) -> Result<(Config, Plugins, Vec<Job>), Faults> {
-        let loaded = config::load(&self.file, UnixTime::from_secs(super::now_ns() / 1_000_000_000))?;
-        let mut faults = loaded.warnings;
-        faults.extend(self.unchangeable(&loaded.config));
-        let plugins = self.plugins().with_new(&loaded.config.plugin_folders()).await;
-        match bind_all(&loaded.config, &plugins).await {
+        let (config, mut faults) = config::read(&self.file, UnixTime::from_secs(super::now_ns() / 1_000_000_000));
+        let Some(config) = config else { return Err(faults) };
+        faults.extend(self.unchangeable(&config));
+        let plugins = self.plugins().with_new(&config.plugin_folders()).await;
+        match bind_all(&config, &plugins).await {
             Ok((jobs, warnings)) if !faults.stop() => {
                 for warning in faults.into_iter().chain(warnings) {
                     warn!("{}", warning.to_string().replace('\n', " "));
                 }
-                Ok((loaded.config, plugins, jobs))
+                Ok((config, plugins, jobs))
             }
             Ok((_, warnings)) => {
                 faults.extend(warnings);

@@ -2,7 +2,7 @@
 
 use crate::{harness::House, job, json, parsed, refused};
 
-/// Faults of two jobs, each of another sort; the comment says where they are.
+/// Faults of three jobs, each of another sort: keys of ours, and one of the agent's.
 const FAULTY: &str = r#"[[job]]
 name = "Relay"
 agent = "smtp"
@@ -14,6 +14,12 @@ agent = "smtp"
 every = "5s"
 timezone = "Europe/Atlantis"
 config = { host = "127.0.0.1" }
+
+[[job]]
+name = "smtps"
+agent = "smtp"
+every = "5s"
+config = { hots = "127.0.0.1" }
 "#;
 
 #[test]
@@ -22,15 +28,15 @@ fn check_tells_every_fault_at_once_and_where_it_is() {
     let file = house.folder().join("jobs.toml");
     let place = |line: u32, column: u32| format!("  --> {}:{line}:{column}", file.display());
     let said = house.run(&["check"]);
-    let parts = ["Relay", "did you mean `every`?", "Europe/Atlantis"];
-    let places = [place(2, 8), place(4, 1), place(10, 12)];
+    let parts = ["Relay", "did you mean `every`?", "Europe/Atlantis", "did you mean `host`?"];
+    let places = [place(2, 8), place(4, 1), place(10, 12), place(17, 12)];
     refused(&said, 2, &parts.into_iter().chain(places.iter().map(String::as_str)).collect::<Vec<_>>());
 
     let said = house.run(&["check", "--json"]);
     let answer = parsed(&said.out);
     assert_eq!((said.code, &answer["ok"], said.err.as_str()), (Some(2), &false.into(), ""));
     let lines = answer["faults"].as_array().unwrap().iter().map(|fault| fault["place"]["line"].as_u64().unwrap());
-    assert!([2, 4, 10].iter().all(|line| lines.clone().any(|known| known == *line)), "{answer}");
+    assert!([2, 4, 10, 17].iter().all(|line| lines.clone().any(|known| known == *line)), "{answer}");
 }
 
 #[test]
