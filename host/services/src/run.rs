@@ -1,7 +1,10 @@
 //! One run of an agent: what it sees, its deadline, and what it gives.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -22,6 +25,9 @@ use crate::{
     stream::Connection,
     tls::TlsClients,
 };
+
+/// Lines that one run may log; the rest is counted.
+const LOG_LINES_MAX: u32 = 100;
 
 /// Takes what agents log: loudness and a masked line.
 pub type LogSink = Arc<dyn Fn(Level, &str) + Send + Sync>;
@@ -65,11 +71,13 @@ impl JobServices {
             timeout: request.timeout,
             cursor: request.cursor,
             results: Mutex::default(),
+            logged: AtomicU32::new(0),
         });
         let started_ns = wall_ns();
         let cx: HostCxBox = HostCx_TO::from_value(Handle(run.clone()), TD_Opaque);
         let ended = tokio::time::timeout(request.timeout, agent.measure(cx)).await;
         let outcome = run.outcome(ended.ok().map(FfiResult::into_result), started_ns);
+        run.tell_of_dropped_lines();
         (outcome, self.dialogue.end())
     }
 }
@@ -80,6 +88,8 @@ struct Run {
     timeout: Duration,
     cursor: Option<Vec<u8>>,
     results: Mutex<Results>,
+    /// Lines it logged, also those that were dropped.
+    logged: AtomicU32,
 }
 
 impl Run {
@@ -117,6 +127,19 @@ impl Run {
             cursor_read: results.cursor_read,
             started_ns,
             duration_ns: nanos(duration),
+        }
+    }
+
+    fn log(&self, log: &wire::Log) {
+        if self.logged.fetch_add(1, Ordering::Relaxed) < LOG_LINES_MAX {
+            (self.job.log)(log.level, &cut(&self.job.dialogue.masked(&log.text)));
+        }
+    }
+
+    fn tell_of_dropped_lines(&self) {
+        let dropped = self.logged.load(Ordering::Relaxed).saturating_sub(LOG_LINES_MAX);
+        if dropped > 0 {
+            (self.job.log)(Level::Warn, &format!("{dropped} more lines of this run were dropped"));
         }
     }
 
@@ -214,7 +237,7 @@ impl Handle {
             }
             "log" => {
                 let log: wire::Log = serde_json::from_str(detail).map_err(wrong)?;
-                (run.job.log)(log.level, &cut(&run.job.dialogue.masked(&log.text)));
+                run.log(&log);
                 Ok(())
             }
             other => Err(AgentError::local(format!("this host takes no `{other}`; the agent wants a newer one"))),
@@ -238,9 +261,7 @@ fn wall_ns() -> i64 {
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// A time to the millisecond: what went by on the way to the worker is nobody's concern.
 fn shown(time: Duration) -> String {
-    match time.subsec_millis() {
-        0 => format!("{} s", time.as_secs()),
-        _ => format!("{} s", time.as_secs_f64()),
-    }
+    format!("{} s", (time.as_secs_f64() * 1000.0).round() / 1000.0)
 }
