@@ -9,6 +9,7 @@ mod life;
 mod live;
 mod process;
 mod report;
+mod runs;
 mod supervisor;
 mod watchdog;
 

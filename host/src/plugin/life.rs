@@ -3,38 +3,31 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{interval, sleep_until, timeout},
+    time::{interval, sleep_until},
 };
 use tracing::{debug, error, info, warn};
 use watchpost_plugin_api::{AgentError, ErrorKind, Level, LibraryDescriptor, wire::Examined};
-use watchpost_worker::frames::{FromWorker, ToWorker};
-
-use super::{
-    Crash, JobOpen, Report, RunEnd, RunRequest,
-    crash::Record,
-    live::Live,
-    process::how,
-    report::WorkerState,
-    supervisor::{LOAD_TIMEOUT, name_of},
+use watchpost_worker::{
+    frames::{FromWorker, ToWorker},
+    page::Work,
 };
+
+use super::{Crash, JobOpen, Report, RunEnd, RunRequest, crash::Record, live::Live, report::WorkerState, runs::Runs, supervisor::name_of};
 
 /// How often the worker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// How much longer than its timeout a run may take to be answered before it is given up.
-const GRACE: Duration = Duration::from_secs(2);
 /// First and longest wait before a worker is started again when no job is to blame.
 const RESTART_AFTER: Duration = Duration::from_millis(100);
 const RESTART_AFTER_MAX: Duration = Duration::from_secs(30);
 /// A worker that lived so long has put its past behind it.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-/// How long a worker may take to die once its socket is closed.
-const DEATH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a plugin is asked.
 pub(super) enum Command {
@@ -48,21 +41,50 @@ pub(super) enum Command {
 /// A job that is open.
 struct Job {
     open: JobOpen,
+    /// Whether the worker at hand was asked to make its agent.
+    made: bool,
     /// Why its agent could not be made.
     error: Option<AgentError>,
     record: Record,
 }
 
-/// A run that is not answered yet.
-struct Pending {
-    request: RunRequest,
-    reply: oneshot::Sender<RunEnd>,
-    asked: Instant,
-    /// Whether it is with the worker, or waits for one.
-    sent: bool,
-    /// Whether it was lost once already.
-    repeated: bool,
+/// A configuration that is being checked, or waits for a worker.
+struct Examination {
+    agent: String,
+    config: String,
+    reply: oneshot::Sender<Result<Examined, AgentError>>,
 }
+
+/// What brought a worker down.
+enum Culprit {
+    /// The job of that name.
+    Job(String),
+    /// A configuration of that agent, while it was checked.
+    Configuration(String),
+    /// Nothing that is known.
+    Unknown,
+}
+
+impl Culprit {
+    /// Says what a worker died of, to those who lost a run by it.
+    fn why(&self) -> String {
+        match self {
+            Self::Job(name) => format!("the worker died of job {name}"),
+            Self::Configuration(agent) => format!("the worker died of a configuration of agent {agent}"),
+            Self::Unknown => "the worker died".into(),
+        }
+    }
+
+    fn job(&self) -> Option<&str> {
+        match self {
+            Self::Job(name) => Some(name),
+            Self::Configuration(_) | Self::Unknown => None,
+        }
+    }
+}
+
+/// A worker on its way: as [`Live::start`] gives it.
+type Starting = Pin<Box<dyn Future<Output = Result<(Live, LibraryDescriptor), String>> + Send>>;
 
 /// Leads a plugin's worker through its lives.
 pub(super) struct Life {
@@ -70,12 +92,14 @@ pub(super) struct Life {
     name: String,
     descriptor: LibraryDescriptor,
     live: Option<Live>,
+    /// The next worker, while it is started; dropped, it is ended.
+    starting: Option<Starting>,
     /// When a dead worker is started again.
     restart_at: Option<Instant>,
     restart_after: Duration,
     jobs: HashMap<u64, Job>,
-    runs: HashMap<u64, Pending>,
-    examining: HashMap<u64, oneshot::Sender<Result<Examined, AgentError>>>,
+    runs: Runs,
+    examinations: HashMap<u64, Examination>,
     /// Numbers runs and examinations; 0 means none on the page.
     last_number: u64,
     report: Arc<Mutex<Report>>,
@@ -88,11 +112,12 @@ impl Life {
             path,
             descriptor,
             live: Some(live),
+            starting: None,
             restart_at: None,
             restart_after: RESTART_AFTER,
             jobs: HashMap::new(),
-            runs: HashMap::new(),
-            examining: HashMap::new(),
+            runs: Runs::default(),
+            examinations: HashMap::new(),
             last_number: 0,
             report,
         }
@@ -113,7 +138,8 @@ impl Life {
                     Some(answer) => self.take(answer),
                     None => self.bury(None).await,
                 },
-                () = until(restart_at) => self.restart().await,
+                () = until(restart_at) => self.start(),
+                started = started(&mut self.starting) => self.welcome(started),
                 _ = looks.tick() => self.look().await,
             }
         }
@@ -123,15 +149,13 @@ impl Life {
         match command {
             Command::Examine { agent, config, reply } => {
                 let id = self.next_number();
-                // Without a worker the reply is dropped, and the asker told so.
-                if let Some(live) = &self.live {
-                    live.ask(ToWorker::Examine { id, agent, config });
-                    self.examining.insert(id, reply);
-                }
+                self.examinations.insert(id, Examination { agent, config, reply });
+                self.send_examination(id);
             }
             Command::Open(open) => {
-                self.send_open(&open);
-                self.jobs.insert(open.number, Job { open, error: None, record: Record::default() });
+                let number = open.number;
+                self.jobs.insert(number, Job { open, made: false, error: None, record: Record::default() });
+                self.send_open(number);
             }
             Command::Close(number) => {
                 self.jobs.remove(&number);
@@ -145,20 +169,27 @@ impl Life {
         self.report().jobs = self.jobs.len();
     }
 
-    fn send_open(&self, open: &JobOpen) {
-        let Some(live) = &self.live else { return };
-        live.ask(ToWorker::Open {
-            job: open.number,
-            agent: open.agent.clone(),
-            config: open.config.clone(),
-            secrets: open.secrets.clone(),
-        });
+    fn send_examination(&self, id: u64) {
+        if let (Some(live), Some(Examination { agent, config, .. })) = (&self.live, self.examinations.get(&id)) {
+            live.ask(ToWorker::Examine { id, agent: agent.clone(), config: config.clone() });
+        }
+    }
+
+    /// Has the agent of a job made, unless the worker at hand was asked before.
+    fn send_open(&mut self, number: u64) {
+        let (Some(live), Some(job)) = (&self.live, self.jobs.get_mut(&number)) else { return };
+        if !job.made {
+            job.made = true;
+            job.error = None;
+            let JobOpen { agent, config, secrets, .. } = job.open.clone();
+            live.ask(ToWorker::Open { job: number, agent, config, secrets });
+        }
     }
 
     fn run(&mut self, request: RunRequest, reply: oneshot::Sender<RunEnd>) {
         let refused = match self.jobs.get(&request.job) {
             None => Some(RunEnd::failed(ErrorKind::CONFIG, "the job is not open")),
-            Some(Job { error: Some(error), .. }) => Some(RunEnd::failed(error.kind(), error.message())),
+            Some(Job { error: Some(error), made: true, .. }) => Some(RunEnd::failed(error.kind(), error.message())),
             Some(job) => job.record.held(Instant::now()).map(|crashes| {
                 RunEnd::failed(ErrorKind::SKIPPED, format!("held back: this job brought its worker down {crashes} times in a row"))
             }),
@@ -168,36 +199,38 @@ impl Life {
             return;
         }
         let number = self.next_number();
-        let pending = Pending { request, reply, asked: Instant::now(), sent: false, repeated: false };
-        self.runs.insert(number, pending);
+        self.runs.add(number, request, reply);
         self.send_run(number);
     }
 
     fn send_run(&mut self, number: u64) {
-        let (Some(live), Some(pending)) = (&self.live, self.runs.get_mut(&number)) else { return };
-        let RunRequest { job, timeout, cursor, explain } = &pending.request;
-        let left = timeout.saturating_sub(pending.asked.elapsed());
-        live.ask(ToWorker::Run { run: number, job: *job, timeout_ns: nanos(left), cursor: cursor.clone(), explain: *explain });
-        pending.sent = true;
+        if let Some(job) = self.runs.job(number) {
+            // After a restart agents are made anew when they are needed: one that brings the worker down while it is made waits with its job.
+            self.send_open(job);
+        }
+        if let Some(live) = &self.live
+            && let Some(question) = self.runs.question(number)
+        {
+            live.ask(question);
+        }
     }
 
     fn take(&mut self, answer: FromWorker) {
         match answer {
             FromWorker::Done { run, outcome, dialogue } => {
-                if let Some(pending) = self.runs.remove(&run) {
-                    if let Some(job) = self.jobs.get_mut(&pending.request.job) {
-                        job.record.survived();
-                    }
-                    let _nobody_waits = pending.reply.send(RunEnd { outcome, dialogue });
+                let job = self.runs.end(run, RunEnd { outcome, dialogue });
+                if let Some(job) = job.and_then(|number| self.jobs.get_mut(&number)) {
+                    job.record.survived();
                 }
             }
             FromWorker::Examined { id, result } => {
-                if let Some(reply) = self.examining.remove(&id) {
-                    let _nobody_waits = reply.send(result);
+                if let Some(examination) = self.examinations.remove(&id) {
+                    let _nobody_waits = examination.reply.send(result);
                 }
             }
-            FromWorker::NotOpened { job, error } => {
-                if let Some(job) = self.jobs.get_mut(&job) {
+            FromWorker::NotOpened { job: number, error } => {
+                self.runs.fail_job(number, &error);
+                if let Some(job) = self.jobs.get_mut(&number) {
                     warn!(job = job.open.name, %error, "the agent of this job cannot be made");
                     job.error = Some(error);
                 }
@@ -217,92 +250,115 @@ impl Life {
         }
     }
 
-    /// Ends a worker whose thread is blocked, and gives up runs that nobody answers.
+    /// Ends a worker whose thread is blocked, and gives up what nobody answers.
     async fn look(&mut self) {
-        let now = Instant::now();
+        let mut blocking = None;
         if let Some(live) = &mut self.live {
-            if let Some((_, how)) = live.watchdog.blocked(&live.process.page, now) {
+            if let Some((Work::Asked(number), _)) = live.process.page.under_way() {
+                blocking = Some(number);
+            }
+            if let Some(cause) = live.watchdog.blocked(&live.process.page, Instant::now()) {
                 live.process.kill();
-                self.bury(Some(how)).await;
+                self.bury(Some(cause)).await;
             } else if live.since.elapsed() > HEALTHY_AFTER {
                 self.restart_after = RESTART_AFTER;
             }
         }
-        let overdue: Vec<u64> =
-            self.runs.iter().filter(|(_, run)| run.asked.elapsed() > run.request.timeout + GRACE).map(|(&number, _)| number).collect();
-        for number in overdue {
-            if let Some(pending) = self.runs.remove(&number) {
-                let why = if pending.sent { "the worker did not answer in time" } else { "the plugin's worker is down" };
-                let _nobody_waits = pending.reply.send(RunEnd::failed(ErrorKind::INTERRUPTED, why));
-            }
-        }
+        self.runs.give_up_overdue(blocking);
+        self.examinations.retain(|_, examination| !examination.reply.is_closed());
     }
 
     /// Takes note of the worker's death: names the guilty job, repeats or ends the runs that were under way.
-    async fn bury(&mut self, cause: Option<String>) {
+    async fn bury(&mut self, cause: Option<(Work, String)>) {
         let Some(mut live) = self.live.take() else { return };
-        let polled = live.process.page.polled().map(|(run, _)| run);
-        let end = match timeout(DEATH_TIMEOUT, &mut live.process.ended).await {
-            Ok(Ok(end)) => Some(end),
+        let end = live.process.end().await;
+        let (work, how) = match cause {
+            Some((work, how)) => (Some(work), how),
+            None => (live.process.page.under_way().map(|(work, _)| work), end.how()),
+        };
+        let culprit = work.map_or(Culprit::Unknown, |work| self.culprit(work));
+        error!(plugin = self.name, guilty = culprit.job().unwrap_or("unknown"), last_words = end.last_words.trim(), "the worker {how}");
+        let dialogue = match work {
+            Some(Work::Asked(run)) => live.process.page.dialogue(run),
             _ => None,
         };
-        let last_words = end.as_ref().map(|end| end.last_words.trim().to_owned()).unwrap_or_default();
-        let how = cause.unwrap_or_else(|| how(end.and_then(|end| end.status)));
-        let guilty = polled.and_then(|run| self.convict(run, &how));
-        let dialogue = polled.and_then(|run| live.process.page.dialogue(run));
-        error!(plugin = self.name, guilty = guilty.as_deref().unwrap_or("unknown"), last_words, "the worker {how}");
-        self.examining.clear();
-        self.interrupt_neighbours(guilty.as_deref());
-        // With somebody to blame, who is held back, the others need not wait.
-        let wait = if guilty.is_some() { Duration::ZERO } else { self.restart_after };
-        if guilty.is_none() {
-            self.restart_after = (self.restart_after * 2).min(RESTART_AFTER_MAX);
+        let crash = Crash { at: SystemTime::now(), how: how.clone(), guilty: culprit.job().map(str::to_owned), dialogue };
+        // Whoever hears of a lost run finds the death reported.
+        self.report_crash(crash);
+        self.restart_at = Some(Instant::now() + self.wait(matches!(culprit, Culprit::Unknown)));
+        for job in self.jobs.values_mut() {
+            job.made = false;
         }
-        self.restart_at = Some(Instant::now() + wait);
+        if let Some(work) = work {
+            self.punish(work, &how);
+        }
+        self.runs.lose(|job| self.jobs.get(&job).is_some_and(|job| job.open.repeatable), &culprit.why());
+    }
+
+    fn report_crash(&self, crash: Crash) {
         let mut report = self.report();
         report.state = WorkerState::BackingOff;
         report.pid = None;
         report.crashes += 1;
-        report.last_crash = Some(Crash { at: SystemTime::now(), how, guilty, dialogue });
+        report.last_crash = Some(crash);
     }
 
-    /// Ends the run that was being polled when the worker died; gives its job's name.
-    fn convict(&mut self, run: u64, how: &str) -> Option<String> {
-        let pending = self.runs.remove(&run)?;
-        let end = RunEnd::failed(ErrorKind::CRASH, format!("the worker {how} while this job was running"));
-        let _nobody_waits = pending.reply.send(end);
-        let job = self.jobs.get_mut(&pending.request.job)?;
-        job.record.crashed(Instant::now(), job.open.interval);
-        Some(job.open.name.clone())
+    /// Whose work was under way when the worker died.
+    fn culprit(&self, work: Work) -> Culprit {
+        let job = match work {
+            Work::Agent(job) => Some(job),
+            Work::Asked(number) => match self.examinations.get(&number) {
+                Some(examination) => return Culprit::Configuration(examination.agent.clone()),
+                None => self.runs.job(number),
+            },
+        };
+        job.and_then(|job| self.jobs.get(&job)).map_or(Culprit::Unknown, |job| Culprit::Job(job.open.name.clone()))
     }
 
-    /// Repeatable runs wait for the next worker, once; the others are lost.
-    fn interrupt_neighbours(&mut self, guilty: Option<&str>) {
-        let numbers: Vec<u64> = self.runs.iter().filter(|(_, run)| run.sent).map(|(&number, _)| number).collect();
-        for number in numbers {
-            let Some(mut pending) = self.runs.remove(&number) else { continue };
-            let repeatable = self.jobs.get(&pending.request.job).is_some_and(|job| job.open.repeatable);
-            if repeatable && !pending.repeated {
-                pending.sent = false;
-                pending.repeated = true;
-                // Its time begins anew: what it lost was not its own doing.
-                pending.asked = Instant::now();
-                self.runs.insert(number, pending);
-                continue;
+    /// Ends what was under way when the worker died; its job is held back from now on.
+    fn punish(&mut self, work: Work, how: &str) {
+        let crash = |doing| AgentError::new(ErrorKind::CRASH, format!("the worker {how} while {doing}"));
+        let job = match work {
+            Work::Agent(job) => {
+                self.runs.fail_job(job, &crash("the agent of this job was made"));
+                Some(job)
             }
-            let why = guilty.map_or_else(|| "the worker died".to_owned(), |job| format!("the worker died of job {job}"));
-            let _nobody_waits = pending.reply.send(RunEnd::failed(ErrorKind::INTERRUPTED, why));
+            Work::Asked(number) => match self.examinations.remove(&number) {
+                Some(examination) => {
+                    let _nobody_waits = examination.reply.send(Err(crash("this configuration was checked")));
+                    None
+                }
+                None => self.runs.end(number, RunEnd::failed(ErrorKind::CRASH, crash("this job was running").message())),
+            },
+        };
+        if let Some(job) = job.and_then(|job| self.jobs.get_mut(&job)) {
+            job.record.crashed(Instant::now(), job.open.interval);
         }
     }
 
-    async fn restart(&mut self) {
+    /// How long to wait before the next worker: with somebody to blame, who is held back, the others need not wait.
+    fn wait(&mut self, nobody_to_blame: bool) -> Duration {
+        if !nobody_to_blame {
+            return Duration::ZERO;
+        }
+        let wait = self.restart_after;
+        self.restart_after = (wait * 2).min(RESTART_AFTER_MAX);
+        wait
+    }
+
+    fn start(&mut self) {
         self.restart_at = None;
         self.report().state = WorkerState::Starting;
-        match timeout(LOAD_TIMEOUT, Live::start(&self.path)).await {
-            Ok(Ok((live, descriptor))) if descriptor == self.descriptor => self.revive(live),
-            Ok(Ok(_)) => self.refuse("the library was replaced by one that carries something else; `watchpost reload` takes it"),
-            Ok(Err(why)) => self.refuse(&why),
-            Err(_) => self.refuse("it did not load in time"),
+        let path = self.path.clone();
+        self.starting = Some(Box::pin(async move { Live::start(&path).await }));
+    }
+
+    fn welcome(&mut self, started: Result<(Live, LibraryDescriptor), String>) {
+        self.starting = None;
+        match started {
+            Ok((live, descriptor)) if descriptor == self.descriptor => self.revive(live),
+            Ok(_) => self.refuse("the library was replaced by one that carries something else; `watchpost reload` takes it"),
+            Err(why) => self.refuse(&why),
         }
     }
 
@@ -315,27 +371,23 @@ impl Life {
         report.pid = Some(pid);
         report.restarts += 1;
         drop(report);
-        for job in self.jobs.values() {
-            self.send_open(&job.open);
-        }
-        let waiting: Vec<u64> = self.runs.iter().filter(|(_, run)| !run.sent).map(|(&number, _)| number).collect();
-        for number in waiting {
+        for number in self.runs.waiting() {
             self.send_run(number);
+        }
+        let examinations: Vec<u64> = self.examinations.keys().copied().collect();
+        for id in examinations {
+            self.send_examination(id);
         }
     }
 
     fn refuse(&mut self, why: &str) {
         warn!(plugin = self.name, "the worker does not come back: {why}");
-        self.restart_at = Some(Instant::now() + self.restart_after);
-        self.restart_after = (self.restart_after * 2).min(RESTART_AFTER_MAX);
+        self.restart_at = Some(Instant::now() + self.wait(true));
         self.report().state = WorkerState::Refused;
     }
 
     async fn stop(mut self, done: oneshot::Sender<()>) {
-        // Closing the socket asks the worker to end; dropping it afterwards makes sure.
-        if let Some(Live { process, .. }) = self.live.take() {
-            drop(process);
-        }
+        drop((self.live.take(), self.starting.take()));
         self.report().state = WorkerState::Stopped;
         let _nobody_waits = done.send(());
     }
@@ -365,6 +417,10 @@ async fn until(instant: Option<Instant>) {
     }
 }
 
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+/// The next worker once it is there; without one on its way there is nothing to wait for.
+async fn started(starting: &mut Option<Starting>) -> Result<(Live, LibraryDescriptor), String> {
+    match starting {
+        Some(starting) => starting.await,
+        None => std::future::pending().await,
+    }
 }

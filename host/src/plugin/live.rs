@@ -1,11 +1,16 @@
 //! A worker that is loaded: questions go in, answers come out.
 
-use std::{io, path::Path, time::Instant};
+use std::{
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::{mpsc, oneshot},
+    time::timeout,
 };
 use tracing::error;
 use watchpost_plugin_api::LibraryDescriptor;
@@ -17,6 +22,8 @@ use super::{
     watchdog::Watchdog,
 };
 
+/// How long a library may take to load.
+const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Answers that wait to be taken from the worker; beyond, they wait in its socket.
 const ANSWERS_MAX: usize = 1024;
 
@@ -34,6 +41,11 @@ impl Live {
     ///
     /// Errors: why the library is refused, for people.
     pub(super) async fn start(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
+        let in_time = timeout(LOAD_TIMEOUT, Self::load(path)).await;
+        in_time.map_err(|_| format!("it did not load within {} s", LOAD_TIMEOUT.as_secs()))?
+    }
+
+    async fn load(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
         let does_not_start = |error: io::Error| format!("its worker does not start: {error}");
         let mut process = Process::start(path).await.map_err(does_not_start)?;
         let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
@@ -73,7 +85,7 @@ async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Re
         Ok(Some(FromWorker::Refused { reason })) => Err(reason),
         Ok(Some(_)) => Err("its worker spoke out of turn".into()),
         Ok(None) | Err(_) => {
-            let how = ended.await.map(|end| super::process::how(end.status)).unwrap_or_default();
+            let how = ended.await.map(|end| end.how()).unwrap_or_default();
             Err(format!("its worker {how} while it loaded it"))
         }
     }

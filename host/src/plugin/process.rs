@@ -14,11 +14,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
+    time::Duration,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 use watchpost_worker::page::Page;
 
+/// How long a worker may take to die once its connection is closed.
+const DEATH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes kept of what a worker wrote to standard error.
 const LAST_WORDS_BYTES: usize = 4096;
 /// What a worker gets of our environment: nothing that may hold a secret.
@@ -31,14 +34,18 @@ pub(super) struct Process {
     pub(super) page: Page,
     pub(super) ended: oneshot::Receiver<End>,
     pub(super) pid: u32,
-    /// Names this very process, also after its pid went to another.
-    pidfd: OwnedFd,
+    handle: Handle,
 }
 
+/// Names one process, also after its pid went to another, and ends it when dropped.
+struct Handle(OwnedFd);
+
 /// How a worker ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct End {
-    pub(super) status: Option<ExitStatus>,
+    status: Option<ExitStatus>,
+    /// Whether it had to be ended because it only closed its connection.
+    lived_on: bool,
     /// The end of what it wrote to standard error.
     pub(super) last_words: String,
 }
@@ -56,31 +63,59 @@ impl Process {
         thread::Builder::new().name("worker".into()).spawn(move || {
             let child = command(&program, &library, theirs, file.as_raw_fd()).spawn();
             drop(file);
-            match child {
+            match child.and_then(held) {
                 Err(error) => drop(started.send(Err(error))),
-                Ok(child) => {
-                    let _nobody_asks = started.send(pidfd(child.id()).map(|pidfd| (child.id(), pidfd)));
-                    let _nobody_asks = ending.send(watch(child));
+                Ok((child, handle, ends)) => {
+                    // When nobody waits for this worker any more, the handle that comes back ends it.
+                    drop(started.send(Ok((child.id(), handle))));
+                    let _nobody_asks = ending.send(watch(child, &ends));
                 }
             }
         })?;
-        let (pid, pidfd) = starting.await.map_err(io::Error::other)??;
+        let (pid, handle) = starting.await.map_err(io::Error::other)??;
         ours.set_nonblocking(true)?;
-        Ok(Self { socket: Some(tokio::net::UnixStream::from_std(ours)?), page, ended, pid, pidfd })
+        Ok(Self { socket: Some(tokio::net::UnixStream::from_std(ours)?), page, ended, pid, handle })
+    }
+
+    /// Waits for the end of a worker that has gone silent; one that lives on is ended.
+    pub(super) async fn end(&mut self) -> End {
+        let lives = timeout(DEATH_TIMEOUT, &mut self.ended).await;
+        if let Ok(ended) = lives {
+            return ended.unwrap_or_default();
+        }
+        self.kill();
+        let end = timeout(DEATH_TIMEOUT, &mut self.ended).await.map(Result::unwrap_or_default).unwrap_or_default();
+        End { lived_on: true, ..end }
     }
 
     /// Ends the worker at once.
     pub(super) fn kill(&self) {
-        // SAFETY: a plain pidfd_send_signal with a descriptor of ours and no siginfo.
-        unsafe {
-            libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), libc::SIGKILL, std::ptr::null::<libc::siginfo_t>(), 0)
-        };
+        self.handle.kill();
     }
 }
 
-impl Drop for Process {
+impl Handle {
+    fn kill(&self) {
+        // SAFETY: a plain pidfd_send_signal with a descriptor of ours and no siginfo.
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, std::ptr::null::<libc::siginfo_t>(), 0) };
+    }
+}
+
+impl Drop for Handle {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A child with what ends it and what tells of its end.
+fn held(mut child: Child) -> io::Result<(Child, Handle, OwnedFd)> {
+    match pidfd(child.id()).and_then(|pidfd| Ok((pidfd.try_clone()?, pidfd))) {
+        Ok((handle, ends)) => Ok((child, Handle(handle), ends)),
+        Err(error) => {
+            child.kill()?;
+            child.wait()?;
+            Err(error)
+        }
     }
 }
 
@@ -121,27 +156,51 @@ fn command(program: &Path, library: &Path, socket: UnixStream, page: i32) -> Com
 }
 
 /// Reads what the worker says on standard error, and waits for its end.
-fn watch(mut child: Child) -> End {
+fn watch(mut child: Child, ends: &OwnedFd) -> End {
     let mut last_words = Vec::new();
     if let Some(mut stderr) = child.stderr.take() {
-        let mut chunk = [0; 1024];
-        while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+        // All that a pipe holds: after the end there is one last look.
+        let mut chunk = vec![0; 64 * 1024];
+        // Until the process ends, not until the pipe does: a program that an agent started may hold that for ever.
+        let mut ended = false;
+        while !ended {
+            let speaks;
+            (speaks, ended) = wait(stderr.as_raw_fd(), ends.as_raw_fd());
+            let read = if speaks { stderr.read(&mut chunk).unwrap_or(0) } else { 0 };
             last_words.extend_from_slice(&chunk[..read]);
             last_words.drain(..last_words.len().saturating_sub(LAST_WORDS_BYTES));
+            // The pipe is closed: nothing more will be said.
+            ended |= speaks && read == 0;
         }
     }
-    End { status: child.wait().ok(), last_words: String::from_utf8_lossy(&last_words).into_owned() }
+    End { status: child.wait().ok(), lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned() }
 }
 
-/// Says how a process ended, for people.
-pub(super) fn how(status: Option<ExitStatus>) -> String {
-    match status {
-        None => "ended in a way that could not be learnt".into(),
-        Some(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => format!("ended itself with exit code {code}"),
-            (None, Some(signal)) => format!("died of signal {signal} ({})", signal_name(signal)),
-            (None, None) => status.to_string(),
-        },
+/// Waits until a pipe can be read, or its process has ended.
+fn wait(pipe: i32, process: i32) -> (bool, bool) {
+    let mut looks = [pipe, process].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    loop {
+        // SAFETY: a plain poll of two descriptors that the caller holds open.
+        let ready = unsafe { libc::poll(looks.as_mut_ptr(), 2, -1) };
+        if ready >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            break;
+        }
+    }
+    (looks[0].revents != 0, looks[1].revents != 0)
+}
+
+impl End {
+    /// Says how the worker ended, for people; fits behind "the worker".
+    pub(super) fn how(&self) -> String {
+        match self.status {
+            _ if self.lived_on => "closed its connection and lived on".into(),
+            None => "ended in a way that could not be learnt".into(),
+            Some(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => format!("ended itself with exit code {code}"),
+                (None, Some(signal)) => format!("died of signal {signal} ({})", signal_name(signal)),
+                (None, None) => status.to_string(),
+            },
+        }
     }
 }
 

@@ -20,8 +20,6 @@ use super::{
     report::WorkerState,
 };
 
-/// How long a library may take to load.
-pub(super) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a library may take to check one configuration.
 const EXAMINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a worker may take to end when it is asked to.
@@ -89,7 +87,7 @@ impl Plugin {
     ///
     /// Errors: why it is refused, for people.
     pub async fn start(path: &Path) -> Result<Self, String> {
-        let (live, descriptor) = timeout(LOAD_TIMEOUT, Live::start(path)).await.map_err(|_| "it did not load within 10 s".to_owned())??;
+        let (live, descriptor) = Live::start(path).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (commands, queue) = mpsc::unbounded_channel();
         let report = Report {
@@ -129,29 +127,34 @@ impl Plugin {
     /// Checks a job's configuration.
     pub async fn examine(&self, agent: &str, config: &str) -> Result<Examined, AgentError> {
         let (reply, answer) = oneshot::channel();
-        let _gone_answers_itself = self.commands.send(Command::Examine { agent: agent.into(), config: config.into(), reply });
+        self.ask(Command::Examine { agent: agent.into(), config: config.into(), reply });
         match timeout(EXAMINE_TIMEOUT, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(AgentError::new(ErrorKind::CRASH, "the plugin's worker died while it checked the configuration")),
+            Ok(Err(_)) => Err(AgentError::new(ErrorKind::INTERRUPTED, "the plugin was stopped")),
             Err(_) => Err(AgentError::timeout().context("the agent checks its configuration")),
         }
     }
 
     /// Opens a job; one of the same number is replaced.
     pub fn open(&self, job: JobOpen) {
-        let _stopped = self.commands.send(Command::Open(job));
+        self.ask(Command::Open(job));
     }
 
     /// Closes a job.
     pub fn close(&self, number: u64) {
-        let _stopped = self.commands.send(Command::Close(number));
+        self.ask(Command::Close(number));
     }
 
-    /// Runs a job once. Always answers, within the timeout and a little.
+    /// Runs a job once. Always answers: within the timeout and a little, or twice that when the run had to be repeated.
     pub async fn run(&self, request: RunRequest) -> RunEnd {
         let (reply, answer) = oneshot::channel();
-        let _gone_answers_itself = self.commands.send(Command::Run { request, reply });
+        self.ask(Command::Run { request, reply });
         answer.await.unwrap_or_else(|_| RunEnd::failed(ErrorKind::INTERRUPTED, "the plugin was stopped"))
+    }
+
+    /// A stopped plugin takes nothing: the command is dropped with its reply, which answers whoever waits.
+    fn ask(&self, command: Command) {
+        drop(self.commands.send(command));
     }
 
     /// Ends the worker: runs under way are lost.

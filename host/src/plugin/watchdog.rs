@@ -1,13 +1,13 @@
-//! Sees an agent that blocks its worker's one thread: one poll that takes too long.
+//! Sees an agent that blocks its worker's one thread: one piece of work that takes too long.
 
 use std::{
     fs,
     time::{Duration, Instant},
 };
 
-use watchpost_worker::page::Page;
+use watchpost_worker::page::{Page, Work};
 
-/// One poll may take so much processor time of the worker's thread …
+/// One poll, or the making of one agent, may take so much processor time of the worker's thread …
 const CPU_MAX: Duration = Duration::from_secs(1);
 /// … and so much time by the clock, which a machine under load stretches.
 const WALL_MAX: Duration = Duration::from_secs(5);
@@ -18,9 +18,9 @@ pub(super) struct Watchdog {
     last: Option<Look>,
 }
 
-/// A poll that was under way when it was first seen.
+/// Work that was under way when it was first seen.
 struct Look {
-    run: u64,
+    work: Work,
     began: Instant,
     cpu: Option<Duration>,
 }
@@ -30,24 +30,23 @@ impl Watchdog {
         Self { schedstat: format!("/proc/{pid}/task/{pid}/schedstat"), last: None }
     }
 
-    /// Says how a run blocks the worker's thread, if one does.
-    pub(super) fn blocked(&mut self, page: &Page, now: Instant) -> Option<(u64, String)> {
-        let Some((run, polled_ns)) = page.polled() else {
+    /// Says what blocks the worker's thread, and how, if something does.
+    pub(super) fn blocked(&mut self, page: &Page, now: Instant) -> Option<(Work, String)> {
+        let Some((work, taken)) = page.under_way() else {
             self.last = None;
             return None;
         };
-        let polled = Duration::from_nanos(polled_ns);
-        let began = now.checked_sub(polled).unwrap_or(now);
-        let same = self.last.as_ref().filter(|last| last.run == run && began.abs_diff(last.began) < Duration::from_millis(100));
+        let began = now.checked_sub(taken).unwrap_or(now);
+        let same = self.last.as_ref().filter(|last| last.work == work && began.abs_diff(last.began) < Duration::from_millis(100));
         let Some(look) = same else {
-            self.last = Some(Look { run, began, cpu: self.cpu() });
-            return (polled > WALL_MAX).then(|| (run, format!("blocked its thread for {:.1} s", polled.as_secs_f64())));
+            self.last = Some(Look { work, began, cpu: self.cpu() });
+            return (taken > WALL_MAX).then(|| (work, format!("blocked its thread for {:.1} s", taken.as_secs_f64())));
         };
         let spent = look.cpu.zip(self.cpu()).map(|(before, now)| now.saturating_sub(before)).unwrap_or_default();
         if spent > CPU_MAX {
-            return Some((run, format!("kept its thread busy for {:.1} s without a pause", spent.as_secs_f64())));
+            return Some((work, format!("kept its thread busy for {:.1} s without a pause", spent.as_secs_f64())));
         }
-        (polled > WALL_MAX).then(|| (run, format!("blocked its thread for {:.1} s", polled.as_secs_f64())))
+        (taken > WALL_MAX).then(|| (work, format!("blocked its thread for {:.1} s", taken.as_secs_f64())))
     }
 
     /// Processor time of the worker's main thread.

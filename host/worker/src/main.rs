@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     die_with(daemon);
+    die_first_and_quietly();
     match run(Path::new(library)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -67,4 +68,13 @@ fn die_with(daemon: u32) {
     if std::os::unix::process::parent_id() != daemon {
         std::process::exit(1);
     }
+}
+
+/// When memory runs out a worker goes before the daemon does; and what it held, secrets too, stays out of core files.
+fn die_first_and_quietly() {
+    // A kernel that does not take it lets its own judgement stand.
+    let _refused = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a plain setrlimit of a limit that anybody may lower.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
 }

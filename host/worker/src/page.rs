@@ -1,4 +1,4 @@
-//! A page of memory that daemon and worker share: it names the run being polled and holds the end of its dialogue.
+//! A page of memory that daemon and worker share: it names the work under way and holds the end of its dialogue.
 //!
 //! The worker writes, the daemon reads, also after the worker's death. What is read while it is being written may be torn;
 //! it is shown to people and never trusted.
@@ -11,16 +11,44 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     ptr::{self, NonNull},
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::Duration,
 };
 
 /// Bytes of dialogue kept.
 pub const DIALOGUE_BYTES: usize = 4096;
 
+/// What the worker's one thread does for a job, inside the library's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Polls a run or examines a configuration; by the number that names the answer, never 0.
+    Asked(u64),
+    /// Makes or drops the agent of the job of that number.
+    Agent(u64),
+}
+
+impl Work {
+    /// One word that is never 0: both parts of it must change at once.
+    fn encode(self) -> u64 {
+        match self {
+            Self::Asked(number) => number << 1,
+            Self::Agent(job) => job << 1 | 1,
+        }
+    }
+
+    fn decode(word: u64) -> Option<Self> {
+        match (word >> 1, word & 1) {
+            (0, 0) => None,
+            (number, 0) => Some(Self::Asked(number)),
+            (job, _) => Some(Self::Agent(job)),
+        }
+    }
+}
+
 #[repr(C)]
 struct Layout {
-    /// The run being polled; 0 between polls.
-    run: AtomicU64,
-    /// When this poll began, nanoseconds of the monotonic clock.
+    /// The work under way; 0 while the library's code does not run.
+    work: AtomicU64,
+    /// When it began, nanoseconds of the monotonic clock.
     since_ns: AtomicU64,
     /// The run whose dialogue this is.
     dialogue_run: AtomicU64,
@@ -73,22 +101,30 @@ impl Page {
         unsafe { self.at.as_ref() }
     }
 
-    /// Notes that this run is being polled now.
-    pub fn enter(&self, run: u64) {
+    /// Notes that this work is under way now.
+    pub fn enter(&self, work: Work) {
         self.layout().since_ns.store(monotonic_ns(), Ordering::Relaxed);
-        self.layout().run.store(run, Ordering::Release);
+        self.layout().work.store(work.encode(), Ordering::Release);
     }
 
-    /// Notes that no run is being polled.
+    /// Notes that no work is under way.
     pub fn leave(&self) {
-        self.layout().run.store(0, Ordering::Release);
+        self.layout().work.store(0, Ordering::Release);
     }
 
-    /// The run being polled, and for how many nanoseconds.
-    pub fn polled(&self) -> Option<(u64, u64)> {
-        let run = self.layout().run.load(Ordering::Acquire);
+    /// Does a piece of work while the page names it.
+    pub fn during<T>(&self, work: Work, body: impl FnOnce() -> T) -> T {
+        self.enter(work);
+        let done = body();
+        self.leave();
+        done
+    }
+
+    /// The work under way, and for how long it has been.
+    pub fn under_way(&self) -> Option<(Work, Duration)> {
+        let work = Work::decode(self.layout().work.load(Ordering::Acquire))?;
         let since = self.layout().since_ns.load(Ordering::Relaxed);
-        (run != 0).then(|| (run, monotonic_ns().saturating_sub(since)))
+        Some((work, Duration::from_nanos(monotonic_ns().saturating_sub(since))))
     }
 
     /// Appends a line to the dialogue of the run; a new run begins anew.
@@ -150,15 +186,18 @@ mod tests {
     fn both_sides_see_the_run_and_the_end_of_its_dialogue() {
         let (ours, file) = Page::create().unwrap();
         let theirs = Page::map(&file).unwrap();
-        assert_eq!(ours.polled(), None);
-        theirs.enter(7);
+        let seen = || ours.under_way().map(|(work, _)| work);
+        assert_eq!(seen(), None);
+        theirs.enter(Work::Asked(7));
         theirs.say(7, "> EHLO probe");
-        assert_eq!(ours.polled().map(|(run, _)| run), Some(7));
+        assert_eq!(seen(), Some(Work::Asked(7)));
         assert_eq!(ours.dialogue(7).as_deref(), Some("> EHLO probe\n"));
         assert_eq!(ours.dialogue(8), None);
         theirs.say(8, "> QUIT");
         theirs.leave();
-        assert_eq!((ours.polled(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
+        assert_eq!((seen(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
+        assert_eq!(theirs.during(Work::Agent(0), seen), Some(Work::Agent(0)));
+        assert_eq!(seen(), None);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use watchpost_services::{
 use crate::{
     frames::{self, FromWorker, ToWorker},
     load::Library,
-    page::Page,
+    page::{Page, Work},
 };
 
 /// Bytes of answers that are written at once.
@@ -68,11 +68,11 @@ impl Worker {
         while let Some(frame) = frames::read(&mut from).await? {
             match frame {
                 ToWorker::Examine { id, agent, config } => {
-                    let result = self.library.examine(&agent, &config);
+                    let result = self.page.during(Work::Asked(id), || self.library.examine(&agent, &config));
                     send(&self.answers, FromWorker::Examined { id, result });
                 }
                 ToWorker::Open { job, agent, config, secrets } => self.open(job, &agent, &config, &secrets),
-                ToWorker::Close { job } => drop(self.jobs.remove(&job)),
+                ToWorker::Close { job } => self.close(job),
                 ToWorker::Run { run, job, timeout_ns, cursor, explain } => {
                     self.run(run, job, Request { timeout: Duration::from_nanos(timeout_ns), cursor, explain });
                 }
@@ -82,8 +82,8 @@ impl Worker {
     }
 
     fn open(&mut self, job: u64, agent: &str, config: &str, secrets: &[String]) {
-        self.jobs.remove(&job);
-        match self.library.create(agent, config) {
+        self.close(job);
+        match self.page.during(Work::Agent(job), || self.library.create(agent, config)) {
             Err(error) => send(&self.answers, FromWorker::NotOpened { job, error }),
             Ok(made) => {
                 let running = Arc::new(AtomicU64::new(0));
@@ -94,6 +94,10 @@ impl Worker {
                 self.jobs.insert(job, Rc::new(Job { services: Arc::new(services), running, agent: RefCell::new(Some(made)) }));
             }
         }
+    }
+
+    fn close(&mut self, job: u64) {
+        self.page.during(Work::Agent(job), || drop(self.jobs.remove(&job)));
     }
 
     fn metrics(&self, agent: &str) -> Vec<MetricSpec> {
@@ -123,7 +127,8 @@ impl Worker {
         };
         let page = self.page.clone();
         tokio::task::spawn_local(async move {
-            let (outcome, dialogue) = watched(page, run, measure(&job, run, request)).await;
+            // The job goes in whole: closed meanwhile, its agent is dropped under the same eyes.
+            let (outcome, dialogue) = watched(page, run, async move { measure(&job, run, request).await }).await;
             send(&answers, FromWorker::Done { run, outcome, dialogue });
         });
     }
@@ -143,13 +148,7 @@ async fn measure(job: &Job, run: u64, request: Request) -> (Outcome, Vec<Said>) 
 /// Notes on the page that this run is being polled, for as long as each poll takes.
 async fn watched<F: Future>(page: Arc<Page>, run: u64, future: F) -> F::Output {
     let mut future = pin!(future);
-    std::future::poll_fn(move |cx| {
-        page.enter(run);
-        let polled = future.as_mut().poll(cx);
-        page.leave();
-        polled
-    })
-    .await
+    std::future::poll_fn(move |cx| page.during(Work::Asked(run), || future.as_mut().poll(cx))).await
 }
 
 fn send(answers: &UnboundedSender<FromWorker>, answer: FromWorker) {

@@ -1,0 +1,158 @@
+//! Runs that are not answered yet, and those given up while the worker still had them.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+use watchpost_plugin_api::{AgentError, ErrorKind};
+use watchpost_worker::frames::ToWorker;
+
+use super::{RunEnd, RunRequest};
+
+/// How much longer than its timeout a run may take to be answered before it is given up.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The runs of one plugin, by number.
+#[derive(Default)]
+pub(super) struct Runs(HashMap<u64, Pending>);
+
+struct Pending {
+    request: RunRequest,
+    /// Gone once answered: a run that was given up stays known, as somebody to blame, until the worker is done with it.
+    reply: Option<oneshot::Sender<RunEnd>>,
+    asked: Instant,
+    /// Whether it is with the worker, or waits for one.
+    sent: bool,
+    /// Whether it was lost once already.
+    repeated: bool,
+}
+
+impl Pending {
+    fn answer(&mut self, end: RunEnd) {
+        if let Some(reply) = self.reply.take() {
+            let _nobody_waits = reply.send(end);
+        }
+    }
+}
+
+impl Runs {
+    /// Takes a run that waits for a worker.
+    pub(super) fn add(&mut self, number: u64, request: RunRequest, reply: oneshot::Sender<RunEnd>) {
+        let pending = Pending { request, reply: Some(reply), asked: Instant::now(), sent: false, repeated: false };
+        self.0.insert(number, pending);
+    }
+
+    /// Runs that wait for a worker.
+    pub(super) fn waiting(&self) -> Vec<u64> {
+        self.0.iter().filter(|(_, run)| !run.sent).map(|(&number, _)| number).collect()
+    }
+
+    /// The job of a run.
+    pub(super) fn job(&self, number: u64) -> Option<u64> {
+        self.0.get(&number).map(|run| run.request.job)
+    }
+
+    /// The question that gives a run to the worker; it is with it from then on.
+    pub(super) fn question(&mut self, number: u64) -> Option<ToWorker> {
+        let run = self.0.get_mut(&number)?;
+        run.sent = true;
+        let RunRequest { job, timeout, cursor, explain } = &run.request;
+        let left = timeout.saturating_sub(run.asked.elapsed());
+        let timeout_ns = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+        Some(ToWorker::Run { run: number, job: *job, timeout_ns, cursor: cursor.clone(), explain: *explain })
+    }
+
+    /// Answers a run that the worker is done with; gives its job.
+    pub(super) fn end(&mut self, number: u64, end: RunEnd) -> Option<u64> {
+        let mut run = self.0.remove(&number)?;
+        run.answer(end);
+        Some(run.request.job)
+    }
+
+    /// Fails every run of a job.
+    pub(super) fn fail_job(&mut self, job: u64, error: &AgentError) {
+        for (_, mut run) in self.0.extract_if(|_, run| run.request.job == job) {
+            run.answer(RunEnd::failed(error.kind(), error.message()));
+        }
+    }
+
+    /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread.
+    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>) {
+        self.0.retain(|&number, run| {
+            if run.reply.is_some() && run.asked.elapsed() > run.request.timeout + GRACE {
+                let why = match run.sent {
+                    false => "the plugin's worker is down",
+                    true if blocking == Some(number) => "it blocks its worker's thread",
+                    true => "the worker did not answer in time",
+                };
+                run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
+            }
+            run.reply.is_some() || run.sent
+        });
+    }
+
+    /// The worker died with these: a repeatable run waits for the next one, once; the others are lost.
+    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, why: &str) {
+        self.0.retain(|_, run| {
+            if !run.sent {
+                return true;
+            }
+            if run.reply.is_some() && !run.repeated && repeatable(run.request.job) {
+                run.sent = false;
+                run.repeated = true;
+                // Its time begins anew: what it lost was not its own doing.
+                run.asked = Instant::now();
+                return true;
+            }
+            run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
+            false
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(runs: &mut Runs, number: u64, timeout: Duration) -> oneshot::Receiver<RunEnd> {
+        let (reply, answer) = oneshot::channel();
+        runs.add(number, RunRequest { job: number * 10, timeout, cursor: None, explain: false }, reply);
+        answer
+    }
+
+    fn message(answer: &mut oneshot::Receiver<RunEnd>) -> Option<String> {
+        answer.try_recv().ok().map(|end| format!("{:?}", end.outcome.status))
+    }
+
+    #[test]
+    fn a_repeatable_run_is_repeated_once_and_no_other_is() {
+        let mut runs = Runs::default();
+        let mut answers = [1, 2].map(|number| asked(&mut runs, number, Duration::from_secs(9)));
+        for number in [1, 2] {
+            assert!(runs.question(number).is_some());
+        }
+        runs.lose(|job| job == 10, "first");
+        assert!(message(&mut answers[1]).is_some_and(|message| message.contains("first")));
+        assert_eq!((message(&mut answers[0]), runs.waiting()), (None, vec![1]));
+        assert!(runs.question(1).is_some());
+        runs.lose(|job| job == 10, "second");
+        assert!(message(&mut answers[0]).is_some_and(|message| message.contains("second")));
+    }
+
+    #[test]
+    fn a_run_given_up_is_still_known_as_somebody_to_blame() {
+        let mut runs = Runs::default();
+        let mut answer = asked(&mut runs, 1, Duration::ZERO);
+        assert!(runs.question(1).is_some());
+        if let Some(run) = runs.0.get_mut(&1) {
+            run.asked -= GRACE + Duration::from_millis(1);
+        }
+        runs.give_up_overdue(Some(1));
+        assert!(message(&mut answer).is_some_and(|message| message.contains("blocks its worker's thread")));
+        assert_eq!(runs.job(1), Some(10));
+        runs.lose(|_| true, "dead");
+        assert_eq!(runs.job(1), None, "nobody waits for it: it is not repeated");
+    }
+}
