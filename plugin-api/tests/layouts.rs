@@ -1,5 +1,7 @@
 //! Libraries and hosts of different versions of the interface meet.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
 use std::path::PathBuf;
 
 use watchpost_worker::load::{Library, Refusal, module};

@@ -3,12 +3,7 @@
 #![allow(missing_docs, non_camel_case_types, non_local_definitions, unreachable_pub, reason = "what abi_stable's derives generate")]
 #![allow(dead_code, reason = "a test uses the type, the library uses its functions")]
 
-use abi_stable::{
-    StableAbi,
-    library::RootModule,
-    package_version_strings,
-    sabi_types::VersionStrings,
-};
+use abi_stable::{StableAbi, library::RootModule, package_version_strings, sabi_types::VersionStrings};
 use watchpost_plugin_api::abi::{FfiResult, RErr, RStr, RString, RawAgentBox};
 use watchpost_plugin_api::{AgentError, LibraryDescriptor};
 
