@@ -99,8 +99,8 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let (config, plugins, jobs) = configured(&file).await?;
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
-    let parts = Parts::open(&data, started)?;
-    parts.up(signals, file, config, plugins, jobs, listener, &data).await
+    let parts = Parts::open(data, started)?;
+    parts.up(signals, file, config, plugins, jobs, listener).await
 }
 
 async fn configured(file: &Path) -> Result<(Config, Plugins, Vec<Job>), StartError> {
@@ -132,10 +132,12 @@ struct Parts {
     live: Arc<AtomicBool>,
     views: Vec<Running>,
     paused: Paused,
+    /// Locked for as long as the others live.
+    data: DataFolder,
 }
 
 impl Parts {
-    fn open(data: &DataFolder, started: SystemTime) -> Result<Self, StartError> {
+    fn open(data: DataFolder, started: SystemTime) -> Result<Self, StartError> {
         let dir = data.path().join("journal");
         refuse_newer(&dir)?;
         let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
@@ -148,7 +150,7 @@ impl Parts {
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
         let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
-        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused })
+        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused, data })
     }
 
     /// Starts the views and waits until they have read what an earlier daemon left.
@@ -187,12 +189,12 @@ impl Parts {
         plugins: Plugins,
         jobs: Vec<Job>,
         listener: TcpListener,
-        data: &DataFolder,
     ) -> Result<(), StartError> {
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
-        self.catch_up(&data.path().join("journal")).await?;
-        let socket = api::listen(data.path()).map_err(system(format!("cannot listen on {}", socket_path(data.path()).display())))?;
+        let data = self.data.path().to_owned();
+        self.catch_up(&data.join("journal")).await?;
+        let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
         let configured = config.listen.value.to_string();
         // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.
@@ -228,7 +230,7 @@ impl Parts {
         ));
         let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
         service_manager::ready(jobs_count, address);
-        info!(jobs = jobs_count, listen = %address, data = %data.path().display(), "ready");
+        info!(jobs = jobs_count, listen = %address, data = %data.display(), "ready");
 
         signals.until_told(&daemon).await;
         service_manager::stopping();
@@ -247,7 +249,7 @@ impl Parts {
         }
         let _ended = timeout(Duration::from_millis(500), outward).await;
         api.abort();
-        let _gone_already = std::fs::remove_file(socket_path(data.path()));
+        let _gone_already = std::fs::remove_file(socket_path(&data));
         info!(seconds = ending.elapsed().as_secs_f64(), "stopped");
         Ok(())
     }
