@@ -20,7 +20,9 @@ async fn a_reload_touches_what_changed_and_nothing_else() {
     let rest = job("same", "every = \"1h\"", port);
     let house = House::new(&(rest.clone() + &job("changes", "every = \"1h\"", port) + &job("goes", "every = \"1h\"", port)));
     let _daemon = house.start();
-    ["same", "changes"].map(|name| house.run(&["jobs", "run", name]).ok());
+    for name in ["same", "changes"] {
+        house.run(&["jobs", "run", name]).ok();
+    }
     let before = jobs(&house);
 
     assert_eq!(house.run(&["reload"]).ok(), "reloaded: 0 added, 0 changed, 0 removed, 3 unchanged\n");
