@@ -13,8 +13,10 @@ use watchpost_plugin_api::{AgentDescriptor, wire::Examined};
 
 use crate::{
     config::{self, Bound, Config, Fault, Faults, process_environment, unknown_agent},
+    daemon::now_ns,
     plugin::{JobOpen, Plugin, Plugins},
     reading::Shape,
+    schedule::UnixTime,
 };
 
 /// A job with everything it needs to run.
@@ -62,6 +64,35 @@ impl Job {
     pub fn runs_like(&self, other: &Self) -> bool {
         self.config == other.config && self.bound == other.bound && self.shape == other.shape && Arc::ptr_eq(&self.plugin, &other.plugin)
     }
+}
+
+/// A configuration that can run, and what somebody should look at.
+pub struct Configured {
+    /// What the files say.
+    pub config: Config,
+    /// The libraries, those that were loaded before among them.
+    pub plugins: Plugins,
+    /// Every job, held to its agent.
+    pub jobs: Vec<Job>,
+    /// What does not stop it.
+    pub warnings: Faults,
+}
+
+/// Reads a configuration, loads the libraries that are not loaded yet, and holds every job to its agent.
+///
+/// Errors: every fault of files, agents and `more`, warnings among them, by file and place.
+pub async fn configure(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Result<Configured, Faults> {
+    let (config, mut faults) = config::read(file, UnixTime::from_secs(now_ns() / 1_000_000_000));
+    let Some(config) = config else { return Err(faults) };
+    faults.extend(more(&config));
+    let plugins = loaded.with_new(&config.plugin_folders()).await;
+    let (jobs, found) = match bind_all(&config, &plugins).await {
+        Ok(bound) => bound,
+        Err(found) => (Vec::new(), found),
+    };
+    faults.extend(found);
+    let warnings = faults.sorted();
+    if warnings.stop() { Err(warnings) } else { Ok(Configured { config, plugins, jobs, warnings }) }
 }
 
 /// Holds every job of a configuration to its agent.

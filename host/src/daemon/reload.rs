@@ -5,15 +5,14 @@ use std::{
     time::SystemTime,
 };
 
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
-use super::{Changes, Daemon, runner::Command, service_manager};
+use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
 use crate::{
-    config::{self, Config, Fault, Faults},
-    job::{Job, bind_all},
+    config::{Config, Fault, Faults},
+    job::{Configured, Job, configure},
     latest::JobView,
     plugin::Plugins,
-    schedule::UnixTime,
 };
 
 impl Daemon {
@@ -23,8 +22,9 @@ impl Daemon {
     pub(super) async fn reload(&self) -> Result<Changes, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
-        let reloaded = match self.read_again().await {
-            Ok((config, plugins, jobs)) => {
+        let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
+            Ok(Configured { config, plugins, jobs, warnings }) => {
+                tell_warnings(warnings);
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -48,29 +48,6 @@ impl Daemon {
         let config = self.config();
         service_manager::ready(config.jobs.len(), config.listen.value);
         reloaded
-    }
-
-    async fn read_again(&self) -> Result<(Config, Plugins, Vec<Job>), Faults> {
-        let (config, mut faults) = config::read(&self.file, UnixTime::from_secs(super::now_ns() / 1_000_000_000));
-        let Some(config) = config else { return Err(faults) };
-        faults.extend(self.unchangeable(&config));
-        let plugins = self.plugins().with_new(&config.plugin_folders()).await;
-        match bind_all(&config, &plugins).await {
-            Ok((jobs, warnings)) if !faults.stop() => {
-                for warning in faults.into_iter().chain(warnings) {
-                    warn!("{}", warning.to_string().replace('\n', " "));
-                }
-                Ok((config, plugins, jobs))
-            }
-            Ok((_, warnings)) => {
-                faults.extend(warnings);
-                Err(faults.sorted())
-            }
-            Err(found) => {
-                faults.extend(found);
-                Err(faults.sorted())
-            }
-        }
     }
 
     /// What a running daemon cannot change.

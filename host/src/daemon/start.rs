@@ -33,15 +33,14 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
-    config::{self, Config, Faults},
+    config::{Config, Faults},
     expose::{
         host_metrics::HostMetrics,
         http::{Hosts, Limits, Outward, router, serve},
     },
-    job::{Job, bind_all},
+    job::{Configured, Job, configure},
     latest::{JobView, Latest},
     plugin::Plugins,
-    schedule::UnixTime,
     series::{error::SeriesError, store::SeriesStore},
 };
 
@@ -96,28 +95,16 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let started = SystemTime::now();
     // From the first moment on: a SIGHUP that nobody handles would end the process.
     let signals = Signals::catch().map_err(system("cannot wait for signals"))?;
-    let (config, plugins, jobs) = configured(&file).await?;
+    let Configured { config, plugins, jobs, warnings } =
+        configure(&file, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
+    for problem in plugins.problems() {
+        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
+    }
+    tell_warnings(warnings);
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
     let parts = Parts::open(data, started)?;
     parts.up(signals, file, config, plugins, jobs, listener).await
-}
-
-async fn configured(file: &Path) -> Result<(Config, Plugins, Vec<Job>), StartError> {
-    let loaded = config::load(file, UnixTime::from_secs(super::now_ns() / 1_000_000_000)).map_err(StartError::Config)?;
-    let plugins = Plugins::load(&loaded.config.plugin_folders()).await;
-    for problem in plugins.problems() {
-        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
-    }
-    let (jobs, warnings) = bind_all(&loaded.config, &plugins).await.map_err(|faults| {
-        let mut all = loaded.warnings.clone();
-        all.extend(faults);
-        StartError::Config(all.sorted())
-    })?;
-    for warning in loaded.warnings.into_iter().chain(warnings) {
-        warn!("{}", warning.to_string().replace('\n', " "));
-    }
-    Ok((loaded.config, plugins, jobs))
 }
 
 /// What lives in the data folder, opened, and what reads it.
@@ -307,6 +294,13 @@ fn refuse_newer(journal: &Path) -> Result<(), OpenError> {
         Err(newer @ OpenError::Newer { .. }) => Err(newer),
         // Whatever else there is to say of it, opening says.
         _ => Ok(()),
+    }
+}
+
+/// Logs what somebody should look at.
+pub(super) fn tell_warnings(warnings: Faults) {
+    for warning in warnings {
+        warn!("{}", warning.to_string().replace('\n', " "));
     }
 }
 

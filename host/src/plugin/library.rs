@@ -32,11 +32,20 @@ pub struct Plugins {
 impl Plugins {
     /// Loads every `lib*.so` of these folders, not recursively, side by side.
     pub async fn load(folders: &[PathBuf]) -> Self {
+        Self::default().with_new(folders).await
+    }
+
+    /// Loads those libraries of these folders that are not loaded yet; those that are loaded and still there stay as they are.
+    pub async fn with_new(&self, folders: &[PathBuf]) -> Self {
         let mut problems = Vec::new();
-        let paths = libraries(folders, &mut problems);
-        let starting: Vec<_> =
-            paths.into_iter().map(|path| (path.clone(), tokio::spawn(async move { Plugin::start(&path).await }))).collect();
         let mut plugins = Vec::new();
+        let mut starting = Vec::new();
+        for path in libraries(folders, &mut problems) {
+            match self.plugins.iter().find(|plugin| plugin.path() == path) {
+                Some(plugin) => plugins.push(plugin.clone()),
+                None => starting.push((path.clone(), tokio::spawn(async move { Plugin::start(&path).await }))),
+            }
+        }
         for (path, starting) in starting {
             match starting.await.map_err(io::Error::other) {
                 Ok(Ok(plugin)) => plugins.push(Arc::new(plugin)),
@@ -44,6 +53,7 @@ impl Plugins {
                 Err(error) => problems.push(Problem { path, reason: error.to_string() }),
             }
         }
+        plugins.sort_by(|a, b| a.path().cmp(b.path()));
         Self::of(plugins, problems)
     }
 
@@ -55,21 +65,6 @@ impl Plugins {
             }
         }
         Self { plugins, carriers, problems }
-    }
-
-    /// Also loads libraries of these folders that are not loaded yet; what is loaded stays as it is.
-    pub async fn with_new(&self, folders: &[PathBuf]) -> Self {
-        let mut problems = Vec::new();
-        let known = |path: &PathBuf| self.plugins.iter().any(|plugin| plugin.path() == path);
-        let fresh: Vec<PathBuf> = libraries(folders, &mut problems).into_iter().filter(|path| !known(path)).collect();
-        let mut plugins = self.plugins.clone();
-        for path in fresh {
-            match Plugin::start(&path).await {
-                Ok(plugin) => plugins.push(Arc::new(plugin)),
-                Err(reason) => problems.push(Problem { path, reason }),
-            }
-        }
-        Self::of(plugins, problems)
     }
 
     /// Finds the library that carries an agent, and what the agent says of itself.
