@@ -22,15 +22,10 @@ pub(super) struct Programs {
 
 impl Programs {
     pub(super) fn new() -> Self {
-        let worker = Path::new(WATCHPOST).with_file_name("watchpost-worker");
-        refuse_stale(&worker);
         let folder = tempfile::Builder::new().prefix("programs").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let library = plugin_library("smtp");
-        fs::create_dir(folder.path().join("plugins")).unwrap();
-        let places = [(Path::new(WATCHPOST), "watchpost"), (&worker, "watchpost-worker"), (&library, "plugins/libwatchpost_smtp.so")];
-        for (from, to) in places {
-            link(from, &folder.path().join(to)).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
-        }
+        let plugins = folder.path().join("plugins");
+        fs::create_dir(&plugins).unwrap();
+        install(folder.path(), &plugins);
         Self { folder }
     }
 
@@ -41,6 +36,21 @@ impl Programs {
     /// A folder that holds the agent `smtp`.
     pub(super) fn plugins(&self) -> PathBuf {
         self.folder.path().join("plugins")
+    }
+}
+
+/// Links `watchpost` and its worker into one folder, and the library of the agent `smtp` into another.
+pub(crate) fn install(programs: &Path, plugins: &Path) {
+    let worker = Path::new(WATCHPOST).with_file_name("watchpost-worker");
+    refuse_stale(&worker);
+    let library = plugins.join("libwatchpost_smtp.so");
+    let places = [
+        (Path::new(WATCHPOST).to_owned(), programs.join("watchpost")),
+        (worker, programs.join("watchpost-worker")),
+        (plugin_library("smtp"), library),
+    ];
+    for (from, to) in places {
+        link(&from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 }
 

@@ -24,8 +24,10 @@ const NEEDED: [&str; 2] = ["postfix", "dovecot"];
 
 /// Real servers on free ports of loopback, until this is dropped.
 pub(crate) struct Lab {
-    xtask: PathBuf,
-    dir: PathBuf,
+    /// The program that made it.
+    pub(crate) xtask: PathBuf,
+    /// Its folder.
+    pub(crate) dir: PathBuf,
     holder: Child,
     facts: Value,
     _folder: TempDir,

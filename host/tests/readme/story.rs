@@ -1,0 +1,55 @@
+//! The lines that the README says to type, and what each must answer.
+
+/// A line that ends well, and what must be in its output.
+pub(crate) struct Line {
+    pub(crate) typed: &'static str,
+    pub(crate) says: &'static [&'static str],
+}
+
+/// Lines that take too long here, or would run this very test; where they are run, and by which words.
+pub(crate) const ELSEWHERE: [(&str, &str, &str); 2] =
+    [("cargo xtask demo", "xtask/tests/demo.rs", "[\"demo\", \"--once\""), ("cargo xtask test", ".ci/run", "\ncargo xtask test\n")];
+/// The line that does not end by itself.
+pub(crate) const RUNS: &str = "watchpost run";
+/// The line that makes an agent of one's own.
+pub(crate) const MAKES_AGENT: &str = "cargo new --quiet --lib spool";
+/// The command that lists, and takes its lack of a name for wrong usage.
+pub(crate) const LISTS: &str = "cargo xtask prove";
+
+/// All lines that are typed here.
+pub(crate) const LINES: &[Line] = &[
+    says("cargo xtask lab up", &["postfix is up", "dovecot is up"]),
+    says("cargo xtask lab status", &["postfix    up", "dovecot    up"]),
+    says(PATH, &[]),
+    says("watchpost check", &["fine: 2 jobs, 1 agent"]),
+    says("watchpost agents smtp", &["server_name", "connect_time", "gauge  seconds"]),
+    says("watchpost plan -n 5", &["every 30 s"]),
+    says("watchpost measure submission --explain", &["status: ok", "up = 1", "nothing was stored"]),
+    says(RUNS, &["ready jobs=2"]),
+    says("watchpost jobs run mx1", &["mx1: ok", "connect_time = "]),
+    says("watchpost status", &["ready; journal ok", "smtp    ready", "2 jobs: ", "0 failing"]),
+    says("watchpost jobs list", &["mx1         ok", "submission  "]),
+    says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\r\n", "Z,0."]),
+    says("cd ..", &[]),
+    says(MAKES_AGENT, &[]),
+    says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),
+    says("cp spool/target/release/libspool.so watchpost/target/release/", &[]),
+    says("mkdir incoming", &[]),
+    says("touch incoming/first incoming/second", &[]),
+    says("cd watchpost", &[]),
+    says("watchpost reload", &["1 added, 0 changed, 0 removed, 2 unchanged"]),
+    says("watchpost measure incoming --explain", &["waiting = 2", "status: ok", "nothing was stored"]),
+    says("sleep 10", &[]),
+    says(
+        "curl -s http://127.0.0.1:9470/metrics | grep watchpost_spool_",
+        &["# TYPE watchpost_spool_waiting gauge", "job=\"incoming\"", "/incoming\"} 2\n", "watchpost_spool_oldest_age_seconds{"],
+    ),
+    says("cargo xtask lab down", &["postfix", "dovecot"]),
+];
+
+/// What every new terminal in the clone is told.
+const PATH: &str = "export PATH=\"$PWD/target/release:$PATH\"";
+
+const fn says(typed: &'static str, says: &'static [&'static str]) -> Line {
+    Line { typed, says }
+}
