@@ -44,3 +44,9 @@ fn a_library_of_another_layout_is_refused_in_both_directions() {
         assert!(text.len() < 1000, "{text}");
     }
 }
+
+#[test]
+fn a_library_whose_panics_abort_is_refused() {
+    let refusal = Library::load(&example("aborts")).err().map(|refusal| refusal.to_string());
+    assert_eq!(refusal.as_deref(), Some("it was built with panic = \"abort\"; build it with panic = \"unwind\""));
+}
