@@ -33,10 +33,10 @@ const SERVERS: usize = 12;
 const SLOWER_BY: Duration = Duration::from_millis(60);
 /// Jobs that run only when somebody asks, and is told the reading once it is durable.
 const ASKED: [&str; 2] = ["asked-0", "asked-1"];
-/// How long a daemon that is to be killed while it writes may live, milliseconds.
-const LIFE_MS: std::ops::Range<u64> = 300..2000;
+/// How long a daemon that is to be killed while it writes lives once it is ready, milliseconds: every job is due in the first second.
+const LIFE_MS: std::ops::Range<u64> = 1200..2800;
 /// When a daemon that is to be killed while it starts is killed, milliseconds.
-const START_MS: std::ops::Range<u64> = 0..800;
+const START_MS: std::ops::Range<u64> = 0..1500;
 /// How long a worker may outlive its daemon.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -99,8 +99,8 @@ impl Story {
         }
         self.ends_well();
         println!("{:#?}\n{} readings in the journal", self.figures, self.known.len());
-        let figures = &self.figures;
-        assert!(figures.told_readings > kills && figures.told_scrapes > JOBS && figures.told_rows > JOBS, "the witnesses saw too little");
+        let Figures { told_readings, told_scrapes, told_rows, .. } = self.figures;
+        assert!(told_readings.min(told_scrapes).min(told_rows) > kills, "a witness saw too little");
     }
 
     fn killed_while_writing(&mut self) {
@@ -138,7 +138,9 @@ impl Story {
     /// Starts the next daemon: in time, and with the answers of the one before it.
     fn restarted(&mut self) -> Daemon {
         let mut daemon = self.house.spawn();
-        self.figures.ready_max = self.figures.ready_max.max(daemon.wait_ready());
+        let ready = daemon.wait_ready();
+        println!("ready after {ready:?} with {} readings in the journal", self.known.len());
+        self.figures.ready_max = self.figures.ready_max.max(ready);
         self.figures.records_torn += daemon.log_text().matches("an unfinished record at the end was put aside").count();
         if self.known.len() > 0 {
             answers::agree(&self.house, &self.known);
