@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{harness::install, page::workspace};
 
 /// What a fresh clone does not have, or what whoever follows the README changes.
-const NOT_LINKED: [&str; 6] = [".git", "target", "data", "incoming", "schedules", "watchpost.toml"];
+const NOT_LINKED: [&str; 5] = [".git", "target", "data", "watchpost.toml", "own.toml"];
 
 /// The parent of the clone; gone when dropped.
 pub(crate) struct Clone(TempDir);
@@ -25,7 +25,6 @@ impl Clone {
         let clone = Self(parent);
         let release = clone.folder().join("target/release");
         fs::create_dir_all(&release).unwrap();
-        fs::create_dir(clone.folder().join("schedules")).unwrap();
         for entry in fs::read_dir(workspace()).unwrap().map(Result::unwrap) {
             if NOT_LINKED.iter().all(|name| entry.file_name() != *name) {
                 symlink(entry.path(), clone.folder().join(entry.file_name())).unwrap();

@@ -1,8 +1,10 @@
 //! The README, followed by a newcomer who reads it to the letter: whatever it says to type is typed, whatever it says to write is written.
 //!
 //! Reading order: `page` (what the README says) · `story` (what each of its lines must answer) · `clone` (where it is followed) ·
-//! `terminal` (who types) · `newcomer` (follows it). What differs from the page: ports and the lab's folder, which others may use, and
-//! the versions of an agent's dependencies, which are those that the workspace has already.
+//! `terminal` (who types) · `newcomer` (follows it) · `refusals` (whether they read as it says).
+//!
+//! What differs from the page: ports and the lab's folder, which others may use; the versions of an agent's dependencies, which are those
+//! that the workspace has already; and how long the compiler thinks about it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -18,6 +20,7 @@ mod servers;
 mod clone;
 mod newcomer;
 mod page;
+mod refusals;
 mod story;
 mod terminal;
 

@@ -73,6 +73,16 @@ impl Page {
         spans.filter(|span| ["cargo ", "watchpost "].iter().any(|program| span.starts_with(program)))
     }
 
+    /// What stands first in each row of the table whose head begins so, without its backticks.
+    pub(crate) fn first_cells(&self, head: &str) -> impl Iterator<Item = &str> {
+        let tables = self.0.iter().filter_map(move |block| match block {
+            Block::Prose(text) if text.starts_with(head) => Some(text),
+            _ => None,
+        });
+        let rows = tables.flat_map(|table| table.lines().skip(2));
+        rows.filter_map(|row| row.split('`').nth(1))
+    }
+
     /// The text of the only block in a language.
     pub(crate) fn fenced(&self, wanted: &str) -> &str {
         let texts = self.0.iter().filter_map(|block| match block {
