@@ -217,6 +217,10 @@ impl Handle {
                 (run.job.log)(log.level, &cut(&run.job.dialogue.masked(&log.text)));
                 Ok(())
             }
+            "hide" => {
+                let text: String = serde_json::from_str(detail).map_err(wrong)?;
+                run.job.dialogue.hide(&text)
+            }
             other => Err(AgentError::local(format!("this host takes no `{other}`; the agent wants a newer one"))),
         }
     }
