@@ -42,8 +42,11 @@ impl Timestamp {
     ///
     /// Only what can be a Message-ID is one: somebody in between could draw a password out of digests of chosen bytes (CVE-2007-1558).
     pub(crate) fn find(banner: &str) -> Option<Self> {
-        let (from, _) = banner.match_indices('<').last()?;
-        let (inner, _) = banner[from + 1..].split_once('>')?;
+        let begun = banner.rmatch_indices('<');
+        begun.filter_map(|(from, _)| banner[from + 1..].split_once('>')).find_map(|(inner, _)| Self::of(inner))
+    }
+
+    fn of(inner: &str) -> Option<Self> {
         let (left, right) = inner.split_once('@')?;
         let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'@');
         (is_word(left) && is_word(right)).then(|| Self(format!("<{inner}>")))
@@ -134,6 +137,7 @@ mod tests {
         check("POP3 ready <1896.697170952@dbc.mtview.ca.us>", Some("<1896.697170952@dbc.mtview.ca.us>"));
         check("<a@b> ready", Some("<a@b>"));
         check("<Dovecot> ready <a@b>", Some("<a@b>"));
+        check("<a@b> ready <Dovecot>", Some("<a@b>"));
         for banner in
             ["ready", "ready <a@b", "ready a@b>", "<a>", "<@b>", "<a@>", "<a@b@c>", "<a @b>", "<a\u{1}@b>", "<é@b>", "<\u{fffd}@b>"]
         {
