@@ -2,7 +2,7 @@
 
 use watchpost_plugin_api::{AgentError, Lines};
 
-/// Bytes of one message that are read; far more than mail servers take.
+/// Bytes of one message that are read, its end included; far more than mail servers take.
 pub(crate) const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The end of a body, with the line end before it.
 const END: &[u8] = b"\r\n.\r\n";
@@ -35,7 +35,7 @@ pub(crate) async fn message(from: &mut Lines) -> Result<(), AgentError> {
         };
         from.consume(taken);
         read += taken as u64;
-        if read > MESSAGE_BYTES_MAX + END.len() as u64 {
+        if read > MESSAGE_BYTES_MAX {
             return Err(too_large());
         }
         if ended {
@@ -115,6 +115,7 @@ mod tests {
         check(b"a\r\n..\r\n", None);
         check(b"a\r\n. \r\n", None);
         check(b"a\n.\n", None);
+        check(b"a\n\n.\r\n", None);
         check(b"a\n.\r\n", None);
         check(b"a\r\n.\n", None);
         check(b"", None);

@@ -81,6 +81,17 @@ async fn a_message_without_an_end_is_given_up_at_the_bound() {
 }
 
 #[tokio::test]
+async fn the_bound_is_64_mib_to_the_byte() {
+    const END: &str = "\r\n.\r\n";
+    for (beyond, failure) in [(0, None), (1, Some(("limit", "RETR: more than the bound of 64 MiB for a message allows")))] {
+        let message = "x".repeat(64 * 1024 * 1024 + beyond - END.len());
+        let script = entered().then(queried()).expect("RETR 2").say("+OK").send(message + END).expect("QUIT").say("+OK");
+        let (ran, _) = run_within(Duration::from_secs(60), script, &login(json!({}))).await;
+        assert_eq!(ran.failure(), failure, "{beyond} bytes beyond");
+    }
+}
+
+#[tokio::test]
 async fn answers_that_are_none_or_disagree_break_the_protocol() {
     let stat = |answer| Script::new().expect("STAT").say(answer);
     let list = |lines| Script::new().expect("STAT").say("+OK 2 320").expect("LIST").say(lines);
