@@ -135,6 +135,14 @@ impl Cx {
         done(self.host.set_cursor(cursor.into()))
     }
 
+    /// Keeps a text out of whatever is shown of this run, as if the configuration had it as a secret: what was made of one for the
+    /// target (a digest, a token), told before it is sent.
+    ///
+    /// Errors: kind `limit` when the host takes no more, `local` from a host that is older than this; what cannot be hidden is not to be sent.
+    pub fn hide(&self, text: &str) -> Result<(), AgentError> {
+        self.tell("hide", &text)
+    }
+
     /// Writes to the host's log.
     pub fn log(&self, level: Level, text: &str) {
         // A log line that cannot be told is no reason to fail a measurement.

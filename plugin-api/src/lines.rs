@@ -32,6 +32,22 @@ impl Lines {
         }
     }
 
+    /// Lends what has arrived, at least one byte, waiting for it if need be: for bodies that are no lines, or whose lines know no bound.
+    /// It stays until it is [taken](Lines::consume).
+    ///
+    /// Errors: kind `protocol` when the connection ends first.
+    pub async fn peek(&mut self) -> Result<&[u8], AgentError> {
+        match self.stream.fill_buf().await? {
+            [] => Err(AgentError::protocol("connection closed by the other side")),
+            arrived => Ok(arrived),
+        }
+    }
+
+    /// Takes that many of the bytes that [`peek`](Lines::peek) lent.
+    pub fn consume(&mut self, bytes: usize) {
+        self.stream.consume(bytes);
+    }
+
     /// Writes a line and its end, at once.
     ///
     /// Errors: kind `config` when the text would smuggle in a second line.

@@ -59,6 +59,12 @@ impl Agent for Counter {
                 cx.event(Severity::Minor, "blab", &format!("it is {token}"));
                 return Err(AgentError::auth(format!("{token} was refused")));
             }
+            "blab made" => {
+                let made = format!("{token}-made");
+                cx.hide(&made)?;
+                cx.log(Level::Info, &format!("made {made}"));
+                return Err(AgentError::auth(format!("{made} was refused")));
+            }
             "laps" => laps(cx).await,
             "call" => {
                 let address = std::net::SocketAddr::from(([127, 0, 0, 1], self.0.port.unwrap_or(0)));
@@ -134,6 +140,13 @@ async fn a_secret_marked_in_the_schema_is_seen_nowhere() {
     assert_eq!(ran.logged[0].1, "the token is <secret>");
     assert_eq!(ran.outcome.events[0].text, "it is <secret>");
     assert!(!ran.everything().contains("Zwetschge"));
+}
+
+#[tokio::test]
+async fn what_an_agent_makes_of_a_secret_and_hides_is_masked_whole() {
+    let ran = kit("blab made").run().await;
+    assert_eq!(ran.failure(), Some(("auth", "<secret> was refused")));
+    assert_eq!(ran.logged[0].1, "made <secret>");
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! What was said between an agent and its target, masked: for `--explain`, and for the report after a crash.
 
-use std::{collections::VecDeque, mem, sync::Mutex, time::Instant};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex},
+    time::Instant,
+};
 
 use serde::{Deserialize, Serialize};
+use watchpost_plugin_api::AgentError;
 
 use crate::mask::Masker;
 
@@ -10,6 +16,9 @@ use crate::mask::Masker;
 const LINE_BYTES_MAX: usize = 1024;
 /// Lines kept for an explanation; the oldest are dropped and counted.
 const LINES_MAX: usize = 2000;
+
+/// Texts that one run may have hidden beside the secrets of its job.
+const HIDDEN_MAX: usize = 100;
 
 /// Who said it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +47,16 @@ pub type Listener = Box<dyn Fn(&Said) + Send + Sync>;
 
 /// The dialogue of one job, begun anew with each run.
 pub struct Dialogue {
-    mask: Masker,
+    /// Knows the secrets of the job.
+    mask: Arc<Masker>,
     state: Mutex<State>,
     listener: Option<Listener>,
 }
 
 struct State {
+    /// Knows what the run has hidden as well.
+    mask: Arc<Masker>,
+    hidden: usize,
     began: Instant,
     lines: VecDeque<Said>,
     dropped: usize,
@@ -58,17 +71,35 @@ struct Partial {
     cut: bool,
 }
 
+impl State {
+    fn begin(mask: Arc<Masker>, kept: bool) -> Self {
+        Self { mask, hidden: 0, began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept, partial: Default::default() }
+    }
+}
+
 impl Dialogue {
     /// Makes the dialogue of a job with these secrets.
     pub fn new(secrets: &[String], listener: Option<Listener>) -> Self {
-        let state = State { began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept: false, partial: Default::default() };
-        Self { mask: Masker::new(secrets), state: Mutex::new(state), listener }
+        let mask = Arc::new(Masker::new(secrets));
+        Self { state: Mutex::new(State::begin(mask.clone(), false)), mask, listener }
     }
 
     /// Begins a run; `kept` if its lines are wanted at the end.
     pub fn begin(&self, kept: bool) {
+        *self.lock() = State::begin(self.mask.clone(), kept);
+    }
+
+    /// Hides a text until the next run begins, as if it were a secret of the job.
+    ///
+    /// Errors: kind `limit` when the run has hidden too many already.
+    pub fn hide(&self, text: &str) -> Result<(), AgentError> {
         let mut state = self.lock();
-        *state = State { began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept, partial: Default::default() };
+        if state.hidden == HIDDEN_MAX {
+            return Err(AgentError::limit(format_args!("the bound of {HIDDEN_MAX} hidden texts in a run")));
+        }
+        state.hidden += 1;
+        state.mask = Arc::new(state.mask.with(text));
+        Ok(())
     }
 
     /// Ends a run and gives its lines.
@@ -103,13 +134,18 @@ impl Dialogue {
 
     /// Takes secrets out of a text of this job's.
     pub fn masked(&self, text: &str) -> String {
-        self.mask.mask(text)
+        self.mask().mask(text)
+    }
+
+    /// What masks just now; lent out, so that nothing is masked under the lock.
+    fn mask(&self) -> Arc<Masker> {
+        self.lock().mask.clone()
     }
 
     fn gather(&self, speaker: Speaker, bytes: &[u8]) {
         // What is cut off may begin inside a secret, so enough is gathered to see it whole.
-        let room = LINE_BYTES_MAX + 2 * self.mask.reach();
         let mut state = self.lock();
+        let room = LINE_BYTES_MAX + 2 * state.mask.reach();
         let partial = &mut state.partial[usize::from(speaker == Speaker::Target)];
         let take = bytes.len().min(room - partial.bytes.len().min(room));
         partial.bytes.extend_from_slice(&bytes[..take]);
@@ -122,7 +158,7 @@ impl Dialogue {
             return;
         }
         let text = String::from_utf8_lossy(&partial.bytes);
-        let mut text = self.mask.mask(text.trim_end_matches('\r'));
+        let mut text = self.masked(text.trim_end_matches('\r'));
         if partial.cut || text.len() > LINE_BYTES_MAX {
             text.truncate(floor_char_boundary(&text, LINE_BYTES_MAX));
             text.push_str(" …");
@@ -131,7 +167,7 @@ impl Dialogue {
     }
 
     fn push(&self, speaker: Speaker, text: &str) {
-        self.push_masked(speaker, self.mask.mask(text));
+        self.push_masked(speaker, self.masked(text));
     }
 
     fn push_masked(&self, speaker: Speaker, text: String) {
@@ -187,6 +223,31 @@ mod tests {
                 .heard(Speaker::Target, format!("{}{secret}{}\n", "!".repeat(LINE_BYTES_MAX - 20 + shift), "!".repeat(5000)).as_bytes());
             let text = lines(&dialogue).remove(0).1;
             assert!(!text.contains("0123"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_run_hides_is_hidden_beside_the_secrets_until_the_next_run() {
+        let dialogue = Dialogue::new(&["geheim".into()], None);
+        dialogue.begin(true);
+        dialogue.hide("c4c9334bac560ecc").unwrap();
+        dialogue.heard(Speaker::Agent, b"APOP alice c4c9334bac560ecc\r\nPASS geheim\r\n");
+        assert_eq!(lines(&dialogue), [(Speaker::Agent, "APOP alice <secret>".into()), (Speaker::Agent, "PASS <secret>".into())]);
+        assert_eq!(dialogue.masked("-ERR c4c9334bac560ecc is wrong"), "-ERR <secret> is wrong");
+        dialogue.begin(true);
+        assert_eq!(dialogue.masked("c4c9334bac560ecc geheim"), "c4c9334bac560ecc <secret>");
+    }
+
+    #[test]
+    fn a_run_hides_a_bounded_number_of_texts() {
+        let dialogue = Dialogue::new(&[], None);
+        for run in 0..2 {
+            dialogue.begin(false);
+            for text in 0..HIDDEN_MAX {
+                dialogue.hide(&format!("text-{run}-{text}")).unwrap();
+            }
+            let refused = dialogue.hide("one more").unwrap_err();
+            assert_eq!(refused.to_string(), "more than the bound of 100 hidden texts in a run allows");
         }
     }
 

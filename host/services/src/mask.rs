@@ -38,6 +38,12 @@ impl Masker {
         Self { secrets: all, spellings }
     }
 
+    /// Knows one secret more.
+    pub fn with(&self, secret: &str) -> Self {
+        let secrets: Vec<String> = self.secrets.iter().cloned().chain([secret.to_owned()]).collect();
+        Self::new(&secrets)
+    }
+
     /// Longest run of characters that one secret can take in a text.
     pub fn reach(&self) -> usize {
         self.spellings.first().map_or(0, |longest| longest.len() * 2)

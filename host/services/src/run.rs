@@ -240,6 +240,10 @@ impl Handle {
                 run.log(&log);
                 Ok(())
             }
+            "hide" => {
+                let text: String = serde_json::from_str(detail).map_err(wrong)?;
+                run.job.dialogue.hide(&text)
+            }
             other => Err(AgentError::local(format!("this host takes no `{other}`; the agent wants a newer one"))),
         }
     }

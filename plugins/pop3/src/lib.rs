@@ -1,0 +1,189 @@
+//! Times every phase of a POP3 session: resolve, connect, banner, TLS, login, query, download, end.
+//!
+//! Target: `host:port` of a POP3 service. Reading order: [`Config`] (what a job says) · [`Pop3`] (the order of the phases) ·
+//! `session` (the commands) · `auth`, `mailbox`, `body`, `reply` (what they are made of).
+//!
+//! The phases are laps of one clock, so they add up to `total_time` exactly:
+//! - `tls_time` is the handshake, with CAPA and STLS before it where there are such; under implicit TLS it comes before the banner.
+//! - `authenticate_time` is the login, with the CAPA before it where the choice of a mechanism needs one.
+//! - `query_time` is STAT and the whole LIST, what a mail program asks before it shows anything: a server has to look at each message
+//!   for it, so this is the phase that grows with the mailbox. (UIDL is optional, RFC 1939 7, and would cost the same again.)
+//! - `download_time` is RETR of the newest message. Of an empty mailbox nothing can be downloaded, so it stays unknown.
+//!
+//! A phase that was not reached is unknown, and so is the total of a run that failed. One thing is forgiven: whatever a server does wrong
+//! after QUIT (many close the connection instead of answering) leaves `quit_time` unknown, and `total_time` is the sum of the other
+//! phases. A server that keeps silent there runs into the deadline as in every phase.
+//!
+//! Nothing is deleted: no command of this agent changes a mailbox.
+
+mod auth;
+mod body;
+mod config;
+mod mailbox;
+mod reply;
+mod session;
+
+use watchpost_plugin_api::{
+    Agent, AgentError, Cx, Endpoint, Ends, ErrorKind, Laps, Level, Metric, Needs, RecordType, Resolver, Unit, export_agents, standard,
+};
+
+use config::Login;
+pub use config::{Auth, Config, TlsMode};
+use session::Session;
+
+/// Messages in the mailbox, by STAT.
+pub const MAILBOX_SIZE: Metric = Metric::gauge("mailbox_size", Unit::Messages, "Messages in the mailbox.");
+/// Volume of the mailbox, by STAT.
+pub const MAILBOX_BYTES: Metric = Metric::gauge("mailbox_bytes", Unit::Bytes, "Volume of the mailbox.");
+
+/// The agent `pop3`, made for one job.
+pub struct Pop3 {
+    config: Config,
+    login: Option<Login>,
+    /// Whether the log was told that the password crosses the network in the clear.
+    warned: bool,
+}
+
+impl Agent for Pop3 {
+    type Config = Config;
+    const NAME: &'static str = "pop3";
+    const METRICS: &'static [Metric] = &[
+        standard::RESOLVE_TIME,
+        standard::CONNECT_TIME,
+        standard::BANNER_TIME,
+        standard::TLS_TIME,
+        standard::AUTHENTICATE_TIME,
+        standard::QUERY_TIME,
+        standard::DOWNLOAD_TIME,
+        standard::QUIT_TIME,
+        standard::TOTAL_TIME,
+        MAILBOX_SIZE,
+        MAILBOX_BYTES,
+    ];
+
+    fn new(config: Config) -> Result<Self, AgentError> {
+        config.check()?;
+        let login = config.login()?;
+        Ok(Self { config, login, warned: false })
+    }
+
+    fn target(config: &Config) -> String {
+        config.target()
+    }
+
+    fn needs(config: &Config) -> Needs {
+        let needs = Needs::none().tcp(config.port());
+        match &config.ca_file {
+            Some(path) => needs.read(path),
+            None => needs,
+        }
+    }
+
+    async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
+        let mut laps = cx.laps();
+        let (mut session, ends) = self.connect(cx, &mut laps).await?;
+        if let Err(error) = self.converse(cx, &mut session, ends, &mut laps).await {
+            session.leave().await;
+            return Err(error);
+        }
+        laps.total(standard::TOTAL_TIME);
+        Ok(())
+    }
+}
+
+impl Pop3 {
+    /// From the name to an open connection, encrypted if it is to be from the first byte.
+    async fn connect(&self, cx: &Cx, laps: &mut Laps<'_>) -> Result<(Session, Ends), AgentError> {
+        let addresses = cx.resolve(&self.config.host, RecordType::Any, Resolver::System).await?;
+        laps.lap(standard::RESOLVE_TIME);
+        let mut stream = cx.connect(Endpoint::tcp(&addresses, self.config.port())).await?;
+        laps.lap(standard::CONNECT_TIME);
+        let ends = stream.ends()?;
+        if self.config.tls == TlsMode::Implicit {
+            stream.start_tls(&self.config.handshake()).await?;
+            laps.lap(standard::TLS_TIME);
+        }
+        Ok((Session::new(stream), ends))
+    }
+
+    /// From the banner to the end.
+    async fn converse(&mut self, cx: &Cx, session: &mut Session, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        session.banner().await?;
+        laps.lap(standard::BANNER_TIME);
+        if self.config.tls == TlsMode::Starttls {
+            session.start_tls(&self.config.handshake()).await?;
+            laps.lap(standard::TLS_TIME);
+        }
+        if let Some(login) = &self.login {
+            let in_clear = self.config.tls == TlsMode::None;
+            let mechanism = session.mechanism(self.config.auth, !in_clear).await?;
+            if in_clear && mechanism.shows_password() && leaves_this_machine(ends) && !self.warned {
+                self.warned = true;
+                warn_of_clear_text(cx, &self.config.target());
+            }
+            session.login(cx, &mechanism, login).await?;
+            laps.lap(standard::AUTHENTICATE_TIME);
+            self.read_mail(cx, session, laps).await?;
+        }
+        self.close(cx, session, laps).await
+    }
+
+    /// What a mail program does once it is in.
+    async fn read_mail(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        let (size, newest) = session.query().await?;
+        laps.lap(standard::QUERY_TIME);
+        cx.record(MAILBOX_SIZE, size.messages);
+        cx.record(MAILBOX_BYTES, size.bytes);
+        if let Some(message) = newest.filter(|_| self.config.download) {
+            session.retrieve(message).await?;
+            laps.lap(standard::DOWNLOAD_TIME);
+        }
+        Ok(())
+    }
+
+    /// Everything that was to be measured has been: a server that takes its leave badly costs quit_time, and no more.
+    async fn close(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        match session.close().await {
+            Ok(()) => {
+                laps.lap(standard::QUIT_TIME);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::PROTOCOL => {
+                cx.log(Level::Debug, &format!("no proper end: {error}"));
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A login in the clear is what the job asks for, so it is done; its operator should know.
+fn warn_of_clear_text(cx: &Cx, target: &str) {
+    cx.log(Level::Warn, &format!("the password crosses the network to {target} in the clear; set tls to \"starttls\" or \"implicit\""));
+}
+
+/// Whether a connection goes over a network; one of which we do not know it is taken to.
+fn leaves_this_machine(ends: Ends) -> bool {
+    ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && ends.local.map(|local| local.ip()) != Some(peer.ip()))
+}
+
+export_agents!(Pop3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_within_this_machine_keeps_a_password_from_the_network() {
+        let check = |local: &str, peer: &str, expected| {
+            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
+            assert_eq!(leaves_this_machine(ends), expected, "{local} to {peer}");
+        };
+        check("127.0.0.1:40000", "127.0.0.1:110", false);
+        check("[::1]:40000", "[::1]:110", false);
+        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:110", false);
+        check("192.0.2.1:40000", "192.0.2.1:110", false);
+        check("192.0.2.1:40000", "192.0.2.110:110", true);
+        check("", "", true);
+    }
+}
