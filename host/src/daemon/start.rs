@@ -46,6 +46,8 @@ use crate::{
 
 /// How long the views may take to read what an earlier daemon left, before the daemon goes on without waiting.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Records of an earlier daemon that are read again at the start, to show what is still fresh.
+const READINGS_SHOWN: u64 = 10_000;
 /// How long runs that are under way at the end may take to finish.
 const LAST_RUNS_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long the journal may take to write what it holds at the end.
@@ -144,7 +146,7 @@ impl Parts {
     async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
         let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
-        self.views.push(Running::start("present", Begin::TheFirst, self.journal.clone(), dir, present).map_err(cannot())?);
+        self.views.push(Running::start("present", Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
             Running::start(series_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone()))
                 .map_err(cannot())?,

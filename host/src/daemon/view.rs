@@ -62,8 +62,8 @@ impl Progress {
 pub(super) enum Begin {
     /// Where it stopped.
     ItsPlace,
-    /// At the first record there is: what it makes of them is not kept, or the same each time.
-    TheFirst,
+    /// Where it stopped, or so many records before the end if that is earlier: what it makes of them is not kept, or the same each time.
+    AtLeast(u64),
 }
 
 /// A running view.
@@ -75,12 +75,15 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a view from its durable place, or from all that the journal still has.
+    /// Starts a view where it is to begin; one without a place begins at the first record there is.
     pub(super) fn start(name: &'static str, from: Begin, journal: Arc<Journal>, dir: &Path, view: impl View) -> std::io::Result<Self> {
         let place = ConsumerPosition::new(dir, name).map_err(std::io::Error::other)?;
         let from = match place.load() {
-            Ok(Some(place)) if from == Begin::ItsPlace => place,
-            Ok(_) => journal.first(),
+            Ok(Some(place)) => match from {
+                Begin::ItsPlace => place,
+                Begin::AtLeast(records) => place.min(u64::from(journal.durable_end()).saturating_sub(records).into()),
+            },
+            Ok(None) => journal.first(),
             // Reading again from the start is safe: every view skips what it has.
             Err(error) => {
                 warn!(consumer = name, %error, "its place in the journal is lost; it reads all of it again");

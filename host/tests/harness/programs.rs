@@ -33,23 +33,22 @@ impl Programs {
         self.folder.path().join("watchpost")
     }
 
-    /// A folder that holds the agent `smtp`.
+    /// A folder that holds the agents we ship.
     pub(super) fn plugins(&self) -> PathBuf {
         self.folder.path().join("plugins")
     }
 }
 
-/// Links `watchpost` and its worker into one folder, and the library of the agent `smtp` into another.
+/// The agents we ship.
+const AGENTS: [&str; 2] = ["pop3", "smtp"];
+
+/// Links `watchpost` and its worker into one folder, and the libraries of the agents into another.
 pub(crate) fn install(programs: &Path, plugins: &Path) {
     let worker = Path::new(WATCHPOST).with_file_name("watchpost-worker");
     refuse_stale(&worker);
-    let library = plugins.join("libwatchpost_smtp.so");
-    let places = [
-        (Path::new(WATCHPOST).to_owned(), programs.join("watchpost")),
-        (worker, programs.join("watchpost-worker")),
-        (plugin_library("smtp"), library),
-    ];
-    for (from, to) in places {
+    let ours = [(Path::new(WATCHPOST).to_owned(), programs.join("watchpost")), (worker, programs.join("watchpost-worker"))];
+    let libraries = AGENTS.map(plugin_library).map(|library| (library.clone(), plugins.join(library.file_name().unwrap_or_default())));
+    for (from, to) in ours.into_iter().chain(libraries) {
         link(&from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }
 }
