@@ -99,7 +99,7 @@ async fn a_run_that_fails_is_told_with_its_kind_and_exits_1() {
 fn what_cannot_be_measured_is_wrong_usage() {
     let house = House::new(&crate::job("relay", "every = \"5s\"", 25));
     refused(&house.run(&["measure", "never"]), 2, &["there is no job `never`"]);
-    refused(&house.run(&["measure", "--agent", "pop", "--set", "host=a"]), 2, &["\"pop\"", "agents found: `smtp`"]);
+    refused(&house.run(&["measure", "--agent", "pop", "--set", "host=a"]), 2, &["\"pop\"", "did you mean `pop3`?"]);
     refused(&house.run(&["measure", "--agent", "smtp", "--set", "hots=a"]), 2, &["`hots`", "did you mean `host`?", "`host`: missing"]);
     assert_eq!(json(&house, &["plan", "-n", "1"])[0]["job"], "relay");
 }

@@ -18,7 +18,7 @@ async fn a_daemon_ends_in_time_while_a_job_hangs() {
     let _held = silent.client();
     until(Duration::from_secs(20), || (!rrdtool::files(&house.data()).is_empty()).then_some(())).expect("the other job runs");
     let workers = daemon.workers();
-    assert_eq!(workers.len(), 1, "{workers:?}");
+    assert!(!workers.is_empty(), "it has no worker");
     let ended = daemon.stop();
     assert!(ended.status.success() && ended.took < STOP_TIMEOUT, "{ended:?}");
     assert!(!house.socket().exists(), "the socket is left behind");
