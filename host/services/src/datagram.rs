@@ -95,3 +95,68 @@ impl HostDatagram for Datagrams {
         host_fenced(|| told(&Ends { local: self.socket.local_addr().ok(), peer: Some(self.peer) }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn open(peer: SocketAddr) -> Datagrams {
+        Datagrams::open(peer, Arc::new(Dialogue::new(&[], None))).await.unwrap()
+    }
+
+    async fn server() -> UdpSocket {
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn datagrams_keep_their_boundaries_even_an_empty_one() {
+        let server = server().await;
+        let ours = open(server.local_addr().unwrap()).await;
+        ours.send(b"a question").await.unwrap();
+        let mut room = [0; 100];
+        let (length, client) = server.recv_from(&mut room).await.unwrap();
+        assert_eq!(&room[..length], b"a question");
+        for answer in [b"one".as_slice(), b"", b"three"] {
+            server.send_to(answer, client).await.unwrap();
+        }
+        for answer in [b"one".as_slice(), b"", b"three"] {
+            let length = ours.receive(&mut room).await.unwrap();
+            assert_eq!(&room[..length], answer);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_another_than_the_peer_sends_does_not_come_in() {
+        let (server, stranger) = (server().await, server().await);
+        let ours = open(server.local_addr().unwrap()).await;
+        let port = ours.socket.local_addr().unwrap().port();
+        stranger.send_to(b"forged", (Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        server.send_to(b"true", (Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let mut room = [0; 100];
+        let length = ours.receive(&mut room).await.unwrap();
+        assert_eq!(&room[..length], b"true");
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_told_at_once_and_again_and_waiting_goes_on_where_it_opens() {
+        let closed = server().await;
+        let peer = closed.local_addr().unwrap();
+        drop(closed);
+        let ours = open(peer).await;
+        let mut room = [0; 100];
+        for _ in 0..2 {
+            ours.send(b"anybody?").await.unwrap();
+            let error = timeout(Duration::from_secs(10), ours.receive(&mut room)).await.unwrap().unwrap_err();
+            assert_eq!(unreachable(peer, &error), AgentError::connect(format!("cannot reach {peer}: Connection refused")));
+        }
+        // Nothing is wrong any more, and nothing is there.
+        assert!(timeout(Duration::from_millis(50), ours.receive(&mut room)).await.is_err());
+        let opened = UdpSocket::bind(peer).await.unwrap();
+        opened.send_to(b"here", (Ipv4Addr::LOCALHOST, ours.socket.local_addr().unwrap().port())).await.unwrap();
+        assert_eq!(timeout(Duration::from_secs(10), ours.receive(&mut room)).await.unwrap().unwrap(), 4);
+    }
+}
