@@ -142,3 +142,111 @@ fn generic(data: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use domain::base::Name;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::query::Question;
+
+    /// Types whose data have a form of their own, and one that nobody knows.
+    const TYPES: [Rtype; 20] = [
+        Rtype::A,
+        Rtype::AAAA,
+        Rtype::MX,
+        Rtype::TXT,
+        Rtype::NS,
+        Rtype::SOA,
+        Rtype::SRV,
+        Rtype::CNAME,
+        Rtype::PTR,
+        Rtype::CAA,
+        Rtype::TLSA,
+        Rtype::DS,
+        Rtype::DNSKEY,
+        Rtype::RRSIG,
+        Rtype::NSEC,
+        Rtype::NSEC3,
+        Rtype::HTTPS,
+        Rtype::SVCB,
+        Rtype::NAPTR,
+        Rtype::from_int(65280),
+    ];
+
+    fn question(rtype: Rtype) -> Question {
+        Question { name: Name::from_str("lab.test").unwrap(), rtype }
+    }
+
+    /// An answer with one record of these data under the name that was asked for.
+    fn answer(query: &Query<'_>, data: &[u8]) -> Vec<u8> {
+        let mut message = query.bytes()[..26].to_vec();
+        message[2] |= 0x80;
+        message[7] = 1;
+        message[11] = 0;
+        message.extend([0xc0, 12]);
+        message.extend(query.question.rtype.to_int().to_be_bytes());
+        message.extend([0, 1, 0, 0, 0, 60]);
+        message.extend((data.len() as u16).to_be_bytes());
+        message.extend(data);
+        message
+    }
+
+    fn check(rtype: Rtype, data: &[u8], expected: &str) {
+        let question = question(rtype);
+        let query = Query::new(&question).unwrap();
+        let Read::Ours(answer) = Answer::read(&query, &answer(&query, data)).unwrap() else { panic!("{expected}") };
+        assert_eq!(answer.records[0].to_string(), format!("lab.test. 60 {rtype} {expected}"));
+    }
+
+    #[test]
+    fn records_are_shown_as_a_zone_file_writes_them() {
+        check(Rtype::A, &[192, 0, 2, 1], "192.0.2.1");
+        check(Rtype::MX, b"\x00\x0a\x04mail\xc0\x0c", "10 mail.lab.test.");
+        check(Rtype::TXT, b"\x05a \"b\\\x01\xff", "\"a \\\"b\\\\\" \"\\255\"");
+        check(Rtype::SRV, b"\x00\x00\x00\x01\x03\xe1\x04mail\x03lab\x04test\x00", "0 1 993 mail.lab.test.");
+        check(Rtype::CAA, b"\x00\x05issueca.test", "0 issue \"ca.test\"");
+        check(Rtype::TLSA, b"\x03\x01\x01\xde\xad", "3 1 1 DEAD");
+        check(Rtype::DS, b"\x12\x34\x0d\x02\xde\xad", "4660 13 2 DEAD");
+        check(Rtype::HTTPS, b"\x00\x01\x00\x00\x01\x00\x03\x02h2", "1 . alpn=h2");
+        check(Rtype::from_int(65280), b"\xde\xad", "\\# 2 dead");
+        check(Rtype::from_int(65280), b"", "\\# 0");
+    }
+
+    proptest! {
+        #[test]
+        fn no_message_whatsoever_is_more_than_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..600), at in 0..TYPES.len()) {
+            let question = question(TYPES[at]);
+            let query = Query::new(&question).unwrap();
+            let _ = Answer::read(&query, &bytes);
+            // With the right beginning the rest is looked at as well.
+            let _ = Answer::read(&query, &answer(&query, &bytes));
+            let mut message = answer(&query, &[]);
+            message[7] = 200;
+            message.extend(&bytes);
+            let _ = Answer::read(&query, &message);
+        }
+
+        #[test]
+        fn no_damage_to_an_answer_is_more_than_an_error(
+            at in 0..TYPES.len(),
+            data in proptest::collection::vec(any::<u8>(), 0..80),
+            damage in proptest::collection::vec((12usize..150, any::<u8>()), 0..6),
+            length in 12usize..150,
+        ) {
+            let question = question(TYPES[at]);
+            let query = Query::new(&question).unwrap();
+            let mut message = answer(&query, &data);
+            for (place, byte) in damage {
+                if let Some(hit) = message.get_mut(place) {
+                    *hit = byte;
+                }
+            }
+            message.truncate(length);
+            let _ = Answer::read(&query, &message);
+        }
+    }
+}
