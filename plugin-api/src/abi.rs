@@ -1,6 +1,6 @@
 //! The boundary: the only types that cross between host and library, and the fences on the library's side.
 //!
-//! Streams, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
+//! Streams, datagrams, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
 //! Rules once frozen: only append, after `last_prefix_field`; every new method has a default body; plain structs stay as they are.
 //! abi_stable and async-ffi appear here, in `export_agents!` and in the loader, and nowhere else: they must stay replaceable.
 
@@ -33,6 +33,8 @@ use crate::{AgentError, ErrorKind};
 pub type FfiResult<T> = RResult<T, FfiError>;
 /// A stream of the host's, lent.
 pub type HostStreamBox = HostStream_TO<'static, RBox<()>>;
+/// A datagram socket of the host's, lent.
+pub type HostDatagramBox = HostDatagram_TO<'static, RBox<()>>;
 /// What a run may ask the host for.
 pub type HostCxBox = HostCx_TO<'static, RBox<()>>;
 /// An agent of the library's, made for one job.
@@ -74,6 +76,20 @@ pub trait HostStream: Send + Unpin {
     fn poll_shutdown(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>>;
     /// Turns the stream into a TLS one in place; takes [`Tls`](crate::Tls), gives [`TlsFacts`](crate::TlsFacts).
     fn start_tls<'a>(&'a mut self, tls: RStr<'a>) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
+    /// Has what passes from now on noted by its size, not as lines of text.
+    fn set_binary(&mut self);
+    /// Tells both ends; gives [`Ends`](crate::Ends).
+    #[sabi(last_prefix_field)]
+    fn ends(&self) -> FfiResult<RString>;
+}
+
+/// A datagram socket that the host owns, connected to one peer.
+#[sabi_trait]
+pub trait HostDatagram: Send + Unpin {
+    /// Sends one datagram, whole.
+    fn send<'a>(&'a mut self, datagram: RSlice<'a, u8>) -> BorrowingFfiFuture<'a, FfiResult<()>>;
+    /// Receives one datagram into `buf`; what has no room there is lost.
+    fn receive<'a>(&'a mut self, buf: RSliceMut<'a, u8>) -> BorrowingFfiFuture<'a, FfiResult<usize>>;
     /// Tells both ends; gives [`Ends`](crate::Ends).
     #[sabi(last_prefix_field)]
     fn ends(&self) -> FfiResult<RString>;
@@ -84,9 +100,11 @@ pub trait HostStream: Send + Unpin {
 pub trait HostCx: Send + Sync {
     /// Opens a stream; takes [`Endpoint`](crate::Endpoint).
     fn connect(&self, endpoint: RStr<'_>) -> FfiFuture<FfiResult<HostStreamBox>>;
+    /// Opens a datagram socket to one peer; takes a socket address.
+    fn datagram(&self, peer: RStr<'_>) -> FfiFuture<FfiResult<HostDatagramBox>>;
     /// Answers a question (`resolve`, `stat`, `read_dir`, …); both ways JSON.
     fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>>;
-    /// Takes a statement (`declare`, `event`, `log`); JSON.
+    /// Takes a statement (`declare`, `event`, `log`, `note`); JSON.
     fn tell(&self, statement: RStr<'_>, detail: RStr<'_>) -> FfiResult<()>;
     fn sleep(&self, nanos: u64) -> FfiFuture<()>;
     /// Nanoseconds since the run began, monotonic.

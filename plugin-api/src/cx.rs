@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::Path,
     time::{Duration, SystemTime},
 };
@@ -10,10 +10,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AgentError, DirEntry, Endpoint, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Severity, Stream,
+    AgentError, Datagram, DirEntry, Endpoint, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Severity, Stream,
     abi::{FfiResult, HostCxBox, RErr, ROk, RString},
     files::at,
-    wire,
+    wire::{self, Way},
 };
 
 /// The host, as one run sees it: sockets, TLS, names, files, time, and the places where results go.
@@ -41,6 +41,17 @@ impl Cx {
         let endpoint = to_json(&to.into())?;
         match self.host.connect(endpoint.as_str().into()).await {
             ROk(stream) => Ok(Stream::new(stream)),
+            RErr(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a datagram socket (UDP) to one peer, from a port of the system's choice; nobody else's datagrams come in by it.
+    ///
+    /// Errors: kind `connect` when there is no way to that address, `local` when this machine has no socket to give.
+    pub async fn datagram(&self, peer: SocketAddr) -> Result<Datagram, AgentError> {
+        let peer = to_json(&peer)?;
+        match self.host.datagram(peer.as_str().into()).await {
+            ROk(socket) => Ok(Datagram::new(socket)),
             RErr(error) => Err(error.into()),
         }
     }
@@ -147,6 +158,23 @@ impl Cx {
     pub fn log(&self, level: Level, text: &str) {
         // A log line that cannot be told is no reason to fail a measurement.
         let _ = self.tell("log", &wire::Log { level, text: text.into() });
+    }
+
+    /// Shows in the dialogue, in words, what was sent to the target: for protocols that are no text.
+    ///
+    /// Shape: one line, masked and bounded by the host.
+    pub fn note_sent(&self, text: &str) {
+        self.note(Way::Sent, text);
+    }
+
+    /// Shows in the dialogue, in words, what the target sent.
+    pub fn note_received(&self, text: &str) {
+        self.note(Way::Received, text);
+    }
+
+    fn note(&self, way: Way, text: &str) {
+        // A dialogue with a line less is no reason to fail a measurement.
+        let _ = self.tell("note", &wire::Note { way, text: text.into() });
     }
 
     async fn ask<Q: Serialize, A: DeserializeOwned>(&self, question: &str, detail: &Q) -> Result<A, AgentError> {

@@ -9,6 +9,7 @@
 pub mod abi;
 mod agent;
 mod cx;
+mod datagram;
 mod error;
 mod files;
 mod laps;
@@ -26,6 +27,7 @@ pub mod wire;
 
 pub use agent::{Agent, AgentDescriptor, LibraryDescriptor};
 pub use cx::{Cx, Declared, Named, Value};
+pub use datagram::Datagram;
 pub use error::{AgentError, ErrorKind};
 pub use files::{DirEntry, FileStat};
 pub use laps::Laps;
@@ -42,8 +44,8 @@ pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity,
-        Stream, Tls, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret,
+        Severity, Stream, Tls, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

@@ -75,6 +75,13 @@ impl Stream {
         from_json(answer)
     }
 
+    /// Has what passes noted in the dialogue by its size, not as lines: for protocols that are no text, which then say in words
+    /// what went by with [`Cx::note_sent`](crate::Cx::note_sent) and [`Cx::note_received`](crate::Cx::note_received).
+    pub fn binary(mut self) -> Self {
+        self.inner.set_binary();
+        self
+    }
+
     /// Tells between which addresses it runs.
     pub fn ends(&self) -> Result<Ends, AgentError> {
         from_json(self.inner.ends())

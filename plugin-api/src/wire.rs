@@ -46,6 +46,25 @@ pub struct Log {
     pub text: String,
 }
 
+/// Which way something went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Way {
+    /// To the target.
+    Sent,
+    /// From the target.
+    Received,
+}
+
+/// What [`Cx::note_sent`](crate::Cx::note_sent) and [`Cx::note_received`](crate::Cx::note_received) tell.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Note {
+    /// Which way it went.
+    pub way: Way,
+    /// What it was, in words; one line.
+    pub text: String,
+}
+
 /// One entry of what [`Cx::read_dir`](crate::Cx::read_dir) is answered.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DirEntry {

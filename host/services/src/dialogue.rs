@@ -121,6 +121,15 @@ impl Dialogue {
         self.push(Speaker::Host, text);
     }
 
+    /// Notes in an agent's words what passed; it is one line, whatever the words have in them.
+    pub fn note_said(&self, speaker: Speaker, text: &str) {
+        let mut text = bounded(self.mask.mask(text));
+        if text.contains(char::is_control) {
+            text = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect();
+        }
+        self.push_masked(speaker, text);
+    }
+
     /// Notes bytes on a stream; lines are shown when they end.
     pub fn heard(&self, speaker: Speaker, bytes: &[u8]) {
         let mut rest = bytes;
@@ -158,11 +167,8 @@ impl Dialogue {
             return;
         }
         let text = String::from_utf8_lossy(&partial.bytes);
-        let mut text = self.masked(text.trim_end_matches('\r'));
-        if partial.cut || text.len() > LINE_BYTES_MAX {
-            text.truncate(floor_char_boundary(&text, LINE_BYTES_MAX));
-            text.push_str(" …");
-        }
+        let text = self.masked(text.trim_end_matches('\r'));
+        let text = if partial.cut { cut(text) } else { bounded(text) };
         self.push_masked(speaker, text);
     }
 
@@ -189,6 +195,18 @@ impl Dialogue {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Cuts a line that is too long.
+fn bounded(text: String) -> String {
+    if text.len() > LINE_BYTES_MAX { cut(text) } else { text }
+}
+
+/// Cuts a line and says so.
+fn cut(mut text: String) -> String {
+    text.truncate(floor_char_boundary(&text, LINE_BYTES_MAX));
+    text.push_str(" …");
+    text
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -249,6 +267,20 @@ mod tests {
             let refused = dialogue.hide("one more").unwrap_err();
             assert_eq!(refused.to_string(), "more than the bound of 100 hidden texts in a run allows");
         }
+    }
+
+    #[test]
+    fn what_an_agent_says_in_words_is_one_line_masked_and_bounded() {
+        let check = |text: &str, expected: &str| {
+            let dialogue = Dialogue::new(&["geheim".into()], None);
+            dialogue.begin(true);
+            dialogue.note_said(Speaker::Target, text);
+            assert_eq!(lines(&dialogue), [(Speaker::Target, expected.to_owned())]);
+        };
+        check("NOERROR, 1 answer", "NOERROR, 1 answer");
+        check("the token geheim", "the token <secret>");
+        check("a\r\n--> forged\u{1b}[31m", "a\\r\\n--> forged\\u{1b}[31m");
+        check(&"ä".repeat(LINE_BYTES_MAX), &format!("{} …", "ä".repeat(LINE_BYTES_MAX / 2)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile).
 
 mod answers;
+mod datagram;
 pub mod dialogue;
 pub mod mask;
 pub mod outcome;

@@ -11,15 +11,16 @@ use std::{
 use watchpost_plugin_api::{
     AgentError, ErrorKind, Level, MetricSpec,
     abi::{
-        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice,
-        RSome, RStr, RString, RVec, RawAgentBox, TD_Opaque, host_fenced,
+        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostStream_TO, HostStreamBox, RErr,
+        RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec, RawAgentBox, TD_Opaque, host_fenced,
     },
-    wire,
+    wire::{self, Way},
 };
 
 use crate::{
     answers,
-    dialogue::{Dialogue, Listener, Said},
+    datagram::Datagrams,
+    dialogue::{Dialogue, Listener, Said, Speaker},
     outcome::{Outcome, Status},
     results::{Results, cut},
     stream::Connection,
@@ -173,6 +174,17 @@ impl HostCx for Handle {
         })
     }
 
+    fn datagram(&self, peer: RStr<'_>) -> FfiFuture<FfiResult<HostDatagramBox>> {
+        let (run, peer) = (self.0.clone(), peer.to_string());
+        FfiFuture::new(async move {
+            let opened = async {
+                let peer = serde_json::from_str(&peer).map_err(|error| AgentError::local(format!("no address: {error}")))?;
+                Datagrams::open(peer, run.job.dialogue.clone()).await
+            };
+            crossing(opened.await.map(|socket| HostDatagram_TO::from_value(socket, TD_Opaque)))
+        })
+    }
+
     fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>> {
         let (question, detail) = (question.to_string(), detail.to_string());
         FfiFuture::new(async move { crossing(answers::answer(&question, &detail).await.map(RString::from)) })
@@ -243,6 +255,15 @@ impl Handle {
             "hide" => {
                 let text: String = serde_json::from_str(detail).map_err(wrong)?;
                 run.job.dialogue.hide(&text)
+            }
+            "note" => {
+                let note: wire::Note = serde_json::from_str(detail).map_err(wrong)?;
+                let speaker = match note.way {
+                    Way::Sent => Speaker::Agent,
+                    Way::Received => Speaker::Target,
+                };
+                run.job.dialogue.note_said(speaker, &note.text);
+                Ok(())
             }
             other => Err(AgentError::local(format!("this host takes no `{other}`; the agent wants a newer one"))),
         }

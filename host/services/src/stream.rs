@@ -31,6 +31,8 @@ use crate::{
 /// A connection lent to an agent.
 pub(crate) struct Connection {
     io: Io,
+    /// What passes is no text: its size is noted, not its lines.
+    binary: bool,
     dialogue: Arc<Dialogue>,
     tls: Arc<TlsClients>,
 }
@@ -57,7 +59,21 @@ impl Connection {
             Endpoint::Unix(path) => Io::Unix(unix(&path).await?),
             other => return Err(AgentError::local(format!("this host cannot connect to {other:?}"))),
         };
-        Ok(Self { io, dialogue, tls })
+        Ok(Self { io, binary: false, dialogue, tls })
+    }
+
+    fn note_received(&self, bytes: &[u8]) {
+        match self.binary {
+            false => self.dialogue.heard(Speaker::Target, bytes),
+            true => self.dialogue.note(&format!("received {} bytes", bytes.len())),
+        }
+    }
+
+    fn note_sent(&self, bytes: &[u8]) {
+        match self.binary {
+            false => self.dialogue.heard(Speaker::Agent, bytes),
+            true => self.dialogue.note(&format!("sent {} bytes", bytes.len())),
+        }
     }
 
     async fn start_tls(&mut self, wanted: &Tls) -> Result<TlsFacts, AgentError> {
@@ -173,27 +189,27 @@ impl HostStream for Connection {
     fn poll_read(&mut self, cx: &mut FfiContext<'_>, mut buf: RSliceMut<'_, u8>) -> FfiPoll<FfiResult<usize>> {
         polled(cx, |cx| {
             let mut buf = ReadBuf::new(&mut buf);
-            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf))?;
-            self.dialogue.heard(Speaker::Target, buf.filled());
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf)).map_err(crossing)?;
+            self.note_received(buf.filled());
             Poll::Ready(Ok(buf.filled().len()))
         })
     }
 
     fn poll_write(&mut self, cx: &mut FfiContext<'_>, buf: RSlice<'_, u8>) -> FfiPoll<FfiResult<usize>> {
         polled(cx, |cx| {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &buf))?;
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &buf)).map_err(crossing)?;
             self.io.acknowledge_at_once();
-            self.dialogue.heard(Speaker::Agent, &buf[..written]);
+            self.note_sent(&buf[..written]);
             Poll::Ready(Ok(written))
         })
     }
 
     fn poll_flush(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>> {
-        polled(cx, |cx| Pin::new(&mut self.io).poll_flush(cx))
+        polled(cx, |cx| Pin::new(&mut self.io).poll_flush(cx).map_err(crossing))
     }
 
     fn poll_shutdown(&mut self, cx: &mut FfiContext<'_>) -> FfiPoll<FfiResult<()>> {
-        polled(cx, |cx| Pin::new(&mut self.io).poll_shutdown(cx))
+        polled(cx, |cx| Pin::new(&mut self.io).poll_shutdown(cx).map_err(crossing))
     }
 
     fn start_tls<'a>(&'a mut self, tls: RStr<'a>) -> BorrowingFfiFuture<'a, FfiResult<RString>> {
@@ -207,21 +223,27 @@ impl HostStream for Connection {
         })
     }
 
+    fn set_binary(&mut self) {
+        self.binary = true;
+    }
+
     fn ends(&self) -> FfiResult<RString> {
-        host_fenced(|| {
-            let ends = serde_json::to_string(&self.io.ends()).map_err(|error| AgentError::local(error.to_string()));
-            ends.map(RString::from).map_err(FfiError::from).into()
-        })
+        host_fenced(|| told(&self.io.ends()))
     }
 }
 
+/// Puts both ends into what crosses.
+pub(crate) fn told(ends: &Ends) -> FfiResult<RString> {
+    let told = serde_json::to_string(ends).map_err(|error| AgentError::local(error.to_string()));
+    told.map(RString::from).map_err(FfiError::from).into()
+}
+
 /// Polls behind a fence and puts the answer into what crosses.
-fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>) -> FfiPoll<FfiResult<T>> {
+fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<Result<T, FfiError>>) -> FfiPoll<FfiResult<T>> {
     let answer = host_fenced(|| {
         ROk(cx.with_context(|cx| match poll(cx) {
             Poll::Pending => FfiPoll::Pending,
-            Poll::Ready(Ok(value)) => FfiPoll::Ready(ROk(value)),
-            Poll::Ready(Err(error)) => FfiPoll::Ready(RErr(crossing(&error))),
+            Poll::Ready(answer) => FfiPoll::Ready(answer.into()),
         }))
     });
     match answer {
@@ -230,12 +252,12 @@ fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
     }
 }
 
-fn crossing(error: &io::Error) -> FfiError {
+fn crossing(error: io::Error) -> FfiError {
     let errno = error.raw_os_error().unwrap_or(0);
     let message = match error.kind() {
         // rustls sends a reader to its manual; what the reader has to know is who ended it.
         io::ErrorKind::UnexpectedEof => "connection closed by the other side without an end of TLS".into(),
-        _ => reason(error),
+        _ => reason(&error),
     };
     FfiError { errno, ..AgentError::protocol(message).into() }
 }

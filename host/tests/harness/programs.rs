@@ -40,7 +40,7 @@ impl Programs {
 }
 
 /// The agents we ship.
-const AGENTS: [&str; 2] = ["pop3", "smtp"];
+const AGENTS: [&str; 3] = ["dns", "pop3", "smtp"];
 
 /// Links `watchpost` and its worker into one folder, and the libraries of the agents into another.
 pub(crate) fn install(programs: &Path, plugins: &Path) {

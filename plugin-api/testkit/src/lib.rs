@@ -1,7 +1,8 @@
 //! Runs an agent without a host and without a shared library, against servers that follow a script.
 //!
 //! Reading order: [`Kit`] (an agent made from a configuration, run as a worker runs it) · [`Ran`] (what a run gave) ·
-//! [`Script`] (what a server says and waits for) · [`Server`] (one that does it) · [`Authority`] (certificates, good and bad).
+//! [`Script`] (what a server says and waits for) · [`Server`] (one that does it, line by line) · [`PacketServer`] (one of whole messages,
+//! UDP and TCP) · [`Authority`] (certificates, good and bad).
 //!
 //! ```
 //! # use watchpost_testkit::{Script, Server};
@@ -17,6 +18,7 @@
 
 mod authority;
 mod kit;
+mod packets;
 mod ran;
 mod script;
 mod secrets;
@@ -25,6 +27,8 @@ mod wire;
 
 pub use authority::{Authority, ServerTls};
 pub use kit::Kit;
+pub use packets::{Answers, PacketServer};
 pub use ran::Ran;
 pub use script::{Script, Step};
 pub use server::{Served, Server, StoryError};
+pub use watchpost_services::dialogue::{Said, Speaker};

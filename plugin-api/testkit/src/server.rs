@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long one step may take, and how long a test waits for a connection to end.
-const STEP_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that are remembered before a test asks; a test that makes more without asking hears nothing of the rest.
 const SERVED_MAX: usize = 4096;
 
@@ -118,7 +118,7 @@ async fn play(stream: TcpStream, script: &Script) -> Served {
     served
 }
 
-async fn act(step: &Step, wire: &mut Wire, heard: &mut Vec<String>) -> io::Result<()> {
+pub(crate) async fn act(step: &Step, wire: &mut Wire, heard: &mut Vec<String>) -> io::Result<()> {
     match step {
         Step::Send(bytes) => wire.send(bytes).await,
         Step::Trickle(bytes, every) => wire.trickle(bytes, *every).await,

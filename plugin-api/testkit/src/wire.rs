@@ -74,6 +74,22 @@ impl Wire {
         }
     }
 
+    /// Reads a message whose length is in the two bytes before it.
+    pub(crate) async fn message(&mut self) -> io::Result<Vec<u8>> {
+        loop {
+            if let [high, low, rest @ ..] = self.unread.as_slice()
+                && let Some(message) = rest.get(..usize::from(u16::from_be_bytes([*high, *low])))
+            {
+                let message = message.to_vec();
+                self.unread.drain(..2 + message.len());
+                return Ok(message);
+            }
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// Waits until the client goes.
     pub(crate) async fn gone(&mut self) {
         while matches!(self.fill().await, Ok(true)) {
