@@ -108,6 +108,9 @@ type Outcome = Result<(), Failure>;
 pub fn main() -> ExitCode {
     // A reader that had enough (`| head`) ends us quietly instead of with a panic.
     restore_sigpipe();
+    if !matches!(std::env::args().nth(1).as_deref(), Some("run")) {
+        tell_a_full_disk();
+    }
     let Arguments { config, json, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(refusal) => return refused(&refusal),
@@ -167,6 +170,21 @@ fn print_json<T: serde::Serialize>(answer: &T) -> Outcome {
     let text = serde_json::to_string_pretty(answer).map_err(|error| Failure::of("cannot write the answer", &error))?;
     println!("{text}");
     Ok(())
+}
+
+/// An answer that cannot be written is an error, not a panic with a backtrace.
+fn tell_a_full_disk() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let said = info.payload().downcast_ref::<String>().map(String::as_str).unwrap_or_default();
+        match said.strip_prefix("failed printing to stdout: ") {
+            Some(why) => {
+                eprintln!("error: cannot write the answer: {}", crate::without_number(why));
+                std::process::exit(1);
+            }
+            None => usual(info),
+        }
+    }));
 }
 
 #[expect(unsafe_code, reason = "Rust ignores SIGPIPE from the start, and has no safe way back")]

@@ -34,6 +34,8 @@ pub struct Job {
     pub examined: Examined,
     /// What its series look like.
     pub shape: Shape,
+    /// What somebody should look at.
+    pub warnings: Vec<Fault>,
 }
 
 impl Job {
@@ -104,7 +106,7 @@ pub async fn bind_all(config: &Config, plugins: &Plugins) -> Result<(Vec<Job>, F
     for job in &config.jobs {
         match bind(job, plugins).await {
             Ok(job) => {
-                faults.extend(job.bound.warnings().iter().cloned());
+                faults.extend(job.warnings.iter().cloned());
                 jobs.push(job);
             }
             Err(found) => faults.extend(found),
@@ -125,9 +127,14 @@ pub async fn bind(job: &config::Job, plugins: &Plugins) -> Result<Job, Vec<Fault
         let what = if path.is_empty() { "config".to_owned() } else { format!("`{path}`") };
         vec![Fault::new(job.place_of(path), format!("{what}: {error}"))]
     })?;
+    let unreadable = examined.needs.files.iter().filter_map(|path| {
+        let error = std::fs::metadata(path).err()?;
+        Some(Fault::warning(job.place_of(""), format!("`config`: {}: {}", path.display(), crate::chain(&error))))
+    });
+    let warnings = bound.warnings().iter().cloned().chain(unreadable).collect();
     let shape = shape_of(job, agent, &examined);
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, shape })
+    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, shape, warnings })
 }
 
 /// Finds the one library that carries a job's agent.

@@ -1,4 +1,4 @@
-//! What each job left for its next run: a view of the journal, kept in one file of the data folder.
+//! What each job left for its next run, and the last readings of slow jobs: a view of the journal, kept in one file of the data folder.
 
 use std::{
     collections::HashMap,
@@ -7,16 +7,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use watchpost_services::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 
+use crate::reading::Reading;
+
+/// A reading that stands for the present for less than this is measured anew before anybody misses it, nanoseconds.
+const FRESH_NS_MIN: i64 = 300 * 1_000_000_000;
 /// First bytes of the file: what it is, and its version.
 const MAGIC: &[u8; 8] = b"wpcurs\0\x01";
 
 /// The cursor of every job that left one.
 pub(super) struct Cursors {
     path: PathBuf,
-    cursors: HashMap<String, Vec<u8>>,
+    kept: Kept,
     changed: bool,
+}
+
+/// What is written down.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    cursors: HashMap<String, Vec<u8>>,
+    /// The last reading of each slow job: the journal drops its segments long before it is stale.
+    readings: HashMap<String, Reading>,
 }
 
 /// Why the cursors of before cannot be had.
@@ -32,25 +44,37 @@ impl Cursors {
     /// Reads what was kept; a missing file is nothing.
     pub(super) fn load(data: &Path) -> Result<Self, CursorsError> {
         let path = data.join("cursors");
-        let cursors = match fs::read(&path) {
+        let kept = match fs::read(&path) {
             Ok(bytes) => decode(&bytes).ok_or_else(|| CursorsError::Damaged { path: path.clone() })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Kept::default(),
             Err(source) => return Err(CursorsError::Read { path, source }),
         };
-        Ok(Self { path, cursors, changed: false })
+        Ok(Self { path, kept, changed: false })
     }
 
     /// Takes what a run left.
-    pub(super) fn apply(&mut self, job: &str, outcome: &Outcome) {
+    pub(super) fn apply(&mut self, reading: &Reading) {
+        let (job, outcome) = (&reading.job, &reading.outcome);
         if let Some(cursor) = &outcome.cursor {
-            self.cursors.insert(job.to_owned(), cursor.clone());
+            self.kept.cursors.insert(job.clone(), cursor.clone());
             self.changed = true;
         }
+        if reading.stale_ns.saturating_sub(outcome.started_ns) >= FRESH_NS_MIN {
+            self.kept.readings.insert(job.clone(), reading.clone());
+            self.changed = true;
+        } else {
+            self.changed |= self.kept.readings.remove(job).is_some();
+        }
+    }
+
+    /// Lends the last readings of slow jobs.
+    pub(super) fn readings(&self) -> impl Iterator<Item = &Reading> {
+        self.kept.readings.values()
     }
 
     /// Lends every cursor.
     pub(super) fn all(&self) -> &HashMap<String, Vec<u8>> {
-        &self.cursors
+        &self.kept.cursors
     }
 
     /// Writes down what changed, durably.
@@ -60,7 +84,7 @@ impl Cursors {
         }
         let draft = self.path.with_extension("tmp");
         let mut file = File::create(&draft)?;
-        file.write_all(&encode(&self.cursors)?)?;
+        file.write_all(&encode(&self.kept)?)?;
         file.sync_all()?;
         fs::rename(&draft, &self.path)?;
         File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
@@ -69,13 +93,13 @@ impl Cursors {
     }
 }
 
-fn encode(cursors: &HashMap<String, Vec<u8>>) -> io::Result<Vec<u8>> {
-    let body = postcard::to_stdvec(cursors).map_err(io::Error::other)?;
+fn encode(kept: &Kept) -> io::Result<Vec<u8>> {
+    let body = postcard::to_stdvec(kept).map_err(io::Error::other)?;
     let sum = crc32c::crc32c(&body);
     Ok([MAGIC.as_slice(), &sum.to_le_bytes(), &body].concat())
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<String, Vec<u8>>> {
+fn decode(bytes: &[u8]) -> Option<Kept> {
     let (sum, body) = bytes.strip_prefix(MAGIC.as_slice())?.split_first_chunk::<4>()?;
     (crc32c::crc32c(body) == u32::from_le_bytes(*sum)).then(|| postcard::from_bytes(body).ok())?
 }
@@ -83,29 +107,33 @@ fn decode(bytes: &[u8]) -> Option<HashMap<String, Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reading::Cause;
+    use watchpost_plugin_api::ErrorKind;
+    use watchpost_services::outcome::{Outcome, Status};
 
-    fn left(cursor: &[u8]) -> Outcome {
-        Outcome {
-            status: watchpost_services::outcome::Status::Ok,
-            cursor: Some(cursor.into()),
-            ..Outcome::failed(watchpost_plugin_api::ErrorKind::LOCAL, "", 0)
-        }
+    fn left(cursor: &[u8], fresh_s: i64) -> Reading {
+        let outcome = Outcome { status: Status::Ok, cursor: Some(cursor.into()), ..Outcome::failed(ErrorKind::LOCAL, "", 0) };
+        Reading { job: "log".into(), cause: Cause::Schedule, slot: 0, due_ns: 0, stale_ns: fresh_s * 1_000_000_000, outcome }
     }
 
     #[test]
     fn cursors_outlive_a_restart() {
         let data = tempfile::tempdir().unwrap();
         let mut cursors = Cursors::load(data.path()).unwrap();
-        cursors.apply("log", &left(b"line 7"));
+        cursors.apply(&left(b"line 7", 3600));
         cursors.store().unwrap();
-        assert_eq!(Cursors::load(data.path()).unwrap().all()["log"], b"line 7");
+        let mut again = Cursors::load(data.path()).unwrap();
+        assert_eq!(again.all()["log"], b"line 7");
+        assert_eq!(again.readings().collect::<Vec<_>>(), [&left(b"line 7", 3600)], "an hourly job shows its last values after a restart");
+        again.apply(&left(b"line 8", 30));
+        assert_eq!(again.readings().count(), 0, "a job that runs often needs no such memory");
     }
 
     #[test]
     fn a_damaged_file_is_told_and_not_taken_for_an_empty_one() {
         let data = tempfile::tempdir().unwrap();
         let mut cursors = Cursors::load(data.path()).unwrap();
-        cursors.apply("log", &left(b"line 7"));
+        cursors.apply(&left(b"line 7", 3600));
         cursors.store().unwrap();
         let path = data.path().join("cursors");
         let mut bytes = fs::read(&path).unwrap();

@@ -10,6 +10,7 @@ use std::{
 
 use tracing::{error, info, warn};
 use watchpost_journal::Position;
+use watchpost_plugin_api::ErrorKind;
 use watchpost_services::outcome::Status;
 
 use super::{cursors::Cursors, view::View};
@@ -39,7 +40,7 @@ impl Present {
     }
 
     fn reading(&mut self, reading: &Reading) {
-        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).apply(&reading.job, &reading.outcome);
+        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).apply(reading);
         if !self.live.load(Ordering::Acquire) {
             return self.latest.restore(reading);
         }
@@ -55,6 +56,8 @@ impl Present {
         let job = reading.job.as_str();
         let state = match &reading.outcome.status {
             Status::Ok => "ok",
+            // Counted, and no news of the target.
+            Status::Failed { kind, .. } if *kind == ErrorKind::SKIPPED => return,
             Status::Failed { kind, .. } => kind.name(),
         };
         let before = self.told.insert(job.to_owned(), state.to_owned());

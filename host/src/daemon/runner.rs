@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use sha2::{Digest, Sha256};
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep_until,
@@ -20,8 +21,11 @@ use crate::{
     latest::Latest,
     plugin::RunRequest,
     reading::{Cause, Reading, Record},
-    schedule::{Clocks, Direction, DueClock, LOOK_AT_LEAST_EVERY, Slot, Ticker, UnixTime},
+    schedule::{ClockStep, Clocks, Direction, DueClock, LOOK_AT_LEAST_EVERY, Slot, Ticker, UnixTime},
 };
+
+/// A run this near to its deadline is as good as over.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// What the runner is told.
 pub(super) enum Command {
@@ -52,8 +56,21 @@ pub struct Changes {
 struct Scheduled {
     job: Arc<Job>,
     ticker: Ticker,
-    running: bool,
+    /// When the run that is under way reaches its deadline.
+    running: Option<Instant>,
+    /// A run that became due while the one before reached its deadline: it starts when that one is over.
+    next: Option<Due>,
+    /// How much later than the whole second its runs start, so that jobs of one second do not start as one.
+    spread: Duration,
     cursor: Option<Vec<u8>>,
+}
+
+/// A run that is to be started.
+#[derive(Clone, Copy)]
+struct Due {
+    cause: Cause,
+    slot: Slot,
+    due: UnixTime,
 }
 
 /// What was stored before this daemon started: where each job goes on.
@@ -66,9 +83,10 @@ pub(super) struct Past {
 /// Starts runs when they are due.
 pub(super) struct Runner {
     jobs: BTreeMap<String, Scheduled>,
-    /// Due times to come, soonest first; an entry that its job's ticker no longer knows is stale.
-    due: BinaryHeap<Reverse<(UnixTime, String)>>,
+    /// When runs start, as labels of the clock, soonest first; an entry that its job no longer knows is stale.
+    due: BinaryHeap<Reverse<(Duration, String)>>,
     clock: DueClock,
+    turned: Option<ClockStep>,
     began: Instant,
     past: Past,
     paused: Paused,
@@ -89,7 +107,19 @@ impl Runner {
     ) -> Self {
         let began = Instant::now();
         let clock = DueClock::start(clocks(began));
-        Self { jobs: BTreeMap::new(), due: BinaryHeap::new(), clock, began, past, paused, appender, latest, metrics, commands }
+        Self {
+            jobs: BTreeMap::new(),
+            due: BinaryHeap::new(),
+            clock,
+            turned: None,
+            began,
+            past,
+            paused,
+            appender,
+            latest,
+            metrics,
+            commands,
+        }
     }
 
     /// Runs until nobody can command it any more, or `stop` says so.
@@ -114,13 +144,25 @@ impl Runner {
     fn wake(&self, patience: Option<Duration>) -> Instant {
         let now = Instant::now();
         let latest = now + patience.map_or(LOOK_AT_LEAST_EVERY, |patience| patience.min(LOOK_AT_LEAST_EVERY));
-        let next = self.due.peek().map(|Reverse((due, _))| self.began + self.clock.monotonic_at(*due));
+        let next = self.due.peek().map(|Reverse((label, _))| self.began + self.monotonic_at(*label));
         next.map_or(latest, |next| next.clamp(now, latest))
     }
 
-    fn start_due(&mut self) {
+    /// What the clock shows. A turn of it is kept until the tickers are told, whoever looked first.
+    fn label(&mut self) -> Duration {
         let (label, step) = self.clock.observe(clocks(self.began));
-        if let Some(step) = step {
+        self.turned = step.or(self.turned);
+        label
+    }
+
+    /// The monotonic instant that will carry a label, as far as the clock is known today.
+    fn monotonic_at(&self, label: Duration) -> Duration {
+        self.clock.monotonic_at(UnixTime::from_duration(label)) + Duration::from_nanos(label.subsec_nanos().into())
+    }
+
+    fn start_due(&mut self) {
+        let label = self.label();
+        if let Some(step) = self.turned.take() {
             let direction = if step.direction == Direction::Forward { "forward" } else { "backward" };
             warn!(by_seconds = step.by.as_secs_f64(), direction, "the wall clock was turned");
             // Every ticker must look: turned back, their next due times are no longer the next ones.
@@ -129,11 +171,11 @@ impl Runner {
                 self.tick(&name, label);
             }
         }
-        while let Some(Reverse((due, _))) = self.due.peek()
-            && Duration::from_secs(due.as_secs().max(0).unsigned_abs()) <= label
+        while let Some(Reverse((start, _))) = self.due.peek()
+            && *start <= label
         {
-            if let Some(Reverse((due, name))) = self.due.pop()
-                && self.jobs.get(&name).is_some_and(|job| job.ticker.next_due() == Some(due))
+            if let Some(Reverse((start, name))) = self.due.pop()
+                && self.jobs.get(&name).is_some_and(|job| job.starts() == Some(start))
             {
                 self.tick(&name, label);
             }
@@ -143,13 +185,13 @@ impl Runner {
     /// Asks a job's ticker what is due, and puts its next due time into the queue.
     fn tick(&mut self, name: &str, label: Duration) {
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
-        let tick = scheduled.ticker.poll(label);
-        let next = scheduled.ticker.next_due();
+        let tick = scheduled.ticker.poll(label.saturating_sub(scheduled.spread));
+        let next = scheduled.starts();
         if let Some(next) = next {
             self.due.push(Reverse((next, name.to_owned())));
         }
         let paused = self.paused.holds(name);
-        self.latest.set_next_due(name, next.filter(|_| !paused).map(nanos_of));
+        self.latest.set_next_due(name, next.filter(|_| !paused).map(nanos));
         if paused {
             return;
         }
@@ -158,16 +200,20 @@ impl Runner {
         }
         let Some(run) = tick.run else { return };
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
-        if scheduled.running {
-            return self.skip(name);
-        }
-        self.metrics.run_lagged(run.late);
         // Without a free slot the reading is not for the series: it is stored as one that somebody asked for.
-        let (cause, slot) = match run.slot {
-            Some(slot) => (Cause::Schedule, slot),
-            None => (Cause::Manual, scheduled.job.config.timing.rhythm.step().slot(run.due)),
+        let due = match run.slot {
+            Some(slot) => Due { cause: Cause::Schedule, slot, due: run.due },
+            None => Due { cause: Cause::Manual, slot: scheduled.job.config.timing.rhythm.step().slot(run.due), due: run.due },
         };
-        self.start(name, cause, slot, run.due, None);
+        match scheduled.running {
+            // It ends now: a timeout as long as the interval must not cost every second run.
+            Some(deadline) if deadline <= Instant::now() + ENDING && scheduled.next.is_none() => scheduled.next = Some(due),
+            Some(_) => self.skip(name),
+            None => {
+                self.metrics.run_lagged(run.late);
+                self.start(name, due, None);
+            }
+        }
     }
 
     fn skip(&self, name: &str) {
@@ -175,24 +221,30 @@ impl Runner {
         self.metrics.run_skipped();
     }
 
-    fn start(&mut self, name: &str, cause: Cause, slot: Slot, due: UnixTime, asked: Option<oneshot::Sender<Result<Reading, String>>>) {
+    fn start(&mut self, name: &str, Due { cause, slot, due }: Due, asked: Option<oneshot::Sender<Result<Reading, String>>>) {
+        let label = self.label();
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
-        scheduled.running = true;
-        let next = scheduled.ticker.next_due();
+        let next = scheduled.starts();
         let job = scheduled.job.clone();
-        let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), nanos_of);
+        // A run that starts late is over when the next one is due all the same, or lateness would add up.
+        let until_next = next.map_or(Duration::MAX, |next| next.saturating_sub(label));
+        let timeout =
+            if cause == Cause::Schedule { job.config.timeout.min(until_next.max(job.config.timeout / 2)) } else { job.config.timeout };
+        scheduled.running = Some(Instant::now() + timeout);
+        let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), nanos);
         let run = OneRun {
             cause,
             slot: slot.time().as_secs(),
             due_ns: nanos_of(due),
             stale_ns: stale_after.saturating_add(nanos(job.config.timeout)),
             cursor: scheduled.cursor.clone(),
+            timeout,
             job,
         };
         let (appender, commands) = (self.appender.clone(), self.commands.clone());
         tokio::spawn(async move {
             let (job, number) = (run.job.name().to_owned(), run.job.number);
-            let (reading, cursor) = run.measure(&appender).await;
+            let (reading, cursor) = run.measure(&appender, &commands).await;
             // The runner is gone when the daemon ends.
             let _ending = commands.send(Command::Ended { job, number, cursor });
             if let Some(asked) = asked {
@@ -212,11 +264,14 @@ impl Runner {
                 let _nobody_waits = done.send(self.pause(&job, paused));
             }
             Command::Ended { job, number, cursor } => {
-                if let Some(scheduled) = self.jobs.get_mut(&job).filter(|scheduled| scheduled.job.number == number) {
-                    scheduled.running = false;
-                    if cursor.is_some() {
-                        scheduled.cursor = cursor;
-                    }
+                let scheduled = self.jobs.get_mut(&job).filter(|scheduled| scheduled.job.number == number);
+                let Some(scheduled) = scheduled else { return };
+                scheduled.running = None;
+                if cursor.is_some() {
+                    scheduled.cursor = cursor;
+                }
+                if let Some(due) = scheduled.next.take() {
+                    self.start(&job, due, None);
                 }
             }
         }
@@ -225,26 +280,26 @@ impl Runner {
     fn run_now(&mut self, name: &str, done: oneshot::Sender<Result<Reading, String>>) {
         let refused = match self.jobs.get(name) {
             None => Some(format!("there is no job `{name}`")),
-            Some(scheduled) if scheduled.running => Some(format!("job `{name}` is running just now")),
+            Some(scheduled) if scheduled.running.is_some() => Some(format!("job `{name}` is running just now")),
             Some(_) => None,
         };
         if let Some(why) = refused {
             let _nobody_waits = done.send(Err(why));
             return;
         }
+        let label = self.label();
         let Some(scheduled) = self.jobs.get(name) else { return };
         // It stands for the slot before the next one, so that it cannot take the next one's place.
-        let (label, _) = self.clock.observe(clocks(self.began));
         let now = UnixTime::from_duration(label);
         let step = scheduled.job.config.timing.rhythm.step();
         let next = scheduled.ticker.next_due().map_or(now, |next| next);
         let slot = step.slot(UnixTime::from_secs(step.slot(next).time().as_secs() - step.as_secs()));
-        self.start(name, Cause::Manual, slot, now, Some(done));
+        self.start(name, Due { cause: Cause::Manual, slot, due: now }, Some(done));
     }
 
     fn pause(&mut self, name: &str, paused: bool) -> Result<(), String> {
         let Some(scheduled) = self.jobs.get(name) else { return Err(format!("there is no job `{name}`")) };
-        let next = scheduled.ticker.next_due().filter(|_| !paused).map(nanos_of);
+        let next = scheduled.starts().filter(|_| !paused).map(nanos);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {error}"))?;
         self.latest.set_next_due(name, next);
         info!(job = name, "{}", if paused { "paused" } else { "resumed" });
@@ -254,7 +309,7 @@ impl Runner {
     /// Puts these jobs in force; those that run alike keep number, phase and state.
     fn set(&mut self, jobs: Vec<Job>) -> Changes {
         let mut changes = Changes::default();
-        let (label, _) = self.clock.observe(clocks(self.began));
+        let label = self.label();
         let mut before = std::mem::take(&mut self.jobs);
         for job in jobs {
             let name = job.name().to_owned();
@@ -279,10 +334,10 @@ impl Runner {
             gone.job.plugin.close(gone.job.number);
         }
         for (name, scheduled) in &self.jobs {
-            let next = scheduled.ticker.next_due().filter(|_| !self.paused.holds(name));
-            self.latest.set_next_due(name, next.map(nanos_of));
+            let next = scheduled.starts().filter(|_| !self.paused.holds(name));
+            self.latest.set_next_due(name, next.map(nanos));
         }
-        self.due = self.jobs.iter().filter_map(|(name, job)| Some(Reverse((job.ticker.next_due()?, name.clone())))).collect();
+        self.due = self.jobs.iter().filter_map(|(name, job)| Some(Reverse((job.starts()?, name.clone())))).collect();
         self.metrics.set_jobs(self.jobs.len());
         changes
     }
@@ -293,6 +348,7 @@ impl Runner {
             Some(old) => old.ticker.taken(),
             None => self.past.slots.get(job.name()).map(|&slot| Slot::at(UnixTime::from_secs(slot))),
         };
+        let timing = timing.clone();
         let ticker = Ticker::start(timing.timetable.clone(), timing.rhythm.step(), label, taken);
         let cursor = match old {
             Some(old) => {
@@ -304,7 +360,8 @@ impl Runner {
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
         job.plugin.open(job.open());
-        Scheduled { job: Arc::new(job), ticker, running: false, cursor }
+        let spread = if timing.timetable.is_spread() { spread(job.name()) } else { Duration::ZERO };
+        Scheduled { ticker, running: None, next: None, spread, cursor, job: Arc::new(job) }
     }
 }
 
@@ -316,13 +373,32 @@ struct OneRun {
     due_ns: i64,
     stale_ns: i64,
     cursor: Option<Vec<u8>>,
+    timeout: Duration,
+}
+
+impl Scheduled {
+    /// When its next run starts, as a label of the clock.
+    fn starts(&self) -> Option<Duration> {
+        let due = self.ticker.next_due()?.as_secs().max(0).unsigned_abs();
+        Some(Duration::from_secs(due) + self.spread)
+    }
+}
+
+/// A part of a second from the job's name: the same over restarts.
+fn spread(job: &str) -> Duration {
+    let digest = Sha256::digest([b"spread within the second: ".as_slice(), job.as_bytes()].concat());
+    Duration::from_millis(u64::from(u16::from_le_bytes([digest[0], digest[1]])) % 1000)
 }
 
 impl OneRun {
     /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
-    async fn measure(self, appender: &Appender) -> (Option<Reading>, Option<Vec<u8>>) {
-        let request = RunRequest { job: self.job.number, timeout: self.job.config.timeout, cursor: self.cursor, explain: false };
+    async fn measure(self, appender: &Appender, commands: &mpsc::UnboundedSender<Command>) -> (Option<Reading>, Option<Vec<u8>>) {
+        let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor, explain: false };
         let end = self.job.plugin.run(request).await;
+        if commands.is_closed() && !end.outcome.status.is_ok() {
+            // The daemon ends and took the worker with it: nothing was learnt of the target.
+            return (None, None);
+        }
         let reading = Reading {
             job: self.job.name().to_owned(),
             cause: self.cause,

@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -166,7 +166,7 @@ impl Parts {
     /// Where each job goes on.
     fn past(&self) -> Past {
         let slots = lend(&self.store).last_slots();
-        let cursors = self.cursors.lock().unwrap_or_else(std::sync::PoisonError::into_inner).all().clone();
+        let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).all().clone();
         Past { slots, cursors }
     }
 
@@ -182,6 +182,9 @@ impl Parts {
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
+        for reading in self.cursors.lock().unwrap_or_else(PoisonError::into_inner).readings() {
+            self.latest.restore(reading);
+        }
         self.catch_up(&data.join("journal")).await?;
         let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);

@@ -102,6 +102,8 @@ pub(super) struct Life {
     examinations: HashMap<u64, Examination>,
     /// Numbers runs and examinations; 0 means none on the page.
     last_number: u64,
+    /// When the worker last said anything.
+    last_answer: Instant,
     report: Arc<Mutex<Report>>,
 }
 
@@ -119,6 +121,7 @@ impl Life {
             runs: Runs::default(),
             examinations: HashMap::new(),
             last_number: 0,
+            last_answer: Instant::now(),
             report,
         }
     }
@@ -216,6 +219,7 @@ impl Life {
     }
 
     fn take(&mut self, answer: FromWorker) {
+        self.last_answer = Instant::now();
         match answer {
             FromWorker::Done { run, outcome, dialogue } => {
                 let job = self.runs.end(run, RunEnd { outcome, dialogue });
@@ -264,7 +268,14 @@ impl Life {
                 self.restart_after = RESTART_AFTER;
             }
         }
-        self.runs.give_up_overdue(blocking);
+        let let_lie = self.runs.give_up_overdue(blocking);
+        if let (Some(asked), Some(live)) = (let_lie, &self.live)
+            && asked > self.last_answer
+        {
+            // Stopped or wedged as a whole: no watchdog sees it, for nothing is being polled.
+            warn!(plugin = self.name, "the worker answers nothing any more; it is ended");
+            live.process.kill();
+        }
         self.examinations.retain(|_, examination| !examination.reply.is_closed());
     }
 
@@ -341,8 +352,11 @@ impl Life {
         if !nobody_to_blame {
             return Duration::ZERO;
         }
-        let wait = self.restart_after;
-        self.restart_after = (wait * 2).min(RESTART_AFTER_MAX);
+        // DESIGN "Plugins": at most five intervals; those of the job that would miss them first.
+        let five_intervals = self.jobs.values().map(|job| job.open.interval * 5).min().unwrap_or(RESTART_AFTER_MAX);
+        let longest = RESTART_AFTER_MAX.min(five_intervals).max(RESTART_AFTER);
+        let wait = self.restart_after.min(longest);
+        self.restart_after = (wait * 2).min(longest);
         wait
     }
 

@@ -54,12 +54,17 @@ impl Runs {
         self.0.get(&number).map(|run| run.request.job)
     }
 
-    /// The question that gives a run to the worker; it is with it from then on.
+    /// The question that gives a run to the worker; it is with it from then on. None where too little of its time is left.
     pub(super) fn question(&mut self, number: u64) -> Option<ToWorker> {
         let run = self.0.get_mut(&number)?;
+        let left = run.request.timeout.saturating_sub(run.asked.elapsed());
+        // A run that is cut short by our own fault must not look like a target that is slow.
+        if left < run.request.timeout / 2 {
+            self.end(number, RunEnd::failed(ErrorKind::INTERRUPTED, "the plugin's worker was down when it was due"));
+            return None;
+        }
         run.sent = true;
-        let RunRequest { job, timeout, cursor, explain } = &run.request;
-        let left = timeout.saturating_sub(run.asked.elapsed());
+        let RunRequest { job, cursor, explain, .. } = &run.request;
         let timeout_ns = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
         Some(ToWorker::Run { run: number, job: *job, timeout_ns, cursor: cursor.clone(), explain: *explain })
     }
@@ -79,7 +84,9 @@ impl Runs {
     }
 
     /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread.
-    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>) {
+    /// Gives when the last of those was asked that the worker had and let lie.
+    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>) -> Option<Instant> {
+        let mut let_lie = None;
         self.0.retain(|&number, run| {
             if run.reply.is_some() && run.asked.elapsed() > run.request.timeout + GRACE {
                 let why = match run.sent {
@@ -88,9 +95,13 @@ impl Runs {
                     true => "the worker did not answer in time",
                 };
                 run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
+                if run.sent && blocking.is_none() {
+                    let_lie = let_lie.max(Some(run.asked));
+                }
             }
             run.reply.is_some() || run.sent
         });
+        let_lie
     }
 
     /// The worker died with these: a repeatable run waits for the next one, once; the others are lost.
@@ -139,6 +150,18 @@ mod tests {
         assert!(runs.question(1).is_some());
         runs.lose(|job| job == 10, "second");
         assert!(message(&mut answers[0]).is_some_and(|message| message.contains("second")));
+    }
+
+    #[test]
+    fn a_run_that_waited_most_of_its_time_for_a_worker_says_nothing_of_the_target() {
+        let mut runs = Runs::default();
+        let mut answer = asked(&mut runs, 1, Duration::from_secs(9));
+        if let Some(run) = runs.0.get_mut(&1) {
+            run.asked -= Duration::from_secs(5);
+        }
+        assert!(runs.question(1).is_none());
+        let end = answer.try_recv().unwrap();
+        assert_eq!(end.outcome.status.up(), None, "{end:?}");
     }
 
     #[test]

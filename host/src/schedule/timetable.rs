@@ -45,6 +45,11 @@ impl Timetable {
         Ok(Self { kind: Kind::Cron(ZonedCron::new(cron, zone)), zone })
     }
 
+    /// Says whether it is an `every`, whose runs are spread, or a `cron`, whose runs are appointments.
+    pub fn is_spread(&self) -> bool {
+        matches!(self.kind, Kind::Every(_))
+    }
+
     /// Gives the zone in which the job's times are shown (and a cron expression is read).
     pub fn zone(&self) -> Zone {
         self.zone

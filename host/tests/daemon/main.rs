@@ -5,6 +5,7 @@
 mod busy_file;
 mod ends;
 mod folder;
+mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod remembers;

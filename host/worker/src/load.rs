@@ -28,6 +28,10 @@ use crate::{
 /// Largest library: a release build has under a megabyte, a debug build some tens.
 const LIBRARY_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// A busy kernel holds fresh pages for a moment, and refuses to seal them meanwhile (fcntl(2), "EBUSY").
+const SEAL_TRIES: u32 = 20;
+const SEAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Why a library is not loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
@@ -131,9 +135,15 @@ fn sealed(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
     file.write_all(bytes)?;
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    let mut tries = SEAL_TRIES;
     // SAFETY: a plain fcntl on a descriptor of ours.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
-        return Err(io::Error::last_os_error());
+    while unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
+        let error = io::Error::last_os_error();
+        tries -= 1;
+        if error.raw_os_error() != Some(libc::EBUSY) || tries == 0 {
+            return Err(error);
+        }
+        std::thread::sleep(SEAL_PAUSE);
     }
     Ok(file)
 }
