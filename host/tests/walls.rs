@@ -31,7 +31,7 @@ const HOST_ONLY: [&str; 14] = [
 /// What a plugin may depend on beside codecs.
 const OF_PLUGINS: [&str; 3] = ["watchpost-plugin-api", "serde", "schemars"];
 /// Crates that only turn bytes into values and back.
-const CODECS: [&str; 1] = ["base64"];
+const CODECS: [&str; 3] = ["base64", "domain", "md-5"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
