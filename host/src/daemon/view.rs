@@ -131,14 +131,16 @@ impl<V: View> Follower<V> {
     fn follow(&mut self, from: Position) {
         let _told_at_the_end = Ending(self.progress.clone());
         let mut reader = self.journal.reader(from);
-        let mut last_checkpoint = Instant::now();
+        // The first one comes as soon as what an earlier daemon left is read: nobody is to read it a third time.
+        let mut last_checkpoint: Option<Instant> = None;
         loop {
             let stopping = self.stop.load(Ordering::Acquire);
             let caught_up = self.batch(&mut reader);
             self.view.settle();
-            if stopping || last_checkpoint.elapsed() >= CHECKPOINT_EVERY {
+            let due = last_checkpoint.map_or(caught_up, |at| at.elapsed() >= CHECKPOINT_EVERY);
+            if stopping || due {
                 self.checkpoint();
-                last_checkpoint = Instant::now();
+                last_checkpoint = Some(Instant::now());
             }
             if stopping {
                 return;
