@@ -119,9 +119,9 @@ impl Latest {
         self.change(&reading.job, |job| job.show(last));
     }
 
-    /// Counts a run that was due and not started, where no reading says so.
-    pub fn skipped(&self, job: &str) {
-        self.change(job, |job| job.counts.skipped += 1);
+    /// Counts runs that were due and not started, where no reading says so.
+    pub fn skipped(&self, job: &str, runs: u64) {
+        self.change(job, |job| job.counts.skipped += runs);
     }
 
     /// Notes when a job runs next; unknown while it is paused.
@@ -313,7 +313,7 @@ mod tests {
         for status in [Status::Ok, failed(ErrorKind::TIMEOUT), failed(ErrorKind::TIMEOUT), failed(ErrorKind::SKIPPED)] {
             latest.apply(&reading("a", 1, status, &[]));
         }
-        latest.skipped("a");
+        latest.skipped("a", 1);
         let expected = Counts { runs: 3, ok: 1, skipped: 2, failed: vec![(ErrorKind::TIMEOUT, 2)] };
         assert_eq!(only(&latest).counts, expected);
     }

@@ -93,9 +93,9 @@ impl HostMetrics {
         }
     }
 
-    /// A run was due and not started.
-    pub fn run_skipped(&self) {
-        self.runs_skipped.inc();
+    /// That many more runs were due and not started.
+    pub fn run_skipped(&self, runs: u64) {
+        self.runs_skipped.inc_by(runs);
     }
 
     /// A run started that long after it was due.

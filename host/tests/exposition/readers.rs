@@ -62,7 +62,7 @@ fn promtool_finds_nothing_in_any_metric_of_ours() {
     let host = host();
     host.run_ended("pop3", &Status::Ok);
     host.run_ended("pop3", &Status::Failed { kind: ErrorKind::TIMEOUT, message: String::new() });
-    host.run_skipped();
+    host.run_skipped(1);
     host.run_lagged(Duration::from_micros(300));
     host.journal_appended(3, 400);
     host.journal_synced(1, Duration::from_millis(2));
