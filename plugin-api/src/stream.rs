@@ -85,8 +85,12 @@ impl Stream {
     /// Has what passes noted in the dialogue by its size, not as lines: for protocols that are no text, which then say in words
     /// what went by with [`Cx::note_sent`](crate::Cx::note_sent) and [`Cx::note_received`](crate::Cx::note_received).
     pub fn binary(mut self) -> Self {
-        self.inner.set_binary();
+        self.set_binary();
         self
+    }
+
+    pub(crate) fn set_binary(&mut self) {
+        self.inner.set_binary();
     }
 
     /// Tells between which addresses it runs.
