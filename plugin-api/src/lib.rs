@@ -11,6 +11,7 @@ mod agent;
 mod cx;
 mod datagram;
 mod error;
+mod file;
 mod files;
 mod laps;
 mod lines;
@@ -18,6 +19,7 @@ mod metric;
 mod needs;
 mod path;
 mod resolve;
+mod scan;
 mod secret;
 mod severity;
 pub mod standard;
@@ -29,13 +31,15 @@ pub use agent::{Agent, AgentDescriptor, LibraryDescriptor};
 pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
 pub use error::{AgentError, ErrorKind};
-pub use files::{DirEntry, FileStat};
+pub use file::File;
+pub use files::{DirEntry, FileKind, FileStat};
 pub use laps::Laps;
 pub use lines::Lines;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
 pub use needs::{Needs, Port, Transport};
 pub use path::{PATH_MARK, PathBuf};
 pub use resolve::{RecordType, Resolver};
+pub use scan::{Scan, ScanNames};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
 pub use stream::{Endpoint, Ends, Stream};
@@ -44,8 +48,8 @@ pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret,
-        Severity, Stream, Tls, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, File, FileKind, FileStat, Laps, Level, Lines, Metric, Needs, PathBuf,
+        RecordType, Resolver, Secret, Severity, Stream, Tls, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;
