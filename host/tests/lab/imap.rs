@@ -73,6 +73,7 @@ fn a_wrong_password_and_a_mailbox_that_is_not_there_are_told_apart() {
     let refused = "the server answered NO [AUTHENTICATIONFAILED]";
     check(&["tls=implicit", "password=wrong"], &format!("auth: AUTHENTICATE PLAIN: {refused}"));
     check(&["tls=implicit", "auth=login", "password=wrong"], &format!("auth: LOGIN: {refused}"));
+    check(&["tls=implicit", "auth=login", "user=pröbe@lab.test"], &format!("auth: LOGIN: {refused}"));
     check(&["tls=implicit", "auth=xoauth2"], "auth: the server offers no AUTHENTICATE XOAUTH2");
     check(&["tls=implicit", "mailbox=Entwürfe & mehr"], "protocol: EXAMINE: the server answered NO Mailbox doesn't exist: Entwürfe & mehr");
     check(&["tls=implicit", "uid=4000000000"], "protocol: UID FETCH: there is no message with UID 4000000000");

@@ -165,6 +165,20 @@ async fn a_refused_login_is_quoted_with_the_password_masked_even_if_the_server_r
 }
 
 #[tokio::test]
+async fn what_is_made_of_a_password_is_masked_whatever_a_server_writes_around_it() {
+    // With signs that base64 has in its one alphabet only, beside signs of the other: read as a whole this is no base64.
+    let password = "Zwetschge>>>???>>>";
+    for (auth, made) in [("plain", BASE64_STANDARD.encode(format!("\0probe\0{password}"))), ("xoauth2", xoauth2(password))] {
+        assert!(made.contains('/') && made.contains('+'), "{made}");
+        let script = offering("SASL-IR AUTH=PLAIN AUTH=XOAUTH2").then(answers(1, "AUTHENTICATE", &format!("NO you_said-{made}_")));
+        let (ran, _) = run(script, &json!({ "user": "probe", "password": password, "auth": auth })).await;
+        let message = format!("AUTHENTICATE {}: the server answered NO you_said-<secret>_", auth.to_uppercase());
+        assert_failed(&ran, "auth", &message, BEFORE);
+        assert!(!ran.everything().contains(&made), "{ran:#?}");
+    }
+}
+
+#[tokio::test]
 async fn an_ill_server_and_a_mailbox_in_use_are_no_wrong_password() {
     for text in ["[UNAVAILABLE] later", "[INUSE] locked", "[LIMIT] too many sessions", "[SERVERBUG] oh", "[CLIENTBUG] your fault"] {
         let (ran, _) = run(greeted().then(answers(1, "AUTHENTICATE PLAIN", &format!("NO {text}"))), &login(json!({}))).await;

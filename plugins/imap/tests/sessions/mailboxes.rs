@@ -79,6 +79,14 @@ async fn a_server_that_can_is_asked_for_a_figure_instead_of_a_list() {
 }
 
 #[tokio::test]
+async fn a_message_may_be_found_and_deleted_in_one_breath() {
+    let search = answers(3, "SEARCH", "* SEARCH 1 2\n* 1 EXPUNGE\nOK done");
+    let ended = run(entered().then(examined()).then(search).then(goodbye(4)), &reading(json!({}))).await;
+    assert_ok(&ended);
+    assert_eq!(ended.0.value(SEARCH_FOUND), Some(2.0));
+}
+
+#[tokio::test]
 async fn a_list_of_a_million_messages_is_counted() {
     let list: String = (1..=1_000_000).fold(String::from("* SEARCH"), |list, number| list + " " + &number.to_string());
     let script = entered().then(holding(1_000_000)).then(answers(3, "SEARCH", &format!("{list}\nOK done"))).then(goodbye(4));

@@ -63,6 +63,16 @@ async fn a_response_of_literals_without_an_end_is_given_up() {
 }
 
 #[tokio::test]
+async fn the_bound_of_literals_is_64_kib_to_the_byte() {
+    for (bytes, failure) in [(65_536, None), (65_537, Some(("limit", "EXAMINE: more than the bound of 64 KiB for a literal allows")))] {
+        let list = format!("* LIST () {{{bytes}}}\r\n{}\r\n* 0 EXISTS\r\nw2 OK\r\n", "x".repeat(bytes));
+        let script = greeted().then(logged_in()).then(asked(2, "EXAMINE")).send(list).expect("").say("* SEARCH\nw3 OK").then(goodbye(4));
+        let (ran, _) = run(script, &login(json!({}))).await;
+        assert_eq!(ran.failure(), failure, "{bytes}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_cannot_tell_which_command_was_bad_means_ours() {
     let script = greeted().then(logged_in()).then(asked(2, "EXAMINE")).say("* BAD what?").silence();
     let (ran, _) = run(script, &login(json!({}))).await;
