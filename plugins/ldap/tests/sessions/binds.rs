@@ -55,12 +55,10 @@ async fn by_a_socket_the_server_knows_who_we_are() {
     let listener = UnixListener::bind(&path).unwrap();
     let server = tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
-        let mut heard = vec![0; 4096];
-        let length = client.read(&mut heard).await.unwrap();
+        let (mut heard, mut search) = (vec![0; 26], vec![0; 2]);
+        client.read_exact(&mut heard).await.unwrap();
         client.write_all(&result(1, BIND, 0, "", &[])).await.unwrap();
-        heard.truncate(length);
-        let mut search = vec![0; 4096];
-        client.read(&mut search).await.unwrap();
+        client.read_exact(&mut search).await.unwrap();
         client.write_all(&[two(2), result(2, SEARCH, 0, "", &[])].concat()).await.unwrap();
         heard
     });
