@@ -11,7 +11,7 @@ use crate::{
 /// Messages nobody asked for that are passed over; one who sends more has nothing else to do.
 const UNASKED_MAX: usize = 100;
 /// Answers of a search that the dialogue shows.
-const SHOWN_MAX: usize = 50;
+const SHOWN_MAX: usize = 20;
 
 /// An open session.
 pub(crate) struct Session<'a> {
@@ -76,8 +76,10 @@ impl<'a> Session<'a> {
 
     async fn send(&mut self, request: Request<'_>) -> Result<(), AgentError> {
         self.id += 1;
+        self.frames.write(&request.bytes(self.id)).await?;
+        // While the server is at work: telling it costs no phase its time.
         self.cx.note_sent(&request.to_string());
-        self.frames.write(&request.bytes(self.id)).await
+        Ok(())
     }
 
     /// Waits for an answer to what was asked last.

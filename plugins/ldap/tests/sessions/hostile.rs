@@ -113,7 +113,7 @@ async fn of_many_entries_the_dialogue_shows_the_first() {
     let (ran, _) = run(script.then(unbound()), &json!({})).await;
     let said = ran.said_by(Speaker::Target);
     assert_eq!(
-        (said.len(), said[50], said[51], said[52]),
-        (53, "searchResultEntry \"cn=a\"", "(and more)", "searchResultDone success (0)")
+        (said.len(), said[20], said[21], said[22]),
+        (23, "searchResultEntry \"cn=a\"", "(and more)", "searchResultDone success (0)")
     );
 }
