@@ -220,6 +220,21 @@ mod tests {
         assert_eq!(Elements::of(&[]).number_of(INTEGER), Err(Fault("an element is missing")));
     }
 
+    #[test]
+    fn a_length_is_written_in_as_few_bytes_as_it_needs() {
+        for (length, head) in [
+            (0, &[4, 0][..]),
+            (127, &[4, 0x7f]),
+            (128, &[4, 0x81, 0x80]),
+            (255, &[4, 0x81, 0xff]),
+            (256, &[4, 0x82, 1, 0]),
+            (65_536, &[4, 0x83, 1, 0, 0]),
+        ] {
+            let written = element(OCTET_STRING, vec![b'x'; length]);
+            assert_eq!(written.split_at(head.len()), (head, vec![b'x'; length].as_slice()), "{length}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(tag in 0u8..0x1f, byte in any::<u8>(), length in 0usize..70_000, value in 0u32..1 << 31) {
