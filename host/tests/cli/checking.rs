@@ -75,8 +75,8 @@ fn agents_are_listed_and_explained_key_by_key_and_metric_by_metric() {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
     refused(&house.run(&["agents", "pop"]), 2, &[&format!("there is no agent `pop`; there are: {}", agents().join(", "))]);
-    let agents = json(&house, &["agents"]);
-    let names: Vec<_> = agents.as_array().unwrap().iter().map(|carried| carried["agent"]["name"].as_str().unwrap()).collect();
+    let carried = json(&house, &["agents"]);
+    let names: Vec<_> = carried.as_array().unwrap().iter().map(|carried| carried["agent"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, agents());
     assert_eq!(json(&house, &["agents", "smtp"])["agent"]["schema"]["required"][0], "host");
 }
