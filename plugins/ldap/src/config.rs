@@ -2,13 +2,12 @@
 
 use std::{
     fmt,
-    net::Ipv6Addr,
     num::{NonZeroU16, NonZeroU32},
 };
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, PathBuf, Secret, Tls};
+use watchpost_plugin_api::{AgentError, Door, Login, Needs, PathBuf, Secret, TlsMode};
 
 use crate::expect::Expected;
 
@@ -68,19 +67,6 @@ pub struct Config {
     pub expect: Expected,
 }
 
-/// How a session is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// Not at all.
-    #[default]
-    None,
-    /// By the extended operation StartTLS.
-    Starttls,
-    /// From the first byte.
-    Implicit,
-}
-
 /// How to bind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -116,12 +102,12 @@ impl fmt::Display for Scope {
 }
 
 /// Where the directory is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
     /// Over the network.
-    Host(&'a str),
+    Door(Door),
     /// On this machine.
-    Socket(&'a PathBuf),
+    Socket(PathBuf),
 }
 
 /// As whom to bind.
@@ -130,9 +116,27 @@ pub(crate) enum Who {
     /// Nobody.
     Nobody,
     /// An entry, by its password.
-    Entry(String, Secret),
+    Entry(Login),
     /// Whom the socket says.
     OfSocket,
+}
+
+impl Place {
+    /// `host:port`, or the path of the socket.
+    pub(crate) fn target(&self) -> String {
+        match self {
+            Self::Door(door) => door.target(),
+            Self::Socket(path) => path.display().to_string(),
+        }
+    }
+
+    /// What a connection touches.
+    pub(crate) fn needs(&self) -> Needs {
+        match self {
+            Self::Door(door) => door.needs(),
+            Self::Socket(path) => Needs::none().socket(path),
+        }
+    }
 }
 
 fn everything() -> String {
@@ -153,55 +157,26 @@ impl Config {
         self.port.map_or(usual, NonZeroU16::get)
     }
 
-    /// `host:port`, an IPv6 address in brackets; or the path of the socket.
-    pub(crate) fn target(&self) -> String {
+    /// Where the directory is, whether or not the keys fit together.
+    pub(crate) fn place(&self) -> Place {
         if let Some(path) = &self.socket {
-            return path.display().to_string();
+            return Place::Socket(path.clone());
         }
-        let (host, port) = (self.host.as_deref().unwrap_or_default(), self.port());
-        match host.parse::<Ipv6Addr>() {
-            Ok(address) => format!("[{address}]:{port}"),
-            Err(_) => format!("{host}:{port}"),
-        }
-    }
-
-    /// Where the directory is.
-    pub(crate) fn place(&self) -> Result<Place<'_>, AgentError> {
-        match (&self.host, &self.socket) {
-            (Some(host), None) => Ok(Place::Host(host)),
-            (None, Some(socket)) => Ok(Place::Socket(socket)),
-            (Some(_), Some(_)) => Err(AgentError::config("socket", "stands in place of `host`, not beside it")),
-            (None, None) => Err(AgentError::config("", "neither `host` nor `socket` is there")),
-        }
-    }
-
-    /// What the handshake has to verify.
-    pub(crate) fn handshake(&self) -> Tls {
-        let host = self.host.as_deref().unwrap_or_default().trim_matches(['[', ']']);
-        Tls::verify(self.server_name.as_deref().unwrap_or(host)).ca_file(self.ca_file.clone())
+        let (host, server_name, ca_file) = (self.host.clone().unwrap_or_default(), self.server_name.clone(), self.ca_file.clone());
+        Place::Door(Door { host, port: self.port(), tls: self.tls, server_name, ca_file })
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        match self.place()? {
-            Place::Host(host) => self.check_host(host),
-            Place::Socket(_) if self.port.is_some() => Err(AgentError::config("port", "goes with `host`; a socket has none")),
-            Place::Socket(_) if self.tls != TlsMode::None => {
+        match (&self.host, self.place()) {
+            (None, Place::Door(_)) => Err(AgentError::config("", "neither `host` nor `socket` is there")),
+            (Some(_), Place::Door(door)) => door.check("ldap.example.org"),
+            (Some(_), Place::Socket(_)) => Err(AgentError::config("socket", "stands in place of `host`, not beside it")),
+            (None, Place::Socket(_)) if self.port.is_some() => Err(AgentError::config("port", "goes with `host`; a socket has none")),
+            (None, Place::Socket(_)) if self.tls != TlsMode::None => {
                 Err(AgentError::config("tls", "goes with `host`; what crosses a socket stays on this machine"))
             }
-            Place::Socket(_) => Ok(()),
-        }
-    }
-
-    fn check_host(&self, host: &str) -> Result<(), AgentError> {
-        name("host", host)?;
-        let host = host.trim_matches(['[', ']']);
-        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-            return Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`"));
-        }
-        match &self.server_name {
-            Some(server_name) => name("server_name", server_name),
-            None => Ok(()),
+            (None, Place::Socket(_)) => Ok(()),
         }
     }
 
@@ -212,33 +187,9 @@ impl Config {
             (Auth::External, _, Some(_)) => Err(AgentError::config("password", "goes with `auth = \"simple\"`")),
             (Auth::External, None, None) if self.socket.is_none() => Err(AgentError::config("auth", "\"external\" needs `socket`")),
             (Auth::External, None, None) => Ok(Who::OfSocket),
-            (Auth::Simple, Some(user), Some(password)) => {
-                given("user", user)?;
-                // RFC 4513 5.1.2: a name without a password is a bind as nobody, which succeeds and proves nothing.
-                given("password", password.expose())?;
-                Ok(Who::Entry(user.clone(), password.clone()))
-            }
-            (Auth::Simple, None, None) => Ok(Who::Nobody),
-            (Auth::Simple, Some(_), None) => Err(AgentError::config("user", "needs `password` beside it")),
-            (Auth::Simple, None, Some(_)) => Err(AgentError::config("password", "needs `user` beside it")),
+            // RFC 4513 5.1.2: a name with an empty password would be a bind as nobody, which succeeds and proves nothing.
+            (Auth::Simple, user, password) => Ok(Login::of(user.as_ref(), password.as_ref())?.map_or(Who::Nobody, Who::Entry)),
         }
-    }
-}
-
-fn name(key: &str, name: &str) -> Result<(), AgentError> {
-    if name.is_empty() {
-        return Err(AgentError::config(key, "is empty; a name or an address is wanted, e.g. \"ldap.example.org\""));
-    }
-    if !name.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(AgentError::config(key, "a host name has neither spaces nor characters beyond ASCII"));
-    }
-    Ok(())
-}
-
-fn given(key: &str, value: &str) -> Result<(), AgentError> {
-    match value {
-        "" => Err(AgentError::config(key, "is empty")),
-        _ => Ok(()),
     }
 }
 
@@ -252,7 +203,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, (&str, &str)>) {
         let config = parse(text);
-        let found = config.check().and_then(|()| config.who()).map(|_| config.target());
+        let found = config.check().and_then(|()| config.who()).map(|_| config.place().target());
         let found = found.map_err(|error| (error.path().to_owned(), error.message().to_owned()));
         let expected = expected.map(str::to_owned).map_err(|(path, message)| (path.to_owned(), message.to_owned()));
         assert_eq!(found, expected, "{text}");
@@ -295,12 +246,6 @@ mod tests {
         let user = "goes with `auth = \"simple\"`; the socket says who we are";
         check("socket = 's'\nauth = 'external'\nuser = 'cn=u'\npassword = 'p'", Err(("user", user)));
         check("socket = 's'\nauth = 'external'\npassword = 'p'", Err(("password", "goes with `auth = \"simple\"`")));
-    }
-
-    #[test]
-    fn the_certificate_is_checked_for_the_host_unless_another_name_is_given() {
-        assert_eq!(parse("host = '[::1]'").handshake().server_name, "::1");
-        assert_eq!(parse("host = '10.0.0.1'\nserver_name = 'ldap.example.org'").handshake().server_name, "ldap.example.org");
     }
 
     #[test]

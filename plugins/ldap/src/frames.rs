@@ -1,12 +1,9 @@
 //! A stream cut into messages (RFC 4511 5.2), with a bound on what a hostile server may send.
 
 use watchpost_plugin_api::prelude::{AsyncReadExt, AsyncWriteExt};
-use watchpost_plugin_api::{AgentError, Stream, Tls};
+use watchpost_plugin_api::{AgentError, Stream, Tls, quoted};
 
-use crate::{
-    ber::{Head, SEQUENCE},
-    outcome::quoted,
-};
+use crate::ber::{Head, SEQUENCE};
 
 /// Longest message taken: groups of a hundred thousand members have some ten.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -38,11 +38,10 @@ mod session;
 
 use std::time::Duration;
 
-use watchpost_plugin_api::{
-    Agent, AgentError, Cx, Endpoint, Ends, Laps, Level, Metric, Needs, RecordType, Resolver, Unit, export_agents, standard,
-};
+pub use watchpost_plugin_api::TlsMode;
+use watchpost_plugin_api::{Agent, AgentError, Cx, Endpoint, Laps, Metric, Needs, Stream, Unit, export_agents, standard};
 
-pub use config::{Auth, Config, Scope, TlsMode};
+pub use config::{Auth, Config, Scope};
 use config::{Place, Who};
 pub use expect::Expected;
 use expect::{Expectation, Found};
@@ -58,7 +57,7 @@ pub const REFERRALS: Metric = Metric::gauge("referrals", Unit::Answers, "Places 
 
 /// The agent `ldap`, made for one job.
 pub struct Ldap {
-    config: Config,
+    place: Place,
     who: Who,
     search: Search,
     expectation: Expectation,
@@ -85,28 +84,23 @@ impl Agent for Ldap {
         config.check()?;
         let (who, expectation) = (config.who()?, Expectation::of(&config)?);
         let search = Search::of(&config, expectation.attributes())?;
-        Ok(Self { config, who, search, expectation, warned: false })
+        Ok(Self { place: config.place(), who, search, expectation, warned: false })
     }
 
     fn target(config: &Config) -> String {
-        config.target()
+        config.place().target()
     }
 
     fn needs(config: &Config) -> Needs {
-        let needs = match &config.socket {
-            Some(path) => Needs::none().socket(path),
-            None => Needs::none().tcp(config.port()),
-        };
-        match &config.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        config.place().needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let (mut session, ends) = self.connect(cx, &mut laps).await?;
-        let done = self.converse(cx, &mut session, ends, &mut laps).await;
+        let stream = self.enter(cx, &mut laps).await?.binary();
+        let in_clear = matches!(&self.place, Place::Door(door) if door.is_overheard(stream.ends()?));
+        let mut session = Session::new(cx, stream);
+        let done = self.converse(cx, &mut session, in_clear, &mut laps).await;
         session.leave().await;
         done?;
         laps.total(standard::TOTAL_TIME);
@@ -115,46 +109,41 @@ impl Agent for Ldap {
 }
 
 impl Ldap {
-    /// From the name to an open connection, encrypted if it is to be from the first byte.
-    async fn connect<'a>(&self, cx: &'a Cx, laps: &mut Laps<'_>) -> Result<(Session<'a>, Ends), AgentError> {
-        let endpoint = match self.config.place()? {
-            Place::Socket(path) => Endpoint::unix(path),
-            Place::Host(host) => {
-                let addresses = cx.resolve(host, RecordType::Any, Resolver::System).await?;
-                laps.lap(standard::RESOLVE_TIME);
-                Endpoint::tcp(&addresses, self.config.port())
+    /// To an open connection, encrypted if it is to be from the first byte.
+    async fn enter(&self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Stream, AgentError> {
+        match &self.place {
+            Place::Door(door) => door.enter(cx, laps).await,
+            Place::Socket(path) => {
+                let stream = cx.connect(Endpoint::unix(path)).await?;
+                laps.lap(standard::CONNECT_TIME);
+                Ok(stream)
             }
-        };
-        let mut stream = cx.connect(endpoint).await?.binary();
-        laps.lap(standard::CONNECT_TIME);
-        let ends = stream.ends()?;
-        if self.config.tls == TlsMode::Implicit {
-            stream.start_tls(&self.config.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
         }
-        Ok((Session::new(cx, stream), ends))
     }
 
     /// From there to the end of the search.
-    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
-        if self.config.tls == TlsMode::Starttls {
-            session.start_tls(&self.config.handshake()).await?;
+    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, in_clear: bool, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        if let Place::Door(door) = &self.place
+            && door.tls == TlsMode::Starttls
+        {
+            session.start_tls(&door.handshake()).await?;
             laps.lap(standard::TLS_TIME);
         }
-        let who = match &self.who {
-            Who::Nobody => Request::Anonymous,
-            Who::OfSocket => Request::External,
-            Who::Entry(name, password) => {
-                if self.config.tls == TlsMode::None && self.config.socket.is_none() && leaves_this_machine(ends) && !self.warned {
-                    self.warned = true;
-                    warn_of_clear_text(cx, &self.config.target());
-                }
-                Request::Simple(name, password.expose())
-            }
-        };
-        session.bind(who).await?;
+        if let (Place::Door(door), Who::Entry(_), true, false) = (&self.place, &self.who, in_clear, self.warned) {
+            self.warned = true;
+            door.warn_of_clear_text(cx);
+        }
+        session.bind(self.bind()).await?;
         laps.lap(standard::BIND_TIME);
         self.look_up(cx, session, laps).await.map_err(|error| error.context("search"))
+    }
+
+    fn bind(&self) -> Request<'_> {
+        match &self.who {
+            Who::Nobody => Request::Anonymous,
+            Who::OfSocket => Request::External,
+            Who::Entry(login) => Request::Simple(&login.user, login.password.expose()),
+        }
     }
 
     /// Searches, and judges what was found.
@@ -193,35 +182,11 @@ fn whole_seconds(time: Duration) -> u32 {
     seconds.clamp(1, NUMBER_MAX)
 }
 
-/// A bind in the clear is what the job asks for, so it is done; its operator should know.
-fn warn_of_clear_text(cx: &Cx, target: &str) {
-    cx.log(Level::Warn, &format!("the password crosses the network to {target} in the clear; set tls to \"starttls\" or \"implicit\""));
-}
-
-/// Whether a connection goes over a network; one of which we do not know it is taken to.
-fn leaves_this_machine(ends: Ends) -> bool {
-    ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && ends.local.map(|local| local.ip()) != Some(peer.ip()))
-}
-
 export_agents!(Ldap);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_connection_within_this_machine_keeps_a_password_from_the_network() {
-        let check = |local: &str, peer: &str, expected| {
-            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
-            assert_eq!(leaves_this_machine(ends), expected, "{local} to {peer}");
-        };
-        check("127.0.0.1:40000", "127.0.0.1:389", false);
-        check("[::1]:40000", "[::1]:389", false);
-        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:389", false);
-        check("192.0.2.1:40000", "192.0.2.1:389", false);
-        check("192.0.2.1:40000", "192.0.2.89:389", true);
-        check("", "", true);
-    }
 
     #[test]
     fn a_limit_is_never_less_than_the_time_and_never_none() {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use watchpost_plugin_api::quoted;
+
 use crate::{
     ber::{self, BOOLEAN, ENUMERATED, Elements, FALSE, Fault, INTEGER, OCTET_STRING, SEQUENCE, SET},
-    outcome::{Outcome, places, quoted, text},
+    outcome::{Outcome, places, text},
     search::Search,
 };
 

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use watchpost_plugin_api::{AgentError, ErrorKind};
+use watchpost_plugin_api::{AgentError, ErrorKind, quoted};
 
 use crate::ber::{ENUMERATED, Elements, Fault, OCTET_STRING};
 
-/// Characters of a directory's text that an error message quotes.
-const QUOTED_CHARS_MAX: usize = 300;
 /// Places of a referral that are kept.
 const PLACES_MAX: usize = 5;
 /// The tag of a referral's places.
@@ -158,22 +156,6 @@ pub(crate) fn places(list: &[u8]) -> Result<Vec<String>, Fault> {
 /// A directory's text; bytes that are no UTF-8 are replaced.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A directory's text, bounded, with control characters spelt out.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == QUOTED_CHARS_MAX {
-            quoted.push('…');
-            break;
-        }
-        match c.is_control() {
-            true => quoted.extend(c.escape_default()),
-            false => quoted.push(c),
-        }
-    }
-    quoted
 }
 
 #[cfg(test)]
