@@ -14,6 +14,7 @@ pub(crate) mod ports;
 mod postfix;
 pub(crate) mod schedule;
 mod server;
+mod slapd;
 
 pub(crate) use commands::{READY, run};
 
@@ -29,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
-pub(crate) const SERVERS: [&dyn Server; 3] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix];
+pub(crate) const SERVERS: [&dyn Server; 4] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &slapd::Slapd];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);
