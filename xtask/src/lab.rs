@@ -8,6 +8,7 @@ mod ca;
 mod commands;
 mod dovecot;
 mod facts;
+mod faulty;
 mod life;
 mod named;
 pub(crate) mod ports;
@@ -87,6 +88,11 @@ impl Lab {
     pub(crate) fn silent_ports(&self) -> Vec<u16> {
         let all = self.renumbered().into_iter().map(|(_, here)| here);
         all.filter(|&port| !server::answers(port)).collect()
+    }
+
+    /// Names the server that came up last, of those that answer.
+    pub(crate) fn last_up(&self) -> Option<&'static str> {
+        SERVERS.iter().rev().find(|server| server.is_ready(self)).map(|server| server.name())
     }
 
     /// Gives the authority that vouches for the lab's servers.
