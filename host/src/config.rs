@@ -13,6 +13,7 @@
 mod ad_hoc;
 mod assignment;
 mod bind;
+mod bound;
 mod fault;
 mod files;
 mod job;
@@ -41,7 +42,8 @@ use std::{
 
 pub use ad_hoc::ad_hoc;
 pub use assignment::Assignment;
-pub use bind::{Bound, Rest, Unbound, bind, unknown_agent};
+pub use bind::{bind, unknown_agent};
+pub use bound::{Bound, Rest, Unbound};
 pub use fault::{Fault, Faults, Weight};
 pub use job::Job;
 pub use name::JobName;

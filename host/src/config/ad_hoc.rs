@@ -41,7 +41,7 @@ pub fn ad_hoc(agent: &str, settings: &[String], now: UnixTime) -> Result<Job, Fa
     let settings = Settings { agent: given(agent), every: given(EVERY), config, ..Settings::default() };
     let raw = RawJob { place: place.clone(), name: given(agent), targets: Field::Absent, settings };
     match job::check(raw, &Settings::default(), &mut Rhythms::at(now), &mut faults).pop() {
-        Some(Checked::Sound(job)) if !faults.stop() => Ok(job),
+        Some(Checked::Sound(job)) if !faults.stop() => Ok(*job),
         _ => Err(faults.sorted()),
     }
 }

@@ -1,13 +1,12 @@
 //! Holds an assignment to its agent: the config against the agent's schema, the secrets fetched.
 
-use std::fmt;
-
 use serde_json::{Map, Number, Value};
 use watchpost_plugin_api::AgentDescriptor;
 
 use super::{
     At, Fault, Place, Rule,
     assignment::Assignment,
+    bound::{Bound, Rest, Unbound},
     near::{did_you_mean, listed, nearest},
     schema::Schema,
     secret::{self, Environment},
@@ -21,82 +20,6 @@ const STAND_IN: &str = "stand-in";
 /// Characters shown of what an agent says of a key.
 const ABOUT_CHARS_MAX: usize = 200;
 
-/// A job's config as its agent takes it, secrets and all; shown by nothing.
-///
-/// Two are equal when the agent is told the same.
-#[derive(Clone)]
-pub struct Bound {
-    config: Value,
-    secrets: Vec<String>,
-    warnings: Vec<Fault>,
-}
-
-impl Bound {
-    /// Lends the config that crosses to the agent; it holds secrets in the clear.
-    pub fn config(&self) -> &Value {
-        &self.config
-    }
-
-    /// Lends the secrets, so that whatever is shown can be masked.
-    pub fn secrets(&self) -> &[String] {
-        &self.secrets
-    }
-
-    /// Lends what somebody should look at.
-    pub fn warnings(&self) -> &[Fault] {
-        &self.warnings
-    }
-}
-
-impl PartialEq for Bound {
-    fn eq(&self, other: &Self) -> bool {
-        self.config == other.config
-    }
-}
-
-impl fmt::Debug for Bound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Bound").field("warnings", &self.warnings).finish_non_exhaustive()
-    }
-}
-
-/// An assignment that its agent's schema refuses, or whose secrets cannot be fetched.
-pub struct Unbound {
-    /// Everything wrong with it, warnings among it.
-    pub faults: Vec<Fault>,
-    /// What the agent's own check can be asked all the same, if anything can.
-    pub rest: Option<Rest>,
-}
-
-/// A config that is whole but for its secrets, of which some are stand-ins.
-pub struct Rest {
-    bound: Bound,
-    stand_ins: Vec<String>,
-}
-
-impl Rest {
-    /// Lends what the agent is asked with.
-    pub fn bound(&self) -> &Bound {
-        &self.bound
-    }
-
-    /// Says whether what an agent says of this part of its config may speak of a stand-in.
-    pub fn is_of_a_stand_in(&self, path: &str) -> bool {
-        self.stand_ins.iter().any(|secret| is_within(secret, path) || is_within(path, secret))
-    }
-}
-
-/// Says whether a path leads into what another one leads to.
-fn is_within(path: &str, outer: &str) -> bool {
-    path.strip_prefix(outer).is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-impl fmt::Debug for Unbound {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unbound").field("faults", &self.faults).finish_non_exhaustive()
-    }
-}
-
 /// The fault of an assignment whose agent no library carries: with the nearest name, else all that were found.
 pub fn unknown_agent<'a>(asks: &Assignment, found: impl IntoIterator<Item = &'a str> + Clone) -> Fault {
     let message = format!("`agent`: no library carries \"{}\"", asks.agent.escape_debug());
@@ -107,7 +30,7 @@ pub fn unknown_agent<'a>(asks: &Assignment, found: impl IntoIterator<Item = &'a 
 ///
 /// Errors: everything wrong with it, each at its own place.
 pub fn bind(asks: &Assignment, agent: &AgentDescriptor, environment: Environment<'_>) -> Result<Bound, Box<Unbound>> {
-    let mut binder = Binder { agent: &agent.name, environment, ..Binder::default() };
+    let mut binder = Binder::new(&agent.name, environment);
     for (key, value) in &asks.labels {
         if agent.metrics.iter().any(|metric| metric.keys.contains(key)) {
             let message = format!("label `{key}`: agent `{}` sets this label itself", agent.name);
@@ -142,21 +65,12 @@ struct Binder<'b> {
     lost: bool,
 }
 
-impl Default for Binder<'_> {
-    fn default() -> Self {
-        Self {
-            agent: "",
-            environment: &|_| None,
-            faults: Vec::new(),
-            unfetched: Vec::new(),
-            warnings: Vec::new(),
-            secrets: Vec::new(),
-            lost: false,
-        }
+impl<'b> Binder<'b> {
+    fn new(agent: &'b str, environment: Environment<'b>) -> Self {
+        let (faults, unfetched, warnings, secrets) = Default::default();
+        Self { agent, environment, faults, unfetched, warnings, secrets, lost: false }
     }
-}
 
-impl Binder<'_> {
     /// Checks a table; of one that lost a part nothing is said to be missing.
     fn table(&mut self, path: &str, table: &Table, place: &Place, schema: Schema<'_>, lost: bool) -> Value {
         self.lost |= lost;

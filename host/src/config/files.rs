@@ -26,7 +26,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let mut faulty = Vec::new();
     for checked in jobs {
         match checked {
-            Checked::Sound(job) => sound.push(job),
+            Checked::Sound(job) => sound.push(*job),
             Checked::Faulty { asks, .. } => faulty.extend(asks),
         }
     }

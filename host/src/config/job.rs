@@ -38,7 +38,7 @@ pub struct Job {
 /// What came of a job, or of one of its targets.
 pub(super) enum Checked {
     /// It can run, if its agent agrees.
-    Sound(Job),
+    Sound(Box<Job>),
     /// It was told of; its name is taken all the same, and its agent can still be asked.
     Faulty { name: Option<At<JobName>>, asks: Option<Assignment> },
 }
@@ -111,7 +111,7 @@ impl Shared {
         let asks = self.agent.clone().map(|agent| Assignment { agent, labels, config, config_lost });
         match (name, asks, timing, self.overlap, self.labels_max) {
             (Some(name), Some(asks), Some((timing, timeout)), Some(overlap), Some(labels_max)) if whole => {
-                Checked::Sound(Job { name, asks, timing, timeout, overlap, labels_max })
+                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max }))
             }
             (name, asks, ..) => Checked::Faulty { name, asks },
         }

@@ -71,7 +71,7 @@ pub(super) enum TargetSaid {
     /// `"mx1:25"`.
     Text(String),
     /// `{ host = "mx1", … }`.
-    Table(TargetTable),
+    Table(Box<TargetTable>),
     /// What was told of already.
     Broken,
 }
@@ -147,7 +147,7 @@ fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
 fn parse_target(item: &At<Data>, faults: &mut Faults) -> RawTarget {
     let said = match &item.value {
         Data::Text(text) => TargetSaid::Text(text.clone()),
-        Data::Table(table) => TargetSaid::Table(TargetTable::parse(table, faults)),
+        Data::Table(table) => TargetSaid::Table(Box::new(TargetTable::parse(table, faults))),
         other => {
             let fault = misshapen("targets", "a text or a table", other, &item.place);
             faults.extend(fault.map(|fault| fault.hint("write \"mx1:25\" or { host = \"mx1\", port = 25 }")));

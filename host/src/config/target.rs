@@ -43,7 +43,7 @@ impl Target {
                     Self::lost()
                 }
             },
-            TargetSaid::Table(table) => Self::of_table(table, &raw.place, faults),
+            TargetSaid::Table(table) => Self::of_table(*table, &raw.place, faults),
             TargetSaid::Broken => Self::lost(),
         }
     }

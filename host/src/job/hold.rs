@@ -84,6 +84,7 @@ async fn examine(plugin: &Plugin, agent: &AgentDescriptor, bound: &Bound) -> Res
 fn refused(asks: &Assignment, bound: &Bound, error: &AgentError) -> Fault {
     let what = match (error.path(), error.kind()) {
         ("", ErrorKind::CONFIG) => "`config`".to_owned(),
+        ("", ErrorKind::PANIC) => format!("`config`: agent `{}` panicked over it", asks.agent.value),
         ("", _) => format!("`config`: agent `{}` could not check it", asks.agent.value),
         (path, _) => format!("`{path}`"),
     };
@@ -107,19 +108,37 @@ fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Faul
 fn key_of(config: &Value, path: &Path) -> Option<String> {
     match config {
         Value::String(text) => (Path::new(text) == path).then(String::new),
-        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| Some(format!("[{at}]{}", key_of(item, path)?))),
-        Value::Object(table) => table.iter().find_map(|(key, value)| {
-            let rest = key_of(value, path)?;
-            let point = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
-            Some(format!("{key}{point}{rest}"))
-        }),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| Some(joined(&format!("[{at}]"), &key_of(item, path)?))),
+        Value::Object(table) => table.iter().find_map(|(key, value)| Some(joined(key, &key_of(value, path)?))),
         _ => None,
     }
 }
 
+fn joined(step: &str, rest: &str) -> String {
+    let point = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+    format!("{step}{point}{rest}")
+}
+
 #[cfg(test)]
 mod tests {
+    use watchpost_plugin_api::SECRET_MARK;
+
     use super::*;
+    use crate::schedule::UnixTime;
+
+    #[test]
+    fn an_agent_that_quotes_a_secret_is_not_repeated() {
+        let schema =
+            serde_json::json!({ "properties": { "password": { "type": "string", SECRET_MARK: true }, "user": { "type": "string" } } });
+        let agent = AgentDescriptor { name: "talks".into(), metrics: Vec::new(), schema };
+        let settings = ["password=Zwiebelkuchen-4711", "user=alice"].map(str::to_owned);
+        let job = config::ad_hoc("talks", &settings, UnixTime::from_secs(0)).unwrap();
+        let bound = config::bind(&job.asks, &agent, &process_environment).unwrap();
+        let error = AgentError::config("user", "\"alice\" cannot have Zwiebelkuchen-4711,\nin base64 WndpZWJlbGt1Y2hlbi00NzEx");
+        let fault = refused(&job.asks, &bound, &error);
+        assert_eq!(fault.message, "`user`: \"alice\" cannot have <secret>,\u{FFFD}in base64 <secret>");
+        assert_eq!(fault.place.to_string(), "--set:2:6");
+    }
 
     #[test]
     fn a_path_is_found_where_the_config_says_it() {
