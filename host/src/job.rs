@@ -1,6 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
 mod hold;
+mod samples;
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use watchpost_plugin_api::{AgentDescriptor, wire::Examined};
+use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 
 use crate::{
     config::{self, At, Bound, Config, Fault, Faults, Rule},
@@ -21,6 +22,8 @@ use crate::{
     schedule::UnixTime,
 };
 use hold::{Held, hold};
+
+pub use samples::{LOSS, fault, loss};
 
 /// A job with everything it needs to run.
 #[derive(Clone)]
@@ -35,6 +38,8 @@ pub struct Job {
     pub bound: Bound,
     /// What its agent says of that.
     pub examined: Examined,
+    /// What its agent records in one measurement.
+    pub metrics: Vec<MetricSpec>,
     /// What its series look like.
     pub shape: Shape,
     /// What somebody should look at.
@@ -157,7 +162,7 @@ pub async fn bind(job: &config::Job, plugins: &Plugins) -> Result<Job, Vec<Fault
     let Held { plugin, agent, bound, examined, warnings } = hold(&job.asks, plugins).await?;
     let shape = shape_of(job, agent, &examined);
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, shape, warnings })
+    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, metrics: agent.metrics.clone(), shape, warnings })
 }
 
 fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> Shape {
@@ -167,6 +172,6 @@ fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> 
         target: examined.target.clone(),
         labels: job.asks.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
         step_s: u32::try_from(job.timing.rhythm.step().as_secs()).unwrap_or(u32::MAX),
-        metrics: agent.metrics.clone(),
+        metrics: if job.asks.measurements() > 1 { samples::spread(&agent.metrics) } else { agent.metrics.clone() },
     }
 }

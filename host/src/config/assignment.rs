@@ -16,6 +16,8 @@ pub struct Assignment {
     pub agent: At<String>,
     /// The job's own labels, by key; of a job at fault those that are sound.
     pub labels: BTreeMap<String, At<String>>,
+    /// Measurements of one run, where that is said.
+    pub samples: Option<At<u32>>,
     /// What the agent is told; its schema has yet to be asked.
     pub(super) config: At<Table>,
     /// Whether a part of the config was told of and is lost: a key that is not there may have been in it.
@@ -23,6 +25,11 @@ pub struct Assignment {
 }
 
 impl Assignment {
+    /// Tells how often one run measures.
+    pub fn measurements(&self) -> u32 {
+        self.samples.as_ref().map_or(1, |samples| samples.value)
+    }
+
     /// Finds where a part of the config is written, or the nearest part around it that is.
     ///
     /// Shape: `path` as an agent's own check names it: `servers[1].port`; empty is the config as a whole.

@@ -15,6 +15,15 @@ use super::{
 };
 use crate::schedule::{Overlap, ScheduleError};
 
+/// Label sets of one job unless said otherwise.
+const LABELS_MAX: u32 = 100;
+
+/// Label sets of one job that may be asked for.
+const LABELS_MAX_MAX: u32 = 100_000;
+
+/// Measurements of one run that may be asked for.
+const SAMPLES_MAX: u32 = 100;
+
 /// Agent, target, timetable and config: one thing that is measured.
 ///
 /// Two are equal when they say the same, wherever they are written; that they run alike also takes an equal [`Bound`](super::Bound),
@@ -58,7 +67,10 @@ struct Shared {
     settings: Settings,
     agent: Option<At<String>>,
     overlap: Option<Overlap>,
-    labels_max: Option<u32>,
+    labels_max: u32,
+    samples: Option<At<u32>>,
+    /// Whether nothing was told of.
+    sound: bool,
 }
 
 /// Checks one job of a file and expands its targets.
@@ -74,6 +86,7 @@ pub(super) fn check(raw: RawJob, defaults: &Settings, rhythms: &mut Rhythms, fau
             if list.value.is_empty() {
                 let fault = Fault::new(Rule::TargetsEmpty, &list.place, "`targets`: no target");
                 faults.push(fault.hint("leave the key out, and say the target in `config`"));
+                return vec![shared.expand(None, Target::lost(), rhythms, faults)];
             }
             let mut expand = |raw: RawTarget| {
                 let place = raw.place.clone();
@@ -91,8 +104,11 @@ impl Shared {
     fn check(place: Place, settings: Settings, faults: &mut Faults) -> Self {
         let agent = settings.agent.clone().required("agent", &place, "say what measures: agent = \"smtp\"", faults);
         let overlap = check_overlap(&settings.overlap, faults);
-        let labels_max = labels::check_max(&settings.labels_max, faults);
-        Self { place, settings, agent, overlap, labels_max }
+        let labels_max = check_count("labels_max", &settings.labels_max, LABELS_MAX_MAX, Rule::LabelsMaxOutOfRange, faults);
+        let samples = check_count("samples", &settings.samples, SAMPLES_MAX, Rule::SamplesOutOfRange, faults);
+        let sound = !labels_max.is_broken() && !samples.is_broken();
+        let labels_max = labels_max.given().map_or(LABELS_MAX, |count| count.value);
+        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), sound }
     }
 
     /// Makes the job of one target, or the job that has none; what cannot run is told of, and its agent is asked all the same.
@@ -107,13 +123,31 @@ impl Shared {
         // A job whose name is wrong still has its timing checked; the phase does not matter then.
         let phase_of = name.as_ref().map_or("", |name| name.as_str());
         let timing = Timing::check(settings, phase_of, &self.place, rhythms, faults);
-        let whole = labels_sound && !config_lost && !config.value.is_broken();
-        let asks = self.agent.clone().map(|agent| Assignment { agent, labels, config, config_lost });
-        match (name, asks, timing, self.overlap, self.labels_max) {
-            (Some(name), Some(asks), Some((timing, timeout)), Some(overlap), Some(labels_max)) if whole => {
-                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max }))
+        let sound = self.sound && labels_sound && !config_lost && !config.value.is_broken();
+        let samples = self.samples.clone();
+        let asks = self.agent.clone().map(|agent| Assignment { agent, labels, samples, config, config_lost });
+        match (name, asks, timing, self.overlap) {
+            (Some(name), Some(asks), Some((timing, timeout)), Some(overlap)) if sound => {
+                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max: self.labels_max }))
             }
             (name, asks, ..) => Checked::Faulty { name, asks },
+        }
+    }
+}
+
+/// Checks a number of at least 1.
+fn check_count(key: &str, field: &Field<i64>, max: u32, rule: Rule, faults: &mut Faults) -> Field<u32> {
+    let number = match field {
+        Field::Absent => return Field::Absent,
+        Field::Broken => return Field::Broken,
+        Field::Given(number) => number,
+    };
+    match u32::try_from(number.value) {
+        Ok(count) if (1..=max).contains(&count) => Field::Given(At { value: count, place: number.place.clone() }),
+        _ => {
+            let fault = Fault::new(rule, &number.place, format!("`{key}`: {} is out of range", number.value));
+            faults.push(fault.hint(format!("1 to {max}")));
+            Field::Broken
         }
     }
 }

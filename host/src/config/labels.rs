@@ -13,12 +13,6 @@ use super::{
 /// Bytes of a label's value, at most.
 const LABEL_BYTES_MAX: usize = 1024;
 
-/// Label sets of one job unless said otherwise.
-const LABELS_MAX: u32 = 100;
-
-/// Label sets of one job that may be asked for.
-const LABELS_MAX_MAX: u32 = 100_000;
-
 /// A job's own labels, by key.
 pub(super) type Labels = BTreeMap<String, At<String>>;
 
@@ -69,20 +63,4 @@ fn check_value(key: &str, value: At<Data>, faults: &mut Faults) -> Option<At<Str
     };
     faults.extend(fault);
     None
-}
-
-/// Checks how many label sets a job may have.
-pub(super) fn check_max(field: &Field<i64>, faults: &mut Faults) -> Option<u32> {
-    match field {
-        Field::Absent => Some(LABELS_MAX),
-        Field::Broken => None,
-        Field::Given(number) => match u32::try_from(number.value) {
-            Ok(max) if (1..=LABELS_MAX_MAX).contains(&max) => Some(max),
-            _ => {
-                let message = format!("`labels_max`: {} is out of range", number.value);
-                faults.push(Fault::new(Rule::LabelsMaxOutOfRange, &number.place, message).hint(format!("1 to {LABELS_MAX_MAX}")));
-                None
-            }
-        },
-    }
 }

@@ -135,6 +135,10 @@ rules! {
     LabelSecret = "label-secret",
     /// Label sets of a job are some.
     LabelsMaxOutOfRange = "labels-max-out-of-range",
+    /// Measurements of a run are some.
+    SamplesOutOfRange = "samples-out-of-range",
+    /// What acts on the world is done once.
+    SamplesOfWhatActs = "samples-of-what-acts",
     /// Targets, where they are, are some.
     TargetsEmpty = "targets-empty",
     /// A target's text is a host, maybe with a port.

@@ -10,11 +10,12 @@ use super::{
 const KEYS: [&str; 2] = ["defaults", "job"];
 
 /// Keys of a job: those of [`Settings`], and its own two.
-const KEYS_OF_JOB: [&str; 11] =
-    ["name", "agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "config", "targets"];
+const KEYS_OF_JOB: [&str; 12] =
+    ["name", "agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config", "targets"];
 
 /// Keys of `[defaults]`.
-const KEYS_OF_DEFAULTS: [&str; 9] = ["agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "config"];
+const KEYS_OF_DEFAULTS: [&str; 10] =
+    ["agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config"];
 
 /// Keys of a target that are not its agent's.
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
@@ -23,12 +24,8 @@ const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 const LATER: [(&str, &str); 3] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms"), ("row", "comes with the store")];
 
 /// Keys of a job that have their place in the plan, and what they come with.
-const LATER_IN_JOB: [(&str, &str); 4] = [
-    ("threshold", "comes with alarms"),
-    ("samples", "comes with repeated samples"),
-    ("active", "comes with time windows"),
-    ("blackout", "comes with time windows"),
-];
+const LATER_IN_JOB: [(&str, &str); 3] =
+    [("threshold", "comes with alarms"), ("active", "comes with time windows"), ("blackout", "comes with time windows")];
 
 /// Keys that stand in the main file.
 const OF_MAIN_FILE: [&str; 9] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
@@ -44,6 +41,7 @@ pub(super) struct Settings {
     pub(super) overlap: Field<String>,
     pub(super) labels: Field<Table>,
     pub(super) labels_max: Field<i64>,
+    pub(super) samples: Field<i64>,
     pub(super) config: Field<Table>,
     /// Whether a part of `config` was told of and is lost: a key may have been in it.
     pub(super) config_lost: bool,
@@ -172,6 +170,7 @@ impl Settings {
             overlap: reader.text("overlap", faults),
             labels: reader.table("labels", faults),
             labels_max: reader.whole("labels_max", faults),
+            samples: reader.whole("samples", faults),
             config_lost: config.is_broken(),
             config,
         }
@@ -188,6 +187,7 @@ impl Settings {
             overlap: Field::Broken,
             labels: Field::Broken,
             labels_max: Field::Broken,
+            samples: Field::Broken,
             config: Field::Broken,
             config_lost: true,
         }
@@ -206,6 +206,7 @@ impl Settings {
             overlap: self.overlap.or(defaults.overlap.clone()),
             labels: merged(self.labels, &defaults.labels),
             labels_max: self.labels_max.or(defaults.labels_max.clone()),
+            samples: self.samples.or(defaults.samples.clone()),
             config: if self.config.is_broken() { defaults.config.clone() } else { merged(self.config, &defaults.config) },
             config_lost: self.config_lost || defaults.config_lost,
         }

@@ -29,8 +29,11 @@ pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<
     match config::bind(asks, agent, &process_environment) {
         Ok(bound) => match examine(plugin, agent, &bound).await {
             Ok(examined) => {
-                let warnings = bound.warnings().iter().cloned().chain(unreadable(asks, &bound, &examined)).collect();
-                Ok(Held { plugin, agent, bound, examined, warnings })
+                let warnings = bound.warnings().iter().cloned().chain(unreadable(asks, &bound, &examined));
+                match samples_of_what_acts(asks, &examined) {
+                    None => Ok(Held { plugin, agent, warnings: warnings.collect(), bound, examined }),
+                    Some(fault) => Err(warnings.chain([fault]).collect()),
+                }
             }
             Err(error) => Err(bound.warnings().iter().cloned().chain([refused(asks, &bound, &error)]).collect()),
         },
@@ -39,7 +42,9 @@ pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<
             if let Some(rest) = unbound.rest {
                 let bound = rest.bound();
                 match examine(plugin, agent, bound).await {
-                    Ok(examined) => faults.extend(unreadable(asks, bound, &examined)),
+                    Ok(examined) => {
+                        faults.extend(unreadable(asks, bound, &examined).into_iter().chain(samples_of_what_acts(asks, &examined)))
+                    }
                     Err(error) if rest.is_of_a_stand_in(error.path()) => {}
                     Err(error) => faults.push(refused(asks, bound, &error)),
                 }
@@ -90,6 +95,13 @@ fn refused(asks: &Assignment, bound: &Bound, error: &AgentError) -> Fault {
     };
     let said = Masker::new(bound.secrets()).mask(error.message());
     Fault::new(Rule::ConfigRefused, asks.place_of(error.path()), format!("{what}: {}", crate::plain(&said)))
+}
+
+/// The fault of measuring several times what changes the world each time.
+fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault> {
+    let samples = asks.samples.as_ref().filter(|samples| samples.value > 1 && !examined.repeatable)?;
+    let why = "`samples`: a run of this job acts on the world and is not repeated";
+    Some(Fault::new(Rule::SamplesOfWhatActs, &samples.place, why).hint("leave the key out, or measure without what acts"))
 }
 
 /// Tells of the files that the agent will read and cannot, each where the config names it.
