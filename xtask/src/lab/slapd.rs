@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const LDAP: Port = Port::new("ldap", 1389, 89);
-pub(crate) const LDAPS: Port = Port::new("ldaps", 1636, 36);
+pub(crate) const LDAP: Port = Port::new("ldap", 1389, 89, "the directory, StartTLS");
+pub(crate) const LDAPS: Port = Port::new("ldaps", 1636, 36, "the same under TLS");
 
 const CONFIG: &str = include_str!("../../lab/slapd/slapd.conf");
 const ENTRIES: &str = include_str!("../../lab/slapd/lab.test.ldif");
