@@ -8,6 +8,7 @@
 
 pub mod abi;
 mod agent;
+mod certificate;
 mod cx;
 mod datagram;
 mod error;
@@ -28,6 +29,7 @@ mod tls;
 pub mod wire;
 
 pub use agent::{Agent, AgentDescriptor, LibraryDescriptor};
+pub use certificate::{Certificate, CertificateDetails, CertificateFault};
 pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
 pub use error::{AgentError, ErrorKind};
@@ -43,13 +45,13 @@ pub use scan::{Scan, ScanNames};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
 pub use stream::{Endpoint, Ends, Stream};
-pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
+pub use tls::{Tls, TlsFacts, TlsVerdict};
 
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
         Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, File, FileKind, FileStat, Laps, Level, Lines, Metric, Needs, PathBuf,
-        RecordType, Resolver, Secret, Severity, Stream, Tls, Unit, export_agents, standard,
+        RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsVerdict, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

@@ -123,7 +123,7 @@ impl Dialogue {
 
     /// Notes in an agent's words what passed; it is one line, whatever the words have in them.
     pub fn note_said(&self, speaker: Speaker, text: &str) {
-        let mut text = bounded(self.mask.mask(text));
+        let mut text = bounded(self.masked(text));
         if text.contains(char::is_control) {
             text = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect();
         }
@@ -252,6 +252,8 @@ mod tests {
         dialogue.heard(Speaker::Agent, b"APOP alice c4c9334bac560ecc\r\nPASS geheim\r\n");
         assert_eq!(lines(&dialogue), [(Speaker::Agent, "APOP alice <secret>".into()), (Speaker::Agent, "PASS <secret>".into())]);
         assert_eq!(dialogue.masked("-ERR c4c9334bac560ecc is wrong"), "-ERR <secret> is wrong");
+        dialogue.note_said(Speaker::Target, "c4c9334bac560ecc, in words");
+        assert_eq!(lines(&dialogue), [(Speaker::Target, "<secret>, in words".into())]);
         dialogue.begin(true);
         assert_eq!(dialogue.masked("c4c9334bac560ecc geheim"), "c4c9334bac560ecc <secret>");
     }

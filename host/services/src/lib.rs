@@ -3,9 +3,11 @@
 //! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile).
 
 mod answers;
+mod certificate;
 mod datagram;
 pub mod dialogue;
 mod files;
+mod inspect;
 pub mod mask;
 pub mod outcome;
 mod refusal;

@@ -25,6 +25,7 @@ use watchpost_plugin_api::{
 
 use crate::{
     dialogue::{Dialogue, Speaker},
+    refusal::broken,
     tls::TlsClients,
 };
 
@@ -253,6 +254,9 @@ fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
 }
 
 fn crossing(error: io::Error) -> FfiError {
+    if let Some(error) = broken(&error) {
+        return error.into();
+    }
     let errno = error.raw_os_error().unwrap_or(0);
     let message = match error.kind() {
         // rustls sends a reader to its manual; what the reader has to know is who ended it.

@@ -25,7 +25,7 @@ mod secrets;
 mod server;
 mod wire;
 
-pub use authority::{Authority, ServerTls};
+pub use authority::{Authority, ClientCertificate, ServerTls};
 pub use kit::Kit;
 pub use packets::{Answers, PacketServer};
 pub use ran::Ran;

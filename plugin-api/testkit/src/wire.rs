@@ -118,7 +118,7 @@ impl Wire {
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
         let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
         self.unread.clear();
-        self.end = End::Tls(Box::new(tls.acceptor().accept(stream).await?));
+        self.end = End::Tls(Box::new(tls.acceptor()?.accept(stream).await?));
         Ok(())
     }
 
