@@ -14,6 +14,7 @@ mod datagram;
 mod error;
 mod file;
 mod files;
+mod http;
 mod laps;
 mod lines;
 mod metric;
@@ -35,6 +36,7 @@ pub use datagram::Datagram;
 pub use error::{AgentError, ErrorKind};
 pub use file::File;
 pub use files::{DirEntry, FileKind, FileStat};
+pub use http::{HttpBody, HttpHead, HttpRequest, HttpResponse, HttpTimes, Keep};
 pub use laps::Laps;
 pub use lines::Lines;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
@@ -50,8 +52,9 @@ pub use tls::{Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, File, FileKind, FileStat, Laps, Level, Lines, Metric, Needs, PathBuf,
-        RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsVerdict, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, File, FileKind, FileStat, HttpRequest, HttpResponse, Keep, Laps, Level,
+        Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsVerdict, Unit, export_agents,
+        standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

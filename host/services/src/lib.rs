@@ -7,6 +7,7 @@ mod certificate;
 mod datagram;
 pub mod dialogue;
 mod files;
+mod http;
 mod inspect;
 pub mod mask;
 pub mod outcome;
