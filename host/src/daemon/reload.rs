@@ -6,10 +6,11 @@ use std::{
 };
 
 use tracing::{error, info};
+use watchpost_plugin_api::Severity;
 
 use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
 use crate::{
-    config::{Config, Fault, Faults},
+    config::{Config, Faults},
     job::{Configured, Job, configure},
     latest::JobView,
     plugin::Plugins,
@@ -22,7 +23,7 @@ impl Daemon {
     pub(super) async fn reload(&self) -> Result<Changes, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
-        let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
+        let reloaded = match configure(&self.file, &self.plugins(), |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
                 tell_warnings(warnings);
                 let changes = self.put_in_force(config, plugins, jobs).await;
@@ -34,6 +35,9 @@ impl Daemon {
                     unchanged = changes.unchanged,
                     "reloaded"
                 );
+                let Changes { added, changed, removed, unchanged } = changes;
+                let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
+                self.report(Severity::Indeterminate, "reloaded", text);
                 Ok(changes)
             }
             Err(faults) => {
@@ -42,27 +46,15 @@ impl Daemon {
                 for fault in faults.iter() {
                     error!("{}", fault.to_string().replace('\n', " "));
                 }
+                let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
+                let first = first.trim_start_matches("error: ");
+                self.report(Severity::Minor, "reload_refused", format!("{} faults, the first: {first}", faults.iter().count()));
                 Err(faults)
             }
         };
         let config = self.config();
         service_manager::ready(config.jobs.len(), config.listen.value);
         reloaded
-    }
-
-    /// What a running daemon cannot change.
-    fn unchangeable(&self, new: &Config) -> Vec<Fault> {
-        let old = self.config();
-        let mut faults = Vec::new();
-        if new.data.value != old.data.value {
-            let fault = Fault::new(&new.data.place, format!("`data`: it is {} while the daemon runs", old.data.value.display()));
-            faults.push(fault.hint("restart watchpost to move it"));
-        }
-        if new.listen.value != old.listen.value {
-            let fault = Fault::new(&new.listen.place, format!("`listen`: it is {} while the daemon runs", old.listen.value));
-            faults.push(fault.hint("restart watchpost to listen elsewhere"));
-        }
-        faults
     }
 
     /// Makes a checked configuration the one in force.
