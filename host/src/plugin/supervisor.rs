@@ -98,6 +98,7 @@ impl Plugin {
             restarts: 0,
             crashes: 0,
             last_crash: None,
+            refusal: None,
         };
         let report = Arc::new(Mutex::new(report));
         tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone()).lead(queue));
