@@ -1,11 +1,12 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present`, `series_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · [`status`].
 
 pub mod api;
 mod appender;
+mod carriers;
 mod cursors;
 mod lock;
 mod meter;
@@ -17,6 +18,7 @@ mod series_view;
 mod service_manager;
 pub mod start;
 pub mod status;
+mod told;
 mod view;
 
 use std::{
@@ -26,7 +28,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use watchpost_journal::Journal;
+use watchpost_journal::{DropError, Journal};
 
 use crate::{
     config::Config,
@@ -35,6 +37,7 @@ use crate::{
     plugin::Plugins,
     series::request::{FetchError, FetchRequest},
 };
+use carriers::Carriers;
 use series_view::SharedStore;
 use view::Progress;
 
@@ -53,6 +56,7 @@ pub struct Daemon {
     /// The configuration in force.
     config: Mutex<Arc<Config>>,
     plugins: RwLock<Plugins>,
+    carriers: Carriers,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
     journal: Arc<Journal>,
@@ -91,11 +95,9 @@ impl Daemon {
     }
 
     /// Drops segments of the journal that every view is done with.
-    fn drop_what_all_have(&self) {
-        let Some(done) = self.views.iter().map(|(_, progress)| progress.safe()).min() else { return };
-        if let Err(error) = self.journal.drop_before(done) {
-            tracing::warn!(%error, "cannot drop old segments of the journal");
-        }
+    fn drop_what_all_have(&self) -> Result<(), DropError> {
+        let done = self.views.iter().map(|(_, progress)| progress.safe()).min();
+        done.map_or(Ok(()), |done| self.journal.drop_before(done).map(drop))
     }
 
     /// Records each view has yet to take.

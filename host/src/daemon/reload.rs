@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{error, info};
 
-use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
+use super::{Changes, Daemon, runner::Command, service_manager, start::tell};
 use crate::{
     config::{Config, Fault, Faults},
     job::{Configured, Job, configure},
@@ -24,7 +24,7 @@ impl Daemon {
         service_manager::reloading();
         let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
-                tell_warnings(warnings);
+                warnings.iter().for_each(tell);
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -40,7 +40,7 @@ impl Daemon {
                 self.metrics.reload_refused();
                 error!(faults = faults.iter().count(), "reload refused; the configuration in force stays");
                 for fault in faults.iter() {
-                    error!("{}", fault.to_string().replace('\n', " "));
+                    tell(fault);
                 }
                 Err(faults)
             }
@@ -69,6 +69,7 @@ impl Daemon {
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.carriers.set(&plugins);
         *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
         self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
     }

@@ -23,6 +23,7 @@ use super::{
     Daemon, DataFolder, LockError,
     api::{self, socket_path},
     appender::Appender,
+    carriers::Carriers,
     cursors::{Cursors, CursorsError},
     meter,
     paused::Paused,
@@ -33,13 +34,14 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
-    config::{Config, Faults},
+    config::{Config, Fault, Faults, Weight},
     expose::{
         host_metrics::HostMetrics,
         http::{Hosts, Limits, Outward, router, serve},
     },
     job::{Configured, Job, configure},
     latest::{JobView, Latest},
+    log::seconds,
     plugin::Plugins,
     series::{error::SeriesError, store::SeriesStore},
 };
@@ -102,7 +104,7 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     for problem in plugins.problems() {
         warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
     }
-    tell_warnings(warnings);
+    warnings.iter().for_each(tell);
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
     let parts = Parts::open(data, started)?;
@@ -117,6 +119,7 @@ struct Parts {
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
+    carriers: Carriers,
     /// Whether readings come from this daemon, no longer from an earlier one.
     live: Arc<AtomicBool>,
     views: Vec<Running>,
@@ -139,12 +142,13 @@ impl Parts {
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
         let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
-        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused, data })
+        Ok(Self { started, journal, store, cursors, latest, metrics, carriers: Carriers::default(), live, views: Vec::new(), paused, data })
     }
 
     /// Starts the views and waits until they have read what an earlier daemon left.
     async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
-        let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
+        let present =
+            Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.carriers.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
         self.views.push(Running::start("present", Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
@@ -182,9 +186,6 @@ impl Parts {
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
-        for reading in self.cursors.lock().unwrap_or_else(PoisonError::into_inner).readings() {
-            self.latest.restore(reading);
-        }
         self.catch_up(&data.join("journal")).await?;
         let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
@@ -198,6 +199,7 @@ impl Parts {
             started: self.started,
             config: Mutex::new(Arc::new(config.clone())),
             plugins: std::sync::RwLock::new(plugins.clone()),
+            carriers: self.carriers.clone(),
             latest: self.latest.clone(),
             metrics: self.metrics.clone(),
             journal: self.journal.clone(),
@@ -234,7 +236,7 @@ impl Parts {
         drop(stopping);
         meter.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
-            error!(%error, "the journal was not closed in time");
+            error!("{error}");
         }
         for view in &mut self.views {
             view.stop();
@@ -242,7 +244,7 @@ impl Parts {
         let _ended = timeout(Duration::from_millis(500), outward).await;
         api.abort();
         let _gone_already = std::fs::remove_file(socket_path(&data));
-        info!(seconds = ending.elapsed().as_secs_f64(), "stopped");
+        info!(took_s = seconds(ending.elapsed()), "stopped");
         Ok(())
     }
 }
@@ -302,10 +304,12 @@ fn refuse_newer(journal: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Logs what somebody should look at.
-pub(super) fn tell_warnings(warnings: Faults) {
-    for warning in warnings {
-        warn!("{}", warning.to_string().replace('\n', " "));
+/// Logs what is wrong with the configuration, or what somebody should look at.
+pub(super) fn tell(fault: &Fault) {
+    let (place, hint, message) = (&fault.place, fault.hint.as_deref(), &fault.message);
+    match fault.weight {
+        Weight::Error => error!(%place, hint, "{message}"),
+        Weight::Warning => warn!(%place, hint, "{message}"),
     }
 }
 
