@@ -32,12 +32,30 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// An error of the operating system without its number, which tells a reader nothing.
+/// Errors of the operating system without their numbers, which tell a reader nothing.
 fn without_number(text: &str) -> String {
-    text.split_once(" (os error ").map_or(text, |(said, _)| said).to_owned()
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |said, part| match part.split_once(')') {
+        Some((number, rest)) if number.parse::<i32>().is_ok() => said + rest,
+        _ => said + " (os error " + part,
+    })
 }
 
 /// A text without anything that a terminal or a log would obey: monitored data is hostile.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_error_is_left_out_and_what_follows_it_is_not() {
+        let told = |text: &str| chain(&std::io::Error::other(text.to_owned()));
+        assert_eq!(told("cannot read a: no such file (os error 2); look there (os error 13)!"), "cannot read a: no such file; look there!");
+        assert_eq!(told("a server said (os error x) and (os error "), "a server said (os error x) and (os error ");
+        assert_eq!(chain(&std::io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
 }

@@ -14,15 +14,22 @@ pub mod trouble;
 use std::{
     any::Any,
     io::{IsTerminal, stderr},
-    panic, thread,
+    panic,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Instant,
 };
 
 use tracing::{error, subscriber::set_global_default};
 use tracing_subscriber::{EnvFilter, fmt};
 
 use line::{Json, Text};
+use quota::Quota;
 
 pub use line::{instant, instant_of, seconds};
+
+/// Panics that are told in a minute; the rest are counted.
+const PANICS_A_MINUTE: u32 = 10;
 
 /// How lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,9 +48,16 @@ pub fn start(form: Form, filter: EnvFilter) {
         Form::Text => set_global_default(lines.event_format(Text { colours: colours() }).finish()),
         Form::Json => set_global_default(lines.event_format(Json).finish()),
     };
-    panic::set_hook(Box::new(|panicked| {
+    let told = Mutex::new(Quota::a_minute(PANICS_A_MINUTE));
+    panic::set_hook(Box::new(move |panicked| {
+        let (mut told, now) = (told.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        let more = told.settle(now);
+        if more.is_none() && !told.admits(now) {
+            return;
+        }
+        drop(told);
         let place = panicked.location().map(ToString::to_string);
-        error!(thread = thread::current().name(), place, "a part of the daemon panicked: {}", said(panicked.payload()));
+        error!(thread = thread::current().name(), place, more, "a part of the daemon panicked: {}", said(panicked.payload()));
     }));
 }
 
@@ -56,4 +70,10 @@ fn colours() -> bool {
 fn said(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("it did not say why")
+}
+
+/// What is logged meanwhile, by this thread.
+#[cfg(test)]
+pub(crate) fn lines_of(meanwhile: impl FnOnce()) -> Vec<serde_json::Value> {
+    line::written(Json, meanwhile).lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect()
 }

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 use watchpost_journal::{Journal, Position};
 
-use crate::reading::Record;
+use crate::reading::{Reading, Record, Shape};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -25,7 +25,8 @@ impl Appender {
         let payload = match postcard::to_stdvec(record) {
             Ok(payload) => payload,
             Err(error) => {
-                error!(%error, "a record cannot be written down");
+                let (Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. })) = record;
+                error!(job, "what a run gave cannot be written down: {error}");
                 return durable;
             }
         };
@@ -35,7 +36,7 @@ impl Appender {
         let told = self.journal.append_with(payload, Box::new(answer));
         // What the journal does not take is counted by it, and the receiver sees its sender gone.
         if let Err(error) = told {
-            tracing::debug!(%error, "the journal does not take a record");
+            tracing::debug!("the journal does not take a record: {}", crate::chain(&error));
         }
         durable
     }

@@ -305,7 +305,10 @@ impl Runner {
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {error}"))?;
         self.latest.set_next_due(name, next);
-        info!(job = name, "{}", if paused { "paused" } else { "resumed" });
+        match paused {
+            true => info!(job = name, "paused"),
+            false => info!(job = name, "resumed"),
+        }
         Ok(())
     }
 

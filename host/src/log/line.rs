@@ -186,42 +186,42 @@ fn colour(level: Level) -> &'static str {
     }
 }
 
+/// What `speak` logs in this thread, in a format.
+#[cfg(test)]
+pub(super) fn written<F>(format: F, speak: impl FnOnce()) -> String
+where
+    F: FormatEvent<tracing_subscriber::Registry, tracing_subscriber::fmt::format::DefaultFields> + Send + Sync + 'static,
+{
+    let (lines, reading) = std::sync::mpsc::channel();
+    let writer = move || Sent(lines.clone());
+    tracing::subscriber::with_default(tracing_subscriber::fmt().event_format(format).with_writer(writer).finish(), speak);
+    reading.try_iter().map(|bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned()).collect()
+}
+
+/// A writer into a channel.
+#[cfg(test)]
+struct Sent(std::sync::mpsc::Sender<Vec<u8>>);
+
+#[cfg(test)]
+impl std::io::Write for Sent {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _nobody_reads = self.0.send(bytes.to_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
-    use tracing::{info, subscriber::with_default, warn};
-    use tracing_subscriber::fmt::{MakeWriter, fmt};
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Written {
-        type Writer = Self;
-
-        fn make_writer(&self) -> Self {
-            self.clone()
-        }
-    }
+    use tracing::{info, warn};
 
     /// What is written of the events of `speak`, as text and as JSON.
     fn written(speak: impl Fn()) -> (String, String) {
-        let (text, json) = (Written::default(), Written::default());
-        with_default(fmt().event_format(Text { colours: false }).with_writer(text.clone()).finish(), &speak);
-        with_default(fmt().event_format(Json).with_writer(json.clone()).finish(), &speak);
-        let read = |written: Written| String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-        (read(text), read(json))
+        (super::written(Text { colours: false }, &speak), super::written(Json, &speak))
     }
 
     #[test]

@@ -127,7 +127,7 @@ async fn write_questions(mut questions: mpsc::UnboundedReceiver<ToWorker>, mut t
     while let Some(question) = questions.recv().await {
         buffer.clear();
         if let Err(error) = frames::encode(&question, &mut buffer) {
-            error!(%error, "a question to a worker cannot be sent");
+            error!("a question to a worker cannot be sent: {}", crate::chain(&error));
             continue;
         }
         if to.write_all(&buffer).await.is_err() {

@@ -23,6 +23,8 @@ pub struct Flushed {
     pub rows: usize,
     /// Files that must be tried again.
     pub files_behind: usize,
+    /// Those of them that another process has open.
+    pub files_locked: usize,
 }
 
 impl SeriesStore {
@@ -62,9 +64,13 @@ impl SeriesStore {
                 Ok(()) => flushed.rows += file.release(),
                 Err(error) => {
                     flushed.files_behind += 1;
+                    flushed.files_locked += usize::from(matches!(error, WriteError::Locked { .. }));
                     self.failed(&error);
                 }
             }
+        }
+        if flushed.rows > 0 && flushed.files_behind == flushed.files_locked {
+            self.unwritable.is_over(Instant::now());
         }
         self.rows_held -= flushed.rows;
         self.counts.rows_written += flushed.rows as u64;
@@ -76,7 +82,10 @@ impl SeriesStore {
             self.counts.writes_locked += 1;
         } else {
             self.counts.writes_failed += 1;
-            tracing::warn!(error = error as &dyn std::error::Error, "rows are kept for another try");
+            let why = crate::chain(error);
+            if let Some(told) = self.unwritable.met(&why, Instant::now()) {
+                tracing::error!(times = told.times, "a series file cannot be written; its rows are kept for another try: {why}");
+            }
         }
     }
 
