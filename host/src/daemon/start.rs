@@ -171,7 +171,7 @@ impl Parts {
     fn past(&self) -> Past {
         let slots = lend(&self.store).last_slots();
         let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).all().clone();
-        Past { slots, cursors }
+        Past::stored(slots, cursors)
     }
 
     async fn up(

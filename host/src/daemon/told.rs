@@ -1,4 +1,6 @@
 //! What the log tells of jobs: each change of how one fares, within bounds.
+//!
+//! A run that was skipped or interrupted changes nothing: it tells of a worker, whose own line says so once for all its jobs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,11 +105,11 @@ impl Chapter {
         Self { target: target.to_owned(), kind: None, unwell_since_ns: None, told: false, changes, refusals: Trouble::default() }
     }
 
-    /// Takes how a run ended; none where that is no news, as of a run that was skipped.
+    /// Takes how a run ended; none where that is no news of the job.
     fn turn(&mut self, reading: &Reading, state: &JobState) -> Option<Turn> {
         let kind = match &reading.outcome.status {
             Status::Ok => None,
-            Status::Failed { kind, .. } if *kind == ErrorKind::SKIPPED => return None,
+            Status::Failed { kind, .. } if [ErrorKind::SKIPPED, ErrorKind::INTERRUPTED].contains(kind) => return None,
             Status::Failed { kind, .. } => Some(*kind),
         };
         let before = std::mem::replace(&mut self.kind, kind);
@@ -247,9 +249,9 @@ mod tests {
     #[test]
     fn a_change_is_told_once_and_a_run_is_not() {
         use Status::Ok;
-        check(&[Ok, Ok, failed(ErrorKind::SKIPPED), Ok], &[]);
+        check(&[Ok, Ok, failed(ErrorKind::SKIPPED), failed(ErrorKind::INTERRUPTED), Ok], &[]);
         check(
-            &[Ok, failed(ErrorKind::CONNECT), failed(ErrorKind::CONNECT), failed(ErrorKind::SKIPPED), failed(ErrorKind::TLS), Ok, Ok],
+            &[Ok, failed(ErrorKind::CONNECT), failed(ErrorKind::INTERRUPTED), failed(ErrorKind::SKIPPED), failed(ErrorKind::TLS), Ok, Ok],
             &["failing: no connect - 02.000Z -", "failing: no tls connect 02.000Z -", "recovered - tls 02.000Z 4.0"],
         );
         check(&[failed(ErrorKind::CONNECT)], &["failing: no connect - 01.000Z -"]);

@@ -151,7 +151,7 @@ fn harmless(text: &str) -> String {
     let mut line = String::with_capacity(end);
     for c in text[..end].chars() {
         match c {
-            _ if is_obeyed(c) => line.extend(c.escape_default()),
+            _ if crate::is_obeyed(c) => line.extend(c.escape_default()),
             _ => line.push(c),
         }
     }
@@ -159,11 +159,6 @@ fn harmless(text: &str) -> String {
         let _never_fails = write!(line, "… ({} more bytes)", text.len() - end);
     }
     line
-}
-
-/// Whether a character does something instead of being shown: controls, ends of lines, what turns the direction of writing.
-fn is_obeyed(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A value that ends where a reader of `key=value` sees its end.
@@ -230,7 +225,7 @@ mod tests {
         let (text, json) = written(|| warn!(why = hostile, shown = %hostile, error = ?hostile, "failing: {hostile}"));
         for line in [&text, &json] {
             assert_eq!(line.matches('\n').count(), 1, "{line:?}");
-            assert!(line.trim_end().chars().all(|c| !is_obeyed(c)), "{line:?}");
+            assert!(line.trim_end().chars().all(|c| !crate::is_obeyed(c)), "{line:?}");
         }
         let parsed: Value = serde_json::from_str(&json).unwrap();
         let shown = r"421 bye\r\n2026-01-01T00:00:00.000Z ERROR all is lost\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\u{2028}\u{85}end\u{0}\t";

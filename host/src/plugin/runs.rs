@@ -29,6 +29,15 @@ struct Pending {
     repeated: bool,
 }
 
+/// What a worker's death cost besides the guilty run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Runs that are made again by the next worker.
+    pub(super) repeated: usize,
+    /// Runs that are lost.
+    pub(super) lost: usize,
+}
+
 impl Pending {
     fn answer(&mut self, end: RunEnd) {
         if let Some(reply) = self.reply.take() {
@@ -112,7 +121,8 @@ impl Runs {
     }
 
     /// The worker died with these: a repeatable run of an innocent job waits for the next one, once; the others are lost.
-    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) {
+    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) -> Cost {
+        let mut cost = Cost::default();
         self.0.retain(|_, run| {
             if !run.sent {
                 return true;
@@ -123,11 +133,14 @@ impl Runs {
                 run.repeated = true;
                 // Its time begins anew: what it lost was not its own doing.
                 run.asked = Instant::now();
+                cost.repeated += 1;
                 return true;
             }
+            cost.lost += usize::from(run.reply.is_some());
             run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
             false
         });
+        cost
     }
 }
 
@@ -157,7 +170,7 @@ mod tests {
         for number in [1, 2] {
             assert!(runs.question(number).is_some());
         }
-        runs.lose(|job| job == 10, None, "first");
+        assert_eq!(runs.lose(|job| job == 10, None, "first"), Cost { repeated: 1, lost: 1 });
         assert!(message(&mut answers[1]).is_some_and(|message| message.contains("first")));
         assert_eq!((message(&mut answers[0]), runs.waiting()), (None, vec![1]));
         assert!(runs.question(1).is_some());

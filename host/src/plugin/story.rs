@@ -12,6 +12,7 @@ use watchpost_plugin_api::Level;
 use super::{
     blame::Culprit,
     jobs::{Job, Jobs},
+    runs::Cost,
     supervisor::name_of,
 };
 use crate::log::{instant_of, quota::Quota, seconds, trouble::Trouble};
@@ -39,6 +40,7 @@ pub(super) struct Death<'d> {
     pub(super) pid: u32,
     pub(super) how: &'d str,
     pub(super) culprit: &'d Culprit,
+    pub(super) cost: Cost,
     /// When the next worker is started.
     pub(super) wait: Duration,
     /// How long the guilty job is held back.
@@ -78,18 +80,8 @@ impl Story {
         let last_words = Some(death.last_words.trim()).filter(|words| !words.is_empty());
         let held_s = death.held.map(seconds);
         let next = (!death.wait.is_zero()).then(|| instant_of(SystemTime::now() + death.wait));
-        error!(
-            plugin = self.plugin,
-            pid = death.pid,
-            job,
-            agent,
-            doing = death.culprit.doing(),
-            held_s,
-            next,
-            last_words,
-            "the worker {}",
-            death.how
-        );
+        let (plugin, pid, doing, Cost { repeated, lost }) = (self.plugin.as_str(), death.pid, death.culprit.doing(), death.cost);
+        error!(plugin, pid, job, agent, doing, held_s, next, repeated, lost, last_words, "the worker {}", death.how);
     }
 
     pub(super) fn started_again(&mut self, pid: u32, jobs: usize) {

@@ -9,8 +9,8 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Daemon, House, until},
-    zoo::example,
+    harness::{Daemon, until},
+    house::{house, job, status, worker},
 };
 
 const SCHEDULE: &str = r#"
@@ -39,34 +39,6 @@ agent = "beast"
 every = "2s"
 config = { does = "flood" }
 "#;
-
-/// A house whose plugin folder holds these, `name` → bytes of a file, and the good examples.
-fn house(schedule: &str, bad: &[(&str, &[u8])]) -> House {
-    let house = House::new(schedule);
-    let plugins = house.folder().join("plugins");
-    fs::create_dir(&plugins).unwrap();
-    for name in ["tame", "zoo"] {
-        fs::copy(example(name), plugins.join(format!("lib{name}.so"))).unwrap();
-    }
-    for (name, bytes) in bad {
-        fs::write(plugins.join(name), bytes).unwrap();
-    }
-    fs::write(house.folder().join("watchpost.toml"), "listen = \"127.0.0.1:0\"\nplugins = [\"plugins\"]\nschedules = [\"jobs.toml\"]\n")
-        .unwrap();
-    house
-}
-
-fn status(house: &House) -> Value {
-    serde_json::from_str(&house.run(&["status", "--json"]).ok()).unwrap()
-}
-
-fn worker<'a>(status: &'a Value, plugin: &str) -> &'a Value {
-    status["workers"].as_array().unwrap().iter().find(|worker| worker["plugin"] == plugin).unwrap()
-}
-
-fn job<'a>(status: &'a Value, name: &str) -> &'a Value {
-    status["jobs"].as_array().unwrap().iter().find(|job| job["name"] == name).unwrap()
-}
 
 #[test]
 fn the_guilty_job_is_named_in_log_and_status_and_other_libraries_lose_no_run() {

@@ -8,6 +8,7 @@ use super::Life;
 use crate::plugin::{
     Crash, RunEnd, WorkerState,
     blame::{Cause, Culprit, Suspects},
+    runs::Cost,
     story::Death,
 };
 
@@ -33,11 +34,11 @@ impl Life {
         let held = self.hold_back(&culprit);
         let wait = if culprit == Culprit::Nobody { self.comeback.later(self.jobs.shortest_interval()) } else { self.comeback.at_once() };
         let last_words = &self.jobs.masker().mask(&end.last_words);
-        self.story.died(&Death { pid, how: &how, culprit: &culprit, wait, held, last_words });
         let guilty = culprit.job().map(|(_, name)| name.to_owned());
         // Whoever hears of a lost run finds the death reported.
         self.report_crash(Crash { at: SystemTime::now(), how: how.clone(), guilty, dialogue });
-        self.answer_the_bereaved(&culprit, &how);
+        let cost = self.answer_the_bereaved(&culprit, &how);
+        self.story.died(&Death { pid, how: &how, culprit: &culprit, cost, wait, held, last_words });
         self.jobs.forget_worker();
     }
 
@@ -58,7 +59,7 @@ impl Life {
     }
 
     /// Ends what was under way when the worker died; what may be repeated waits for the next one.
-    fn answer_the_bereaved(&mut self, culprit: &Culprit, how: &str) {
+    fn answer_the_bereaved(&mut self, culprit: &Culprit, how: &str) -> Cost {
         let crash = culprit.crash(how);
         match *culprit {
             Culprit::Run { number, .. } => drop(self.runs.end(number, RunEnd::failed(ErrorKind::CRASH, crash.message()))),
@@ -67,6 +68,6 @@ impl Life {
             Culprit::Nobody => {}
         }
         let (guilty, why) = (culprit.job().map(|(number, _)| number), culprit.why(how));
-        self.runs.lose(|job| self.jobs.get(job).is_some_and(|job| job.open.repeatable), guilty, &why);
+        self.runs.lose(|job| self.jobs.get(job).is_some_and(|job| job.open.repeatable), guilty, &why)
     }
 }
