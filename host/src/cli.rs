@@ -3,6 +3,7 @@
 mod agents;
 mod check;
 mod client;
+mod events;
 mod explain;
 mod fetch;
 mod generate;
@@ -61,6 +62,9 @@ enum Command {
     /// Gives stored values of series as a table or as JSON.
     #[command(after_help = "Example: watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h --format csv")]
     Fetch(fetch::Arguments),
+    /// Lists what agents and the daemon reported: the latest, oldest first.
+    #[command(after_help = "Example: watchpost events --job pop-paris --since now-2d --severity minor")]
+    Events(events::Arguments),
     /// Lists jobs, runs one now, pauses or resumes one.
     #[command(after_help = "Example: watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
@@ -124,6 +128,7 @@ pub fn main() -> ExitCode {
         Command::Measure(arguments) => measure::run(&context, &arguments),
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
+        Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Reload => reload::run(&context),
         Command::Completions(arguments) => generate::completions(&arguments),

@@ -1,13 +1,14 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · [`status`].
 
 pub mod api;
 mod appender;
 mod carriers;
 mod cursors;
+mod event_view;
 mod lock;
 mod meter;
 mod paused;
@@ -29,18 +30,25 @@ use std::{
 
 use tokio::sync::mpsc;
 use watchpost_journal::{DropError, Journal};
+use watchpost_plugin_api::Severity;
 
 use crate::{
     config::Config,
+    event::{
+        request::{EventRequest, EventRequestError},
+        store::Found,
+    },
     expose::host_metrics::HostMetrics,
     latest::{Latest, Snapshot},
     plugin::Plugins,
     series::request::{FetchError, FetchRequest},
 };
+use appender::Appender;
 use carriers::Carriers;
 use series_view::SharedStore;
 use view::Progress;
 
+pub use event_view::take_events_left;
 pub use lock::{DataFolder, LockError};
 pub use runner::Changes;
 pub use series_view::take_what_is_left;
@@ -60,6 +68,7 @@ pub struct Daemon {
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
     journal: Arc<Journal>,
+    appender: Appender,
     store: SharedStore,
     runner: mpsc::UnboundedSender<runner::Command>,
     views: Vec<(&'static str, Arc<Progress>)>,
@@ -109,6 +118,15 @@ impl Daemon {
     fn fetch(&self, request: &FetchRequest) -> Result<Vec<u8>, FetchError> {
         let now = now_ns() / 1_000_000_000;
         request.answer(&mut series_view::lend(&self.store), now, || Box::new(records(self.journal.reader(self.journal.first()))))
+    }
+
+    fn events(&self, request: &EventRequest) -> Result<Found, EventRequestError> {
+        request.answer(&self.config().data.value, now_ns())
+    }
+
+    /// Writes down what the host has to report of itself.
+    fn report(&self, severity: Severity, code: &str, text: String) {
+        self.appender.report(None, severity, code, text);
     }
 
     fn status(&self) -> status::Status {

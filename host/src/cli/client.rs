@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Empty};
-use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
@@ -18,9 +18,15 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
+    headers: HeaderMap,
 }
 
 impl Answer {
+    /// A header of the answer, if it is there.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
     /// Reads the body of a success; anything else is a failure with the daemon's reason.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.success()?;
@@ -78,9 +84,9 @@ async fn exchange(data: &Path, method: Method, path: &str) -> Result<Option<Answ
     let request = Request::builder().method(method).uri(path).header("host", "watchpost").body(Empty::<Bytes>::new());
     let request = request.map_err(|error| Failure::of("cannot ask the daemon", &error))?;
     let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
+    let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
-    Ok(Some(Answer { status, body }))
+    Ok(Some(Answer { status, body, headers }))
 }
 
 /// Puts parameters into a URL.

@@ -20,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::oneshot, task::spawn_blocking};
 
 use super::{Daemon, runner::Command, status};
-use crate::series::request::{FetchError, FetchRequest};
+use crate::{
+    event::request::EventRequest,
+    expose::http::answer_events,
+    series::request::{FetchError, FetchRequest},
+};
 
 /// Longest path of a unix socket that the kernel takes (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
@@ -71,6 +75,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/fetch", get(fetch))
+        .route("/api/v1/events", get(events))
         .with_state(daemon);
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
@@ -135,6 +140,11 @@ async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
+}
+
+async fn events(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let found = spawn_blocking(move || EventRequest::from_pairs(&asked).and_then(|request| daemon.events(&request)));
+    answer_events(found.await)
 }
 
 fn refused(status: StatusCode, error: String) -> Response {

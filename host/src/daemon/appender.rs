@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::error;
 use watchpost_journal::{Journal, Position};
+use watchpost_plugin_api::Severity;
 
-use crate::reading::{Reading, Record, Shape};
+use super::now_ns;
+use crate::reading::{HostEvent, Reading, Record, Shape};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -19,14 +21,24 @@ impl Appender {
         Self { journal }
     }
 
+    /// Writes down what the host has to report, of a job or of itself.
+    pub(super) fn report(&self, job: Option<&str>, severity: Severity, code: &str, text: String) {
+        let event = HostEvent { time_ns: now_ns(), job: job.map(Into::into), severity, code: code.into(), text };
+        // Nobody waits: it is durable with what comes after it.
+        drop(self.append(&Record::Event(event)));
+    }
+
     /// Puts a record into the journal; the answer comes once it is durable, or says that it is lost.
     pub(super) fn append(&self, record: &Record) -> oneshot::Receiver<Option<Position>> {
         let (done, durable) = oneshot::channel();
         let payload = match postcard::to_stdvec(record) {
             Ok(payload) => payload,
             Err(error) => {
-                let (Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. })) = record;
-                error!(job, "what a run gave cannot be written down: {error}");
+                let job = match record {
+                    Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. }) => Some(job),
+                    Record::Event(HostEvent { job, .. }) => job.as_ref(),
+                };
+                error!(job, "a record cannot be written down: {error}");
                 return durable;
             }
         };

@@ -6,6 +6,7 @@ use std::{
 };
 
 use tracing::{error, info};
+use watchpost_plugin_api::Severity;
 
 use super::{Changes, Daemon, runner::Command, service_manager, start::tell};
 use crate::{
@@ -34,6 +35,9 @@ impl Daemon {
                     unchanged = changes.unchanged,
                     "reloaded"
                 );
+                let Changes { added, changed, removed, unchanged } = changes;
+                let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
+                self.report(Severity::Indeterminate, "reloaded", text);
                 Ok(changes)
             }
             Err(faults) => {
@@ -42,6 +46,9 @@ impl Daemon {
                 for fault in faults.iter() {
                     tell(fault);
                 }
+                let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
+                let first = first.trim_start_matches("error: ");
+                self.report(Severity::Minor, "reload_refused", format!("{} faults, the first: {first}", faults.iter().count()));
                 Err(faults)
             }
         };

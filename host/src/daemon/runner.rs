@@ -17,6 +17,7 @@ use tokio::{
     time::sleep_until,
 };
 use tracing::{info, warn};
+use watchpost_plugin_api::Severity;
 
 use super::{appender::Appender, paused::Paused, service_manager::Watchdog};
 use crate::{
@@ -116,7 +117,9 @@ impl Runner {
         let label = self.clock.label();
         if let Some(step) = self.clock.turned() {
             let direction = if step.direction == Direction::Forward { "forward" } else { "backward" };
-            warn!(by_s = seconds(step.by), direction, "the wall clock was turned");
+            let by_s = seconds(step.by);
+            warn!(by_s, direction, "the wall clock was turned");
+            self.appender.report(None, Severity::Warning, "clock_step", format!("the wall clock was turned {direction} by {by_s} s"));
             // Every ticker must look: turned back, their next due times are no longer the next ones.
             let names: Vec<String> = self.jobs.keys().cloned().collect();
             for name in names {
@@ -260,11 +263,12 @@ impl Runner {
         let was_paused = self.paused.holds(name);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {}", crate::chain(&error)))?;
         self.latest.set_next_due(name, next);
-        match (was_paused, paused) {
-            (false, true) => info!(job = name, "paused"),
-            (true, false) => info!(job = name, next = next.map(instant), "resumed"),
-            _ => {}
+        if was_paused == paused {
+            return Ok(());
         }
+        let (code, what) = if paused { ("job_paused", "paused") } else { ("job_resumed", "resumed") };
+        info!(job = name, next = next.map(instant), "{what}");
+        self.appender.report(Some(name), Severity::Indeterminate, code, format!("the job is {what}"));
         Ok(())
     }
 

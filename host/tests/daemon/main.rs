@@ -4,9 +4,11 @@
 
 mod busy_file;
 mod ends;
+mod events;
 mod folder;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod remembers;
+mod samples;
 mod servers;

@@ -23,7 +23,7 @@ use std::{
 
 pub(crate) use daemon::{Daemon, Ended, READY_TIMEOUT, STOP_TIMEOUT};
 pub(crate) use house::{House, Said};
-pub(crate) use programs::{DEBUG_RUN, install, plugin_library};
+pub(crate) use programs::{DEBUG_RUN, agents, install, plugin_library};
 
 /// Looks every few milliseconds until there is something to give; [`None`] after `timeout`.
 pub(crate) fn until<T>(timeout: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {

@@ -39,15 +39,21 @@ impl Programs {
     }
 }
 
-/// The agents we ship.
-const AGENTS: [&str; 3] = ["dns", "pop3", "smtp"];
+/// The agents we ship, by name: each has its folder below `plugins/`.
+pub(crate) fn agents() -> Vec<String> {
+    let folders = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("plugins")).unwrap();
+    let mut names: Vec<_> = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
 
 /// Links `watchpost` and its worker into one folder, and the libraries of the agents into another.
 pub(crate) fn install(programs: &Path, plugins: &Path) {
     let worker = Path::new(WATCHPOST).with_file_name("watchpost-worker");
     refuse_stale(&worker);
     let ours = [(Path::new(WATCHPOST).to_owned(), programs.join("watchpost")), (worker, programs.join("watchpost-worker"))];
-    let libraries = AGENTS.map(plugin_library).map(|library| (library.clone(), plugins.join(library.file_name().unwrap_or_default())));
+    let libraries = agents().into_iter().map(|agent| plugin_library(&agent));
+    let libraries = libraries.map(|library| (library.clone(), plugins.join(library.file_name().unwrap_or_default())));
     for (from, to) in ours.into_iter().chain(libraries) {
         link(&from, &to).unwrap_or_else(|error| panic!("{}: {error}", from.display()));
     }

@@ -21,7 +21,7 @@ pub(crate) const LINES: &[Line] = &[
     says("cargo xtask lab up", &["postfix is up", "dovecot is up"]),
     says("cargo xtask lab status", &["postfix    up", "dovecot    up"]),
     says(PATH, &[]),
-    says("watchpost check", &["fine: 2 jobs, 3 agents"]),
+    says("watchpost check", &["fine: 2 jobs, "]),
     says("watchpost agents smtp", &["server_name", "connect_time", "gauge  seconds"]),
     says("watchpost plan -n 5", &["every 30 s"]),
     says("watchpost measure submission --explain", &["status: ok", "up = 1", "nothing was stored"]),

@@ -1,9 +1,7 @@
 //! A server's reply: a status and one line of text (RFC 1939 3), at whose beginning a code may stand (RFC 2449 8).
 
-use watchpost_plugin_api::{AgentError, Lines};
+use watchpost_plugin_api::{AgentError, quoted};
 
-/// Characters of a server's text that an error message quotes.
-const QUOTED_CHARS_MAX: usize = 300;
 /// Codes that say why a login cannot be now, whoever asks for it: the mailbox is in use or was just used (RFC 2449 8.1.1, 8.1.2),
 /// or the server is ill (RFC 3206 4). Beside these stands AUTH, which speaks of name and password.
 const CODES_OF_THE_SERVER: [&str; 4] = ["IN-USE", "LOGIN-DELAY", "SYS/TEMP", "SYS/PERM"];
@@ -28,12 +26,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply.
-    ///
-    /// Errors: kind `protocol` for what is none.
-    pub(crate) async fn read(from: &mut Lines) -> Result<Self, AgentError> {
-        let line = from.read().await?;
-        parsed(&line).ok_or_else(|| AgentError::protocol(format!("no POP3 reply: \"{}\"", quoted(&line))))
+    /// Takes a line apart; `None` if it is no reply. RFC 1939 3: a status is written in capitals.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (status, text) = [("+OK", Status::Ok), ("-ERR", Status::Err), ("+", Status::More)]
+            .into_iter()
+            .find_map(|(word, status)| Some((status, line.strip_prefix(word)?)))?;
+        let ends = text.chars().next().is_none_or(|next| next == ' ' || next == '\t');
+        ends.then(|| Self { status, text: text.trim().to_owned() })
     }
 
     /// Fails unless it is `+OK`; `to` names what it answers.
@@ -70,38 +69,13 @@ impl Reply {
     }
 }
 
-/// `None` if it is no reply. RFC 1939 3: a status is written in capitals.
-fn parsed(line: &str) -> Option<Reply> {
-    let (status, text) = [("+OK", Status::Ok), ("-ERR", Status::Err), ("+", Status::More)]
-        .into_iter()
-        .find_map(|(word, status)| Some((status, line.strip_prefix(word)?)))?;
-    let ends = text.chars().next().is_none_or(|next| next == ' ' || next == '\t');
-    ends.then(|| Reply { status, text: text.trim().to_owned() })
-}
-
-/// A server's text, bounded, with control characters spelt out.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == QUOTED_CHARS_MAX {
-            quoted.push('…');
-            break;
-        }
-        match c.is_control() {
-            true => quoted.extend(c.escape_default()),
-            false => quoted.push(c),
-        }
-    }
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<(Status, &str)>) {
         let expected = expected.map(|(status, text)| Reply { status, text: text.into() });
-        assert_eq!(parsed(line), expected, "{line:?}");
+        assert_eq!(Reply::parse(line), expected, "{line:?}");
     }
 
     #[test]
@@ -137,11 +111,5 @@ mod tests {
         check("mailbox [IN-USE]", false);
         check("[IN-USE", false);
         check("[UNHEARD] of", false);
-    }
-
-    #[test]
-    fn a_quotation_is_short_and_has_no_control_characters() {
-        assert_eq!(quoted("a\u{1b}[2J\0"), "a\\u{1b}[2J\\u{0}");
-        assert_eq!(quoted(&"é".repeat(1000)).chars().count(), QUOTED_CHARS_MAX + 1);
     }
 }

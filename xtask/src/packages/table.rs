@@ -111,10 +111,11 @@ fn holds(folder: &Path, name: &str) -> bool {
     entries.flatten().any(|entry| is_library(&entry.file_name().to_string_lossy(), name))
 }
 
-/// Tells whether a file name is `<name>.so…` or `<name>-<version>.so…`.
+/// Tells whether a file name is `<name>.so…` or `<name>-<version>.so…`: `libclang-cpp.so.14` is another library.
 fn is_library(file: &str, name: &str) -> bool {
-    let rest = file.strip_prefix(name);
-    rest.is_some_and(|rest| rest.starts_with(['.', '-']) && rest.contains(".so"))
+    let Some(rest) = file.strip_prefix(name) else { return false };
+    let version = rest.strip_prefix('-').is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()));
+    rest.starts_with(".so") || version && rest.contains(".so")
 }
 
 #[cfg(test)]
@@ -144,7 +145,7 @@ mod tests {
         for file in ["libclang.so", "libclang-14.so.1", "libclang.so.14"] {
             assert!(is_library(file, "libclang"), "{file}");
         }
-        for file in ["libclangBasic.a", "libclang-cpp", "libclangd.so", "libclan.so"] {
+        for file in ["libclangBasic.a", "libclang-cpp.so.14", "libclangd.so", "libclan.so"] {
             assert!(!is_library(file, "libclang"), "{file}");
         }
     }
