@@ -43,7 +43,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
             sweep(&daemon, &mut unswept);
             swept = Instant::now();
         }
-        watch(&daemon, &mut unready);
+        watch(daemon.not_ready(), &mut unready, Instant::now());
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
@@ -67,9 +67,8 @@ fn sweep(daemon: &Daemon, unswept: &mut Trouble) {
 }
 
 /// Tells when the daemon is no longer ready, and when it is again.
-fn watch(daemon: &Daemon, unready: &mut Trouble) {
-    let now = Instant::now();
-    match daemon.not_ready() {
+fn watch(ready: Result<(), String>, unready: &mut Trouble, now: Instant) {
+    match ready {
         Ok(()) => {
             if let Some(told) = unready.is_over(now) {
                 info!(lasted_s = seconds(told.lasted), "ready again");
@@ -117,5 +116,27 @@ impl Told {
         daemon.metrics.series_lock_retried(counts.writes_locked - self.lock_retries);
         daemon.metrics.set_series_rows_pending(held);
         (self.rows, self.lock_retries) = (counts.rows_written, counts.writes_locked);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::lines_of;
+
+    #[test]
+    fn a_disk_that_is_full_for_ten_minutes_has_a_line_when_that_begins_and_one_when_it_ends() {
+        let (mut unready, began) = (Trouble::new(), Instant::now());
+        let full = || Err("the journal cannot be written: no space left on device".to_owned());
+        let lines = lines_of(|| {
+            for second in 0..700 {
+                let ready = if (10..610).contains(&second) { full() } else { Ok(()) };
+                watch(ready, &mut unready, began + Duration::from_secs(second));
+            }
+        });
+        let said: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect();
+        let why = "not ready: the journal cannot be written: no space left on device";
+        assert_eq!(said, [("ERROR", why), ("INFO", "ready again")]);
+        assert_eq!(lines[1]["lasted_s"], 600.0);
     }
 }

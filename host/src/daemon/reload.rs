@@ -8,7 +8,12 @@ use std::{
 use tracing::{error, info};
 use watchpost_plugin_api::Severity;
 
-use super::{Changes, Daemon, runner::Command, service_manager, start::tell};
+use super::{
+    Changes, Daemon,
+    runner::Command,
+    service_manager,
+    start::{tell, tell_problems},
+};
 use crate::{
     config::{Config, Fault, Faults},
     job::{Configured, Job, configure},
@@ -26,6 +31,7 @@ impl Daemon {
         let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
                 warnings.iter().for_each(tell);
+                tell_problems(&plugins, &self.plugins());
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(

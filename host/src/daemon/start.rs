@@ -107,9 +107,7 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let signals = Signals::catch().map_err(system("cannot wait for signals"))?;
     let Configured { config, plugins, jobs, warnings } =
         configure(&file, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
-    for problem in plugins.problems() {
-        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
-    }
+    tell_problems(&plugins, &Plugins::default());
     warnings.iter().for_each(tell);
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
@@ -321,6 +319,13 @@ pub(super) fn tell(fault: &Fault) {
     match fault.weight {
         Weight::Error => error!(%place, hint, "{message}"),
         Weight::Warning => warn!(%place, hint, "{message}"),
+    }
+}
+
+/// Logs what does not load, unless it was told of the libraries before.
+pub(super) fn tell_problems(plugins: &Plugins, before: &Plugins) {
+    for problem in plugins.problems().iter().filter(|problem| !before.problems().contains(problem)) {
+        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
     }
 }
 

@@ -79,6 +79,14 @@ impl Jobs {
         self.open.values().map(|job| job.open.interval).min()
     }
 
+    /// Takes the secrets of a job out of a text; of one that is not known, everybody's.
+    pub(super) fn masked(&self, job: Option<u64>, text: &str) -> String {
+        match job.and_then(|number| self.open.get(&number)) {
+            Some(job) => Masker::new(&job.open.secrets).mask(text),
+            None => self.masker().mask(text),
+        }
+    }
+
     /// What hides the secrets of all of them: what a worker writes to standard error may hold any.
     pub(super) fn masker(&self) -> Masker {
         let known = self.open.values().map(|job| &job.open).chain(&self.closed);

@@ -12,7 +12,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::interval,
 };
-use watchpost_plugin_api::{ErrorKind, LibraryDescriptor};
+use watchpost_plugin_api::{AgentError, ErrorKind, LibraryDescriptor};
 use watchpost_worker::{
     frames::{FromWorker, ToWorker},
     page::Work,
@@ -180,7 +180,10 @@ impl Life {
     fn take(&mut self, answer: FromWorker) {
         self.last_answer = Instant::now();
         match answer {
-            FromWorker::Done { run, outcome, dialogue } => {
+            FromWorker::Done { run, mut outcome, dialogue } => {
+                if let Some(refusal) = &mut outcome.refusal {
+                    *refusal = self.jobs.masked(self.runs.job(run), refusal);
+                }
                 let job = self.runs.end(run, RunEnd { outcome, dialogue });
                 if let Some(job) = job.and_then(|number| self.jobs.get_mut(number)) {
                     job.record.survived();
@@ -188,6 +191,8 @@ impl Life {
             }
             FromWorker::Examined { id, result } => self.examinations.end(id, result),
             FromWorker::NotOpened { job: number, error } => {
+                // What makes agents knows no secrets, and an agent may quote what it was told.
+                let error = AgentError::new(error.kind(), self.jobs.masked(Some(number), error.message()));
                 self.runs.fail_job(number, &error);
                 if let Some(job) = self.jobs.get_mut(number) {
                     job.error = Some(error);

@@ -204,3 +204,16 @@ fn a_library_that_does_not_come_back_is_told_once_with_its_reason_and_so_in_stat
     assert!(refusal.as_str().is_some_and(|why| why.contains("libzoo.so")), "{told}");
     assert!(house.run(&["status"]).ok().contains(refusal.as_str().unwrap()), "people see it, too");
 }
+
+#[test]
+fn a_library_that_is_refused_is_told_once_also_when_it_came_with_a_reload() {
+    let house = house("", &[("libold.so", b"text")]);
+    let daemon = house.start();
+    fs::write(house.folder().join("plugins/libnew.so"), b"text").unwrap();
+    for _ in 0..2 {
+        house.run(&["reload"]).ok();
+    }
+    let log = lines(&daemon);
+    let of = |name: &str| log.iter().filter(|line| line["path"].as_str().is_some_and(|path| path.ends_with(name))).count();
+    assert_eq!((of("libold.so"), of("libnew.so")), (1, 1), "{}", daemon.log_text());
+}

@@ -79,6 +79,8 @@ pub enum Does {
     Garble,
     /// Dies with the secret of its job on its lips.
     Betray,
+    /// Cannot be made, and says its secret as the reason.
+    BetrayInNew,
     /// Is well and fails in turn.
     Flap,
     /// Fails with what a hostile server said.
@@ -137,6 +139,10 @@ impl Agent for Beast {
             Does::PanicInNew if !well => panic!("new of an agent"),
             Does::AbortInNew if !well => abort(),
             Does::BlockInNew if !well => thread::sleep(BLOCKED),
+            Does::BetrayInNew if !well => {
+                let secret = config.secret.as_ref().map(Secret::expose).unwrap_or_default();
+                return Err(AgentError::config("secret", format!("cannot use {secret}")));
+            }
             _ => {}
         }
         Ok(Self { config, runs: 0 })
@@ -190,7 +196,14 @@ impl Config {
 
 async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
     match does {
-        Does::Well | Does::PanicInNew | Does::AbortInNew | Does::BlockInNew | Does::AbortInDrop | Does::Betray | Does::Flap => {}
+        Does::Well
+        | Does::PanicInNew
+        | Does::AbortInNew
+        | Does::BlockInNew
+        | Does::AbortInDrop
+        | Does::Betray
+        | Does::BetrayInNew
+        | Does::Flap => {}
         Does::Waits => cx.sleep(Duration::from_millis(500)).await,
         Does::Panic => panic!("measure of a run"),
         Does::PanicInDrop => {
