@@ -35,7 +35,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Errors of the operating system without their numbers, which tell a reader nothing.
-fn without_number(text: &str) -> String {
+pub(crate) fn without_number(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |said, part| match part.split_once(')') {

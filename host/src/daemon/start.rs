@@ -235,6 +235,7 @@ impl Parts {
         info!(jobs = jobs_count, listen = %address, data = %data.display(), "ready");
 
         signals.until_told(&daemon).await;
+        daemon.plugins().will_stop();
         service_manager::stopping();
         info!("stopping");
         let ending = Instant::now();

@@ -96,6 +96,11 @@ impl Plugins {
         &self.problems
     }
 
+    /// Says that every worker is about to be ended.
+    pub fn will_stop(&self) {
+        self.plugins.iter().for_each(|plugin| plugin.will_stop());
+    }
+
     /// Ends every worker.
     pub async fn stop(&self) {
         // Side by side: one that is slow to end must not take the others' time.

@@ -4,7 +4,7 @@ mod death;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -58,11 +58,19 @@ pub(super) struct Life {
     /// When the worker last said anything.
     last_answer: Instant,
     report: Arc<Mutex<Report>>,
+    /// Whether the daemon is about to stop.
+    ending: Arc<AtomicBool>,
     story: Story,
 }
 
 impl Life {
-    pub(super) fn new(path: PathBuf, descriptor: LibraryDescriptor, live: Live, report: Arc<Mutex<Report>>) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        descriptor: LibraryDescriptor,
+        live: Live,
+        report: Arc<Mutex<Report>>,
+        ending: Arc<AtomicBool>,
+    ) -> Self {
         let story = Story::begin(&path, live.process.pid);
         Self {
             path,
@@ -75,6 +83,7 @@ impl Life {
             last_number: 0,
             last_answer: Instant::now(),
             report,
+            ending,
             story,
         }
     }

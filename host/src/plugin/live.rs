@@ -98,7 +98,7 @@ async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Re
                 None => Ok(known),
             }
         }
-        Ok(Some(FromWorker::Refused { reason })) => Err(reason),
+        Ok(Some(FromWorker::Refused { reason })) => Err(crate::without_number(&reason)),
         Ok(Some(_)) => Err("its worker spoke out of turn".into()),
         Ok(None) | Err(_) => {
             let how = ended.await.map(|end| end.how()).unwrap_or_default();

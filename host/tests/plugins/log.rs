@@ -8,6 +8,7 @@ use std::{
 };
 
 use chrono::DateTime;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
@@ -216,4 +217,19 @@ fn a_library_that_is_refused_is_told_once_also_when_it_came_with_a_reload() {
     let log = lines(&daemon);
     let of = |name: &str| log.iter().filter(|line| line["path"].as_str().is_some_and(|path| path.ends_with(name))).count();
     assert_eq!((of("libold.so"), of("libnew.so")), (1, 1), "{}", daemon.log_text());
+}
+
+/// As a service manager stops a service: every process of it is told to end, workers a moment before the daemon.
+#[test]
+fn a_stop_that_tells_workers_and_daemon_to_end_is_no_worker_that_died() {
+    let house = house(&beast("well", EVERY_SECOND), &[]);
+    let daemon = house.start();
+    for worker in daemon.workers() {
+        kill_process(Pid::from_raw(worker.pid.try_into().unwrap()).unwrap(), Signal::TERM).unwrap();
+    }
+    assert!(daemon.stop().status.success());
+    let logs = fs::read_dir(house.folder()).unwrap().map(|entry| entry.unwrap().path());
+    let log = logs.into_iter().find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("log-"))).unwrap();
+    let text = fs::read_to_string(log).unwrap();
+    assert!(text.contains("\"stopped\"") && !text.contains("\"ERROR\"") && !text.contains("started again"), "{text}");
 }

@@ -1,7 +1,11 @@
 //! What happens when a worker dies.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant, SystemTime},
+};
 
+use tokio::time::sleep;
 use watchpost_plugin_api::ErrorKind;
 
 use super::Life;
@@ -12,6 +16,9 @@ use crate::plugin::{
     story::Death,
 };
 
+/// How long after its worker the daemon may be told to end.
+const TOLD_TO_END_WITHIN: Duration = Duration::from_millis(100);
+
 impl Life {
     /// Takes note of the worker's death: names the guilty job, repeats or ends the runs that were under way.
     pub(super) async fn bury(&mut self, cause: Cause) {
@@ -20,6 +27,10 @@ impl Life {
             live.process.kill();
         }
         let end = live.process.end().await;
+        if end.was_asked_for() && is_raised(&self.ending).await {
+            // What waits is answered when the plugin is stopped, in a moment.
+            return;
+        }
         let page = live.process.page.under_way().map(|(work, _)| work);
         let suspects = Suspects { jobs: &self.jobs, runs: &self.runs, examinations: &self.examinations };
         let (culprit, how) = (suspects.culprit(&cause, &end, page), cause.how(&end));
@@ -70,4 +81,12 @@ impl Life {
         let (guilty, why) = (culprit.job().map(|(number, _)| number), culprit.why(how));
         self.runs.lose(|job| self.jobs.get(job).is_some_and(|job| job.open.repeatable), guilty, &why)
     }
+}
+
+/// Whether the daemon is told to end as well, a moment earlier or later: a service manager tells all processes of a service.
+async fn is_raised(ending: &AtomicBool) -> bool {
+    if !ending.load(Ordering::Acquire) {
+        sleep(TOLD_TO_END_WITHIN).await;
+    }
+    ending.load(Ordering::Acquire)
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::SeriesStore;
 use super::open_file::OpenFile;
+use crate::log::seconds;
 use crate::series::Position;
 use crate::series::error::SeriesError;
 use crate::series::writer::WriteError;
@@ -70,11 +71,17 @@ impl SeriesStore {
             }
         }
         if flushed.rows > 0 && flushed.files_behind == flushed.files_locked {
-            self.unwritable.is_over(Instant::now());
+            self.written_again();
         }
         self.rows_held -= flushed.rows;
         self.counts.rows_written += flushed.rows as u64;
         flushed
+    }
+
+    fn written_again(&mut self) {
+        if let Some(told) = self.unwritable.is_over(Instant::now()) {
+            tracing::info!(lasted_s = seconds(told.lasted), "series files are written again");
+        }
     }
 
     fn failed(&mut self, error: &WriteError) {
