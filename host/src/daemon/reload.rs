@@ -15,7 +15,7 @@ use super::{
     start::{tell, tell_problems},
 };
 use crate::{
-    config::{Config, Fault, Faults},
+    config::{Config, Faults},
     job::{Configured, Job, configure},
     latest::JobView,
     plugin::Plugins,
@@ -28,7 +28,7 @@ impl Daemon {
     pub(super) async fn reload(&self) -> Result<Changes, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
-        let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
+        let reloaded = match configure(&self.file, &self.plugins(), |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
                 warnings.iter().for_each(tell);
                 tell_problems(&plugins, &self.plugins());
@@ -61,21 +61,6 @@ impl Daemon {
         let config = self.config();
         service_manager::ready(config.jobs.len(), config.listen.value);
         reloaded
-    }
-
-    /// What a running daemon cannot change.
-    fn unchangeable(&self, new: &Config) -> Vec<Fault> {
-        let old = self.config();
-        let mut faults = Vec::new();
-        if new.data.value != old.data.value {
-            let fault = Fault::new(&new.data.place, format!("`data`: it is {} while the daemon runs", old.data.value.display()));
-            faults.push(fault.hint("restart watchpost to move it"));
-        }
-        if new.listen.value != old.listen.value {
-            let fault = Fault::new(&new.listen.place, format!("`listen`: it is {} while the daemon runs", old.listen.value));
-            faults.push(fault.hint("restart watchpost to listen elsewhere"));
-        }
-        faults
     }
 
     /// Makes a checked configuration the one in force.

@@ -59,6 +59,11 @@ impl House {
         self.folder.path()
     }
 
+    /// The folder of the agents we ship.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.programs.plugins()
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
