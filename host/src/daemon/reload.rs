@@ -8,7 +8,12 @@ use std::{
 use tracing::{error, info};
 use watchpost_plugin_api::Severity;
 
-use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
+use super::{
+    Changes, Daemon,
+    runner::Command,
+    service_manager,
+    start::{tell, tell_problems},
+};
 use crate::{
     config::{Config, Faults},
     job::{Configured, Job, configure},
@@ -25,7 +30,8 @@ impl Daemon {
         service_manager::reloading();
         let reloaded = match configure(&self.file, &self.plugins(), |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
-                tell_warnings(warnings);
+                warnings.iter().for_each(tell);
+                tell_problems(&plugins, &self.plugins());
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -44,7 +50,7 @@ impl Daemon {
                 self.metrics.reload_refused();
                 error!(faults = faults.iter().count(), "reload refused; the configuration in force stays");
                 for fault in faults.iter() {
-                    error!("{}", fault.to_string().replace('\n', " "));
+                    tell(fault);
                 }
                 let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
                 let first = first.trim_start_matches("error: ");
@@ -61,6 +67,7 @@ impl Daemon {
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.carriers.set(&plugins);
         *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
         self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
     }

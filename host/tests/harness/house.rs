@@ -83,7 +83,12 @@ impl House {
 
     /// Starts a daemon and does not wait.
     pub(crate) fn spawn(&self) -> Daemon {
-        Daemon::spawn(self.command(&["run", "--log", "json"]), self.folder())
+        self.spawn_as(&["run", "--log", "json"])
+    }
+
+    /// Starts a daemon with other words and does not wait; only one that logs JSON can be waited for.
+    pub(crate) fn spawn_as(&self, words: &[&str]) -> Daemon {
+        Daemon::spawn(self.command(words), self.folder())
     }
 
     /// Runs a command on this configuration to its end.
