@@ -74,6 +74,19 @@ impl Wire {
         }
     }
 
+    /// Reads so many bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        if length > LINE_BYTES_MAX * 64 {
+            return Err(io::Error::other("the client sends too much"));
+        }
+        while self.unread.len() < length {
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
     /// Reads a message whose length is in the two bytes before it.
     pub(crate) async fn message(&mut self) -> io::Result<Vec<u8>> {
         loop {
@@ -135,7 +148,7 @@ impl Wire {
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
         let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
         self.unread.clear();
-        self.end = End::Tls(Box::new(tls.acceptor().accept(stream).await?));
+        self.end = End::Tls(Box::new(tls.acceptor()?.accept(stream).await?));
         Ok(())
     }
 
