@@ -6,10 +6,11 @@
 //! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
 //! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
 //! Once the agents are known, [`bind`] holds a job to its agent's schema and fetches its secrets; [`ad_hoc`] makes the
-//! job of a command line that names none.
+//! job of a command line that names none, and [`describe`] tells people what a config may hold.
 
 mod ad_hoc;
 mod bind;
+pub mod describe;
 mod fault;
 mod files;
 mod job;
@@ -31,6 +32,7 @@ use std::{
 
 pub use ad_hoc::ad_hoc;
 pub use bind::{Bound, bind, unknown_agent};
+pub(crate) use fault::nearest;
 pub use fault::{At, Fault, Faults, Place, Weight};
 pub use job::{Job, JobName};
 pub use secret::{Environment, process_environment};

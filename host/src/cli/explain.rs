@@ -1,16 +1,17 @@
 //! What a run said, timed and masked, as people read it.
 
+use watchpost_plugin_api::MetricSpec;
 use watchpost_services::{
     dialogue::{Said, Speaker},
     outcome::{Outcome, Sample, Status},
 };
 
-use super::{table::plain, time};
+use super::{table::plain, time, values};
 use crate::plugin::RunEnd;
 
 /// Prints dialogue, phases, and what would be stored.
-pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd) {
-    println!("{job}: {target}\n");
+pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, metrics: &[MetricSpec]) {
+    println!("{job}: {}\n", plain(target));
     for said in &end.dialogue {
         println!("{}", line(said));
     }
@@ -21,12 +22,12 @@ pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd) {
     phases(outcome);
     println!("status: {}", status(outcome));
     if outcome.refused > 0 {
-        println!("refused: {} ({})", outcome.refused, outcome.refusal.as_deref().unwrap_or("?"));
+        println!("refused: {} ({})", outcome.refused, plain(outcome.refusal.as_deref().unwrap_or("?")));
     }
     for event in &outcome.events {
-        println!("event: {:?} {}: {}", event.severity, plain(&event.code), plain(&event.text));
+        println!("event: {} {}: {}", format!("{:?}", event.severity).to_lowercase(), plain(&event.code), plain(&event.text));
     }
-    stored(outcome, slot);
+    stored(outcome, slot, metrics);
 }
 
 fn line(said: &Said) -> String {
@@ -58,14 +59,11 @@ fn status(outcome: &Outcome) -> String {
     }
 }
 
-fn stored(outcome: &Outcome, slot: Option<i64>) {
+fn stored(outcome: &Outcome, slot: Option<i64>, metrics: &[MetricSpec]) {
     let at = slot.map_or(String::new(), |slot| format!(" at slot {slot} ({})", time::local(slot as f64)));
     println!("\na scheduled run would store{at}:");
     println!("  up = {}", outcome.status.up().map_or("unknown".into(), |up| up.to_string()));
     println!("  run_duration = {}", outcome.duration_ns as f64 / 1e9);
-    for sample in &outcome.samples {
-        let labels = if sample.labels.is_empty() { String::new() } else { format!(" {:?}", sample.labels) };
-        println!("  {}{labels} = {}", sample.metric, sample.value);
-    }
+    values::print(&outcome.samples, metrics);
     println!("nothing was stored");
 }

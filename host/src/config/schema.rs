@@ -91,6 +91,11 @@ impl<'s> Schema<'s> {
         self.alternatives.iter().filter_map(|one| one.get("properties")?.as_object()).flat_map(Map::keys).map(String::as_str).collect()
     }
 
+    /// The schema of a key as it is written, references not followed.
+    pub(super) fn written(&self, key: &str) -> Option<&'s Map<String, Value>> {
+        self.alternatives.iter().find_map(|one| one.get("properties")?.get(key)?.as_object())
+    }
+
     /// Says what stands under a key; `None` if no such key may be.
     pub(super) fn property(&self, key: &str) -> Option<Self> {
         let named: Vec<_> = self.alternatives.iter().filter_map(|one| one.get("properties")?.get(key)).collect();

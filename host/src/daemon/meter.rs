@@ -9,8 +9,8 @@ use std::{
 use tokio::time::interval;
 use watchpost_journal::Counters;
 
-use super::Daemon;
-use crate::plugin::WorkerState;
+use super::{Daemon, service_manager::Standing};
+use crate::{latest::Health, plugin::WorkerState};
 
 /// How often the metrics are brought up to date.
 const EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +32,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
     let mut swept = Instant::now();
+    let mut standing = Standing::default();
     loop {
         ticks.tick().await;
         if swept.elapsed() >= SWEEP_EVERY {
@@ -41,8 +42,24 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
+        standing.tell(|| daemon.standing());
         for (name, records) in daemon.behind() {
             daemon.metrics.set_consumer_behind(name, records);
+        }
+    }
+}
+
+impl Daemon {
+    /// How the jobs stand, in a line.
+    fn standing(&self) -> String {
+        let snapshot = self.snapshot();
+        let count = |health| snapshot.jobs.iter().filter(|job| job.health(snapshot.now_ns) == health).count();
+        let [ok, failing, unknown] = [Health::Ok, Health::Failing, Health::Unknown].map(count);
+        let jobs = snapshot.jobs.len();
+        let standing = format!("{jobs} jobs: {ok} ok, {failing} failing, {unknown} unknown; http://{}/", self.address);
+        match self.not_ready() {
+            Ok(()) => standing,
+            Err(why) => format!("not ready: {why}; {standing}"),
         }
     }
 }

@@ -61,19 +61,38 @@ fn is_ours(folder: &Path) -> io::Result<bool> {
     Ok(fs::metadata(folder)?.uid() == fs::metadata("/proc/self")?.uid())
 }
 
+/// What stands in the way of writing series just now, for `status` to tell.
+#[derive(Clone, Default)]
+pub(super) struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    pub(super) fn told(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is(&self, now: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
 /// Feeds the store from the journal.
 pub(super) struct SeriesView {
     store: SharedStore,
+    trouble: Trouble,
+    /// Whether something failed since the last flush.
+    failed: bool,
     flushed: Instant,
     complained: Option<Instant>,
 }
 
 impl SeriesView {
-    pub(super) fn new(store: SharedStore) -> Self {
-        Self { store, flushed: Instant::now(), complained: None }
+    pub(super) fn new(store: SharedStore, trouble: Trouble) -> Self {
+        Self { store, trouble, failed: false, flushed: Instant::now(), complained: None }
     }
 
     fn complain(&mut self, what: &str) {
+        self.failed = true;
+        self.trouble.is(Some(what.to_owned()));
         if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
             error!("{what}; it is tried again");
             self.complained = Some(Instant::now());
@@ -102,9 +121,17 @@ impl View for SeriesView {
         if self.flushed.elapsed() < FLUSH_EVERY {
             return;
         }
-        let flushed = lend(&self.store).flush();
+        let (flushed, waiting) = {
+            let mut store = lend(&self.store);
+            (store.flush(), store.rows_held())
+        };
         self.flushed = Instant::now();
+        if flushed.files_behind == 0 && !std::mem::take(&mut self.failed) {
+            self.trouble.is(None);
+        }
         if flushed.files_behind > 0 {
+            let files = flushed.files_behind;
+            self.trouble.is(Some(format!("{files} files cannot be written now, {waiting} rows wait; the log says why")));
             warn!(files = flushed.files_behind, "series files are in use by another program; their rows wait");
         }
     }

@@ -28,7 +28,7 @@ use super::{
     paused::Paused,
     present::Present,
     runner::{Past, Runner},
-    series_view::{self, SeriesView, SharedStore, lend},
+    series_view::{self, SeriesView, SharedStore, Trouble, lend},
     service_manager,
     view::{Begin, Running},
 };
@@ -114,6 +114,7 @@ struct Parts {
     started: SystemTime,
     journal: Arc<Journal>,
     store: SharedStore,
+    series_trouble: Trouble,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
@@ -139,7 +140,19 @@ impl Parts {
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
         let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
-        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused, data })
+        Ok(Self {
+            started,
+            journal,
+            store,
+            series_trouble: Trouble::default(),
+            cursors,
+            latest,
+            metrics,
+            live,
+            views: Vec::new(),
+            paused,
+            data,
+        })
     }
 
     /// Starts the views and waits until they have read what an earlier daemon left.
@@ -148,8 +161,14 @@ impl Parts {
         let cannot = || system("cannot start a view of the journal");
         self.views.push(Running::start("present", Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
-            Running::start(series_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone()))
-                .map_err(cannot())?,
+            Running::start(
+                series_view::NAME,
+                Begin::ItsPlace,
+                self.journal.clone(),
+                dir,
+                SeriesView::new(self.store.clone(), self.series_trouble.clone()),
+            )
+            .map_err(cannot())?,
         );
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
@@ -202,6 +221,8 @@ impl Parts {
             metrics: self.metrics.clone(),
             journal: self.journal.clone(),
             store: self.store.clone(),
+            series_trouble: self.series_trouble.clone(),
+            address,
             runner: commands,
             views: self.views.iter().map(|view| (view.name, view.progress.clone())).collect(),
             reloading: tokio::sync::Mutex::new(()),
