@@ -5,6 +5,7 @@ mod as_check;
 mod check;
 mod client;
 mod elsewhere;
+mod events;
 mod explain;
 mod failure;
 mod fetch;
@@ -72,6 +73,9 @@ enum Command {
     /// Gives stored values of series as a table or as JSON.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Arguments),
+    /// Lists what agents and the daemon reported: the latest, oldest first.
+    #[command(after_help = "Examples:\n  watchpost events\n  watchpost events --job pop-paris --since now-2d --severity minor")]
+    Events(events::Arguments),
     /// Lists jobs, runs one now, pauses or resumes one.
     #[command(after_help = "Examples:\n  watchpost jobs\n  watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
@@ -116,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Measure(arguments) => measure::run(&context, &arguments),
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
+        Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Reload => reload::run(&context),
         Command::Completions(arguments) => generate::completions(&arguments),

@@ -1,12 +1,13 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present`, `series_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · [`status`].
 
 pub mod api;
 mod appender;
 mod cursors;
+mod event_view;
 mod lock;
 mod meter;
 mod paused;
@@ -28,17 +29,24 @@ use std::{
 
 use tokio::sync::mpsc;
 use watchpost_journal::Journal;
+use watchpost_plugin_api::Severity;
 
 use crate::{
     config::Config,
+    event::{
+        request::{EventRequest, EventRequestError},
+        store::Found,
+    },
     expose::host_metrics::{HostMetrics, process},
     latest::{Latest, Snapshot},
     plugin::Plugins,
     series::request::{FetchError, FetchRequest, Fetched},
 };
+use appender::Appender;
 use series_view::{SharedStore, Trouble};
 use view::Progress;
 
+pub use event_view::take_events_left;
 pub use lock::{DataFolder, LockError};
 pub use reload::Reloaded;
 pub use runner::Changes;
@@ -58,6 +66,7 @@ pub struct Daemon {
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
     journal: Arc<Journal>,
+    appender: Appender,
     store: SharedStore,
     /// What stands in the way of writing series.
     series_trouble: Trouble,
@@ -121,6 +130,15 @@ impl Daemon {
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let now = now_ns() / 1_000_000_000;
         request.answer(&mut series_view::lend(&self.store), now, || Box::new(records(self.journal.reader(self.journal.first()))))
+    }
+
+    fn events(&self, request: &EventRequest) -> Result<Found, EventRequestError> {
+        request.answer(&self.config().data.value, now_ns())
+    }
+
+    /// Writes down what the host has to report of itself.
+    fn report(&self, severity: Severity, code: &str, text: String) {
+        self.appender.report(None, severity, code, text);
     }
 
     fn status(&self) -> status::Status {

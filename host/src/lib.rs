@@ -2,12 +2,13 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands).
+//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands).
 
 pub mod cli;
 pub mod config;
 pub mod console;
 pub mod daemon;
+pub mod event;
 pub mod expose;
 pub mod job;
 pub mod latest;

@@ -1,7 +1,7 @@
 //! Records of the journal: what one run of one job produced, and what the job's series look like.
 
 use serde::{Deserialize, Serialize};
-use watchpost_plugin_api::MetricSpec;
+use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Outcome;
 
 /// One record of the journal.
@@ -13,6 +13,23 @@ pub enum Record {
     Shape(Shape),
     /// One run.
     Reading(Reading),
+    /// Something of the host's own.
+    Event(HostEvent),
+}
+
+/// Something that the host reports of itself: nobody's run gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostEvent {
+    /// When, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The job that it is about, if it is about one.
+    pub job: Option<String>,
+    /// How bad.
+    pub severity: Severity,
+    /// A short stable word to count by.
+    pub code: String,
+    /// A sentence.
+    pub text: String,
 }
 
 /// What the series of a job look like; journaled before the first reading that relies on it.

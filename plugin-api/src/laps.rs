@@ -32,6 +32,13 @@ impl<'a> Laps<'a> {
         time
     }
 
+    /// Leaves out the time since the last lap: it belongs to no phase, and not to the sum.
+    pub fn skip(&mut self) {
+        let now = self.cx.elapsed();
+        self.start += now - self.last;
+        self.last = now;
+    }
+
     /// Where the last lap ended; the start of a span that covers several laps.
     pub fn mark(&self) -> Duration {
         self.last

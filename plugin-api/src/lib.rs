@@ -1,7 +1,8 @@
 //! All that an agent's author needs, and nothing of the host.
 //!
 //! Reading order: [`Agent`] (what an author writes) · [`Cx`] (what a run may ask for) · [`Metric`] (what it declares) ·
-//! [`AgentError`] (how it fails) · [`Lines`] (line-based protocols) · [`export_agents!`] (how a library carries agents).
+//! [`AgentError`] (how it fails) · [`Door`] (where a service is entered) · [`Lines`] (line-based protocols) ·
+//! [`export_agents!`] (how a library carries agents).
 //! The ABI lives in one module, [`abi`]; no author needs it.
 //!
 //! This interface is open to change until its own issue freezes it.
@@ -10,13 +11,16 @@ pub mod abi;
 mod agent;
 mod cx;
 mod datagram;
+mod door;
 mod error;
 mod files;
 mod laps;
 mod lines;
+mod login;
 mod metric;
 mod needs;
 mod path;
+mod quoted;
 mod resolve;
 mod secret;
 mod severity;
@@ -28,13 +32,16 @@ pub mod wire;
 pub use agent::{Agent, AgentDescriptor, LibraryDescriptor};
 pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
+pub use door::{Door, TlsMode};
 pub use error::{AgentError, ErrorKind};
 pub use files::{DirEntry, FileStat};
 pub use laps::Laps;
 pub use lines::Lines;
+pub use login::Login;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
 pub use needs::{Needs, Port, Transport};
 pub use path::{PATH_MARK, PathBuf};
+pub use quoted::quoted;
 pub use resolve::{RecordType, Resolver};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
@@ -44,8 +51,8 @@ pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Datagram, Endpoint, ErrorKind, Laps, Level, Lines, Metric, Needs, PathBuf, RecordType, Resolver, Secret,
-        Severity, Stream, Tls, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, Laps, Level, Lines, Login, Metric, Needs, PathBuf, RecordType,
+        Resolver, Secret, Severity, Stream, Tls, TlsMode, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

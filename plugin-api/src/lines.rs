@@ -4,7 +4,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::{AgentError, Stream, Tls, TlsFacts};
 
-/// Longest line taken, its end included. RFC 5321 4.5.3.1.5 asks for 512, RFC 9051 4 knows no bound; servers send some kilobytes.
+/// Longest line taken where a protocol asks for no other, its end included. RFC 5321 4.5.3.1.5 asks for 512; servers send some kilobytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 /// A stream read line by line.
@@ -22,11 +22,18 @@ impl Lines {
     ///
     /// Errors: kind `protocol` when the connection ends first or the line has no end within 64 KiB.
     pub async fn read(&mut self) -> Result<String, AgentError> {
+        self.read_within(LINE_BYTES_MAX).await
+    }
+
+    /// Reads one line as [`read`](Lines::read) does, of at most so many bytes: for protocols that put a whole list into one line.
+    pub async fn read_within(&mut self, bytes_max: u64) -> Result<String, AgentError> {
         let mut line = Vec::new();
-        (&mut self.stream).take(LINE_BYTES_MAX).read_until(b'\n', &mut line).await?;
+        (&mut self.stream).take(bytes_max).read_until(b'\n', &mut line).await?;
         match line.strip_suffix(b"\n") {
             Some(whole) => Ok(String::from_utf8_lossy(whole.strip_suffix(b"\r").unwrap_or(whole)).into_owned()),
-            None if line.len() as u64 == LINE_BYTES_MAX => Err(AgentError::protocol("a line without an end: more than 64 KiB")),
+            None if line.len() as u64 == bytes_max => {
+                Err(AgentError::protocol(format!("a line without an end: more than {} KiB", bytes_max / 1024)))
+            }
             None if line.is_empty() => Err(AgentError::protocol("connection closed by the other side")),
             None => Err(AgentError::protocol("connection closed by the other side in the middle of a line")),
         }
@@ -62,6 +69,12 @@ impl Lines {
     pub async fn write_raw(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
         self.stream.write_all(bytes).await?;
         Ok(self.stream.flush().await?)
+    }
+
+    /// Has what passes from now on noted in the dialogue by its size, not as lines, as [`Stream::binary`] does: for a body that nobody is
+    /// to read there. What was read ahead has been noted already.
+    pub fn binary(&mut self) {
+        self.stream.get_mut().set_binary();
     }
 
     /// Does a TLS handshake and goes on encrypted.

@@ -56,6 +56,13 @@ pub struct Ends {
     pub peer: Option<SocketAddr>,
 }
 
+impl Ends {
+    /// Says whether what passes goes over a network; of a stream that has no addresses it is taken to.
+    pub fn leave_this_machine(&self) -> bool {
+        self.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && self.local.map(|local| local.ip()) != Some(peer.ip()))
+    }
+}
+
 /// An open connection. Reads and writes as any tokio stream; [`start_tls`](Stream::start_tls) turns it into a TLS one in place.
 pub struct Stream {
     inner: HostStreamBox,
@@ -78,8 +85,12 @@ impl Stream {
     /// Has what passes noted in the dialogue by its size, not as lines: for protocols that are no text, which then say in words
     /// what went by with [`Cx::note_sent`](crate::Cx::note_sent) and [`Cx::note_received`](crate::Cx::note_received).
     pub fn binary(mut self) -> Self {
-        self.inner.set_binary();
+        self.set_binary();
         self
+    }
+
+    pub(crate) fn set_binary(&mut self) {
+        self.inner.set_binary();
     }
 
     /// Tells between which addresses it runs.
@@ -128,5 +139,24 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         poll(cx.with_ffi_context(|cx| self.inner.poll_shutdown(cx)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_within_this_machine_keeps_off_the_network() {
+        let check = |local: &str, peer: &str, expected| {
+            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
+            assert_eq!(ends.leave_this_machine(), expected, "{local} to {peer}");
+        };
+        check("127.0.0.1:40000", "127.0.0.1:25", false);
+        check("[::1]:40000", "[::1]:25", false);
+        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:25", false);
+        check("192.0.2.1:40000", "192.0.2.1:25", false);
+        check("192.0.2.1:40000", "192.0.2.25:25", true);
+        check("", "", true);
     }
 }

@@ -66,6 +66,7 @@ impl Agent for Counter {
                 return Err(AgentError::auth(format!("{made} was refused")));
             }
             "laps" => laps(cx).await,
+            "skip" => skip(cx).await,
             "call" => {
                 let address = std::net::SocketAddr::from(([127, 0, 0, 1], self.0.port.unwrap_or(0)));
                 let stream = cx.connect(address).await?;
@@ -73,6 +74,17 @@ impl Agent for Counter {
                 assert_eq!(ends.peer, Some(address));
                 assert_eq!(ends.local.map(|local| local.ip()), Some(address.ip()));
                 Lines::new(stream).write(&format!("HELLO {token}")).await?;
+            }
+            "whisper" => {
+                let stream = cx.connect(std::net::SocketAddr::from(([127, 0, 0, 1], self.0.port.unwrap_or(0)))).await?;
+                let mut lines = Lines::new(stream);
+                lines.write("LOUD").await?;
+                lines.binary();
+                lines.write("HUSHED").await?;
+                cx.hide("Reineclaude-21")?;
+                cx.note_sent("a Reineclaude-21");
+                while lines.read_within(1024).await? != "end" {}
+                cx.note_received("four lines");
             }
             other => return Err(AgentError::config("does", format!("does not know how to {other}"))),
         }
@@ -93,6 +105,18 @@ async fn laps(cx: &Cx) {
         laps.lap(phase);
     }
     cx.sleep(Duration::from_millis(5)).await;
+    laps.total(standard::TOTAL_TIME);
+}
+
+async fn skip(cx: &Cx) {
+    let mut laps = cx.laps();
+    for phase in [Some(FIRST_TIME), None, Some(SECOND_TIME)] {
+        cx.sleep(Duration::from_millis(5)).await;
+        match phase {
+            Some(phase) => drop(laps.lap(phase)),
+            None => laps.skip(),
+        }
+    }
     laps.total(standard::TOTAL_TIME);
 }
 
@@ -134,6 +158,15 @@ async fn laps_of_one_phase_add_up_and_all_phases_to_the_total() {
 }
 
 #[tokio::test]
+async fn what_is_skipped_between_laps_is_in_no_phase_and_not_in_the_total() {
+    let ran = kit("skip").run().await;
+    let [first, second, total] = [FIRST_TIME, SECOND_TIME, standard::TOTAL_TIME].map(|time| ran.nanos(time).unwrap());
+    assert_eq!(first + second, total);
+    assert!(first >= 5_000_000 && second >= 5_000_000, "{first} {second}");
+    assert!(total + 5_000_000 <= ran.outcome.duration_ns, "{total} of {}", ran.outcome.duration_ns);
+}
+
+#[tokio::test]
 async fn a_secret_marked_in_the_schema_is_seen_nowhere() {
     let ran = kit("blab").run().await;
     assert_eq!(ran.failure(), Some(("auth", "<secret> was refused")));
@@ -157,4 +190,25 @@ async fn a_server_hears_the_secret_and_the_dialogue_shows_a_mask() {
     assert_eq!(ran.failure(), None);
     assert_eq!(server.served().await.unwrap().heard, ["HELLO Zwetschge-55"]);
     assert!(ran.dialogue.iter().any(|said| said.text == "HELLO <secret>"), "{:?}", ran.dialogue);
+}
+
+#[tokio::test]
+async fn lines_that_are_counted_are_seen_by_nobody_and_their_bytes_are_one_figure_each_way() {
+    let said = Script::new().expect("LOUD").expect("HUSHED").say("private").pause(Duration::from_millis(5)).say("matters\n\nend");
+    let server = Server::start(said).await.unwrap();
+    let mut kit = Kit::<Counter>::new(&json!({ "does": "whisper", "port": server.port() })).unwrap().explain();
+    let ran = kit.run().await;
+    assert_eq!(ran.failure(), None);
+    assert_eq!(server.served().await.unwrap().broke, None);
+    let said: Vec<&str> = ran.dialogue.iter().skip(1).map(|said| said.text.as_str()).collect();
+    assert_eq!(said, ["LOUD", "sent 8 bytes", "a <secret>", "received 25 bytes", "four lines"]);
+}
+
+#[tokio::test]
+async fn a_line_is_read_up_to_the_bound_that_is_asked_for() {
+    for (bytes, message) in [(1022, None), (1023, Some("a line without an end: more than 1 KiB"))] {
+        let server = Server::start(Script::new().expect("").expect("").say(&"x".repeat(bytes)).say("end").silence()).await.unwrap();
+        let mut kit = Kit::<Counter>::new(&json!({ "does": "whisper", "port": server.port() })).unwrap();
+        assert_eq!(kit.run().await.failure(), message.map(|message| ("protocol", message)), "{bytes}");
+    }
 }

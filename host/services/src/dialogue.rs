@@ -63,6 +63,8 @@ struct State {
     kept: bool,
     /// What each side has said of a line that has no end yet.
     partial: [Partial; 2],
+    /// Bytes that one side has sent since the last line, where they are counted only.
+    counted: Option<(Speaker, usize)>,
 }
 
 #[derive(Default)]
@@ -73,7 +75,16 @@ struct Partial {
 
 impl State {
     fn begin(mask: Arc<Masker>, kept: bool) -> Self {
-        Self { mask, hidden: 0, began: Instant::now(), lines: VecDeque::new(), dropped: 0, kept, partial: Default::default() }
+        Self {
+            mask,
+            hidden: 0,
+            began: Instant::now(),
+            lines: VecDeque::new(),
+            dropped: 0,
+            kept,
+            partial: Default::default(),
+            counted: None,
+        }
     }
 }
 
@@ -107,6 +118,7 @@ impl Dialogue {
         for speaker in [Speaker::Agent, Speaker::Target] {
             self.finish_line(speaker, true);
         }
+        self.finish_count();
         let mut state = self.lock();
         let dropped = mem::take(&mut state.dropped);
         let mut lines: Vec<Said> = mem::take(&mut state.lines).into();
@@ -123,7 +135,7 @@ impl Dialogue {
 
     /// Notes in an agent's words what passed; it is one line, whatever the words have in them.
     pub fn note_said(&self, speaker: Speaker, text: &str) {
-        let mut text = bounded(self.mask.mask(text));
+        let mut text = bounded(self.masked(text));
         if text.contains(char::is_control) {
             text = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect();
         }
@@ -139,6 +151,17 @@ impl Dialogue {
             rest = &rest[end + 1..];
         }
         self.gather(speaker, rest);
+    }
+
+    /// Counts bytes on a stream that are not shown. What one side sends between two lines is one figure, in however many pieces it comes:
+    /// a large body would else push out everything that was said before it.
+    pub fn counted(&self, speaker: Speaker, bytes: usize) {
+        if let Some((_, sum)) = self.lock().counted.as_mut().filter(|(same, _)| *same == speaker) {
+            *sum += bytes;
+            return;
+        }
+        self.finish_count();
+        self.lock().counted = Some((speaker, bytes));
     }
 
     /// Takes secrets out of a text of this job's.
@@ -172,11 +195,20 @@ impl Dialogue {
         self.push_masked(speaker, text);
     }
 
+    fn finish_count(&self) {
+        let counted = self.lock().counted.take();
+        if let Some((speaker, bytes)) = counted.filter(|(_, bytes)| *bytes > 0) {
+            let way = if speaker == Speaker::Agent { "sent" } else { "received" };
+            self.push_masked(Speaker::Host, format!("{way} {bytes} bytes"));
+        }
+    }
+
     fn push(&self, speaker: Speaker, text: &str) {
         self.push_masked(speaker, self.masked(text));
     }
 
     fn push_masked(&self, speaker: Speaker, text: String) {
+        self.finish_count();
         let mut state = self.lock();
         let at_ns = u64::try_from(state.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let said = Said { at_ns, speaker, text };
@@ -281,6 +313,32 @@ mod tests {
         check("the token geheim", "the token <secret>");
         check("a\r\n--> forged\u{1b}[31m", "a\\r\\n--> forged\\u{1b}[31m");
         check(&"ä".repeat(LINE_BYTES_MAX), &format!("{} …", "ä".repeat(LINE_BYTES_MAX / 2)));
+    }
+
+    #[test]
+    fn what_one_side_sends_uncut_by_a_line_is_one_count() {
+        let dialogue = Dialogue::new(&[], None);
+        dialogue.begin(true);
+        for (speaker, bytes) in [(Speaker::Agent, 2), (Speaker::Target, 4096), (Speaker::Target, 4), (Speaker::Target, 0)] {
+            dialogue.counted(speaker, bytes);
+        }
+        dialogue.note_said(Speaker::Target, "a message");
+        dialogue.counted(Speaker::Target, 1);
+        let host = |text: &str| (Speaker::Host, text.to_owned());
+        let expected = [host("sent 2 bytes"), host("received 4100 bytes"), (Speaker::Target, "a message".into()), host("received 1 bytes")];
+        assert_eq!(lines(&dialogue), expected);
+        dialogue.counted(Speaker::Target, 5);
+        dialogue.begin(true);
+        assert_eq!(lines(&dialogue), [], "a run begins at nothing");
+    }
+
+    #[test]
+    fn what_a_run_hides_is_hidden_in_an_agents_words_too() {
+        let dialogue = Dialogue::new(&[], None);
+        dialogue.begin(true);
+        dialogue.hide("c4c9334bac560ecc").unwrap();
+        dialogue.note_said(Speaker::Target, "it repeats c4c9334bac560ecc");
+        assert_eq!(lines(&dialogue), [(Speaker::Target, "it repeats <secret>".into())]);
     }
 
     #[test]

@@ -65,14 +65,14 @@ impl Connection {
     fn note_received(&self, bytes: &[u8]) {
         match self.binary {
             false => self.dialogue.heard(Speaker::Target, bytes),
-            true => self.dialogue.note(&format!("received {} bytes", bytes.len())),
+            true => self.dialogue.counted(Speaker::Target, bytes.len()),
         }
     }
 
     fn note_sent(&self, bytes: &[u8]) {
         match self.binary {
             false => self.dialogue.heard(Speaker::Agent, bytes),
-            true => self.dialogue.note(&format!("sent {} bytes", bytes.len())),
+            true => self.dialogue.counted(Speaker::Agent, bytes.len()),
         }
     }
 

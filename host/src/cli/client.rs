@@ -3,7 +3,7 @@
 use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Empty};
-use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1};
+use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
@@ -25,11 +25,20 @@ pub(super) struct Answer {
     cannot: String,
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
-    /// What it says beside the answer.
-    pub(super) notes: Vec<String>,
+    headers: HeaderMap,
 }
 
 impl Answer {
+    /// A header of the answer, if it is there.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// What the daemon says beside the answer.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.headers.get_all(NOTE).iter().map(|note| String::from_utf8_lossy(note.as_bytes()).into_owned()).collect()
+    }
+
     /// Reads the body of a success; anything else is a failure with the daemon's reason.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.success()?;
@@ -115,10 +124,9 @@ async fn exchange(data: &Path, cannot: &str, method: &Method, path: &str) -> Res
     let request = Request::builder().method(method).uri(path).header("host", "watchpost").body(Empty::<Bytes>::new());
     let request = request.map_err(|error| format!("it cannot be asked: {error}"))?;
     let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
-    let notes = answer.headers().get_all(NOTE).iter().map(|note| String::from_utf8_lossy(note.as_bytes()).into_owned()).collect();
+    let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
-    Ok(Some(Answer { cannot: cannot.to_owned(), status, body, notes }))
+    Ok(Some(Answer { cannot: cannot.to_owned(), status, body, headers }))
 }
 
 /// The data folder is closed to us.

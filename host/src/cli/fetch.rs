@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let Fetched { body, notes } = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
         Some(answer) => {
             answer.success()?;
-            Fetched { body: answer.body.to_vec(), notes: answer.notes }
+            Fetched { body: answer.body.to_vec(), notes: answer.notes() }
         }
         None => from_files(&context.data_folder()?, &request)?,
     };

@@ -15,8 +15,8 @@ pub(super) fn run(context: &Context) -> Outcome {
     let file = context.file()?;
     let file = std::path::absolute(&file).unwrap_or(file).to_string_lossy().into_owned();
     let answer = context.ask("cannot reload", Method::POST, &format!("/api/v1/reload?{}", query(&[("file", file)])))?;
-    for note in &answer.notes {
-        eprintln!("note: {}", plain(note));
+    for note in answer.notes() {
+        eprintln!("note: {}", plain(&note));
     }
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
         let faults: Faults = answer.parsed()?;

@@ -22,6 +22,8 @@ use tokio::{net::UnixListener, sync::oneshot, task::spawn_blocking};
 use super::{Daemon, runner::Command, status};
 use crate::{
     config::nearest,
+    event::request::EventRequest,
+    expose::http::answer_events,
     plain,
     series::request::{FetchError, FetchRequest, Fetched},
 };
@@ -79,6 +81,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/fetch", get(fetch))
+        .route("/api/v1/events", get(events))
         .with_state(daemon);
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
 }
@@ -170,6 +173,11 @@ fn noted(mut answer: Response, notes: &[String]) -> Response {
         }
     }
     answer
+}
+
+async fn events(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let found = spawn_blocking(move || EventRequest::from_pairs(&asked).and_then(|request| daemon.events(&request)));
+    answer_events(found.await)
 }
 
 fn refused(status: StatusCode, error: String) -> Response {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::error;
 use watchpost_journal::{Journal, Position};
+use watchpost_plugin_api::Severity;
 
-use crate::reading::Record;
+use super::now_ns;
+use crate::reading::{HostEvent, Record};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -17,6 +19,13 @@ pub(super) struct Appender {
 impl Appender {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
         Self { journal }
+    }
+
+    /// Writes down what the host has to report, of a job or of itself.
+    pub(super) fn report(&self, job: Option<&str>, severity: Severity, code: &str, text: String) {
+        let event = HostEvent { time_ns: now_ns(), job: job.map(Into::into), severity, code: code.into(), text };
+        // Nobody waits: it is durable with what comes after it.
+        drop(self.append(&Record::Event(event)));
     }
 
     /// Puts a record into the journal; the answer comes once it is durable, or says that it is lost.

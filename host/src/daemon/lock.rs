@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -58,6 +58,12 @@ impl DataFolder {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether this process's user owns the folder: another user's daemon could not write files that we made in it.
+    pub fn is_ours(&self) -> bool {
+        let owner = |path: &Path| fs::metadata(path).map(|facts| facts.uid()).ok();
+        owner(&self.path).is_some_and(|uid| owner(Path::new("/proc/self")) == Some(uid))
     }
 }
 

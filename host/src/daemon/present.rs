@@ -80,6 +80,7 @@ impl View for Present {
         match record {
             Record::Shape(shape) => drop(self.agents.insert(shape.job, shape.agent)),
             Record::Reading(reading) => self.reading(&reading),
+            Record::Event(_) => {}
         }
         true
     }

@@ -8,6 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
+use watchpost_plugin_api::Severity;
 
 use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
 use crate::{
@@ -96,6 +97,9 @@ impl Daemon {
                     unchanged = changes.unchanged,
                     "reloaded"
                 );
+                let Changes { added, changed, removed, unchanged } = changes;
+                let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
+                self.report(Severity::Indeterminate, "reloaded", text);
                 Ok(Reloaded { changes, warnings: warnings.into_sorted(), ..libraries })
             }
             Err(faults) => {
@@ -104,6 +108,9 @@ impl Daemon {
                 for fault in faults.iter() {
                     error!("{}", fault.to_string().replace('\n', " "));
                 }
+                let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
+                let first = first.trim_start_matches("error: ");
+                self.report(Severity::Minor, "reload_refused", format!("{} faults, the first: {first}", faults.iter().count()));
                 Err(faults)
             }
         };

@@ -13,6 +13,7 @@ use tokio::{
     time::sleep_until,
 };
 use tracing::{info, warn};
+use watchpost_plugin_api::Severity;
 
 use super::{appender::Appender, paused::Paused, service_manager::Watchdog};
 use crate::{
@@ -164,7 +165,9 @@ impl Runner {
         let label = self.label();
         if let Some(step) = self.turned.take() {
             let direction = if step.direction == Direction::Forward { "forward" } else { "backward" };
-            warn!(by_seconds = step.by.as_secs_f64(), direction, "the wall clock was turned");
+            let by_seconds = step.by.as_secs_f64();
+            warn!(by_seconds, direction, "the wall clock was turned");
+            self.appender.report(None, Severity::Warning, "clock_step", format!("the wall clock was turned {direction} by {by_seconds} s"));
             // Every ticker must look: turned back, their next due times are no longer the next ones.
             let names: Vec<String> = self.jobs.keys().cloned().collect();
             for name in names {
@@ -305,7 +308,9 @@ impl Runner {
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {error}"))?;
         self.latest.set_next_due(name, next);
-        info!(job = name, "{}", if paused { "paused" } else { "resumed" });
+        let (code, what) = if paused { ("job_paused", "paused") } else { ("job_resumed", "resumed") };
+        info!(job = name, "{what}");
+        self.appender.report(Some(name), Severity::Indeterminate, code, format!("the job is {what}"));
         Ok(())
     }
 

@@ -1,9 +1,6 @@
 //! The view that keeps the series files.
 
 use std::{
-    fs, io,
-    os::unix::fs::MetadataExt,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -38,7 +35,7 @@ pub(super) fn lend(store: &SharedStore) -> MutexGuard<'_, SeriesStore> {
 /// Series whose first reading came just before are known to the journal alone.
 /// Only the owner of the folder does it: the next daemon could not write another user's files.
 pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result<(), SeriesError> {
-    if !is_ours(folder.path()).unwrap_or(false) {
+    if !folder.is_ours() {
         return Ok(());
     }
     let journal = folder.path().join("journal");
@@ -54,11 +51,6 @@ pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result
         }
     }
     Ok(())
-}
-
-/// Whether this process's user owns a folder.
-fn is_ours(folder: &Path) -> io::Result<bool> {
-    Ok(fs::metadata(folder)?.uid() == fs::metadata("/proc/self")?.uid())
 }
 
 /// What stands in the way of writing series just now, for `status` to tell.

@@ -18,12 +18,14 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 use watchpost_journal::{Journal, OpenError, Options, Position, Reader, Recovery};
+use watchpost_plugin_api::Severity;
 
 use super::{
     Daemon, DataFolder, LockError,
     api::{self, socket_path},
     appender::Appender,
     cursors::{Cursors, CursorsError},
+    event_view::{self, EventView},
     meter,
     paused::Paused,
     present::Present,
@@ -34,6 +36,7 @@ use super::{
 };
 use crate::{
     config::{Config, Faults},
+    event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
         http::{Hosts, Limits, Outward, router, serve},
@@ -68,6 +71,9 @@ pub enum StartError {
     /// The series cannot be opened.
     #[error("cannot open the series")]
     Series(#[from] SeriesError),
+    /// The events cannot be opened.
+    #[error("cannot open the events")]
+    Events(#[from] EventError),
     /// What jobs left cannot be read.
     #[error("cannot open the cursors")]
     Cursors(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -170,6 +176,8 @@ impl Parts {
             )
             .map_err(cannot())?,
         );
+        let events = EventView::new(self.data.path())?;
+        self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
             if began.elapsed() > CATCH_UP_TIMEOUT {
@@ -211,7 +219,7 @@ impl Parts {
         // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.
         let (commands, queue) = mpsc::unbounded_channel();
         let appender = Appender::new(self.journal.clone());
-        let runner = Runner::new(past, self.paused, appender, self.latest.clone(), self.metrics.clone(), commands.clone());
+        let runner = Runner::new(past, self.paused, appender.clone(), self.latest.clone(), self.metrics.clone(), commands.clone());
         let daemon = Arc::new(Daemon {
             file,
             started: self.started,
@@ -220,6 +228,7 @@ impl Parts {
             latest: self.latest.clone(),
             metrics: self.metrics.clone(),
             journal: self.journal.clone(),
+            appender: appender.clone(),
             store: self.store.clone(),
             series_trouble: self.series_trouble.clone(),
             address,
@@ -243,6 +252,7 @@ impl Parts {
         ));
         let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
         service_manager::ready(jobs_count, address);
+        daemon.report(Severity::Indeterminate, "started", format!("version {} with {jobs_count} jobs", env!("CARGO_PKG_VERSION")));
         info!(jobs = jobs_count, listen = %address, data = %data.display(), "ready");
 
         signals.until_told(&daemon).await;
@@ -270,10 +280,11 @@ impl Parts {
 
 impl Daemon {
     fn outward(self: &Arc<Self>) -> Outward {
-        let daemon = self.clone();
+        let (daemon, reader) = (self.clone(), self.clone());
         Outward {
             latest: self.latest.clone(),
             host: self.metrics.clone(),
+            events: Box::new(move |request| reader.events(request)),
             ready: Box::new(move || daemon.not_ready()),
             now_ns: Box::new(super::now_ns),
         }

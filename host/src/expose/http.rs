@@ -9,14 +9,18 @@ mod serve;
 use std::{fmt, sync::Arc};
 
 use axum::{
-    Router,
+    Json, Router,
     body::Body,
-    extract::State,
+    extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, spawn_blocking},
+    time::timeout,
+};
 
 pub use guard::Hosts;
 pub use serve::{Limits, serve};
@@ -27,6 +31,10 @@ use super::{
 };
 use crate::{
     console::{STYLE, missing, page},
+    event::{
+        request::{EventRequest, EventRequestError},
+        store::Found,
+    },
     latest::Latest,
 };
 
@@ -35,8 +43,14 @@ const RENDERS_MAX: usize = 2;
 /// How long a request waits for its turn; a scraper has given up by then.
 const RENDER_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Header of an answer that the limit may have cut: `true` or `false`.
+pub(crate) const MORE: &str = "watchpost-more";
+
 const HTML: &str = "text/html; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Answers a question about events.
+pub type EventReader = Box<dyn Fn(&EventRequest) -> Result<Found, EventRequestError> + Send + Sync>;
 
 /// What the listener shows.
 pub struct Outward {
@@ -44,6 +58,8 @@ pub struct Outward {
     pub latest: Arc<Latest>,
     /// What the daemon says of itself.
     pub host: Arc<HostMetrics>,
+    /// Looks into the event store.
+    pub events: EventReader,
     /// Ready, or why not.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The wall clock, nanoseconds since 1970.
@@ -68,6 +84,7 @@ pub fn router(outward: Outward, hosts: Hosts) -> Router {
         .route("/", get(start))
         .route("/console.css", get(style))
         .route("/metrics", get(metrics))
+        .route("/api/v1/events", get(events))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .fallback(not_found)
@@ -92,6 +109,26 @@ fn scrape(outward: &Outward, format: Format) -> String {
     render(&families, &outward.host.gather(), format)
 }
 
+async fn events(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let Some(turn) = shown.turn().await else { return busy() };
+    let found = spawn_blocking(move || {
+        let _turn = turn;
+        EventRequest::from_pairs(&asked).and_then(|request| (shown.outward.events)(&request))
+    });
+    answer_events(found.await)
+}
+
+/// Events as a list; [`MORE`] says in a header whether the limit cut it.
+pub(crate) fn answer_events(found: Result<Result<Found, EventRequestError>, JoinError>) -> Response {
+    let refused = |status, error: String| (status, Json(serde_json::json!({ "error": error }))).into_response();
+    match found {
+        Ok(Ok(found)) => ([(MORE, found.more.to_string())], Json(found.events)).into_response(),
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
 async fn healthy() -> Response {
     answer(StatusCode::OK, PLAIN, "healthy\n")
 }
@@ -112,11 +149,14 @@ async fn not_found() -> Response {
 }
 
 impl Shown {
+    /// Waits for a turn, not for ever.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        timeout(RENDER_WAIT, self.turns.clone().acquire_owned()).await.ok()?.ok()
+    }
+
     /// Renders off the runtime's threads, few at a time.
     async fn render(self: Arc<Self>, with: impl FnOnce(&Outward) -> (&'static str, String) + Send + 'static) -> Response {
-        let Ok(Ok(turn)) = timeout(RENDER_WAIT, self.turns.clone().acquire_owned()).await else {
-            return answer(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "busy: too many ask at once\n");
-        };
+        let Some(turn) = self.turn().await else { return busy() };
         let rendered = spawn_blocking(move || {
             let _turn = turn;
             with(&self.outward)
@@ -129,6 +169,10 @@ impl Shown {
             }
         }
     }
+}
+
+fn busy() -> Response {
+    answer(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "busy: too many ask at once\n")
 }
 
 fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Response {

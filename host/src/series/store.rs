@@ -105,6 +105,7 @@ impl SeriesStore {
         let applied = match record {
             Record::Shape(shape) => self.reshape(shape)?,
             Record::Reading(reading) => self.take(reading)?,
+            Record::Event(_) => Applied::Taken,
         };
         if applied == Applied::Taken {
             self.applied = Some(position);

@@ -45,7 +45,7 @@ async fn a_job_is_listed_run_paused_and_resumed() {
     for word in ["run", "pause", "resume"] {
         let cannot = |name: &str| format!("error: cannot {word} job `{name}`: no job is called so; ");
         refused(&house.run(&["jobs", word, "never"]), 2, &[&(cannot("never") + "`watchpost jobs` lists all")]);
-        refused(&house.run(&["jobs", word, "rair"]), 2, &[&(cannot("rair") + "did you mean `rare`?")]);
+        refused(&house.run(&["jobs", word, "raer"]), 2, &[&(cannot("raer") + "did you mean `rare`?")]);
     }
 }
 

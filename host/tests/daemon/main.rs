@@ -4,6 +4,7 @@
 
 mod busy_file;
 mod ends;
+mod events;
 mod folder;
 mod hanging;
 #[path = "../harness/mod.rs"]

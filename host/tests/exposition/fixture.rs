@@ -74,5 +74,6 @@ pub(crate) fn host() -> Arc<HostMetrics> {
 }
 
 pub(crate) fn outward(latest: Latest, host: Arc<HostMetrics>) -> Outward {
-    Outward { latest: Arc::new(latest), host, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
+    let events = Box::new(|_: &_| Ok(watchpost::event::store::Found::default()));
+    Outward { latest: Arc::new(latest), host, events, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
 }

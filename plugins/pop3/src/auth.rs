@@ -4,10 +4,10 @@ use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
-use watchpost_plugin_api::AgentError;
+use watchpost_plugin_api::{AgentError, Login};
 
 use crate::{
-    config::{Auth, Login},
+    config::Auth,
     reply::{Reply, Status},
     session::Offers,
 };

@@ -1,10 +1,10 @@
 //! What a job of this agent says of itself.
 
-use std::{net::Ipv6Addr, num::NonZeroU16};
+use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, PathBuf, Secret, Tls};
+use watchpost_plugin_api::{AgentError, Door, Login, PathBuf, Secret, TlsMode};
 
 /// A POP3 session to be timed. Only `host` is required; without a login it goes from the banner to the end.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -41,19 +41,6 @@ pub struct Config {
     pub download: bool,
 }
 
-/// How a session is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// Not at all.
-    #[default]
-    None,
-    /// By the command STLS.
-    Starttls,
-    /// From the first byte.
-    Implicit,
-}
-
 /// How to log in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -67,13 +54,6 @@ pub enum Auth {
     Plain,
     /// By APOP.
     Apop,
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: Secret,
 }
 
 fn yes() -> bool {
@@ -90,31 +70,15 @@ impl Config {
         self.port.map_or(usual, NonZeroU16::get)
     }
 
-    /// `host:port`, an IPv6 address in brackets.
-    pub(crate) fn target(&self) -> String {
-        let (host, port) = (&self.host, self.port());
-        match host.parse::<Ipv6Addr>() {
-            Ok(address) => format!("[{address}]:{port}"),
-            Err(_) => format!("{host}:{port}"),
-        }
-    }
-
-    /// What the handshake has to verify.
-    pub(crate) fn handshake(&self) -> Tls {
-        let host = self.host.trim_matches(['[', ']']);
-        Tls::verify(self.server_name.as_deref().unwrap_or(host)).ca_file(self.ca_file.clone())
+    /// Where the service is entered.
+    pub(crate) fn door(&self) -> Door {
+        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
+        Door { host: self.host.clone(), port: self.port(), tls: self.tls, server_name, ca_file }
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        name("host", &self.host)?;
-        let host = self.host.trim_matches(['[', ']']);
-        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-            return Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`"));
-        }
-        if let Some(server_name) = &self.server_name {
-            name("server_name", server_name)?;
-        }
+        self.door().check("pop.example.org")?;
         if self.login()?.is_none() && self.auth != Auth::Auto {
             return Err(AgentError::config("auth", "needs `user` and `password`: without them there is no login"));
         }
@@ -123,34 +87,9 @@ impl Config {
 
     /// The login, if there is to be one.
     pub(crate) fn login(&self) -> Result<Option<Login>, AgentError> {
-        let (user, password) = match (&self.user, &self.password) {
-            (Some(user), Some(password)) => (user, password),
-            (None, None) => return Ok(None),
-            (Some(_), None) => return Err(AgentError::config("user", "needs `password` beside it")),
-            (None, Some(_)) => return Err(AgentError::config("password", "needs `user` beside it")),
-        };
-        credential("user", user)?;
-        credential("password", password.expose())?;
-        Ok(Some(Login { user: user.clone(), password: password.clone() }))
-    }
-}
-
-fn name(key: &str, name: &str) -> Result<(), AgentError> {
-    if name.is_empty() {
-        return Err(AgentError::config(key, "is empty; a name or an address is wanted, e.g. \"pop.example.org\""));
-    }
-    if !name.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(AgentError::config(key, "a host name has neither spaces nor characters beyond ASCII"));
-    }
-    Ok(())
-}
-
-/// A line end would begin another command; NUL parts the fields of PLAIN (RFC 4616 2).
-fn credential(key: &str, value: &str) -> Result<(), AgentError> {
-    match value {
-        "" => Err(AgentError::config(key, "is empty")),
-        _ if value.contains(['\0', '\r', '\n']) => Err(AgentError::config(key, "cannot contain a line end or a NUL character")),
-        _ => Ok(()),
+        let login = Login::of(self.user.as_ref(), self.password.as_ref())?;
+        // A line end would begin another command; NUL parts the fields of PLAIN (RFC 4616 2).
+        login.map(|login| login.without(&['\0', '\r', '\n'], "a line end or a NUL character")).transpose()
     }
 }
 
@@ -164,7 +103,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, (&str, &str)>) {
         let config = parse(text);
-        let found = config.check().map(|()| config.target()).map_err(|error| (error.path().to_owned(), error.message().to_owned()));
+        let found = config.check().map(|()| config.door().target()).map_err(|error| (error.path().to_owned(), error.message().to_owned()));
         let expected = expected.map(str::to_owned).map_err(|(path, message)| (path.to_owned(), message.to_owned()));
         assert_eq!(found, expected, "{text}");
     }
@@ -211,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_certificate_is_checked_for_the_host_unless_another_name_is_given() {
-        assert_eq!(parse("host = '[::1]'").handshake().server_name, "::1");
-        assert_eq!(parse("host = '10.0.0.1'\nserver_name = 'pop.example.org'").handshake().server_name, "pop.example.org");
+        assert_eq!(parse("host = '[::1]'").door().handshake().server_name, "::1");
+        assert_eq!(parse("host = '10.0.0.1'\nserver_name = 'pop.example.org'").door().handshake().server_name, "pop.example.org");
     }
 }

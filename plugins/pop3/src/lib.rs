@@ -23,12 +23,12 @@ mod mailbox;
 mod reply;
 mod session;
 
+pub use watchpost_plugin_api::TlsMode;
 use watchpost_plugin_api::{
-    Agent, AgentError, Cx, Endpoint, Ends, ErrorKind, Laps, Level, Metric, Needs, RecordType, Resolver, Unit, export_agents, standard,
+    Agent, AgentError, Cx, Door, Ends, ErrorKind, Laps, Level, Login, Metric, Needs, Unit, export_agents, standard,
 };
 
-use config::Login;
-pub use config::{Auth, Config, TlsMode};
+pub use config::{Auth, Config};
 use session::Session;
 
 /// Messages in the mailbox, by STAT.
@@ -39,6 +39,7 @@ pub const MAILBOX_BYTES: Metric = Metric::gauge("mailbox_bytes", Unit::Bytes, "V
 /// The agent `pop3`, made for one job.
 pub struct Pop3 {
     config: Config,
+    door: Door,
     login: Option<Login>,
     /// Whether the log was told that the password crosses the network in the clear.
     warned: bool,
@@ -64,24 +65,22 @@ impl Agent for Pop3 {
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let login = config.login()?;
-        Ok(Self { config, login, warned: false })
+        Ok(Self { door: config.door(), config, login, warned: false })
     }
 
     fn target(config: &Config) -> String {
-        config.target()
+        config.door().target()
     }
 
     fn needs(config: &Config) -> Needs {
-        let needs = Needs::none().tcp(config.port());
-        match &config.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        config.door().needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let (mut session, ends) = self.connect(cx, &mut laps).await?;
+        let stream = self.door.enter(cx, &mut laps).await?;
+        let ends = stream.ends()?;
+        let mut session = Session::new(stream);
         if let Err(error) = self.converse(cx, &mut session, ends, &mut laps).await {
             session.leave().await;
             return Err(error);
@@ -92,34 +91,19 @@ impl Agent for Pop3 {
 }
 
 impl Pop3 {
-    /// From the name to an open connection, encrypted if it is to be from the first byte.
-    async fn connect(&self, cx: &Cx, laps: &mut Laps<'_>) -> Result<(Session, Ends), AgentError> {
-        let addresses = cx.resolve(&self.config.host, RecordType::Any, Resolver::System).await?;
-        laps.lap(standard::RESOLVE_TIME);
-        let mut stream = cx.connect(Endpoint::tcp(&addresses, self.config.port())).await?;
-        laps.lap(standard::CONNECT_TIME);
-        let ends = stream.ends()?;
-        if self.config.tls == TlsMode::Implicit {
-            stream.start_tls(&self.config.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
-        }
-        Ok((Session::new(stream), ends))
-    }
-
     /// From the banner to the end.
     async fn converse(&mut self, cx: &Cx, session: &mut Session, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         session.banner().await?;
         laps.lap(standard::BANNER_TIME);
-        if self.config.tls == TlsMode::Starttls {
-            session.start_tls(&self.config.handshake()).await?;
+        if self.door.tls == TlsMode::Starttls {
+            session.start_tls(&self.door.handshake()).await?;
             laps.lap(standard::TLS_TIME);
         }
         if let Some(login) = &self.login {
-            let in_clear = self.config.tls == TlsMode::None;
-            let mechanism = session.mechanism(self.config.auth, !in_clear).await?;
-            if in_clear && mechanism.shows_password() && leaves_this_machine(ends) && !self.warned {
+            let mechanism = session.mechanism(self.config.auth, self.door.tls != TlsMode::None).await?;
+            if mechanism.shows_password() && self.door.is_overheard(ends) && !self.warned {
                 self.warned = true;
-                warn_of_clear_text(cx, &self.config.target());
+                self.door.warn_of_clear_text(cx);
             }
             session.login(cx, &mechanism, login).await?;
             laps.lap(standard::AUTHENTICATE_TIME);
@@ -157,33 +141,4 @@ impl Pop3 {
     }
 }
 
-/// A login in the clear is what the job asks for, so it is done; its operator should know.
-fn warn_of_clear_text(cx: &Cx, target: &str) {
-    cx.log(Level::Warn, &format!("the password crosses the network to {target} in the clear; set tls to \"starttls\" or \"implicit\""));
-}
-
-/// Whether a connection goes over a network; one of which we do not know it is taken to.
-fn leaves_this_machine(ends: Ends) -> bool {
-    ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && ends.local.map(|local| local.ip()) != Some(peer.ip()))
-}
-
 export_agents!(Pop3);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_connection_within_this_machine_keeps_a_password_from_the_network() {
-        let check = |local: &str, peer: &str, expected| {
-            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
-            assert_eq!(leaves_this_machine(ends), expected, "{local} to {peer}");
-        };
-        check("127.0.0.1:40000", "127.0.0.1:110", false);
-        check("[::1]:40000", "[::1]:110", false);
-        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:110", false);
-        check("192.0.2.1:40000", "192.0.2.1:110", false);
-        check("192.0.2.1:40000", "192.0.2.110:110", true);
-        check("", "", true);
-    }
-}

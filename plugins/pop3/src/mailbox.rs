@@ -1,8 +1,6 @@
 //! What a mailbox holds, as STAT and LIST tell (RFC 1939 5).
 
-use watchpost_plugin_api::AgentError;
-
-use crate::reply::quoted;
+use watchpost_plugin_api::{AgentError, quoted};
 
 /// Messages and bytes of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! A server's reply: a status and one line of text (RFC 1939 3), at whose beginning a code may stand (RFC 2449 8).
 
-use watchpost_plugin_api::{AgentError, Lines};
+use watchpost_plugin_api::{AgentError, Lines, quoted};
 
-/// Characters of a server's text that an error message quotes.
-const QUOTED_CHARS_MAX: usize = 300;
 /// Codes that say why a login cannot be now, whoever asks for it: the mailbox is in use or was just used (RFC 2449 8.1.1, 8.1.2),
 /// or the server is ill (RFC 3206 4). Beside these stands AUTH, which speaks of name and password.
 const CODES_OF_THE_SERVER: [&str; 4] = ["IN-USE", "LOGIN-DELAY", "SYS/TEMP", "SYS/PERM"];
@@ -79,22 +77,6 @@ fn parsed(line: &str) -> Option<Reply> {
     ends.then(|| Reply { status, text: text.trim().to_owned() })
 }
 
-/// A server's text, bounded, with control characters spelt out.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == QUOTED_CHARS_MAX {
-            quoted.push('…');
-            break;
-        }
-        match c.is_control() {
-            true => quoted.extend(c.escape_default()),
-            false => quoted.push(c),
-        }
-    }
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,11 +119,5 @@ mod tests {
         check("mailbox [IN-USE]", false);
         check("[IN-USE", false);
         check("[UNHEARD] of", false);
-    }
-
-    #[test]
-    fn a_quotation_is_short_and_has_no_control_characters() {
-        assert_eq!(quoted("a\u{1b}[2J\0"), "a\\u{1b}[2J\\u{0}");
-        assert_eq!(quoted(&"é".repeat(1000)).chars().count(), QUOTED_CHARS_MAX + 1);
     }
 }

@@ -1,13 +1,13 @@
 //! The commands of a session, each with its answer.
 
-use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Lines, Stream, Tls};
+use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Lines, Login, Stream, Tls, quoted};
 
 use crate::{
     auth::{self, Mechanism, Timestamp},
     body,
-    config::{Auth, Login},
+    config::Auth,
     mailbox::{Listing, Message, Size},
-    reply::{Reply, Status, quoted},
+    reply::{Reply, Status},
 };
 
 /// Lines of one list of capabilities; large servers have a dozen.

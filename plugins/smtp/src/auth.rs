@@ -1,9 +1,9 @@
 //! Logins: PLAIN (RFC 4616), else LOGIN, by what the server offers.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use watchpost_plugin_api::AgentError;
+use watchpost_plugin_api::{AgentError, Login, quoted};
 
-use crate::{config::Login, reply::Reply};
+use crate::reply::Reply;
 
 /// How to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub(crate) fn choose(offered: Option<Vec<&str>>) -> Result<Mechanism, AgentError
         (true, _) => Ok(Mechanism::Plain),
         (false, true) => Ok(Mechanism::Login),
         (false, false) => {
-            let listed = crate::reply::quoted(&offered.join(" "));
+            let listed = quoted(&offered.join(" "));
             Err(AgentError::auth(format!("the server offers no AUTH mechanism that we know, PLAIN or LOGIN (offers {listed})")))
         }
     }

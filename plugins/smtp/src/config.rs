@@ -1,10 +1,10 @@
 //! What a job of this agent says of itself.
 
-use std::{net::Ipv6Addr, num::NonZeroU16};
+use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, PathBuf, Secret, Tls};
+use watchpost_plugin_api::{AgentError, Door, Login, PathBuf, Secret, TlsMode};
 
 /// RFC 5321 4.5.3.1.3: a path has 256 octets, its brackets included.
 const ADDRESS_BYTES_MAX: usize = 254;
@@ -42,26 +42,6 @@ pub struct Config {
     pub submit: bool,
 }
 
-/// How a session is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum TlsMode {
-    /// Not at all.
-    #[default]
-    None,
-    /// By the command STARTTLS.
-    Starttls,
-    /// From the first byte.
-    Implicit,
-}
-
-/// A login.
-#[derive(Clone, Debug)]
-pub(crate) struct Login {
-    pub(crate) user: String,
-    pub(crate) password: Secret,
-}
-
 /// Sender and recipient of a transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Envelope {
@@ -80,31 +60,15 @@ impl Config {
         self.port.map_or(usual, NonZeroU16::get)
     }
 
-    /// `host:port`, an IPv6 address in brackets.
-    pub(crate) fn target(&self) -> String {
-        let (host, port) = (&self.host, self.port());
-        match host.parse::<Ipv6Addr>() {
-            Ok(address) => format!("[{address}]:{port}"),
-            Err(_) => format!("{host}:{port}"),
-        }
-    }
-
-    /// What the handshake has to verify.
-    pub(crate) fn handshake(&self) -> Tls {
-        let host = self.host.trim_matches(['[', ']']);
-        Tls::verify(self.server_name.as_deref().unwrap_or(host)).ca_file(self.ca_file.clone())
+    /// Where the service is entered.
+    pub(crate) fn door(&self) -> Door {
+        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
+        Door { host: self.host.clone(), port: self.port(), tls: self.tls, server_name, ca_file }
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        name("host", &self.host)?;
-        let host = self.host.trim_matches(['[', ']']);
-        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-            return Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`"));
-        }
-        if let Some(server_name) = &self.server_name {
-            name("server_name", server_name)?;
-        }
+        self.door().check("mx1.example.org")?;
         self.login()?;
         let envelope = self.envelope()?;
         if self.submit && envelope.is_none() {
@@ -115,10 +79,9 @@ impl Config {
 
     /// The login, if there is to be one.
     pub(crate) fn login(&self) -> Result<Option<Login>, AgentError> {
-        let Some((user, password)) = both(("user", &self.user), ("password", &self.password))? else { return Ok(None) };
-        credential("user", user)?;
-        credential("password", password.expose())?;
-        Ok(Some(Login { user: user.clone(), password: password.clone() }))
+        let login = Login::of(self.user.as_ref(), self.password.as_ref())?;
+        // RFC 4616 2: NUL parts the fields of PLAIN, so none can hold it.
+        login.map(|login| login.without(&['\0'], "a NUL character")).transpose()
     }
 
     /// Sender and recipient, if there is to be a transaction.
@@ -137,25 +100,6 @@ fn both<'a, A, B>((first, a): (&str, &'a Option<A>), (second, b): (&str, &'a Opt
         (None, None) => Ok(None),
         (Some(_), None) => Err(AgentError::config(first, format!("needs `{second}` beside it"))),
         (None, Some(_)) => Err(AgentError::config(second, format!("needs `{first}` beside it"))),
-    }
-}
-
-fn name(key: &str, name: &str) -> Result<(), AgentError> {
-    if name.is_empty() {
-        return Err(AgentError::config(key, "is empty; a name or an address is wanted, e.g. \"mx1.example.org\""));
-    }
-    if !name.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(AgentError::config(key, "a host name has neither spaces nor characters beyond ASCII"));
-    }
-    Ok(())
-}
-
-/// RFC 4616 2: NUL parts the fields of PLAIN, so none can hold it.
-fn credential(key: &str, value: &str) -> Result<(), AgentError> {
-    match value {
-        "" => Err(AgentError::config(key, "is empty")),
-        _ if value.contains('\0') => Err(AgentError::config(key, "cannot contain a NUL character")),
-        _ => Ok(()),
     }
 }
 
@@ -185,7 +129,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, (&str, &str)>) {
         let config = parse(text);
-        let found = config.check().map(|()| config.target()).map_err(|error| (error.path().to_owned(), error.message().to_owned()));
+        let found = config.check().map(|()| config.door().target()).map_err(|error| (error.path().to_owned(), error.message().to_owned()));
         let expected = expected.map(str::to_owned).map_err(|(path, message)| (path.to_owned(), message.to_owned()));
         assert_eq!(found, expected, "{text}");
     }
@@ -227,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_certificate_is_checked_for_the_host_unless_another_name_is_given() {
-        assert_eq!(parse("host = '[::1]'").handshake().server_name, "::1");
-        assert_eq!(parse("host = '10.0.0.1'\nserver_name = 'mx.example.org'").handshake().server_name, "mx.example.org");
+        assert_eq!(parse("host = '[::1]'").door().handshake().server_name, "::1");
+        assert_eq!(parse("host = '10.0.0.1'\nserver_name = 'mx.example.org'").door().handshake().server_name, "mx.example.org");
     }
 }

@@ -20,17 +20,17 @@ mod message;
 mod reply;
 mod session;
 
-use watchpost_plugin_api::{
-    Agent, AgentError, Cx, Endpoint, Ends, ErrorKind, Laps, Level, Metric, Needs, RecordType, Resolver, export_agents, standard,
-};
+pub use watchpost_plugin_api::TlsMode;
+use watchpost_plugin_api::{Agent, AgentError, Cx, Door, ErrorKind, Laps, Level, Login, Metric, Needs, export_agents, standard};
 
-pub use config::{Config, TlsMode};
-use config::{Envelope, Login};
+pub use config::Config;
+use config::Envelope;
 use session::Session;
 
 /// The agent `smtp`, made for one job.
 pub struct Smtp {
     config: Config,
+    door: Door,
     login: Option<Login>,
     envelope: Option<Envelope>,
     /// Whether the log was told that the password crosses the network in the clear.
@@ -58,19 +58,15 @@ impl Agent for Smtp {
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let (login, envelope) = (config.login()?, config.envelope()?);
-        Ok(Self { config, login, envelope, warned: false })
+        Ok(Self { door: config.door(), config, login, envelope, warned: false })
     }
 
     fn target(config: &Config) -> String {
-        config.target()
+        config.door().target()
     }
 
     fn needs(config: &Config) -> Needs {
-        let needs = Needs::none().tcp(config.port());
-        match &config.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        config.door().needs()
     }
 
     fn repeatable(config: &Config) -> bool {
@@ -92,15 +88,11 @@ impl Agent for Smtp {
 impl Smtp {
     /// From the name to an open connection, encrypted if it is to be from the first byte.
     async fn connect(&mut self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Session, AgentError> {
-        let addresses = cx.resolve(&self.config.host, RecordType::Any, Resolver::System).await?;
-        laps.lap(standard::RESOLVE_TIME);
-        let mut stream = cx.connect(Endpoint::tcp(&addresses, self.config.port())).await?;
-        laps.lap(standard::CONNECT_TIME);
+        let stream = self.door.enter(cx, laps).await?;
         let ends = stream.ends()?;
-        self.warn_of_clear_text(cx, ends);
-        if self.config.tls == TlsMode::Implicit {
-            stream.start_tls(&self.config.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
+        if self.login.is_some() && self.door.is_overheard(ends) && !self.warned {
+            self.warned = true;
+            self.door.warn_of_clear_text(cx);
         }
         Ok(Session::new(stream, ends))
     }
@@ -111,8 +103,8 @@ impl Smtp {
         laps.lap(standard::BANNER_TIME);
         session.hello().await?;
         laps.lap(standard::EHLO_TIME);
-        if self.config.tls == TlsMode::Starttls {
-            session.start_tls(&self.config.handshake()).await?;
+        if self.door.tls == TlsMode::Starttls {
+            session.start_tls(&self.door.handshake()).await?;
             laps.lap(standard::TLS_TIME);
             session.hello().await?;
             laps.lap(standard::EHLO_TIME);
@@ -156,42 +148,6 @@ impl Smtp {
             Err(error) => Err(error),
         }
     }
-
-    /// A login in the clear is what the job asks for, so it is done; over a network its operator should know.
-    fn warn_of_clear_text(&mut self, cx: &Cx, ends: Ends) {
-        if self.config.tls == TlsMode::None && self.login.is_some() && leaves_this_machine(ends) && !self.warned {
-            self.warned = true;
-            let target = self.config.target();
-            cx.log(
-                Level::Warn,
-                &format!("the password crosses the network to {target} in the clear; set tls to \"starttls\" or \"implicit\""),
-            );
-        }
-    }
-}
-
-/// Whether a connection goes over a network; one of which we do not know it is taken to.
-fn leaves_this_machine(ends: Ends) -> bool {
-    ends.peer.is_none_or(|peer| !peer.ip().to_canonical().is_loopback() && ends.local.map(|local| local.ip()) != Some(peer.ip()))
 }
 
 export_agents!(Smtp);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_connection_within_this_machine_keeps_a_password_from_the_network() {
-        let check = |local: &str, peer: &str, expected| {
-            let ends = Ends { local: local.parse().ok(), peer: peer.parse().ok() };
-            assert_eq!(leaves_this_machine(ends), expected, "{local} to {peer}");
-        };
-        check("127.0.0.1:40000", "127.0.0.1:25", false);
-        check("[::1]:40000", "[::1]:25", false);
-        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:25", false);
-        check("192.0.2.1:40000", "192.0.2.1:25", false);
-        check("192.0.2.1:40000", "192.0.2.25:25", true);
-        check("", "", true);
-    }
-}

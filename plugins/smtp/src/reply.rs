@@ -1,13 +1,11 @@
 //! A server's reply: one code, one or more lines of text (RFC 5321 4.2).
 
-use watchpost_plugin_api::{AgentError, Lines};
+use watchpost_plugin_api::{AgentError, Lines, quoted};
 
 /// Lines of one reply; an EHLO of a large server has two dozen.
 const LINES_MAX: usize = 100;
 /// Bytes of one reply, all lines together.
 const BYTES_MAX: usize = 64 * 1024;
-/// Characters of a server's text that an error message quotes.
-const QUOTED_CHARS_MAX: usize = 300;
 
 /// One reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,22 +104,6 @@ fn parts(line: &str) -> Option<(u16, bool, &str)> {
     }
 }
 
-/// A server's text, bounded, with control characters spelt out.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    for (at, c) in text.chars().enumerate() {
-        if at == QUOTED_CHARS_MAX {
-            quoted.push('…');
-            break;
-        }
-        match c.is_control() {
-            true => quoted.extend(c.escape_default()),
-            false => quoted.push(c),
-        }
-    }
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +157,6 @@ mod tests {
         let long = format!("250-{}", "x".repeat(40_000));
         check(&[&long, &long], "a reply without an end: more than 100 lines or 65536 bytes");
         let long = format!("550 {}", "é".repeat(1000));
-        assert_eq!(gather(&[&long]).unwrap().unwrap().quoted().chars().count(), "550 ".len() + QUOTED_CHARS_MAX + 1);
+        assert_eq!(gather(&[&long]).unwrap().unwrap().quoted().chars().count(), "550 ".len() + 301);
     }
 }

@@ -2,14 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use watchpost_plugin_api::{AgentError, Ends, ErrorKind, Lines, Stream, Tls};
+use watchpost_plugin_api::{AgentError, Ends, ErrorKind, Lines, Login, Stream, Tls, quoted};
 
-use crate::{
-    auth,
-    config::Login,
-    message,
-    reply::{Reply, quoted},
-};
+use crate::{auth, message, reply::Reply};
 
 /// An open session.
 pub(crate) struct Session {
