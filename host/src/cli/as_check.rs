@@ -33,9 +33,7 @@ pub(super) fn line(target: &str, outcome: &Measured, metrics: &[MetricSpec]) -> 
         Status::Ok => format!("answered in {}", time::short(outcome.duration_ns as f64 / 1e9)),
         Status::Failed { kind, message } => format!("{kind}: {message}"),
     };
-    // An equals sign may stand in no name of a figure, so those with labels are left out.
-    let figures = outcome.samples.iter().filter(|sample| sample.labels.is_empty());
-    let figures: Vec<String> = figures.map(|sample| format!("{}={}{}", sample.metric, sample.value, unit(sample, metrics))).collect();
+    let figures: Vec<String> = outcome.samples.iter().map(|sample| figure(sample, metrics)).collect();
     let said = format!("WATCHPOST {word} - {}", safe(&format!("{target}: {text}")));
     if figures.is_empty() { said } else { format!("{said} | {}", figures.join(" ")) }
 }
@@ -58,6 +56,14 @@ pub(super) fn unknown(failure: Failure) -> Failure {
 /// The line of a check that was asked wrongly.
 pub(super) fn unknown_line(why: &str) -> String {
     format!("WATCHPOST UNKNOWN - {}", safe(why))
+}
+
+/// A figure, the values of its labels behind its name: `queue_size.deferred=3`.
+fn figure(sample: &Sample, metrics: &[MetricSpec]) -> String {
+    // What stands in a name without quotes.
+    let safe = |label: &String| label.replace(|c: char| !c.is_alphanumeric() && !"-_.".contains(c), "_");
+    let labels: String = sample.labels.iter().map(|label| format!(".{}", safe(label))).collect();
+    format!("{}{labels}={}{}", sample.metric, sample.value, unit(sample, metrics))
 }
 
 /// The guidelines' unit of a figure: seconds, bytes, a counter, or none.
@@ -92,7 +98,7 @@ mod tests {
             sample("messages", 3.0, None),
             sample("mailbox_bytes", 1024.0, None),
             sample("sent", 7.0, None),
-            sample("queue_size", 1.0, Some("deferred")),
+            sample("queue_size", 1.0, Some("a=b 'c'")),
         ];
         Measured { status, samples, duration_ns: 2_000_000_000, ..Measured::failed(ErrorKind::LOCAL, "", 0) }
     }
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_run_is_a_verdict_a_sentence_and_figures_with_the_units_of_the_guidelines() {
-        let figures = "connect_time=0.5s messages=3 mailbox_bytes=1024B sent=7c";
+        let figures = "connect_time=0.5s messages=3 mailbox_bytes=1024B sent=7c queue_size.a_b__c_=1";
         let failed = |kind, message: &str| Status::Failed { kind, message: message.into() };
         let table = [
             (Status::Ok, 0, "WATCHPOST OK - mx:25: answered in 2.00 s"),

@@ -7,7 +7,7 @@ use watchpost_services::{
 };
 
 use super::{table::plain, time, values};
-use crate::plugin::RunEnd;
+use crate::{plugin::RunEnd, series::selector::notation};
 
 /// Prints dialogue, phases, and what would be stored.
 pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, metrics: &[MetricSpec]) {
@@ -19,7 +19,7 @@ pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, me
         println!();
     }
     let RunEnd { outcome, .. } = end;
-    phases(outcome);
+    phases(outcome, metrics);
     println!("status: {}", status(outcome));
     if outcome.refused > 0 {
         println!("refused: {} ({})", outcome.refused, plain(outcome.refusal.as_deref().unwrap_or("?")));
@@ -40,14 +40,14 @@ fn line(said: &Said) -> String {
 }
 
 /// Bars as long as each phase took.
-fn phases(outcome: &Outcome) {
+fn phases(outcome: &Outcome, metrics: &[MetricSpec]) {
     const BAR: f64 = 40.0;
     let times: Vec<&Sample> =
         outcome.samples.iter().filter(|sample| sample.metric.ends_with("_time") && sample.metric != "total_time").collect();
     let longest = times.iter().map(|sample| sample.value).fold(0.0, f64::max);
     for sample in &times {
         let bar = "#".repeat(if longest > 0.0 { (sample.value / longest * BAR).ceil() as usize } else { 0 });
-        println!("{:<20} {:>10}  {bar}", sample.metric, time::short(sample.value));
+        println!("{:<20} {:>10}  {bar}", plain(&notation(sample, metrics)), time::short(sample.value));
     }
     println!("{:<20} {:>10}", "run", time::short(outcome.duration_ns as f64 / 1e9));
 }

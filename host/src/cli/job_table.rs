@@ -12,8 +12,9 @@ const LISTED_MAX: usize = 12;
 const REASON_LINES: usize = 2;
 /// How far a reason is moved in below its job.
 const INDENT: &str = "    ";
-/// What says most about a job that is well, the first that it has.
-const HEADLINES: [&str; 3] = ["roundtrip_time", "total_time", "query_time"];
+/// What says most about a job that is well, the first that it has; of several measurements the median.
+const HEADLINES: [&str; 6] =
+    ["roundtrip_time", "roundtrip_time{q=\"0.5\"}", "total_time", "total_time{q=\"0.5\"}", "query_time", "query_time{q=\"0.5\"}"];
 
 /// Prints how many jobs there are and how they stand, and those that somebody must look at; a few that are well, if all are few.
 pub(super) fn summary(jobs: &[Job], now: f64) {

@@ -39,10 +39,10 @@ pub(super) struct Arguments {
     #[arg(long)]
     agent: Option<String>,
     /// One key of the agent's configuration.
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "agent")]
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "agent", conflicts_with = "job")]
     sets: Vec<String>,
     /// A folder with agent libraries [default: those of the configuration, else those beside this program].
-    #[arg(long, value_name = "FOLDER", requires = "agent")]
+    #[arg(long, value_name = "FOLDER", requires = "agent", conflicts_with = "job")]
     plugins: Vec<PathBuf>,
     /// Shows the dialogue with credentials masked, the phases, and what would be stored.
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! The command line as people and programs meet it: what it prints, where, and with which exit code.
 //!
-//! Reading order: `checking` (before anything runs) · `measuring` (one run, here and now) · `asking` (a daemon that runs, or none) ·
+//! Reading order: `checking` (before anything runs) · `errors` (every refusal) · `measuring` (one run, here and now) · `adhoc` (of an agent
+//! without a file) · `asking` (a daemon that runs, or none) · `steps` (how far rows are apart) ·
 //! `reloading` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
@@ -8,11 +9,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod adhoc;
 mod asking;
 mod checking;
+mod errors;
 mod measuring;
 mod reloading;
 mod shipped;
+mod steps;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

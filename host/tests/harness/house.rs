@@ -97,9 +97,22 @@ impl House {
         Said { code: status.code(), out: read(out.path()), err: read(err.path()) }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// The folder of the agents' libraries, beside the programs.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.programs.plugins()
+    }
+
+    /// A command that is told of no configuration, not started yet.
+    pub(crate) fn bare(&self, words: &[&str]) -> Command {
         let mut command = Command::new(self.programs.watchpost());
-        command.args(words).arg("--config").arg(self.folder().join("watchpost.toml"));
+        command.args(words);
+        command
+    }
+
+    /// A command on this configuration, not started yet.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.bare(words);
+        command.arg("--config").arg(self.folder().join("watchpost.toml"));
         // From elsewhere: no path may lean on the working directory.
         command.current_dir("/").stdin(Stdio::null());
         command
