@@ -53,7 +53,7 @@ Examples:
 #[derive(Subcommand)]
 enum Command {
     /// Runs the daemon until SIGTERM; SIGHUP reloads.
-    #[command(after_help = "Examples:\n  watchpost run\n  watchpost run --config watchpost.toml --log json --log-level watchpost=debug")]
+    #[command(after_help = "Examples:\n  watchpost run\n  watchpost run --config watchpost.toml --log json --log-level debug")]
     Run(run::Arguments),
     /// Checks the configuration, its secrets and its plugins, and names every fault.
     #[command(after_help = "Examples:\n  watchpost check\n  watchpost check --config watchpost.toml --json")]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use watchpost_plugin_api::{AgentDescriptor, Kind};
+use watchpost_plugin_api::{AgentDescriptor, Kind, MetricSpec};
 
 use super::{
     Context,
@@ -104,16 +104,25 @@ fn explain(carried: &Carried) {
     let widest = keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
     keys.iter().for_each(|key| explain_key(key, widest));
     println!();
-    let metric = |metric: &watchpost_plugin_api::MetricSpec| {
-        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
-        vec![metric.name.clone(), kind.into(), metric.unit.name().into(), metric.keys.join(" "), metric.help.clone()]
-    };
-    let rows: Vec<Vec<String>> = agent.metrics.iter().map(metric).collect();
-    table::print_text(&["metric", "kind", "unit", "labels", "meaning"], &rows);
+    metrics(&agent.metrics);
     if let Some(config) = describe::example(&keys) {
         let name = &agent.name;
         println!("\nEXAMPLE\n[[job]]\nname = \"{name}-example\"\nagent = \"{name}\"\nevery = \"1m\"\nconfig = {}", plain(&config));
     }
+}
+
+fn metrics(metrics: &[MetricSpec]) {
+    let mut head = vec!["metric", "kind", "unit", "labels", "meaning"];
+    let row = |metric: &MetricSpec| {
+        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        vec![metric.name.clone(), kind.into(), metric.unit.name().into(), metric.keys.join(" "), metric.help.clone()]
+    };
+    let mut rows: Vec<Vec<String>> = metrics.iter().map(row).collect();
+    if metrics.iter().all(|metric| metric.keys.is_empty()) {
+        head.remove(3);
+        rows.iter_mut().for_each(|row| drop(row.remove(3)));
+    }
+    table::print_text(&head, &rows);
 }
 
 fn explain_key(key: &Key, widest: usize) {

@@ -26,9 +26,9 @@ pub(super) const EXAMPLES: &str =
 feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are.
 
 Examples:
-  watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h --format csv
-  watchpost fetch 'up{site=\"paris\"}' 'total_time{job=~\"pop-.*\"}' --from now-1d --step 1h --consolidation MAX
-  watchpost fetch up --json";
+  watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h
+  watchpost fetch 'total_time{job=~\"pop-.*\"}' 'up{site=\"paris\"}' --json
+  watchpost fetch total_time --from -1d --step 1h --consolidation MAX";
 
 /// How each failure begins.
 const CANNOT: &str = "cannot fetch";

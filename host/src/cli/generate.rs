@@ -7,8 +7,10 @@ use clap_complete::Shell;
 
 use super::failure::{Failure, Outcome};
 
-pub(super) const COMPLETIONS_EXAMPLES: &str = "Examples:
-  watchpost completions bash > ~/.local/share/bash-completion/completions/watchpost
+pub(super) const COMPLETIONS_EXAMPLES: &str = "For bash, name the file in ~/.bashrc: . ~/.watchpost.bash
+
+Examples:
+  watchpost completions bash > ~/.watchpost.bash
   watchpost completions zsh > ~/.zfunc/_watchpost
   watchpost completions fish > ~/.config/fish/completions/watchpost.fish";
 

@@ -22,13 +22,13 @@ use crate::{
 };
 
 pub(super) const EXAMPLES: &str = "A value of --set is what TOML takes it for, else a text as it stands; a dot leads into a table:
---set port=25 --set submit=true --set password.file=secret
+  --set port=25 --set submit=true --set password.file=secret
 
 Examples:
   watchpost measure pop-paris
   watchpost measure pop-paris --explain
-  watchpost measure --agent smtp --set host=127.0.0.1 --set port=2525 --explain
-  watchpost measure --agent smtp --set host=127.0.0.1 --set port=2525 --as-check";
+  watchpost measure --agent smtp --set host=127.0.0.1 --set port=2525
+  watchpost measure --as-check --agent smtp --set host=127.0.0.1 --set port=2525";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {

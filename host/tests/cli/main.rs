@@ -1,22 +1,27 @@
 //! The command line as people and programs meet it: what it prints, where, and with which exit code.
 //!
-//! Reading order: `checking` (before anything runs) · `errors` (every refusal) · `measuring` (one run, here and now) · `adhoc` (of an agent
-//! without a file) · `asking` (a daemon that runs, or none) · `steps` (how far rows are apart) ·
+//! Reading order: `checking` (before anything runs) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) · `adhoc` (of an agent
+//! without a file) · `asking` (a daemon that runs, or none) · `steps` (how far rows are apart) · `terminal` (and pipes) ·
 //! `reloading` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[expect(dead_code, reason = "some of it is for the stories of the lab")]
+#[path = "../lab/programs.rs"]
+mod programs;
 
 mod adhoc;
 mod asking;
 mod checking;
 mod errors;
+mod help;
 mod measuring;
 mod reloading;
 mod shipped;
 mod steps;
+mod terminal;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
