@@ -16,8 +16,12 @@ use super::{
 };
 use crate::daemon::api::{NOTE, Refusal, socket_path};
 
-/// How long a daemon may take to answer; a run takes as long as its own timeout at most.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a daemon may take to do what it is asked; a run takes as long as its own timeout at most.
+const WORK_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long it may take to tell what it knows.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What takes as long as work, though it only tells.
+const SLOW: [&str; 2] = ["/api/v1/fetch?", "/api/v1/events?"];
 
 /// What a daemon answered.
 pub(super) struct Answer {
@@ -104,8 +108,10 @@ impl Context {
 /// Asks the daemon with this data folder, if one runs.
 fn ask(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, Failure> {
     runtime()?.block_on(async {
-        let asked = timeout(ANSWER_TIMEOUT, exchange(data, cannot, method, path)).await;
-        let late = || Err(format!("the daemon has not answered for {} s", ANSWER_TIMEOUT.as_secs()));
+        let is_work = *method != Method::GET || SLOW.iter().any(|slow| path.starts_with(slow));
+        let patience = if is_work { WORK_TIMEOUT } else { ANSWER_TIMEOUT };
+        let asked = timeout(patience, exchange(data, cannot, method, path)).await;
+        let late = || Err(format!("the daemon has not answered for {} s", patience.as_secs()));
         asked.unwrap_or_else(|_| late()).map_err(|why| Failure::failed(cannot, why))
     })
 }

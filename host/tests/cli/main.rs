@@ -2,7 +2,7 @@
 //!
 //! Reading order: `checking` (before anything runs) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) · `adhoc` (of an agent
 //! without a file) · `asking` (a daemon that runs, or none) · `steps` (how far rows are apart) · `terminal` (and pipes) ·
-//! `reloading` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
+//! `reloading` and `unchangeable` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -22,6 +22,7 @@ mod reloading;
 mod shipped;
 mod steps;
 mod terminal;
+mod unchangeable;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

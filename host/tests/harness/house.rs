@@ -76,6 +76,15 @@ impl House {
         daemon
     }
 
+    /// Starts a daemon with something added to its command, and waits until it is ready.
+    pub(crate) fn start_with(&self, add: impl FnOnce(&mut Command)) -> Daemon {
+        let mut command = self.command(&["run", "--log", "json"]);
+        add(&mut command);
+        let mut daemon = Daemon::spawn(command, self.folder());
+        daemon.wait_ready();
+        daemon
+    }
+
     /// Starts a daemon and does not wait.
     pub(crate) fn spawn(&self) -> Daemon {
         Daemon::spawn(self.command(&["run", "--log", "json"]), self.folder())
