@@ -6,8 +6,8 @@ use super::{
 };
 use crate::daemon::status::Job;
 
-/// Jobs that a summary lists at most.
-const LISTED_MAX: usize = 12;
+/// Jobs that a summary lists, however small the screen.
+const LISTED_MIN: usize = 5;
 /// Lines of a reason below its job, at most.
 const REASON_LINES: usize = 2;
 /// How far a reason is moved in below its job.
@@ -16,17 +16,19 @@ const INDENT: &str = "    ";
 const HEADLINES: [&str; 6] =
     ["roundtrip_time", "roundtrip_time{q=\"0.5\"}", "total_time", "total_time{q=\"0.5\"}", "query_time", "query_time{q=\"0.5\"}"];
 
-/// Prints how many jobs there are and how they stand, and those that somebody must look at; a few that are well, if all are few.
-pub(super) fn summary(jobs: &[Job], now: f64) {
+/// Prints how many jobs there are and how they stand, and, in so many lines, those that somebody must look at; those that are well too,
+/// if there is room for all.
+pub(super) fn summary(jobs: &[Job], now: f64, lines: usize) {
     counts(jobs);
     let sorted = sorted(jobs);
-    let are_few = sorted.len() <= LISTED_MAX;
-    let listed: Vec<&Job> = sorted.iter().copied().filter(|job| are_few || job.health != "ok").take(LISTED_MAX).collect();
+    let most = lines.max(LISTED_MIN);
+    let are_few = sorted.len() <= most;
+    let listed: Vec<&Job> = sorted.iter().copied().filter(|job| are_few || job.health != "ok").take(most).collect();
     if !listed.is_empty() {
         let head = ["job", "health", "since", "ok runs", "total", "next run", "why"];
         rows_with_reasons(&head, &listed, now);
     }
-    let left_out = sorted.iter().filter(|job| job.health != "ok").count().saturating_sub(LISTED_MAX);
+    let left_out = sorted.iter().filter(|job| job.health != "ok").count().saturating_sub(most);
     match (are_few, left_out) {
         (true, _) => {}
         (false, 0) => println!("`watchpost jobs` lists those that are ok too"),

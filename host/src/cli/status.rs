@@ -7,7 +7,7 @@ use super::{
     failure::Outcome,
     job_table, print_json,
     table::{self, counted, plain},
-    time,
+    terminal, time,
 };
 use crate::{
     daemon::{
@@ -17,8 +17,10 @@ use crate::{
     plugin::{Crash, WorkerState},
 };
 
-/// Workers that are listed, those that do not run first; a screen has some 24 lines.
-const WORKERS_SHOWN: usize = 8;
+/// Workers that are listed, those that do not run first.
+const WORKERS_SHOWN: usize = 6;
+/// Lines beside those of host, workers and listed jobs: blank ones, heads, counts, what was left out, and the shell's next line.
+const LINES_BESIDE: usize = 7;
 /// Records that a view of the journal may be behind without a word: they come many at a time.
 const BEHIND_UNTOLD: u64 = 1_000;
 
@@ -29,15 +31,16 @@ pub(super) fn run(context: &Context) -> Outcome {
         return print_json(&status);
     }
     let now = now_ns() as f64 / 1e9;
-    host(&status.host, now);
+    let above = host(&status.host, now);
     println!();
-    workers(&status.workers, now);
+    let workers = workers(&status.workers, now);
     println!();
-    job_table::summary(&status.jobs, now);
+    job_table::summary(&status.jobs, now, terminal::rows().saturating_sub(above + workers + LINES_BESIDE));
     Ok(())
 }
 
-fn host(host: &Host, now: f64) {
+/// Prints how the host is; gives the lines that this takes.
+fn host(host: &Host, now: f64) -> usize {
     let up = time::span(now - host.started as f64);
     println!("watchpost {}, process {}, up {up}, memory {}, {}", host.version, host.pid, memory(host.memory_bytes), host.config.display());
     println!("http://{}/  data {}", host.listen, host.data.display());
@@ -45,15 +48,18 @@ fn host(host: &Host, now: f64) {
         None => println!("ready; journal {}; series {}", plain(&host.journal), plain(&host.series)),
         Some(why) => println!("NOT READY: {}; series {}", plain(why), plain(&host.series)),
     }
-    for (view, records) in host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD) {
-        println!("{view} is {} behind the journal", counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"));
+    let behind: Vec<_> = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD).collect();
+    for (view, records) in &behind {
+        println!("{view} is {} behind the journal", counted(usize::try_from(**records).unwrap_or(usize::MAX), "record"));
     }
     for (path, why) in &host.refused_libraries {
         println!("not loaded: {}: {}", path.display(), plain(why));
     }
+    3 + behind.len() + host.refused_libraries.len()
 }
 
-fn workers(all: &[Worker], now: f64) {
+/// Prints how the workers are; gives the lines that this takes, its head not counted.
+fn workers(all: &[Worker], now: f64) -> usize {
     let mut workers: Vec<&Worker> = all.iter().collect();
     workers.sort_by_key(|worker| (worker.report.state == WorkerState::Ready, std::cmp::Reverse(worker.report.crashes)));
     let shown = if workers.len() > WORKERS_SHOWN { &workers[..WORKERS_SHOWN] } else { &workers };
@@ -62,6 +68,7 @@ fn workers(all: &[Worker], now: f64) {
     if workers.len() > shown.len() {
         println!("and {} more; --json lists all", workers.len() - shown.len());
     }
+    shown.len() + usize::from(workers.len() > shown.len())
 }
 
 fn row(worker: &Worker, now: f64) -> Vec<String> {

@@ -2,8 +2,9 @@
 
 use std::io::IsTerminal;
 
-/// Columns where no terminal says how many.
+/// Columns and rows where no terminal says how many.
 const COLUMNS: usize = 80;
+const ROWS: usize = 24;
 /// Columns below which a terminal is not believed.
 const COLUMNS_MIN: usize = 40;
 /// Columns of text that still read well.
@@ -11,11 +12,20 @@ const TEXT_COLUMNS_MAX: usize = 100;
 
 /// The terminal's columns; none where no person reads.
 pub(super) fn columns() -> Option<usize> {
+    let told = |(columns, _)| if columns == 0 { COLUMNS } else { usize::from(columns).max(COLUMNS_MIN) };
+    size().map(told)
+}
+
+/// The rows of one screen.
+pub(super) fn rows() -> usize {
+    size().map_or(0, |(_, rows)| usize::from(rows)).max(ROWS)
+}
+
+/// What the terminal says of its columns and rows, 0 where it does not; none where there is no terminal.
+fn size() -> Option<(u16, u16)> {
     let out = std::io::stdout();
-    out.is_terminal().then(|| {
-        let told = rustix::termios::tcgetwinsize(&out).map_or(0, |size| usize::from(size.ws_col));
-        if told == 0 { COLUMNS } else { told.max(COLUMNS_MIN) }
-    })
+    let told = || rustix::termios::tcgetwinsize(&out).map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    out.is_terminal().then(told)
 }
 
 /// The columns that running text is set in.

@@ -1,7 +1,7 @@
 //! The command line as people and programs meet it: what it prints, where, and with which exit code.
 //!
 //! Reading order: `checking` (before anything runs) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) · `adhoc` (of an agent
-//! without a file) · `asking` (a daemon that runs, or none) · `steps` (how far rows are apart) · `terminal` (and pipes) ·
+//! without a file) · `asking` (a daemon that runs, or none) · `screen` (its status) · `steps` (how far rows are apart) · `terminal` (and pipes) ·
 //! `reloading` and `unchangeable` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
@@ -19,6 +19,7 @@ mod errors;
 mod help;
 mod measuring;
 mod reloading;
+mod screen;
 mod shipped;
 mod steps;
 mod terminal;
