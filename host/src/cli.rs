@@ -44,7 +44,7 @@ struct Arguments {
 }
 
 /// What the whole of the command line has in common.
-const HELP: &str = "Exit codes: 0 fine, 1 the thing failed, 2 wrong usage or configuration; with --as-check those of Nagios.
+const HELP: &str = "Exit codes: 0 fine, 1 the thing failed, 2 wrong usage or configuration.
 
 Examples:
   watchpost check

@@ -105,8 +105,8 @@ impl Daemon {
             Err(faults) => {
                 self.metrics.reload_refused();
                 error!(faults = faults.iter().count(), "reload refused; the configuration in force stays");
-                for fault in faults.iter() {
-                    error!("{}", fault.to_string().replace('\n', " "));
+                for Fault { place, message, hint, .. } in faults.iter() {
+                    error!(at = %place, hint, "{message}");
                 }
                 let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
                 let first = first.trim_start_matches("error: ");

@@ -35,7 +35,7 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
-    config::{Config, Faults},
+    config::{Config, Fault, Faults},
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
@@ -336,8 +336,8 @@ fn refuse_newer(journal: &Path) -> Result<(), OpenError> {
 
 /// Logs what somebody should look at.
 pub(super) fn tell_warnings(warnings: Faults) {
-    for warning in warnings {
-        warn!("{}", warning.to_string().replace('\n', " "));
+    for Fault { place, message, hint, .. } in warnings {
+        warn!(at = %place, hint, "{message}");
     }
 }
 

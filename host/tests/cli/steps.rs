@@ -76,6 +76,21 @@ async fn a_series_that_is_not_there_beside_one_that_is_is_a_note() {
     assert_eq!(said.out.lines().next().map(|head| head.matches("total_time").count()), Some(1), "{said:?}");
 }
 
+#[test]
+fn a_job_that_has_not_run_yet_is_known_and_has_nothing_stored() {
+    let house = House::new(&(job("rare", "every = \"1d\"", 25) + &job("seldom", "every = \"1d\"", 25)));
+    let _daemon = house.start();
+    let check = |asked: &str, hint: &str| {
+        let said = until(Duration::from_secs(15), || Some(house.run(&["fetch", asked])).filter(|said| said.err.contains(hint)));
+        let said = said.unwrap_or_else(|| house.run(&["fetch", asked]));
+        crate::refused(&said, 2, &[&format!("error: cannot fetch: no series matches {asked}: {hint}")]);
+    };
+    check("up{job=\"rare\"}", "nothing of that is stored");
+    check("connect_time{job=\"rare\",target=\"127.0.0.1:25\"}", "nothing of that is stored");
+    check("connect_time{job=\"raer\"}", "did you mean the job `rare`?");
+    check("connect_tmie{job=\"rare\"}", "did you mean the metric `connect_time`?");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_latest_of_each_row_can_be_asked_for() {
     let house = two_steps().await;

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::pick::{labels, metrics};
 use crate::config::nearest;
 use crate::series::catalogue::Catalogue;
+use crate::series::layout::{RUN_DURATION, UP};
+use crate::series::name::LabelSet;
 use crate::series::selector::{NAME_LABEL, Selector};
 use crate::series::store::SeriesStore;
 
@@ -14,14 +16,11 @@ const LISTED_MAX: usize = 12;
 impl SeriesStore {
     /// Says why a selector matches nothing: the first of its labels whose value no series has, and the nearest that one has.
     pub fn hint(&self, selector: &Selector) -> String {
-        if self.catalogue().jobs().values().all(|job| job.files.is_empty()) {
-            return "nothing is stored yet".into();
-        }
         let unknown = selector.fixed().find_map(|(label, value)| {
             let known = values(self.catalogue(), label);
             (!known.contains(value)).then(|| told(label, value, &known))
         });
-        unknown.unwrap_or_else(|| "no series has all of that at once".into())
+        unknown.unwrap_or_else(|| "nothing of that is stored".into())
     }
 }
 
@@ -39,11 +38,16 @@ fn told(label: &str, value: &str, known: &BTreeSet<String>) -> String {
     format!("no {what} is called so; there are {}{more}", shown.join(", "))
 }
 
-/// The values that a label has in any series.
+/// The values that a label has in any series, those of jobs that have not run yet among them.
 fn values(catalogue: &Catalogue, wanted: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for (name, job) in catalogue.jobs() {
-        let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).collect();
+        if wanted == NAME_LABEL {
+            let every = [UP, RUN_DURATION].map(str::to_owned);
+            found.extend(job.metrics.iter().map(|metric| metric.spec.name.clone()).chain(every));
+        }
+        let none = LabelSet::default();
+        let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).chain([&none]).collect();
         for set in sets {
             if wanted == NAME_LABEL {
                 found.extend(metrics(job, set).into_iter().map(|(metric, _, _)| metric));
