@@ -324,6 +324,7 @@ mod tests {
         }
         dialogue.note_said(Speaker::Target, "a message");
         dialogue.counted(Speaker::Target, 1);
+        dialogue.counted(Speaker::Agent, 0);
         let host = |text: &str| (Speaker::Host, text.to_owned());
         let expected = [host("sent 2 bytes"), host("received 4100 bytes"), (Speaker::Target, "a message".into()), host("received 1 bytes")];
         assert_eq!(lines(&dialogue), expected);

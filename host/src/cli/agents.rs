@@ -8,7 +8,7 @@ use watchpost_plugin_api::{AgentDescriptor, Kind, MetricSpec};
 use super::{
     Context,
     failure::{Failure, Outcome},
-    load::plugins_of,
+    load::plugins,
     print_json, runtime,
     table::{self, plain},
     terminal,
@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 
 fn all(folders: &[PathBuf]) -> Result<Vec<Carried>, Failure> {
     runtime()?.block_on(async {
-        let plugins = plugins_of(folders).await;
+        let plugins = plugins(folders).await;
         let carried = plugins.all().iter().flat_map(|plugin| {
             let library = plugin.descriptor();
             library.agents.iter().map(|agent| Carried {

@@ -47,10 +47,12 @@ impl Context {
             return Ok(named.iter().map(|folder| std::path::absolute(folder).unwrap_or_else(|_| folder.clone())).collect());
         }
         let Some(file) = self.file_if_there() else { return beside_this_program() };
-        match config::read(&file, now()) {
-            (Some(config), _) => Ok(config.plugin_folders()),
-            (None, faults) => Err(Failure::Faults(faults)),
+        // Faults elsewhere do not hide an agent.
+        let (draft, faults) = config::read(&file, now());
+        if draft.plugins.is_empty() && faults.stop() {
+            return Err(Failure::Faults(faults));
         }
+        Ok(draft.plugins.into_iter().map(|folder| folder.value).collect())
     }
 }
 
@@ -61,13 +63,8 @@ fn beside_this_program() -> Result<Vec<PathBuf>, Failure> {
     Ok(folders.filter(|folder| folder.is_dir()).collect())
 }
 
-/// Loads the libraries of a configuration; what does not load is told on standard error.
-pub(super) async fn plugins(config: &Config) -> Plugins {
-    plugins_of(&config.plugin_folders()).await
-}
-
 /// Loads the libraries of folders; what does not load is told on standard error.
-pub(super) async fn plugins_of(folders: &[PathBuf]) -> Plugins {
+pub(super) async fn plugins(folders: &[PathBuf]) -> Plugins {
     let plugins = Plugins::load(folders).await;
     for problem in plugins.problems() {
         eprintln!("warning: not loaded: {}: {}", problem.path.display(), super::table::plain(&problem.reason));

@@ -9,7 +9,7 @@ use watchpost_services::outcome::{Outcome as Measured, Status};
 use super::{
     Context, as_check, explain,
     failure::{Failure, Outcome},
-    load::{now, plugins_of, unknown_job},
+    load::{now, plugins, unknown_job},
     print_json, runtime,
     table::plain,
     time, values,
@@ -84,8 +84,9 @@ fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
     }
     let name = arguments.job.as_deref().unwrap_or_default();
     // A job without a fault can be measured, whatever is wrong with others.
-    let (config, faults) = config::read(&context.file()?, now());
-    let Some(config) = config else { return Err(Failure::Faults(faults)) };
+    let file = context.file()?;
+    let (draft, faults) = config::read(&file, now());
+    let Some(config) = draft.config(&file) else { return Err(Failure::Faults(faults)) };
     match config.jobs.iter().find(|job| job.name.as_str() == name) {
         Some(job) => Ok(Chosen { job: job.clone(), cursor: cursor_of(&config.data.value, name), folders: config.plugin_folders() }),
         None if faults.stop() => Err(Failure::Faults(faults)),
@@ -97,7 +98,7 @@ fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
 fn measure(context: &Context, arguments: &Arguments, chosen: Chosen) -> Result<u8, Failure> {
     let Chosen { job, cursor, folders } = chosen;
     let (job, end) = runtime()?.block_on(async {
-        let plugins = plugins_of(&folders).await;
+        let plugins = plugins(&folders).await;
         let job = bind(&job, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
         job.plugin.open(job.open());
         let request = RunRequest { job: job.number, timeout: job.config.timeout, cursor, explain: arguments.explain || context.json };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::schema::Schema;
+use super::{schema::Schema, text::Data};
 
 /// Tables within tables that are described; a schema may refer to itself.
 const DEPTH_MAX: usize = 4;
@@ -42,7 +42,7 @@ pub fn example(keys: &[Key]) -> Option<String> {
 }
 
 fn gather(within: &str, schema: &Schema<'_>, root: &Value, depth: usize, found: &mut Vec<Key>) {
-    let required: Vec<&str> = schema.required().collect();
+    let required = schema.required();
     for name in schema.keys() {
         let Some(property) = schema.property(name).filter(|_| found.len() < KEYS_MAX) else { continue };
         let written = schema.written(name);
@@ -50,7 +50,7 @@ fn gather(within: &str, schema: &Schema<'_>, root: &Value, depth: usize, found: 
         found.push(Key {
             name: format!("{within}{name}"),
             required: required.contains(&name),
-            kind: kind(&property),
+            kind: kind(&property, items_of(schema, name).as_ref()),
             default: written.and_then(|written| written.get("default")).and_then(toml),
             example: written.and_then(|written| written.get("examples")?.get(0)).and_then(toml).or_else(|| quoted(&about)),
             about,
@@ -59,8 +59,16 @@ fn gather(within: &str, schema: &Schema<'_>, root: &Value, depth: usize, found: 
             continue;
         }
         gather(&format!("{within}{name}."), &property, root, depth - 1, found);
-        gather(&format!("{within}{name}[]."), &property.items(), root, depth - 1, found);
+        if let Some(items) = items_of(schema, name) {
+            gather(&format!("{within}{name}[]."), &items, root, depth - 1, found);
+        }
     }
+}
+
+/// What the items of a key are, where it may be a list.
+fn items_of<'s>(schema: &Schema<'s>, key: &str) -> Option<Schema<'s>> {
+    let property = schema.property(key)?;
+    property.types()?.contains(&"array").then(|| property.fitting(&Data::List(Vec::new())))?.map(|list| list.item(0))
 }
 
 /// A text that a property says itself, or what it refers to.
@@ -73,7 +81,7 @@ fn text(written: Option<&Map<String, Value>>, root: &Value, keyword: &str) -> St
     written.and_then(|schema| own(schema).or_else(|| referred(schema))).unwrap_or_default()
 }
 
-fn kind(schema: &Schema<'_>) -> String {
+fn kind(schema: &Schema<'_>, items: Option<&Schema<'_>>) -> String {
     if schema.is_secret() {
         return "secret".into();
     }
@@ -85,7 +93,7 @@ fn kind(schema: &Schema<'_>) -> String {
         };
     }
     let Some(types) = schema.types() else { return "any value".into() };
-    let of_items = || format!("list of {}", plural(&kind(&schema.items())));
+    let of_items = || format!("list of {}", plural(&items.map_or("any value".into(), |items| kind(items, None))));
     let name = |name: &&str| match *name {
         "string" if schema.is_path() => "path".to_owned(),
         "string" => "text".into(),
@@ -101,13 +109,13 @@ fn kind(schema: &Schema<'_>) -> String {
 
 fn plural(kind: &str) -> String {
     match kind {
-        "text" | "path" | "secret" | "table" | "number" | "whole number" => format!("{kind}s"),
+        "text" | "path" | "secret" | "table" | "number" | "whole number" | "any value" => format!("{kind}s"),
         other => other.to_owned(),
     }
 }
 
 fn range(schema: &Schema<'_>) -> String {
-    match (schema.bound("minimum"), schema.bound("maximum")) {
+    match schema.range() {
         (Some(least), Some(most)) => format!(", {least} to {most}"),
         (Some(least), None) => format!(", at least {least}"),
         (None, Some(most)) => format!(", at most {most}"),

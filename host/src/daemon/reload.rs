@@ -83,7 +83,7 @@ impl Daemon {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
         let before = self.plugins();
-        let reloaded = match configure(&self.file, &before, |config| self.unchangeable(config)).await {
+        let reloaded = match configure(&self.file, &before, |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
                 let libraries = Reloaded::libraries(&before, &plugins);
                 libraries.tell();
@@ -100,7 +100,7 @@ impl Daemon {
                 let Changes { added, changed, removed, unchanged } = changes;
                 let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
                 self.report(Severity::Indeterminate, "reloaded", text);
-                Ok(Reloaded { changes, warnings: warnings.into_sorted(), ..libraries })
+                Ok(Reloaded { changes, warnings: warnings.into_iter().collect(), ..libraries })
             }
             Err(faults) => {
                 self.metrics.reload_refused();
@@ -116,21 +116,6 @@ impl Daemon {
         };
         service_manager::ready(self.config().jobs.len(), self.address);
         reloaded
-    }
-
-    /// What a running daemon cannot change.
-    fn unchangeable(&self, new: &Config) -> Vec<Fault> {
-        let old = self.config();
-        let mut faults = Vec::new();
-        if new.data.value != old.data.value {
-            let fault = Fault::new(&new.data.place, format!("`data`: it is {} while the daemon runs", old.data.value.display()));
-            faults.push(fault.hint("restart watchpost to move it"));
-        }
-        if new.listen.value != old.listen.value {
-            let fault = Fault::new(&new.listen.place, format!("`listen`: it is {} while the daemon runs", old.listen.value));
-            faults.push(fault.hint("restart watchpost to listen elsewhere"));
-        }
-        faults
     }
 
     /// Makes a checked configuration the one in force.

@@ -28,7 +28,11 @@ async fn a_changed_listen_is_a_fault_of_the_reload_and_nothing_changes() {
     let main = house.folder().join("watchpost.toml").display().to_string();
     house.schedule(&(job("one", "every = \"1h\"", server.port()) + &job("two", "every = \"1h\"", server.port())));
     main_file(&house, |text| text.replace("127.0.0.1:0", "127.0.0.1:9"));
-    let parts = ["`listen`: it is 127.0.0.1:0 while the daemon runs", &format!("--> {main}:1:10"), "restart watchpost to listen elsewhere"];
+    let parts = [
+        "`listen`: it cannot change from 127.0.0.1:0 while the daemon runs",
+        &format!("--> {main}:1:10"),
+        "restart watchpost to listen elsewhere",
+    ];
     refused(&house.run(&["reload"]), 2, &parts);
     assert_eq!(names(&house), ["one"]);
     // The daemon is still reached, and says where it listens, whatever the file says.
@@ -58,7 +62,7 @@ async fn a_daemon_that_was_started_on_another_data_folder_is_found_and_says_so()
     refused(
         &asked(&["reload"]),
         2,
-        &[&format!("error: `data`: it is {} while the daemon runs", old.display()), "restart watchpost to move it"],
+        &[&format!("error: `data`: it cannot change from {} while the daemon runs", old.display()), "restart watchpost to move it"],
     );
     assert!(asked(&["status"]).ok().contains(&format!("  data {}\n", old.display())));
     assert!(asked(&["jobs", "run", "one"]).ok().starts_with("one: ok in "));

@@ -59,6 +59,11 @@ impl House {
         self.folder.path()
     }
 
+    /// The folder of the agents we ship.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.programs.plugins()
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -104,11 +109,6 @@ impl House {
         };
         let read = |file: &Path| String::from_utf8_lossy(&fs::read(file).unwrap()).into_owned();
         Said { code: status.code(), out: read(out.path()), err: read(err.path()) }
-    }
-
-    /// The folder of the agents' libraries, beside the programs.
-    pub(crate) fn plugins(&self) -> PathBuf {
-        self.programs.plugins()
     }
 
     /// A command that is told of no configuration, not started yet.

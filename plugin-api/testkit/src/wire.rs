@@ -90,6 +90,23 @@ impl Wire {
         }
     }
 
+    /// Reads a message whose length can be told from its beginning.
+    pub(crate) async fn message_of(&mut self, length: fn(&[u8]) -> Option<usize>) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(length) = length(&self.unread)
+                && self.unread.len() >= length
+            {
+                return Ok(self.unread.drain(..length).collect());
+            }
+            if self.unread.len() > LINE_BYTES_MAX {
+                return Err(io::Error::other("the client's message has no end"));
+            }
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
     /// Waits until the client goes.
     pub(crate) async fn gone(&mut self) {
         while matches!(self.fill().await, Ok(true)) {
