@@ -9,6 +9,7 @@ mod appender;
 mod carriers;
 mod cursors;
 mod event_view;
+mod formats;
 mod lock;
 mod meter;
 mod paused;
