@@ -99,14 +99,14 @@ impl Stream {
     }
 }
 
-/// An I/O error with the host's number where it has one, so that its kind survives the crossing.
+/// An I/O error with the host's number where it has one, else with the host's error in it: the kind survives the crossing either way.
 fn io_error(error: FfiError) -> io::Error {
     if error.errno != 0 {
         return io::Error::from_raw_os_error(error.errno);
     }
     match ErrorKind(error.kind) {
         ErrorKind::TIMEOUT => io::Error::new(io::ErrorKind::TimedOut, error.message.into_string()),
-        _ => io::Error::other(error.message.into_string()),
+        _ => io::Error::other(AgentError::from(error)),
     }
 }
 

@@ -10,6 +10,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::authority::ServerTls;
 
+/// Bytes that a flood sends at once, about.
+const FLOOD_BYTES: usize = 4096;
 /// Bytes of a line that a script reads.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -50,9 +52,9 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends until the client goes.
-    pub(crate) async fn flood(&mut self, byte: u8) {
-        let block = [byte; 4096];
+    /// Sends the same again and again until the client goes.
+    pub(crate) async fn flood(&mut self, bytes: &[u8]) {
+        let block = bytes.repeat(FLOOD_BYTES / bytes.len().max(1) + 1);
         while self.send(&block).await.is_ok() {}
     }
 
@@ -72,6 +74,19 @@ impl Wire {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
+    }
+
+    /// Reads so many bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        if length > LINE_BYTES_MAX * 64 {
+            return Err(io::Error::other("the client sends too much"));
+        }
+        while self.unread.len() < length {
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.unread.drain(..length).collect())
     }
 
     /// Reads a message whose length is in the two bytes before it.
@@ -135,7 +150,7 @@ impl Wire {
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
         let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
         self.unread.clear();
-        self.end = End::Tls(Box::new(tls.acceptor().accept(stream).await?));
+        self.end = End::Tls(Box::new(tls.acceptor()?.accept(stream).await?));
         Ok(())
     }
 
