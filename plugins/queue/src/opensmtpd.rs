@@ -4,7 +4,7 @@
 //! Source: OpenSMTPD's queue_fs.c and envelope.c (6.8 to 7.5). Volumes are those of `message`.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -105,7 +105,7 @@ async fn list(cx: &Cx, folder: &Path, id: &str) -> Result<(Vec<(String, u64)>, O
     Ok((envelopes, bytes))
 }
 
-fn not_understood(path: &PathBuf) -> AgentError {
+fn not_understood(path: &Path) -> AgentError {
     AgentError::local(format!("{} is no envelope that can be read here; OpenSMTPD may be told to compress or encrypt them", path.display()))
 }
 

@@ -62,8 +62,8 @@ async fn an_event_lists_so_many_and_no_more() {
     let many: Vec<(String, String)> = (0..40).map(|at| (format!("a@d{at:02}.test"), format!("reason {at:02}"))).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(recipient, reason)| (recipient.as_str(), reason.as_str())).collect();
     let all = listing(&many);
-    assert_eq!(told(&runs(0, &[all.clone()]).await[0]), []);
-    let ran = runs(2, &[all.clone()]).await;
+    assert_eq!(told(&runs(0, std::slice::from_ref(&all)).await[0]), []);
+    let ran = runs(2, std::slice::from_ref(&all)).await;
     let expected = [
         ("queue_destinations", "recipients that wait: 1 × d00.test; 1 × d01.test"),
         ("queue_reasons", "recipients that wait: 1 × reason 00; 1 × reason 01"),
