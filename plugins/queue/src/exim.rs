@@ -54,7 +54,7 @@ async fn count_folder(cx: &Cx, folder: &Path, found: &mut Found, doubts: &mut Do
         // Data without an envelope is a message that has not come whole.
         let Some(head) = files.head else { continue };
         let broken = About::Broken { bytes: head.size.saturating_add(files.data.unwrap_or(0)), since: head.modified };
-        let bytes = match envelope(cx, &folder.join(&head.name)).await {
+        let bytes = match envelope(cx, &folder.join(&head.name), head.size).await {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::LOCAL => {
                 doubts.add(folder, &head.name, About::Unreadable(error));

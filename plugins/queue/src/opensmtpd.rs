@@ -4,7 +4,7 @@
 //! Source: OpenSMTPD's queue_fs.c and envelope.c (6.8 to 7.5). Volumes are those of `message`.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -65,9 +65,9 @@ async fn count_message(cx: &Cx, bucket: &Path, id: &str, found: &mut Found, doub
         }
     };
     let (mut since, mut was_tried) = (None::<SystemTime>, false);
-    for name in envelopes {
+    for (name, listed) in envelopes {
         let path = folder.join(&name);
-        match envelope(cx, &path).await {
+        match envelope(cx, &path, listed).await {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 let read = Envelope::of(&text).ok_or_else(|| not_understood(&path))?;
@@ -88,8 +88,8 @@ async fn count_message(cx: &Cx, bucket: &Path, id: &str, found: &mut Found, doub
     found.tally.add(if was_tried { "deferred" } else { "incoming" }, bytes, since)
 }
 
-/// Names of the envelopes of a message, and the size of its text.
-async fn list(cx: &Cx, folder: &Path, id: &str) -> Result<(Vec<String>, Option<u64>), AgentError> {
+/// Names and sizes of the envelopes of a message, and the size of its text.
+async fn list(cx: &Cx, folder: &Path, id: &str) -> Result<(Vec<(String, u64)>, Option<u64>), AgentError> {
     let mut scan = cx.scan(folder).await?;
     let (mut envelopes, mut bytes) = (Vec::new(), None);
     while let Some(entry) = scan.next().await? {
@@ -99,13 +99,13 @@ async fn list(cx: &Cx, folder: &Path, id: &str) -> Result<(Vec<String>, Option<u
         if entry.name == "message" {
             bytes = Some(entry.size);
         } else if is_number(&entry.name, 16) && entry.name.starts_with(id) {
-            envelopes.push(entry.name);
+            envelopes.push((entry.name, entry.stat.size));
         }
     }
     Ok((envelopes, bytes))
 }
 
-fn not_understood(path: &PathBuf) -> AgentError {
+fn not_understood(path: &Path) -> AgentError {
     AgentError::local(format!("{} is no envelope that can be read here; OpenSMTPD may be told to compress or encrypt them", path.display()))
 }
 

@@ -103,7 +103,7 @@ async fn count_message(
     if entry.size == 0 {
         return Ok(());
     }
-    let bytes = match envelope(cx, &folder.join(&entry.name)).await {
+    let bytes = match envelope(cx, &folder.join(&entry.name), entry.size).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::LOCAL => {
             doubts.add(folder, &entry.name, About::Unreadable(error));

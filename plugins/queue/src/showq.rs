@@ -203,10 +203,10 @@ mod tests {
 
     /// As Postfix 3.7 said it, words of the lab.
     const REAL: &str = "protocol\0mail_queue_list_protocol\0\0\
-        queue_name\0deferred\0queue_id\0D884398C016\0time\01795545552\0size\0261\0forced_expire\00\0sender\0bob@lab.test\0\
+        queue_name\0deferred\0queue_id\0D884398C016\0time\x001795545552\0size\x00261\0forced_expire\x000\0sender\0bob@lab.test\0\
         recipient\0alice@lab.test\0reason\0connect to 127.0.0.1[127.0.0.1]:31124: Connection refused\0\
         recipient\0probe@lab.test\0reason\0connect to 127.0.0.1[127.0.0.1]:31124: Connection refused\0\0\
-        queue_name\0hold\0queue_id\0E3B1498C017\0time\01795545553\0size\0251\0forced_expire\00\0sender\0MAILER-DAEMON\0\
+        queue_name\0hold\0queue_id\0E3B1498C017\0time\x001795545553\0size\x00251\0forced_expire\x000\0sender\0MAILER-DAEMON\0\
         recipient\0bob@lab.test\0\0\0";
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_value_may_be_empty_and_end_no_list() {
-        let listing = "queue_name\0active\0queue_id\0A\0time\01\0size\00\0sender\0\0recipient\0a@b\0\0\0";
+        let listing = "queue_name\0active\0queue_id\0A\0time\x001\0size\x000\0sender\0\0recipient\0a@b\0\0\0";
         let (read, heard) = read(listing.as_bytes());
         assert_eq!((read, heard.messages.len(), heard.recipients), (Ok(true), 1, vec!["a@b".into()]));
     }
@@ -250,10 +250,10 @@ mod tests {
         check(&format!("{hello}queue_name\0future\0"), "showq says that there is a queue \"future\"");
         check(&format!("{hello}time\0-1\0"), "showq says that a message came at \"-1\"");
         check(&format!("{hello}time\0{}\0", u64::MAX), &format!("showq says that a message came at \"{}\"", u64::MAX));
-        check(&format!("{hello}size\01e3\0"), "showq says that a message has the size \"1e3\"");
+        check(&format!("{hello}size\x001e3\0"), "showq says that a message has the size \"1e3\"");
         check(&format!("{hello}\0x"), "showq says more after the end of its listing");
         let missing = "showq tells of a message without its queue, id, time or size";
-        for list in ["queue_name\0hold\0\0", "queue_name\0hold\0queue_id\0A\0time\01\0\0", "sender\0a\0\0"] {
+        for list in ["queue_name\0hold\0\0", "queue_name\0hold\0queue_id\0A\0time\x001\0\0", "sender\0a\0\0"] {
             check(&format!("{hello}{list}"), missing);
         }
         check(&"a".repeat(FIELD_BYTES_MAX + 1), "an attribute without an end: more than 64 KiB");

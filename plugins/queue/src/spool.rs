@@ -9,6 +9,8 @@ use watchpost_plugin_api::{AgentError, Cx};
 
 /// Bytes of an envelope; the largest that servers write, for tens of thousands of recipients, are some megabytes.
 const ENVELOPE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes read at once: most envelopes whole.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// Files that could not be read as they should. Those that are gone by the end left the queue meanwhile, which is no fault.
 #[derive(Debug, Default)]
@@ -77,9 +79,17 @@ async fn listed(cx: &Cx, folder: &Path) -> Result<HashSet<String>, AgentError> {
     Ok(names)
 }
 
-/// Reads an envelope, of which lines that are no UTF-8 are made so.
+/// Reads an envelope that was listed with so many bytes.
 ///
 /// Errors: kind `local`, naming the file; `limit` when it is larger than any envelope is.
-pub(crate) async fn envelope(cx: &Cx, path: &Path) -> Result<Vec<u8>, AgentError> {
-    cx.read(path, ENVELOPE_BYTES_MAX).await
+pub(crate) async fn envelope(cx: &Cx, path: &Path, listed: u64) -> Result<Vec<u8>, AgentError> {
+    let mut file = cx.open(path).await?;
+    let mut bytes = vec![0; PIECE_BYTES];
+    let read = file.read_at(0, &mut bytes).await?;
+    bytes.truncate(read);
+    // Nobody writes on in a file of a queue: with what was listed it has ended, and a look for more would cost as much as the first.
+    if read as u64 != listed {
+        bytes.extend(file.read_from(read as u64, ENVELOPE_BYTES_MAX).await?);
+    }
+    Ok(bytes)
 }

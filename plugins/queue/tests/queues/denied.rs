@@ -16,7 +16,8 @@ fn ran_as_nobody(test: &str) -> bool {
         return false;
     }
     // A copy, for the folders of the original may be closed to nobody.
-    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o777)).tempdir().unwrap();
+    let folder = folder();
+    permit(folder.path(), 0o777);
     let program = folder.path().join("tests");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut again = Command::new("setpriv");
@@ -27,7 +28,7 @@ fn ran_as_nobody(test: &str) -> bool {
     true
 }
 
-fn close(path: &Path, mode: u32) {
+fn permit(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
@@ -38,9 +39,9 @@ async fn a_socket_that_may_not_be_opened_says_nothing_of_postfix() {
     }
     let showq = Showq::start(format!("{HELLO}\0"), usize::MAX, Then::Close);
     let public = showq.path().join("public");
-    close(&public, 0o600);
+    permit(&public, 0o600);
     let ran = run("postfix", showq.path()).await;
-    close(&public, 0o700);
+    permit(&public, 0o700);
     let message = format!("cannot connect to {}/showq: Permission denied", public.display());
     assert_unknown(&ran, Some(("local", &message)));
     assert_eq!(ran.outcome.status.up(), None);
@@ -52,9 +53,9 @@ async fn corrupt_messages_that_may_not_be_listed_are_unknown() {
         return;
     }
     let showq = Showq::start(format!("{HELLO}\0"), usize::MAX, Then::Close);
-    close(&showq.path().join("corrupt"), 0);
+    permit(&showq.path().join("corrupt"), 0);
     let ran = run("postfix", showq.path()).await;
-    close(&showq.path().join("corrupt"), 0o700);
+    permit(&showq.path().join("corrupt"), 0o700);
     assert_queues(&ran, &["maildrop", "incoming", "active", "deferred", "hold", "all"]);
     assert!(ran.logged[0].1.ends_with("/corrupt: Permission denied"), "{ran:#?}");
 }
@@ -89,9 +90,9 @@ async fn a_folder_or_an_envelope_that_may_not_be_read_is_named() {
         };
         made.iter().for_each(|file| write(&folder.path().join(file), "x", 0));
         let closed = folder.path().join(path);
-        close(&closed, 0);
+        permit(&closed, 0);
         let ran = run(kind, folder.path()).await;
-        close(&closed, 0o700);
+        permit(&closed, 0o700);
         let shown = closed.display().to_string();
         let message = format!("cannot read {}: Permission denied", shown.trim_end_matches('/'));
         let said = ran.failure().map(|(kind, message)| (kind, message.replace("/: ", ": ")));

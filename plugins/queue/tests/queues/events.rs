@@ -19,7 +19,7 @@ fn told(ran: &Ran) -> Vec<(&str, &str)> {
 
 /// One run after another, each on another queue.
 async fn runs(top: u8, listings: &[String]) -> Vec<Ran> {
-    let mut cursor = None;
+    let mut cursor: Option<Vec<u8>> = None;
     let mut runs = Vec::new();
     for listing in listings {
         let showq = Showq::start(listing, usize::MAX, Then::Close);
@@ -27,7 +27,7 @@ async fn runs(top: u8, listings: &[String]) -> Vec<Ran> {
         config["top"] = json!(top);
         let mut kit = Kit::<Queue>::new(&config).unwrap();
         if let Some(cursor) = cursor {
-            kit = kit.cursor::<Vec<u8>>(cursor);
+            kit = kit.cursor(cursor);
         }
         let ran = kit.run().await;
         cursor = ran.outcome.cursor.clone();
@@ -62,8 +62,8 @@ async fn an_event_lists_so_many_and_no_more() {
     let many: Vec<(String, String)> = (0..40).map(|at| (format!("a@d{at:02}.test"), format!("reason {at:02}"))).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(recipient, reason)| (recipient.as_str(), reason.as_str())).collect();
     let all = listing(&many);
-    assert_eq!(told(&runs(0, &[all.clone()]).await[0]), []);
-    let ran = runs(2, &[all.clone()]).await;
+    assert_eq!(told(&runs(0, std::slice::from_ref(&all)).await[0]), []);
+    let ran = runs(2, std::slice::from_ref(&all)).await;
     let expected = [
         ("queue_destinations", "recipients that wait: 1 × d00.test; 1 × d01.test"),
         ("queue_reasons", "recipients that wait: 1 × reason 00; 1 × reason 01"),

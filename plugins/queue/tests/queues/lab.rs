@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
 use crate::*;
@@ -35,7 +36,14 @@ impl Lab {
         let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
         // It says so, or ends: either within a deadline of its own.
         assert!(said.any(|line| line.unwrap() == "lab: ready"), "the lab did not come up");
-        Some(Self { holder, folder })
+        let lab = Self { holder, folder };
+        // Its ports answer a moment before all of its sockets are there.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !lab.queue().join("public/showq").exists() {
+            assert!(Instant::now() < deadline, "Postfix has no showq");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(lab)
     }
 
     fn etc(&self) -> PathBuf {

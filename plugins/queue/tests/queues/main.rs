@@ -19,6 +19,11 @@ mod showq;
 use std::{
     fs,
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
     time::{Duration, SystemTime},
 };
 
@@ -52,6 +57,39 @@ fn write(path: &Path, text: impl AsRef<[u8]>, seconds_ago: u64) {
     fs::write(path, text).unwrap();
     let then = SystemTime::now() - Duration::from_secs(seconds_ago);
     fs::File::options().write(true).open(path).unwrap().set_modified(then).unwrap();
+}
+
+/// A queue at work: what is done to it over and over on a thread beside.
+struct Busy {
+    ended: Arc<AtomicBool>,
+    thread: JoinHandle<u32>,
+}
+
+impl Busy {
+    fn with(mut round: impl FnMut(u32) + Send + 'static) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let ended = ended.clone();
+            move || {
+                for at in 0.. {
+                    round(at);
+                    // Less work than that of counting it: most of what is listed must still be there when it is read.
+                    std::thread::sleep(Duration::from_millis(2));
+                    if ended.load(Relaxed) {
+                        return at;
+                    }
+                }
+                0
+            }
+        });
+        Self { ended, thread }
+    }
+
+    /// Ends it; tells how often it was done.
+    fn end(self) -> u32 {
+        self.ended.store(true, Relaxed);
+        self.thread.join().unwrap()
+    }
 }
 
 fn unix_now() -> u64 {

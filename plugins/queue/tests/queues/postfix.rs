@@ -57,7 +57,8 @@ async fn every_queue_is_as_postqueue_lists_it() {
     assert!(known(&ran, "hold")[2].unwrap() >= 2.0);
     let told: Vec<(&str, &str)> = ran.outcome.events.iter().map(|event| (event.code.as_str(), event.text.as_str())).collect();
     assert_eq!(told[0], ("queue_destinations", "recipients that wait: 6 × lab.test"));
-    assert!(told[1].1.contains("6 × connect to 127.0.0.1[]:") && told[1].1.ends_with("Connection refused"), "{told:?}");
+    // Once refused, Postfix tries a destination no more for a while, and says that besides.
+    assert!(told[1].1.contains(" × connect to 127.0.0.1[]:") && told[1].1.ends_with("Connection refused"), "{told:?}");
 }
 
 #[tokio::test]
