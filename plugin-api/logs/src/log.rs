@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes read at once.
-const PIECE_BYTES: usize = 512 * 1024;
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// Where the first run begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -129,14 +129,30 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
                 current.bytes_at(self.cx, self.budget, mark.offset).await?
             }
         };
+        let before = self.newest(&current.stat).await?;
         self.current(&mut current, &mut mark, known).await?;
-        Ok(Place { at: mark, before: None })
+        Ok(Place { at: mark, before })
+    }
+
+    /// The end of the newest rotated file: what comes after it is the job's, what is in it is not.
+    async fn newest(&mut self, current: &FileStat) -> Result<Option<Mark>, AgentError> {
+        let files = rotated::of(self.cx, self.path, Some(current)).await?;
+        let Some(newest) = files.last() else { return Ok(None) };
+        let mut reader = self.open(newest).await?;
+        let Some(offset) = reader.behind(0) else { return Ok(None) };
+        let known = reader.bytes_at(self.cx, self.budget, offset).await?;
+        let mut mark = Mark { offset, name: newest.name.clone(), ..Mark::start_of(&newest.stat) };
+        self.lines.begin(&mark, known);
+        self.lines.mark(&mut mark);
+        Ok(Some(mark))
     }
 
     /// Goes on from a place.
     async fn on(&mut self, mut place: Place, current: Option<Reader>) -> Result<Place, AgentError> {
         let Some(mut current) = current else { return self.over_files(place, None).await };
-        if place.at.numbers(&current.stat)
+        // An empty file that was copied and cut since is as empty as it was; only its copy tells.
+        if place.at.offset > 0
+            && place.at.numbers(&current.stat)
             && let Some(known) = current.known(self.cx, self.budget, &place.at).await?
         {
             if let Some(before) = &mut place.before {

@@ -5,12 +5,11 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use watchpost_plugin_api::Transport;
 use watchpost_worker::load::Library;
 
 fn library() -> Library {
     // `cargo test` puts libraries beside the test programs, and refreshes them there only.
-    let beside: PathBuf = std::env::current_exe().unwrap().with_file_name("libwatchpost_dns.so");
+    let beside: PathBuf = std::env::current_exe().unwrap().with_file_name("libwatchpost_maillog.so");
     Library::load(&beside).unwrap_or_else(|refusal| panic!("{}: {refusal}", beside.display()))
 }
 
@@ -18,16 +17,14 @@ fn library() -> Library {
 fn the_library_carries_the_agent_with_its_metrics_and_its_schema() {
     let library = library();
     let described = library.descriptor();
-    assert_eq!(described.package, "watchpost-dns");
+    assert_eq!(described.package, "watchpost-maillog");
     let [agent] = described.agents.as_slice() else { panic!("{described:?}") };
-    assert_eq!(agent.name, "dns");
-    let metrics: Vec<&str> = agent.metrics.iter().map(|metric| metric.name.as_str()).collect();
-    assert_eq!(metrics, ["resolve_time", "connect_time", "query_time", "total_time", "answers", "answer_ttl"]);
+    assert_eq!((agent.name.as_str(), agent.metrics.len()), ("maillog", 17));
     let properties = agent.schema["properties"].as_object().unwrap();
     let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["expect", "host", "name", "port", "transport", "type"]);
-    assert_eq!(agent.schema["required"], json!(["host", "name"]));
+    assert_eq!(keys, ["events", "format", "from", "line_bytes_max", "log", "only", "reinjected"]);
+    assert_eq!(agent.schema["required"], json!(["log", "format"]));
     for (key, property) in properties {
         assert!(property["description"].as_str().is_some_and(|text| text.len() > 20), "`{key}` has no manual: {property}");
     }
@@ -35,40 +32,30 @@ fn the_library_carries_the_agent_with_its_metrics_and_its_schema() {
 
 #[test]
 fn a_configuration_is_examined_across_the_boundary() {
-    let check = |transport: &str, expected: &[Transport]| {
-        let config = json!({ "host": "ns1", "name": "lab.test", "type": "mx", "port": 5300, "transport": transport });
-        let examined = library().examine("dns", &config.to_string()).unwrap();
-        assert_eq!(examined.target, "lab.test MX @ns1:5300");
-        assert!(examined.repeatable && examined.needs.ports.iter().all(|port| port.number == 5300));
-        assert_eq!(examined.needs.ports.iter().map(|port| port.transport).collect::<Vec<_>>(), expected, "{transport}");
-    };
-    check("auto", &[Transport::Udp, Transport::Tcp]);
-    check("udp", &[Transport::Udp]);
-    check("tcp", &[Transport::Tcp]);
+    let config = json!({ "log": "/var/log/mail.log", "format": "postfix" });
+    let examined = library().examine("maillog", &config.to_string()).unwrap();
+    assert_eq!(examined.target, "postfix /var/log/mail.log");
+    assert_eq!(examined.needs.files, [PathBuf::from("/var/log")]);
+    assert!(examined.repeatable);
 }
 
 fn check(config: serde_json::Value, path: &str, message: &str) {
-    let error = library().examine("dns", &config.to_string()).unwrap_err();
+    let error = library().examine("maillog", &config.to_string()).unwrap_err();
     assert_eq!((error.kind().name(), error.path(), error.message()), ("config", path, message), "{config}");
 }
 
 #[test]
 fn a_fault_of_a_configuration_crosses_with_its_path() {
     let with = |key: &str, value: serde_json::Value| {
-        let mut config = json!({ "host": "ns1", "name": "lab.test" });
+        let mut config = json!({ "log": "mail.log", "format": "exim" });
         config[key] = value;
         config
     };
-    check(json!({ "name": "lab.test" }), "", "missing field `host`");
-    check(json!({ "host": "ns1" }), "", "missing field `name`");
-    check(with("type", json!("MXX")), "type", "`MXX` is no record type; wanted is a type by name or number, e.g. \"MX\" or \"TYPE65280\"");
-    check(with("transport", json!("tls")), "transport", "unknown variant `tls`, expected one of `auto`, `udp`, `tcp`");
-    check(with("expect", json!(7)), "expect", "invalid type: integer `7`, expected a string or a list of strings");
-    check(with("expect", json!(["a", 7])), "expect[1]", "invalid type: integer `7`, expected a string");
-    check(with("expect", json!([])), "expect", "is empty; leave it away where every answer is welcome");
-    check(with("expect", json!("")), "expect", "is empty; a record is written as in a zone file");
-    let alone = "the response code NXDOMAIN stands alone; with records beside it the answer is NOERROR";
-    check(with("expect", json!(["192.0.2.1", "NXDOMAIN"])), "expect[1]", alone);
-    let keys = "`host`, `port`, `name`, `type`, `expect`, `transport`";
-    check(with("nmae", json!("x")), "nmae", &format!("unknown field `nmae`, expected one of {keys}"));
+    check(json!({ "log": "mail.log" }), "", "missing field `format`");
+    check(with("log", json!("/")), "log", "names no file");
+    check(with("line_bytes_max", json!(100)), "line_bytes_max", "is from 256 to 1048576");
+    check(with("only", json!(["a"])), "only", "is for the formats \"postfix\", \"dovecot\" and \"intermail\"");
+    check(with("reinjected", json!(["a"])), "reinjected", "is for the format \"postfix\"");
+    check(with("reinjected", json!(["a", ""])), "reinjected[1]", "is empty");
+    check(with("events", json!({ "A": ["connections"] })), "events", "is for the format \"intermail\"");
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// Queue files of which the queue manager has not told yet; those beyond are forgotten, oldest first, and their bytes not counted.
 const PENDING_MAX: usize = 1024;
+/// The bit of a hash that says so.
+const REINJECTED: u64 = 1;
 /// More often than that no logger repeats a line.
 const TIMES_MAX: u64 = 1_000_000;
 
@@ -35,6 +37,7 @@ classes! {
     Cleanup = "message_id",
     Header = "header_info",
     FirstActive = "queued",
+    ReinjectedActive = "queued_reinjected",
     Active = "requeued",
     Removed = "removed",
     Expired = "expired",
@@ -61,7 +64,8 @@ classes! {
 pub(crate) struct Postfix {
     only: Vec<String>,
     reinjected: Vec<String>,
-    /// Queue ids, hashed, whose message-id was told and that were never active yet: the first activation counts the bytes.
+    /// Queue ids, hashed, whose message-id was told and that were never active yet: the first activation counts the bytes, unless
+    /// the lowest bit says that a filter gave the message back.
     pending: Vec<u64>,
     relay: Finder<'static>,
     status: Finder<'static>,
@@ -153,10 +157,16 @@ impl Postfix {
                 Some(Class::Removed)
             }
             b'm' if told.starts_with(b"message-id=") => {
-                self.expect(id);
+                self.expect(hash(id));
                 Some(Class::Cleanup)
             }
-            b'c' if told.starts_with(b"client=") => Some(self.received(instance, told, tally)),
+            b'c' if told.starts_with(b"client=") => {
+                let class = self.received(instance, told, tally);
+                if class == Class::Reinjected {
+                    self.expect(hash(id) | REINJECTED);
+                }
+                Some(class)
+            }
             b'u' if told.starts_with(b"uid=") => {
                 tally.add(Total::MessagesReceived, 1);
                 Some(Class::Pickup)
@@ -187,15 +197,17 @@ impl Postfix {
         };
         let bytes = number(&told[at + 8..])?;
         let id = hash(id);
-        let Some(at) = self.pending.iter().rposition(|pending| *pending == id) else { return Some(Class::Active) };
-        self.pending.remove(at);
+        let Some(at) = self.pending.iter().rposition(|pending| pending & !REINJECTED == id) else { return Some(Class::Active) };
+        if self.pending.remove(at) & REINJECTED != 0 {
+            return Some(Class::ReinjectedActive);
+        }
         tally.add(Total::ReceivedBytes, bytes);
         Some(Class::FirstActive)
     }
 
-    fn expect(&mut self, id: &[u8]) {
-        let id = hash(id);
-        if self.pending.iter().rev().take(8).any(|pending| *pending == id) {
+    /// Waits for the first activation; what is said twice of one message counts once.
+    fn expect(&mut self, id: u64) {
+        if self.pending.iter().rev().take(8).any(|pending| pending & !REINJECTED == id & !REINJECTED) {
             return;
         }
         if self.pending.len() == PENDING_MAX {
@@ -313,5 +325,5 @@ fn repeated(message: &[u8]) -> Option<(u64, &[u8])> {
 
 /// FNV-1a; two ids in the queue at once with the same one would cost a message's bytes.
 fn hash(id: &[u8]) -> u64 {
-    id.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    id.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) & !REINJECTED
 }

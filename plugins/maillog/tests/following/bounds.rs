@@ -34,7 +34,7 @@ async fn a_backlog_is_read_over_several_runs_each_of_which_ends_in_time() {
     for _ in 0..40 {
         scene.write(20_000);
     }
-    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_millis(60));
+    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_millis(400));
     let (mut runs, mut last) = (0, -1.0);
     loop {
         let ran = scene.run().await;
