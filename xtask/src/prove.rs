@@ -34,6 +34,14 @@ const PROOFS: &[Proof] = &[
         count: 200,
         shows: "a journal whose writer is killed keeps every acknowledged record",
     },
+    Proof {
+        name: "logs",
+        package: "watchpost-maillog",
+        target: "following",
+        variable: "WATCHPOST_PROVE_LOGS",
+        count: 200,
+        shows: "a log that is rotated, cut, compressed and written to late, read by a worker that is killed, has each line counted once",
+    },
 ];
 
 /// Runs `prove NAME`; without a name lists what can be proved.

@@ -332,10 +332,10 @@ impl Signals {
 
 /// Logs what is wrong with the configuration, or what somebody should look at.
 pub(super) fn tell(fault: &Fault) {
-    let (place, hint, message) = (&fault.place, fault.hint.as_deref(), &fault.message);
+    let (rule, place, hint, message) = (fault.rule.name(), &fault.place, fault.hint.as_deref(), &fault.message);
     match fault.weight {
-        Weight::Error => error!(%place, hint, "{message}"),
-        Weight::Warning => warn!(%place, hint, "{message}"),
+        Weight::Error => error!(rule, %place, hint, "{message}"),
+        Weight::Warning => warn!(rule, %place, hint, "{message}"),
     }
 }
 
