@@ -1,0 +1,298 @@
+//! A log that is followed, run by run.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchpost_plugin_api::{AgentError, Cx, FileStat};
+
+use crate::{
+    Line, Mark, Place,
+    lines::Lines,
+    reader::{Budget, Known, Reader},
+    rotated::{self, Rotated},
+};
+
+/// Bytes read at once.
+const PIECE_BYTES: usize = 512 * 1024;
+
+/// Where the first run begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// With what is written from then on.
+    #[default]
+    End,
+    /// With the first line of the file.
+    Start,
+}
+
+/// What a run found on its way, beside lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Bytes that wait to be read; `None` where some are compressed, so that their number is not known.
+    pub backlog: Option<u64>,
+    /// The file that was being read is nowhere to be found: what was written to it since, nobody knows.
+    pub lost: bool,
+    /// The file was cut, and no copy of it was found: what was written to it just before, nobody knows.
+    pub cut_back: bool,
+    /// Files that were read to their end after they had been rotated.
+    pub rotated: u32,
+}
+
+/// A log that is followed.
+pub struct Log {
+    path: PathBuf,
+    from: From,
+    lines: Lines,
+}
+
+/// What the parts of one run share.
+struct Run<'a, F> {
+    cx: &'a Cx,
+    budget: Budget,
+    path: &'a Path,
+    lines: &'a mut Lines,
+    each: F,
+    told: Told,
+}
+
+/// How far a run went in one file.
+enum Drained {
+    /// To its end.
+    Whole,
+    /// As far as time allowed; so many bytes are left.
+    Part(Option<u64>),
+}
+
+/// A file whose turn has come, and where in it.
+struct Next {
+    index: usize,
+    reader: Reader,
+    mark: Mark,
+    known: Known,
+}
+
+impl Log {
+    /// A log at that path, whose lines are cut after so many bytes.
+    pub fn new(path: impl AsRef<Path>, from: From, line_bytes_max: usize) -> Self {
+        Self { path: path.as_ref().to_owned(), from, lines: Lines::new(line_bytes_max, PIECE_BYTES) }
+    }
+
+    /// The folder in which the log and its rotated files are.
+    pub fn folder(path: &Path) -> &Path {
+        rotated::folder(path)
+    }
+
+    /// Gives the lines that came since a place, oldest first, and says how far they go. Stops when four fifths of the run's time are over.
+    ///
+    /// A last line without an end waits for it. Without a place nothing, or the whole file, is new.
+    ///
+    /// Errors: kind `local` when there is no such log, or a part of it cannot be read; `timeout` when a place in a compressed file cannot
+    /// be found in time; `limit` above 1,000 rotated files.
+    pub async fn read(&mut self, cx: &Cx, place: Option<&Place>, each: impl FnMut(Line<'_>)) -> Result<(Place, Told), AgentError> {
+        let current = current(cx, &self.path).await?;
+        let (budget, path, lines) = (Budget::of(cx), self.path.as_path(), &mut self.lines);
+        let mut run = Run { cx, budget, path, lines, each, told: Told::default() };
+        let place = match (place, current) {
+            (None, Some(current)) => run.first(current, self.from).await?,
+            (None, None) => return Err(AgentError::local(format!("there is no {}", self.path.display()))),
+            (Some(place), current) => run.on(place.clone(), current).await?,
+        };
+        Ok((place, run.told))
+    }
+}
+
+/// Opens what is at the log's path; between the two steps of a rotation there is nothing.
+async fn current(cx: &Cx, path: &Path) -> Result<Option<Reader>, AgentError> {
+    let error = match Reader::open(cx, path).await {
+        Ok(reader) => return Ok(Some(reader)),
+        Err(error) => error,
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut names = cx.scan_names(rotated::folder(path)).await?;
+    while let Some(found) = names.next().await? {
+        if found == name {
+            return Err(error);
+        }
+    }
+    Ok(None)
+}
+
+impl<F: FnMut(Line<'_>)> Run<'_, F> {
+    async fn first(&mut self, mut current: Reader, from: From) -> Result<Place, AgentError> {
+        let mut mark = Mark::start_of(&current.stat);
+        let known = match from {
+            From::Start => Known::default(),
+            From::End => {
+                mark.offset = current.stat.size;
+                current.bytes_at(self.cx, self.budget, mark.offset).await?
+            }
+        };
+        self.current(&mut current, &mut mark, known).await?;
+        Ok(Place { at: mark, before: None })
+    }
+
+    /// Goes on from a place.
+    async fn on(&mut self, mut place: Place, current: Option<Reader>) -> Result<Place, AgentError> {
+        let Some(mut current) = current else { return self.over_files(place, None).await };
+        if place.at.numbers(&current.stat)
+            && let Some(known) = current.known(self.cx, self.budget, &place.at).await?
+        {
+            if let Some(before) = &mut place.before {
+                self.late(before).await?;
+            }
+            self.current(&mut current, &mut place.at, known).await?;
+            return Ok(place);
+        }
+        self.over_files(place, Some(current)).await
+    }
+
+    /// Reads the file at the log's path.
+    async fn current(&mut self, current: &mut Reader, mark: &mut Mark, known: Known) -> Result<(), AgentError> {
+        self.told.backlog = match self.drain(current, mark, known, false).await? {
+            Drained::Whole => Some(current.behind(mark.offset).unwrap_or(0)),
+            Drained::Part(left) => left,
+        };
+        Ok(())
+    }
+
+    /// Reads what somebody wrote into the last rotated file although it was rotated.
+    async fn late(&mut self, before: &mut Mark) -> Result<(), AgentError> {
+        let path = rotated::folder(self.path).join(&before.name);
+        let Ok(stat) = self.cx.stat(&path).await else { return Ok(()) };
+        if before.numbers(&stat) && stat.size > before.offset {
+            let mut reader = Reader::open(self.cx, &path).await?;
+            if let Some(known) = reader.known(self.cx, self.budget, before).await? {
+                self.drain(&mut reader, before, known, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the file that was being read among the rotated ones, and reads it, those that came after it, and the one at the log's path.
+    async fn over_files(&mut self, place: Place, current: Option<Reader>) -> Result<Place, AgentError> {
+        let Place { mut at, mut before } = place;
+        let files = rotated::of(self.cx, self.path, current.as_ref().map(|current| &current.stat)).await?;
+        let mut after = files.len();
+        if let Some(mark) = &mut before
+            && let Some(mut found) = self.find(&files, mark).await?
+        {
+            let drained = self.drain(&mut found.reader, &mut found.mark, found.known, true).await?;
+            *mark = found.mark;
+            if let Drained::Part(left) = drained {
+                self.told.backlog = behind(left, &files[found.index + 1..], current.as_ref());
+                return Ok(Place { at, before });
+            }
+            after = found.index + 1;
+        }
+        let standing = current.as_ref().map(|current| current.stat);
+        for next in self.unread(&files, after, &at, standing.as_ref()).await? {
+            let Next { index, mut reader, mut mark, known } = next;
+            // The newest one may still be written to.
+            let ended = index + 1 < files.len() || reader.is_packed();
+            if let Drained::Part(left) = self.drain(&mut reader, &mut mark, known, ended).await? {
+                self.told.backlog = behind(left, &files[index + 1..], current.as_ref());
+                return Ok(Place { at: mark, before });
+            }
+            self.told.rotated += 1;
+            if index + 1 < files.len() || current.is_some() {
+                before = Some(mark);
+            } else {
+                at = mark;
+            }
+        }
+        let Some(mut current) = current else {
+            self.told.backlog = Some(0);
+            return Ok(Place { at, before });
+        };
+        let mut at = Mark::start_of(&current.stat);
+        self.current(&mut current, &mut at, Known::default()).await?;
+        Ok(Place { at, before })
+    }
+
+    /// Which files are still to be read: the one of the mark, where it ended, and those after it; or, if it is gone, those after `after`.
+    async fn unread(&mut self, files: &[Rotated], after: usize, at: &Mark, current: Option<&FileStat>) -> Result<Vec<Next>, AgentError> {
+        let mut queue = Vec::new();
+        let mut after = after;
+        let found = self.find(files, at).await?;
+        let is_found = found.is_some();
+        match (found, current) {
+            (Some(found), _) => {
+                after = found.index + 1;
+                queue.push(found);
+            }
+            (None, Some(current)) if at.numbers(current) => self.told.cut_back = at.offset > 0,
+            (None, Some(_)) => self.told.lost = at.offset > 0,
+            (None, None) => {
+                let message = format!("there is no {}, and no rotated file goes on where it ended", self.path.display());
+                return Err(AgentError::local(message));
+            }
+        }
+        for (index, file) in files.iter().enumerate().skip(after) {
+            let mut reader = self.open(file).await?;
+            // A copy of the file that is gone, made before its last lines, holds nothing that was not read from the file itself.
+            if is_found || !reader.begins_like(self.cx, self.budget, at).await? {
+                let mark = Mark { name: file.name.clone(), ..Mark::start_of(&file.stat) };
+                queue.push(Next { index, reader, mark, known: Known::default() });
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Finds the file of a mark: by its numbers, or by what it holds, for it may have been copied or compressed.
+    async fn find(&mut self, files: &[Rotated], mark: &Mark) -> Result<Option<Next>, AgentError> {
+        let numbered = files.iter().enumerate().filter(|(_, file)| mark.numbers(&file.stat));
+        let others = files.iter().enumerate().rev().filter(|(_, file)| !mark.numbers(&file.stat) && mark.offset > 0);
+        for (index, file) in numbered.chain(others) {
+            let mut reader = self.open(file).await?;
+            if mark.offset > 0 && !reader.begins_like(self.cx, self.budget, mark).await? {
+                continue;
+            }
+            if let Some(known) = reader.known(self.cx, self.budget, mark).await? {
+                let (device, inode) = (file.stat.device, file.stat.inode);
+                let mark = Mark { device, inode, name: file.name.clone(), ..mark.clone() };
+                return Ok(Some(Next { index, reader, mark, known }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn open(&self, file: &Rotated) -> Result<Reader, AgentError> {
+        let reader = Reader::open(self.cx, &file.path).await?;
+        match reader.stat.same_file(&file.stat) {
+            true => Ok(reader),
+            false => Err(AgentError::local(format!("{} was rotated while it was being read", file.path.display()))),
+        }
+    }
+
+    /// Reads a file from a mark to its end, or as far as time allows, and moves the mark.
+    async fn drain(&mut self, reader: &mut Reader, mark: &mut Mark, known: Known, ended: bool) -> Result<Drained, AgentError> {
+        self.lines.begin(mark, known);
+        let mut drained = Drained::Whole;
+        loop {
+            if self.budget.spent(self.cx) {
+                drained = Drained::Part(reader.behind(self.lines.next()));
+                break;
+            }
+            let offset = self.lines.next();
+            let read = reader.read_at(self.cx, self.budget, offset, self.lines.room()).await?;
+            if read == 0 {
+                if ended {
+                    self.lines.finish(&mut self.each);
+                }
+                break;
+            }
+            self.lines.take(read, &mut self.each);
+        }
+        self.lines.mark(mark);
+        Ok(drained)
+    }
+}
+
+/// Bytes that wait in a file, the files after it, and the one at the log's path.
+fn behind(left: Option<u64>, later: &[Rotated], current: Option<&Reader>) -> Option<u64> {
+    let later = later.iter().map(|file| (!file.name.ends_with(".gz")).then_some(file.stat.size));
+    let last = current.map_or(Some(0), |current| current.behind(0));
+    later.chain([last]).try_fold(left?, |sum, bytes| Some(sum + bytes?))
+}

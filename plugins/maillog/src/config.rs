@@ -1,0 +1,95 @@
+//! What a job of this agent says of itself.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchpost_logs::From;
+use watchpost_plugin_api::{AgentError, PathBuf};
+
+use crate::tally::Total;
+
+/// Longest line that can be asked for: a run's buffer holds one.
+const LINE_BYTES_MAX: u32 = 1024 * 1024;
+
+/// A mail server's log. Only `log` and `format` are required.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The log's path, e.g. "/var/log/mail.log". Its rotated files are looked for beside it, named as it is with a number or a date behind
+    /// (".1", "-20261124", ".2.gz"); compressed ones are read if gzip made them.
+    pub log: PathBuf,
+    /// Who writes it: "postfix", "dovecot", "exim", "sendmail", "opensmtpd", "exchange" (message tracking), "domino" (console) or
+    /// "intermail" (the order of its fields is inferred, so only its severity and event name are looked for, wherever they stand).
+    pub format: Format,
+    /// Where the first run begins: "end" (the default: what is written from then on counts) or "start" (the first line of the file).
+    #[serde(default)]
+    pub from: From,
+    /// Only lines of processes whose names begin with one of these are counted, e.g. ["pop3"] for Dovecot's POP3 alone, or
+    /// ["postfix-in"] for one of several Postfix instances. Others are foreign. Default: all.
+    #[serde(default)]
+    pub only: Vec<String>,
+    /// Postfix services by which a content filter gives messages back, as they are named in the log between "postfix/" and "/smtpd", e.g.
+    /// ["reinject"]: what comes in there was received before, and is not counted as received again. Default: none.
+    #[serde(default)]
+    pub reinjected: Vec<String>,
+    /// What InterMail's events add to, by name, beside what is known of them: { MsgReceived = ["messages_received"] }. Default: none.
+    #[serde(default)]
+    pub events: BTreeMap<String, Vec<Total>>,
+    /// Bytes after which a line is cut; it is counted all the same, as cut too. From 256 to 1048576. Default: 16384.
+    #[serde(default = "line_bytes_max")]
+    pub line_bytes_max: NonZeroU32,
+}
+
+/// Who writes a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Postfix.
+    Postfix,
+    /// Dovecot.
+    Dovecot,
+    /// Exim's mainlog.
+    Exim,
+    /// Sendmail, and what logs as it does.
+    Sendmail,
+    /// OpenSMTPD.
+    Opensmtpd,
+    /// Exchange's message tracking log.
+    Exchange,
+    /// Domino's console.
+    Domino,
+    /// InterMail, also Email Mx.
+    Intermail,
+}
+
+fn line_bytes_max() -> NonZeroU32 {
+    const { NonZeroU32::new(16 * 1024).unwrap() }
+}
+
+impl Config {
+    /// Checks what the types cannot hold.
+    pub(crate) fn check(&self) -> Result<(), AgentError> {
+        if !(256..=LINE_BYTES_MAX).contains(&self.line_bytes_max.get()) {
+            return Err(AgentError::config("line_bytes_max", format!("is from 256 to {LINE_BYTES_MAX}")));
+        }
+        if self.log.file_name().is_none() {
+            return Err(AgentError::config("log", "names no file"));
+        }
+        for (key, words) in [("only", &self.only), ("reinjected", &self.reinjected)] {
+            if let Some(at) = words.iter().position(String::is_empty) {
+                return Err(AgentError::config(format!("{key}[{at}]"), "is empty"));
+            }
+        }
+        if !self.reinjected.is_empty() && self.format != Format::Postfix {
+            return Err(AgentError::config("reinjected", "is for the format \"postfix\""));
+        }
+        if !self.events.is_empty() && self.format != Format::Intermail {
+            return Err(AgentError::config("events", "is for the format \"intermail\""));
+        }
+        if !self.only.is_empty() && !matches!(self.format, Format::Postfix | Format::Dovecot | Format::Intermail) {
+            return Err(AgentError::config("only", "is for the formats \"postfix\", \"dovecot\" and \"intermail\""));
+        }
+        Ok(())
+    }
+}
