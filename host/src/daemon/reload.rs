@@ -63,16 +63,10 @@ impl Reloaded {
         }
     }
 
-    /// Logs the libraries.
+    /// Logs what no worker's own line says: one that is loaded has its start told there.
     fn tell(&self) {
-        for path in &self.loaded {
-            info!(path = %path.display(), "library loaded");
-        }
         for path in &self.unloaded {
             info!(path = %path.display(), "library no longer there, its worker ends");
-        }
-        for (path, reason) in &self.refused {
-            warn!(path = %path.display(), "not loaded: {reason}");
         }
         for path in &self.outdated {
             warn!(path = %path.display(), "the library has changed since it was loaded; it runs on as it was, until watchpost is restarted");
