@@ -13,8 +13,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AgentError, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, HttpBody, HttpRequest, HttpResponse, Laps, Level, Metric,
-    MetricSpec, RecordType, Resolver, Scan, ScanNames, Severity, Stream,
+    AgentError, Child, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, HttpBody, HttpRequest, HttpResponse, Laps, Level, Metric,
+    MetricSpec, Output, Program, RecordType, Resolver, Scan, ScanNames, Severity, Stream,
     abi::{FfiResult, HostCxBox, HostScanBox, RErr, ROk, RString},
     files::at,
     wire::{self, Way},
@@ -151,6 +151,21 @@ impl Cx {
     /// Errors: kind `local`, naming the path; a place that was not declared is one.
     pub async fn remove_file(&self, path: impl AsRef<Path>) -> Result<bool, AgentError> {
         self.ask("remove_file", &path.as_ref()).await
+    }
+
+    /// Starts a program of [`Needs::program`](crate::Needs::program).
+    ///
+    /// Errors: kind `local`, naming the program; one that was not declared is one. Kind `limit` beyond 32 of a run at a time.
+    pub async fn spawn(&self, program: &Program) -> Result<Child, AgentError> {
+        let program = to_json(program)?;
+        Ok(Child::new(self.host.spawn(program.as_str().into()).await.into_result()?))
+    }
+
+    /// Starts a program that reads nothing, and gives all that it says and how it ended.
+    ///
+    /// Errors: as [`spawn`](Cx::spawn) and [`Child::output`].
+    pub async fn output(&self, program: &Program, bytes_max: usize) -> Result<Output, AgentError> {
+        self.spawn(program).await?.output(b"", bytes_max).await
     }
 
     /// How long ago that was; zero if it lies ahead.

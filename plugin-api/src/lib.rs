@@ -23,6 +23,7 @@ mod login;
 mod metric;
 mod needs;
 mod path;
+mod program;
 mod quoted;
 mod resolve;
 mod scan;
@@ -48,6 +49,7 @@ pub use login::Login;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
 pub use needs::{Needs, Port, Transport};
 pub use path::{PATH_MARK, PathBuf};
+pub use program::{Child, Exit, Output, Program};
 pub use quoted::quoted;
 pub use resolve::{RecordType, Resolver};
 pub use scan::{Scan, ScanNames};
@@ -60,8 +62,8 @@ pub use tls::{Tls, TlsFacts, TlsVerdict};
 pub mod prelude {
     pub use crate::{
         Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, File, FileKind, FileStat, HttpRequest, HttpResponse, Keep, Laps, Level,
-        Lines, Login, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsMode, TlsVerdict, Unit,
-        export_agents, standard,
+        Lines, Login, Metric, Needs, PathBuf, Program, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsMode, TlsVerdict,
+        Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;
