@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -10,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use watchpost_services::outcome::Status as RunStatus;
 
 use crate::{
-    latest::{JobState, Snapshot},
-    plugin::{Plugins, Report},
+    expose::host_metrics::process::resident_bytes,
+    latest::{Health, JobState, Snapshot},
+    plugin::{Plugin, Plugins, Report},
+    series::selector::notation,
 };
 
 /// Everything `status` tells.
@@ -38,12 +41,16 @@ pub struct Host {
     pub config: PathBuf,
     /// The data folder.
     pub data: PathBuf,
-    /// Where it listens.
+    /// Where it listens: the port that it has, also where the configuration leaves that to the system.
     pub listen: String,
+    /// Memory in use, bytes.
+    pub memory_bytes: Option<u64>,
     /// Whether it is ready, and if not, why.
     pub not_ready: Option<String>,
-    /// Whether readings are being stored; else why not.
+    /// Whether readings are being stored: `ok`, else why not.
     pub journal: String,
+    /// Whether they enter their series: `ok`, else why not.
+    pub series: String,
     /// Records each view of the journal is behind.
     pub behind: BTreeMap<String, u64>,
     /// Libraries that did not load, and why.
@@ -55,6 +62,8 @@ pub struct Host {
 pub struct Worker {
     /// Its short name.
     pub plugin: String,
+    /// Memory in use by its process, bytes.
+    pub memory_bytes: Option<u64>,
     /// How it fares.
     #[serde(flatten)]
     pub report: Report,
@@ -93,7 +102,7 @@ pub struct Job {
     pub timed_out: u64,
     /// Runs that did not end well, by kind; those that reached their deadline among them.
     pub failed: BTreeMap<String, u64>,
-    /// The last values, by metric (and labels, where it has some).
+    /// The last values, by series as SERIES has it, without the labels that the job gives.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -101,11 +110,13 @@ impl Job {
     /// Shows one job of a snapshot.
     pub fn of(state: &JobState, now_ns: i64) -> Self {
         let last = state.last.as_ref();
-        let failure = last.and_then(|last| match &last.status {
+        let current = state.fresh(now_ns);
+        // A failure of the target that is too old is not what stands now; one of our own is why nothing is known.
+        let stands = last.filter(|last| current.is_some() || Health::of(&last.status) == Health::Unknown);
+        let failure = stands.and_then(|last| match &last.status {
             RunStatus::Ok => None,
             RunStatus::Failed { kind, message } => Some((kind.name().to_owned(), message.clone())),
         });
-        let current = state.fresh(now_ns);
         let why = match (&failure, last, current) {
             (Some((_, message)), ..) => Some(message.clone()),
             (None, None, _) => Some("no run yet".to_owned()),
@@ -135,16 +146,8 @@ impl Job {
 }
 
 fn values(state: &JobState, last: &crate::latest::Last) -> BTreeMap<String, f64> {
-    let keys = |metric: &str| {
-        let known = state.shape.metrics.iter().chain(&last.declared);
-        known.clone().find(|spec| spec.name == metric).map(|spec| spec.keys.clone()).unwrap_or_default()
-    };
-    let named = last.samples.iter().map(|sample| {
-        let labels: Vec<String> = keys(&sample.metric).iter().zip(&sample.labels).map(|(key, value)| format!("{key}={value:?}")).collect();
-        let name = if labels.is_empty() { sample.metric.clone() } else { format!("{}{{{}}}", sample.metric, labels.join(",")) };
-        (name, sample.value)
-    });
-    named.collect()
+    let metrics = state.shape.metrics.iter().chain(&last.declared);
+    last.samples.iter().map(|sample| (notation(sample, metrics.clone()), sample.value)).collect()
 }
 
 /// Shows every job of a snapshot.
@@ -154,7 +157,12 @@ pub(super) fn jobs(snapshot: &Snapshot) -> Vec<Job> {
 
 /// Shows every library's worker.
 pub(super) fn workers(plugins: &Plugins) -> Vec<Worker> {
-    plugins.all().iter().map(|plugin| Worker { plugin: plugin.name(), report: plugin.report() }).collect()
+    let worker = |plugin: &Arc<Plugin>| {
+        let report = plugin.report();
+        let memory_bytes = report.pid.and_then(|pid| resident_bytes(&pid.to_string()));
+        Worker { plugin: plugin.name(), memory_bytes, report }
+    };
+    plugins.all().iter().map(worker).collect()
 }
 
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {
@@ -163,4 +171,35 @@ pub(super) fn unix_seconds(time: SystemTime) -> u64 {
 
 fn seconds(ns: i64) -> f64 {
     ns as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        latest::{JobView, Latest},
+        reading::{Cause, Reading, Shape},
+    };
+    use watchpost_plugin_api::ErrorKind;
+    use watchpost_services::outcome::Outcome;
+
+    /// Health, kind, reason and `up` at second 50 of a job whose run at second 1 ended so, and goes stale at `stale_s`.
+    fn check(kind: ErrorKind, stale_s: i64, expected: (&str, Option<&str>, &str, Option<f64>)) {
+        let latest = Latest::default();
+        let (agent, target, labels, metrics) = ("pop3".into(), "mx:110".into(), vec![], vec![]);
+        latest.set_jobs([JobView { shape: Shape { job: "a".into(), agent, target, labels, step_s: 30, metrics }, next_due_ns: None }]);
+        let stale_ns = stale_s * 1_000_000_000;
+        let outcome = Outcome::failed(kind, "no", 1_000_000_000);
+        latest.apply(&Reading { job: "a".into(), cause: Cause::Schedule, slot: 1, due_ns: 0, stale_ns, outcome });
+        let job = jobs(&latest.snapshot(50_000_000_000)).remove(0);
+        assert_eq!((job.health.as_str(), job.kind.as_deref(), job.why.as_deref().unwrap_or("-"), job.up), expected);
+    }
+
+    #[test]
+    fn a_failure_that_is_too_old_is_not_told_as_what_stands_now() {
+        check(ErrorKind::CONNECT, 60, ("failing", Some("connect"), "no", Some(0.0)));
+        check(ErrorKind::CONNECT, 40, ("unknown", None, "its last values are too old", None));
+        check(ErrorKind::CRASH, 60, ("unknown", Some("crash"), "no", None));
+        check(ErrorKind::CRASH, 40, ("unknown", Some("crash"), "no", None));
+    }
 }

@@ -1,8 +1,12 @@
 //! One plugin: a library, its worker, and the jobs open in it.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -78,9 +82,12 @@ impl RunEnd {
 /// A library of agents with a worker of its own.
 pub struct Plugin {
     path: PathBuf,
+    /// What its file was before it was loaded.
+    stamp: Option<Stamp>,
     descriptor: LibraryDescriptor,
     commands: mpsc::UnboundedSender<Command>,
     report: Arc<Mutex<Report>>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Plugin {
@@ -88,6 +95,7 @@ impl Plugin {
     ///
     /// Errors: why it is refused, for people.
     pub async fn start(path: &Path) -> Result<Self, String> {
+        let stamp = Stamp::of(path);
         let (live, descriptor) = Live::start(path).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (commands, queue) = mpsc::unbounded_channel();
@@ -99,15 +107,22 @@ impl Plugin {
             restarts: 0,
             crashes: 0,
             last_crash: None,
+            refusal: None,
         };
         let report = Arc::new(Mutex::new(report));
-        tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone()).lead(queue));
-        Ok(Self { path: path.to_owned(), descriptor, commands, report })
+        let ending = Arc::new(AtomicBool::new(false));
+        tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone(), ending.clone()).lead(queue));
+        Ok(Self { path: path.to_owned(), stamp, descriptor, commands, report, ending })
     }
 
     /// The library's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file is another by now than the one that was loaded. Not known once the worker was started again.
+    pub fn is_outdated(&self) -> bool {
+        self.report().restarts == 0 && Stamp::of(&self.path) != self.stamp
     }
 
     /// The library's name as people read it: `smtp` for `libwatchpost_smtp.so`.
@@ -158,12 +173,33 @@ impl Plugin {
         drop(self.commands.send(command));
     }
 
+    /// Says that the worker is about to be stopped: whoever ends the daemon may have told its workers to end as well.
+    pub(super) fn will_stop(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
     /// Ends the worker: runs under way are lost.
     pub async fn stop(&self) {
         let (reply, answer) = oneshot::channel();
         if self.commands.send(Command::Stop(reply)).is_ok() {
             let _late_or_gone = timeout(STOP_TIMEOUT, answer).await;
         }
+    }
+}
+
+/// Tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let facts = std::fs::metadata(path).ok()?;
+        let (inode, modified) = ((facts.dev(), facts.ino()), (facts.mtime(), facts.mtime_nsec()));
+        Some(Self { inode, bytes: facts.len(), modified })
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is to blame for a worker's death, and how long the guilty job is held back.
+//! How often a job brought its worker down, and how long it is held back for it.
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,11 @@ impl Record {
         if self.good_runs >= RUNS_TO_FORGIVE {
             *self = Self::default();
         }
+    }
+
+    /// How long the job is still held back.
+    pub(super) fn held_for(&self, now: Instant) -> Option<Duration> {
+        self.held_until.and_then(|until| until.checked_duration_since(now)).filter(|held| !held.is_zero())
     }
 
     /// Crashes in a row if the job is still held back.
