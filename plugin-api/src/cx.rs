@@ -112,12 +112,19 @@ impl Cx {
     ///
     /// Errors: kind `limit` when it has more than 100,000 entries, for which there is [`scan`](Cx::scan); `local`, naming the path.
     pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>, AgentError> {
+        self.read_dir_within(path, ENTRIES_MAX).await
+    }
+
+    /// Lists a directory of no more than so many entries.
+    ///
+    /// Errors: kind `limit` when it has more than `entries_max`, which are then not listed either; `local`, naming the path.
+    pub async fn read_dir_within(&self, path: impl AsRef<Path>, entries_max: usize) -> Result<Vec<DirEntry>, AgentError> {
         let path = path.as_ref();
         let mut scan = self.scan(path).await?;
         let mut entries = Vec::new();
         while let Some(entry) = scan.next().await? {
-            if entries.len() == ENTRIES_MAX {
-                let message = format!("more than {ENTRIES_MAX} entries in {}", path.display());
+            if entries.len() == entries_max {
+                let message = format!("more than {entries_max} entries in {}", path.display());
                 return Err(AgentError::new(ErrorKind::LIMIT, message));
             }
             entries.push(entry);

@@ -24,8 +24,14 @@ const STDERR_BYTES_MAX: usize = 64 * 1024;
 /// A program, and how it is started: by its path, without a shell, in an environment of its own.
 ///
 /// ```
-/// # use watchpost_plugin_api::Program;
+/// # use watchpost_plugin_api::prelude::*;
+/// # async fn queue(cx: &Cx) -> Result<(), AgentError> {
 /// let queue = Program::new("/usr/sbin/postqueue").arg("-j").env("MAIL_CONFIG", "/etc/postfix");
+/// let said = cx.output(&queue, 1 << 20).await?;
+/// if !said.exit.is_success() {
+///     return Err(AgentError::local(format!("postqueue {}", said.exit)));
+/// }
+/// # Ok(()) }
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use watchpost_plugin_api::{Child, prelude::*};
-use watchpost_testkit::{Kit, Ran};
+use watchpost_testkit::{Kit, Ran, Tree};
 
 const CODE: Metric = Metric::gauge("code", Unit::Number, "What the program said at its end.");
 const WRITTEN: Metric = Metric::gauge("written", Unit::Bytes, "What the program wrote.");
@@ -189,10 +189,18 @@ async fn a_program_gives_what_it_says_and_how_it_ended() {
 }
 
 #[tokio::test]
+async fn a_program_is_whatever_can_be_executed() {
+    let tree = Tree::new().unwrap();
+    let program = tree.program("bin/greet", "echo hello $2").unwrap();
+    let ran = ran("output", "you", json!({ "program": program })).await;
+    assert_eq!((ran.failure(), logged(&ran)[0]), (None, "hello you\n"));
+}
+
+#[tokio::test]
 async fn a_program_has_its_own_environment_and_place_and_no_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let ran1 = ran("output", "env | sort; pwd", json!({ "environment": [["MAIL_CONFIG", "/etc/x"]], "folder": folder.path() })).await;
-    let here = folder.path().canonicalize().unwrap().display().to_string();
+    let tree = Tree::new().unwrap();
+    let ran1 = ran("output", "env | sort; pwd", json!({ "environment": [["MAIL_CONFIG", "/etc/x"]], "folder": tree.path() })).await;
+    let here = tree.path().canonicalize().unwrap().display().to_string();
     let expected = format!(
         "LC_ALL=C.UTF-8\nMAIL_CONFIG=/etc/x\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nPWD={here}\n{here}\n"
     );
@@ -226,8 +234,8 @@ async fn input_that_nobody_reads_is_no_failure() {
 
 #[tokio::test]
 async fn a_program_that_writes_too_much_is_an_error_and_killed() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
+    let tree = Tree::new().unwrap();
+    let file = tree.at("pid");
     let script = format!("echo $$ > {}; exec yes", file.display());
     let ran = ran("output", &script, json!({ "bytes_max": 100_000 })).await;
     assert_eq!(ran.failure(), Some(("limit", "the program wrote more than 100000 bytes")));
@@ -248,8 +256,8 @@ async fn a_program_that_cannot_be_started_is_an_error_that_names_it() {
 
 #[tokio::test]
 async fn a_program_that_is_killed_takes_its_group_with_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (leader, other) = (folder.path().join("leader"), folder.path().join("other"));
+    let tree = Tree::new().unwrap();
+    let (leader, other) = (tree.at("leader"), tree.at("other"));
     let script = format!("echo $$ > {}; sh -c 'echo $$ > {}; sleep 1000' & sleep 1000", leader.display(), other.display());
     for does in ["kill", "drop"] {
         let ran = ran(does, &script, json!({})).await;
@@ -264,8 +272,8 @@ async fn a_program_that_is_killed_takes_its_group_with_it() {
 /// What a leader that has ended leaves behind goes too, though nobody can find it by its parent any more.
 #[tokio::test]
 async fn what_a_program_left_behind_is_killed_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
+    let tree = Tree::new().unwrap();
+    let file = tree.at("pid");
     let script = format!("sh -c 'echo $$ > {}; exec sleep 1000' >&- 2>&- & sleep 0.2; echo gone", file.display());
     let ran = ran("output", &script, json!({})).await;
     assert_eq!((ran.failure(), logged(&ran)[0]), (None, "gone\n"));
@@ -274,8 +282,8 @@ async fn what_a_program_left_behind_is_killed_as_well() {
 
 #[tokio::test]
 async fn a_program_kept_by_the_agent_ends_with_its_run_however_that_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
+    let tree = Tree::new().unwrap();
+    let file = tree.at("pid");
     let script = format!("echo $$ > {}; exec sleep 1000", file.display());
     for (does, failure) in [("keep", None), ("overrun", Some("timeout"))] {
         let mut kit = kit(does, &script, json!({})).timeout(Duration::from_millis(500));
@@ -293,8 +301,8 @@ async fn a_program_kept_by_the_agent_ends_with_its_run_however_that_ends() {
 
 #[tokio::test]
 async fn a_program_that_may_outlive_its_run_does_and_ends_with_its_agent() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
+    let tree = Tree::new().unwrap();
+    let file = tree.at("pid");
     let script = format!("echo $$ > {}; sleep 0.3; echo late; exec sleep 1000", file.display());
     let mut kit = kit("keep on", &script, json!({}));
     assert_eq!(kit.run().await.failure(), None);
@@ -316,8 +324,8 @@ async fn a_process_that_starts_a_program_and_waits() {
 
 #[test]
 fn a_worker_that_is_killed_takes_its_programs_with_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("pid");
+    let tree = Tree::new().unwrap();
+    let file = tree.at("pid");
     let mut worker = std::process::Command::new(std::env::current_exe().unwrap());
     worker.args(["--exact", "a_process_that_starts_a_program_and_waits"]).env("WATCHPOST_TEST_PID_FILE", &file);
     let mut worker = worker.stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -332,8 +340,8 @@ fn a_worker_that_is_killed_takes_its_programs_with_it() {
 /// A program that somebody is just writing, as an upgrade does.
 #[tokio::test]
 async fn a_program_that_is_busy_for_a_moment_is_started_after_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("program");
+    let tree = Tree::new().unwrap();
+    let program = tree.at("program");
     fs::copy("/bin/true", &program).unwrap();
     let writing = fs::File::options().append(true).open(&program).unwrap();
     std::thread::spawn(move || {
