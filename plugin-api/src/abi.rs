@@ -1,6 +1,6 @@
 //! The boundary: the only types that cross between host and library, and the fences on the library's side.
 //!
-//! Streams, datagrams, open files, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
+//! Streams, datagrams, open files, programs, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
 //! Rules once frozen: only append, after `last_prefix_field`; every new method has a default body; plain structs stay as they are.
 //! abi_stable and async-ffi appear here, in `export_agents!` and in the loader, and nowhere else: they must stay replaceable.
 
@@ -39,6 +39,8 @@ pub type HostDatagramBox = HostDatagram_TO<'static, RBox<()>>;
 pub type HostFileBox = HostFile_TO<'static, RBox<()>>;
 /// A directory that the host is reading, lent.
 pub type HostScanBox = HostScan_TO<'static, RBox<()>>;
+/// A program that the host has started, lent.
+pub type HostChildBox = HostChild_TO<'static, RBox<()>>;
 /// What a run may ask the host for.
 pub type HostCxBox = HostCx_TO<'static, RBox<()>>;
 /// An agent of the library's, made for one job.
@@ -75,6 +77,16 @@ impl From<FfiError> for AgentError {
 pub struct FfiHttpAnswer {
     pub head: RString,
     pub body: HostStreamBox,
+}
+
+/// A program that was started, and its ends.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct FfiChild {
+    pub child: HostChildBox,
+    pub stdin: ROption<HostStreamBox>,
+    pub stdout: HostStreamBox,
+    pub stderr: HostStreamBox,
 }
 
 /// A byte stream that the host owns: a socket, with or without TLS over it.
@@ -125,6 +137,16 @@ pub trait HostScan: Send + Unpin {
     fn next<'a>(&'a mut self) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
 }
 
+/// A program that the host has started.
+#[sabi_trait]
+pub trait HostChild: Send + Unpin {
+    /// Waits until it has ended; gives [`Exit`](crate::Exit).
+    fn wait<'a>(&'a mut self) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
+    /// Kills it, with all of its group.
+    #[sabi(last_prefix_field)]
+    fn kill(&mut self) -> FfiResult<()>;
+}
+
 /// What a run may ask the host for.
 #[sabi_trait]
 pub trait HostCx: Send + Sync {
@@ -152,8 +174,10 @@ pub trait HostCx: Send + Sync {
     /// Begins to read a directory; takes [`Scan`](crate::wire::Scan).
     fn scan(&self, scan: RStr<'_>) -> FfiFuture<FfiResult<HostScanBox>>;
     /// Asks by HTTP; takes [`HttpRequest`](crate::HttpRequest) and its body.
-    #[sabi(last_prefix_field)]
     fn http(&self, request: RStr<'_>, body: RVec<u8>) -> FfiFuture<FfiResult<FfiHttpAnswer>>;
+    /// Starts a program; takes [`Program`](crate::Program).
+    #[sabi(last_prefix_field)]
+    fn spawn(&self, program: RStr<'_>) -> FfiFuture<FfiResult<FfiChild>>;
 }
 
 /// An agent made for one job.

@@ -13,8 +13,8 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AgentError, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, HttpBody, HttpRequest, HttpResponse, Laps, Level, Metric,
-    MetricSpec, RecordType, Resolver, Scan, ScanNames, Severity, Stream,
+    AgentError, Child, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, HttpBody, HttpRequest, HttpResponse, Laps, Level, Metric,
+    MetricSpec, Output, Program, RecordType, Resolver, Scan, ScanNames, Severity, Stream,
     abi::{FfiResult, HostCxBox, HostScanBox, RErr, ROk, RString},
     files::at,
     wire::{self, Way},
@@ -112,12 +112,19 @@ impl Cx {
     ///
     /// Errors: kind `limit` when it has more than 100,000 entries, for which there is [`scan`](Cx::scan); `local`, naming the path.
     pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>, AgentError> {
+        self.read_dir_within(path, ENTRIES_MAX).await
+    }
+
+    /// Lists a directory of no more than so many entries.
+    ///
+    /// Errors: kind `limit` when it has more than `entries_max`, which are then not listed either; `local`, naming the path.
+    pub async fn read_dir_within(&self, path: impl AsRef<Path>, entries_max: usize) -> Result<Vec<DirEntry>, AgentError> {
         let path = path.as_ref();
         let mut scan = self.scan(path).await?;
         let mut entries = Vec::new();
         while let Some(entry) = scan.next().await? {
-            if entries.len() == ENTRIES_MAX {
-                let message = format!("more than {ENTRIES_MAX} entries in {}", path.display());
+            if entries.len() == entries_max {
+                let message = format!("more than {entries_max} entries in {}", path.display());
                 return Err(AgentError::new(ErrorKind::LIMIT, message));
             }
             entries.push(entry);
@@ -151,6 +158,21 @@ impl Cx {
     /// Errors: kind `local`, naming the path; a place that was not declared is one.
     pub async fn remove_file(&self, path: impl AsRef<Path>) -> Result<bool, AgentError> {
         self.ask("remove_file", &path.as_ref()).await
+    }
+
+    /// Starts a program of [`Needs::program`](crate::Needs::program).
+    ///
+    /// Errors: kind `local`, naming the program; one that was not declared is one. Kind `limit` beyond 32 of a run at a time.
+    pub async fn spawn(&self, program: &Program) -> Result<Child, AgentError> {
+        let program = to_json(program)?;
+        Ok(Child::new(self.host.spawn(program.as_str().into()).await.into_result()?))
+    }
+
+    /// Starts a program that reads nothing, and gives all that it says and how it ended.
+    ///
+    /// Errors: as [`spawn`](Cx::spawn) and [`Child::output`].
+    pub async fn output(&self, program: &Program, bytes_max: usize) -> Result<Output, AgentError> {
+        self.spawn(program).await?.output(b"", bytes_max).await
     }
 
     /// How long ago that was; zero if it lies ahead.

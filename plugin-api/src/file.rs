@@ -11,6 +11,15 @@ const PIECE_BYTES: usize = 64 * 1024;
 ///
 /// Whoever follows a log keeps it over runs and compares [`stat`](File::stat) with that of the path: another device or inode is a log that
 /// was rotated, a size below the place read to one that was cut.
+///
+/// ```
+/// # use watchpost_plugin_api::prelude::*;
+/// # async fn follow(cx: &Cx, log: &mut File, path: &Path, read_to: u64) -> Result<(), AgentError> {
+/// let (open, there) = (log.stat().await?, cx.stat(path).await?);
+/// let was_cut = open.size < read_to;
+/// let was_rotated = !open.same_file(&there);
+/// # Ok(()) }
+/// ```
 pub struct File {
     inner: HostFileBox,
     path: PathBuf,

@@ -5,6 +5,76 @@
 //! [`export_agents!`] (how a library carries agents).
 //! The ABI lives in one module, [`abi`]; no author needs it.
 //!
+//! # What a run may ask for
+//!
+//! The host owns sockets, TLS, files, processes, timers and clocks, and lends them; an agent brings no runtime. Everything that waits ends
+//! with the run's deadline, and what is lent may be kept in `self` over runs, unless the table says otherwise.
+//!
+//! | for | ask | and get | in [`Needs`] |
+//! |---|---|---|---|
+//! | a TCP or Unix stream | [`Cx::connect`] | [`Stream`]: any tokio stream; [`Lines`] over it | [`tcp`](Needs::tcp), [`socket`](Needs::socket) |
+//! | a service by its configuration | [`Door`] | a [`Stream`], its phases timed, TLS by [`TlsMode`] | [`tcp`](Needs::tcp) |
+//! | TLS on it, verified or inspected | [`Stream::start_tls`] with [`Tls`] | [`TlsFacts`]: version, cipher, each [`Certificate`], [`TlsVerdict`] | |
+//! | datagrams | [`Cx::datagram`] | [`Datagram`] | [`udp`](Needs::udp) |
+//! | addresses of a name | [`Cx::resolve`] | addresses, uncached | |
+//! | a page by HTTP/1.1 | [`Cx::http`] with [`HttpRequest`] | [`HttpResponse`]: status, headers, [`HttpTimes`], a streamed [`HttpBody`] | [`tcp`](Needs::tcp) |
+//! | a file | [`Cx::open`], [`Cx::read`], [`Cx::stat`] | [`File`], which keeps its identity; bytes; [`FileStat`] | [`read`](Needs::read) |
+//! | a directory | [`Cx::read_dir`], [`Cx::scan`], [`Cx::scan_names`] | a bounded list; entries or names without a bound | [`read`](Needs::read) |
+//! | to remove a file | [`Cx::remove_file`] | whether it was there | [`remove_in`](Needs::remove_in), held to |
+//! | a program | [`Cx::output`], [`Cx::spawn`] with [`Program`] | [`Output`]; [`Child`] with its streams, killed with the run | [`program`](Needs::program), held to |
+//! | time | [`Cx::elapsed`], [`Cx::now`], [`Cx::remaining`], [`Cx::sleep`], [`Cx::within`] | | |
+//! | phases that add up | [`Cx::laps`] | [`Laps`] | |
+//!
+//! And it leaves: samples ([`Cx::record`], [`Cx::record_with`], [`Cx::declare`]), events ([`Cx::event`]), a cursor for the next run
+//! ([`Cx::cursor`], [`Cx::set_cursor`]), a log ([`Cx::log`]), and words for the dialogue ([`Cx::note_sent`], [`Cx::note_received`]). What it
+//! makes of a secret it hides ([`Cx::hide`]); the configuration's own are masked wherever they show, in base64 and percent-encoding too.
+//!
+//! # An agent
+//!
+//! ```
+//! use watchpost_plugin_api::prelude::*;
+//!
+//! const ANSWER_TIME: Metric = Metric::gauge("answer_time", Unit::Seconds, "Time from the request to the first byte of the answer.");
+//! const BYTES: Metric = Metric::gauge("bytes", Unit::Bytes, "Size of the page.");
+//!
+//! #[derive(Deserialize, JsonSchema)]
+//! #[serde(deny_unknown_fields)]
+//! pub struct Config {
+//!     /// The page, e.g. "https://mail.example.org/".
+//!     url: String,
+//! }
+//!
+//! pub struct Page(Config);
+//!
+//! impl Agent for Page {
+//!     type Config = Config;
+//!     const NAME: &'static str = "page";
+//!     const METRICS: &'static [Metric] = &[ANSWER_TIME, BYTES];
+//!
+//!     fn new(config: Config) -> Result<Self, AgentError> {
+//!         Ok(Self(config))
+//!     }
+//!
+//!     fn target(config: &Config) -> String {
+//!         config.url.clone()
+//!     }
+//!
+//!     fn needs(_: &Config) -> Needs {
+//!         Needs::none().tcp(443)
+//!     }
+//!
+//!     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
+//!         let response = cx.http(HttpRequest::get(&self.0.url)).await?;
+//!         if response.status() != 200 {
+//!             return Err(AgentError::protocol(format!("status {}", response.status())));
+//!         }
+//!         cx.record(ANSWER_TIME, response.times().wait());
+//!         cx.record(BYTES, response.bytes(1 << 20).await?.len());
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
 //! This interface is open to change until its own issue freezes it.
 
 pub mod abi;
@@ -23,6 +93,7 @@ mod login;
 mod metric;
 mod needs;
 mod path;
+mod program;
 mod quoted;
 mod resolve;
 mod scan;
@@ -48,6 +119,7 @@ pub use login::Login;
 pub use metric::{Kind, LABELS_RESERVED, Metric, MetricSpec, NAME_CHARS_MAX, Unit};
 pub use needs::{Needs, Port, Transport};
 pub use path::{PATH_MARK, PathBuf};
+pub use program::{Child, Exit, Output, Program};
 pub use quoted::quoted;
 pub use resolve::{RecordType, Resolver};
 pub use scan::{Scan, ScanNames};
@@ -60,8 +132,8 @@ pub use tls::{Tls, TlsFacts, TlsVerdict};
 pub mod prelude {
     pub use crate::{
         Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, File, FileKind, FileStat, HttpRequest, HttpResponse, Keep, Laps, Level,
-        Lines, Login, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsMode, TlsVerdict, Unit,
-        export_agents, standard,
+        Lines, Login, Metric, Needs, PathBuf, Program, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsMode, TlsVerdict,
+        Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

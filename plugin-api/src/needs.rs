@@ -35,7 +35,7 @@ pub struct Needs {
     pub removes: Vec<PathBuf>,
     /// Unix sockets connected to.
     pub sockets: Vec<PathBuf>,
-    /// Programs started.
+    /// Programs started, by their absolute paths.
     pub programs: Vec<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ impl Needs {
         self
     }
 
-    /// Also starts that program.
+    /// Also starts that program; its path is absolute.
     pub fn program(mut self, path: impl AsRef<Path>) -> Self {
         self.programs.push(path.as_ref().to_owned());
         self

@@ -10,6 +10,16 @@ use crate::{
 };
 
 /// A directory being read, in the order that its file system gives. What comes or goes meanwhile may be told or not.
+///
+/// ```
+/// # use watchpost_plugin_api::prelude::*;
+/// # async fn bytes(cx: &Cx) -> Result<u64, AgentError> {
+/// let (mut scan, mut bytes) = (cx.scan("/var/spool/incoming").await?, 0);
+/// while let Some(entry) = scan.next().await? {
+///     bytes += entry.size;
+/// }
+/// # Ok(bytes) }
+/// ```
 pub struct Scan(Pieces<DirEntry>);
 
 /// The names of a directory being read, without the cost of a `stat` for each.

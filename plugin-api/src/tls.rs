@@ -29,6 +29,19 @@ impl Tls {
     }
 
     /// Completes the handshake under that name whatever the certificate is worth, and says what it is worth.
+    ///
+    /// ```
+    /// # use watchpost_plugin_api::prelude::*;
+    /// # async fn inspect(cx: &Cx, stream: &mut Stream) -> Result<(), AgentError> {
+    /// let facts = stream.start_tls(&Tls::inspect("mx.example.org")).await?;
+    /// if let Some(details) = facts.chain.first().and_then(|own| own.details.as_ref()) {
+    ///     let left = details.not_after.duration_since(cx.now());
+    /// }
+    /// if let TlsVerdict::Invalid { fault, reason } = &facts.verdict {
+    ///     cx.event(Severity::Major, fault.name(), reason);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn inspect(server_name: impl Into<String>) -> Self {
         Self { inspect: true, ..Self::verify(server_name) }
     }

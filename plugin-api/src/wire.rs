@@ -91,3 +91,45 @@ pub struct Named {
     /// The name.
     pub name: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Exit, FileKind, FileStat, HttpHead, HttpRequest, Program, Tls, TlsFacts};
+
+    fn check<T: DeserializeOwned + Serialize>(known: Value) {
+        let mut newer = known.clone();
+        newer["of-tomorrow"] = json!([{ "x": 1 }]);
+        let read: T = serde_json::from_value(newer).unwrap_or_else(|error| panic!("{known}: {error}"));
+        assert_eq!(serde_json::to_value(read).unwrap(), known);
+    }
+
+    #[test]
+    fn what_a_newer_side_adds_is_ignored() {
+        let stat = json!({ "device": 1, "inode": 2, "size": 3, "kind": "file", "mode": 4, "user": 5, "group": 6, "modified": 7 });
+        assert_eq!(serde_json::from_value::<FileStat>(stat.clone()).unwrap().kind, FileKind::File);
+        check::<FileStat>(stat);
+        check::<Scan>(json!({ "path": "/a", "names_only": true }));
+        check::<Scanned<Named>>(json!({ "entries": [{ "name": "a" }], "last": true }));
+        check::<Exit>(json!({ "code": 1, "signal": null }));
+        let facts = json!({ "version": "TLSv1.3", "cipher": "c", "alpn": null, "chain": [], "verdict": "valid" });
+        check::<TlsFacts>(facts.clone());
+        check::<HttpHead>(json!({
+            "status": 200, "reason": "", "version": "HTTP/1.1", "headers": [["a", "b"]], "reused": false, "peer": null, "tls": facts,
+            "times": { "begun": 1, "resolved": null, "connected": 2, "secured": null, "sent": 3, "answered": 4 },
+        }));
+    }
+
+    #[test]
+    fn what_an_older_side_leaves_out_has_its_usual_value() {
+        let request: HttpRequest = serde_json::from_value(json!({ "method": "GET", "url": "http://a/" })).unwrap();
+        assert_eq!(request, HttpRequest::get("http://a/"));
+        let program: Program = serde_json::from_value(json!({ "path": "/bin/true" })).unwrap();
+        assert!(program == Program::new("/bin/true"));
+        assert_eq!(serde_json::from_value::<Tls>(json!({ "server_name": "a" })).unwrap(), Tls::verify("a"));
+        assert_eq!(serde_json::from_value::<Needs>(json!({})).unwrap(), Needs::none());
+    }
+}

@@ -2,11 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
-use std::{fs, path::Path as StdPath};
+use std::path::Path as StdPath;
 
 use serde_json::json;
 use watchpost_plugin_api::prelude::*;
-use watchpost_testkit::{Kit, Ran};
+use watchpost_testkit::{Kit, Ran, Script, Tree, UnixServer};
 
 const SEEN: Metric = Metric::gauge("seen", Unit::Number, "What was counted.");
 
@@ -53,6 +53,7 @@ impl Agent for Reader {
                 let recent = entries.iter().filter(|entry| cx.age_of(entry.modified) < Duration::from_secs(3600));
                 cx.record(SEEN, recent.map(|entry| entry.size).sum::<u64>());
             }
+            "list a thousand" => cx.record(SEEN, cx.read_dir_within(path, 1000).await?.len()),
             "names" => {
                 let (mut names, mut seen) = (cx.scan_names(path).await?, 0);
                 while let Some(name) = names.next().await? {
@@ -62,6 +63,12 @@ impl Agent for Reader {
             }
             "remove" | "remove undeclared" => cx.record(SEEN, cx.remove_file(path.join("message-1")).await?),
             "follow" => self.follow(cx).await?,
+            "ask" => {
+                let mut lines = Lines::new(cx.connect(Endpoint::unix(path)).await?);
+                lines.write("how many?").await?;
+                let answer = lines.read().await?;
+                cx.record(SEEN, answer.parse::<u64>().map_err(|error| AgentError::protocol(error.to_string()))?);
+            }
             other => return Err(AgentError::config("does", format!("does not know how to {other}"))),
         }
         Ok(())
@@ -106,10 +113,9 @@ async fn ran(does: &str, path: &StdPath) -> Ran {
 
 #[tokio::test]
 async fn a_file_is_read_whole_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a");
+    let tree = Tree::new().unwrap();
     for (text, expected) in [("", Ok(0.0)), ("0123456789", Ok(10.0)), ("0123456789+", Err("more than 10 bytes in "))] {
-        fs::write(&path, text).unwrap();
+        let path = tree.file("a", text).unwrap();
         let ran = ran("read", &path).await;
         match expected {
             Ok(bytes) => assert_eq!((ran.failure(), ran.value(SEEN)), (None, Some(bytes))),
@@ -120,13 +126,14 @@ async fn a_file_is_read_whole_or_not_at_all() {
 
 #[tokio::test]
 async fn a_directory_is_listed_with_what_stat_says() {
-    let folder = tempfile::tempdir().unwrap();
-    for size in [0, 5, 7] {
-        fs::write(folder.path().join(format!("message-{size}")), "x".repeat(size)).unwrap();
+    let tree = Tree::new().unwrap();
+    for size in [0, 5, 7, 100] {
+        tree.file(format!("message-{size}"), "x".repeat(size)).unwrap();
     }
-    assert_eq!(ran("list", folder.path()).await.value(SEEN), Some(12.0));
-    assert_eq!(ran("names", folder.path()).await.value(SEEN), Some(3.0));
-    let missing = folder.path().join("none");
+    tree.aged("message-100", Duration::from_secs(7200)).unwrap();
+    assert_eq!(ran("list", tree.path()).await.value(SEEN), Some(12.0));
+    assert_eq!(ran("names", tree.path()).await.value(SEEN), Some(4.0));
+    let missing = tree.at("none");
     let expected = format!("cannot read {}: No such file or directory", missing.display());
     for does in ["list", "names", "read", "follow"] {
         assert_eq!(ran(does, &missing).await.failure(), Some(("local", expected.as_str())), "{does}");
@@ -134,60 +141,63 @@ async fn a_directory_is_listed_with_what_stat_says() {
 }
 
 #[tokio::test]
-async fn a_directory_too_large_to_be_listed_at_once_is_an_error_and_can_be_scanned() {
-    let folder = tempfile::tempdir().unwrap();
-    for n in 0..99_990 {
-        fs::hard_link(first(folder.path(), n), folder.path().join(format!("message-{n}"))).unwrap();
+async fn a_directory_larger_than_allowed_is_an_error_and_can_be_scanned() {
+    let tree = Tree::new().unwrap();
+    for n in 0..1000 {
+        tree.file(format!("message-{n}"), "").unwrap();
     }
-    assert_eq!(ran("list", folder.path()).await.failure(), None, "with its ten files these are a hundred thousand");
-    fs::write(folder.path().join("message-too-many"), "").unwrap();
-    let expected = format!("more than 100000 entries in {}", folder.path().display());
-    assert_eq!(ran("list", folder.path()).await.failure(), Some(("limit", expected.as_str())));
-    assert_eq!(ran("names", folder.path()).await.value(SEEN), Some(99_991.0));
-}
-
-/// A file to make a link to: a link is quicker made than a file, but one file takes some ten thousand of them only.
-fn first(folder: &StdPath, n: u32) -> std::path::PathBuf {
-    let path = folder.join(format!("file-{}", n / 10_000));
-    if n.is_multiple_of(10_000) {
-        fs::write(&path, "").unwrap();
-    }
-    path
+    assert_eq!(ran("list a thousand", tree.path()).await.value(SEEN), Some(1000.0));
+    tree.file("message-too-many", "").unwrap();
+    let expected = format!("more than 1000 entries in {}", tree.path().display());
+    assert_eq!(ran("list a thousand", tree.path()).await.failure(), Some(("limit", expected.as_str())));
+    assert_eq!(ran("names", tree.path()).await.value(SEEN), Some(1001.0));
 }
 
 #[tokio::test]
 async fn a_file_is_removed_only_where_the_agent_declared_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let message = folder.path().join("message-1");
-    fs::write(&message, "").unwrap();
-    let refused = ran("remove undeclared", folder.path()).await;
-    let expected = format!("cannot remove {}: it is in no folder of which the agent said that it removes files there", message.display());
+    let tree = Tree::new().unwrap();
+    let message = tree.file("message-1", "").unwrap();
+    let refused = ran("remove undeclared", tree.path()).await;
+    let why = "it is in no folder of which the agent said that it removes files there";
+    let expected = format!("cannot remove {}: {why}", message.display());
     assert_eq!(refused.failure(), Some(("local", expected.as_str())));
     assert!(message.exists());
     for there in [1.0, 0.0] {
-        assert_eq!(ran("remove", folder.path()).await.value(SEEN), Some(there));
+        assert_eq!(ran("remove", tree.path()).await.value(SEEN), Some(there));
     }
     assert!(!message.exists());
 }
 
 #[tokio::test]
 async fn a_log_is_followed_over_runs_rotation_and_truncation() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("log");
-    let append = |path: &StdPath, text: &str| {
-        use std::io::Write;
-        fs::File::options().create(true).append(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
-    };
-    let mut kit = kit("follow", &log);
-    append(&log, "1\n2\n");
+    let tree = Tree::new().unwrap();
+    let mut kit = kit("follow", &tree.at("log"));
+    tree.append("log", "1\n2\n").unwrap();
     assert_eq!(kit.run().await.value(SEEN), Some(2.0));
-    append(&log, "3\n");
+    tree.append("log", "3\n").unwrap();
     assert_eq!(kit.run().await.value(SEEN), Some(1.0));
-    append(&log, "4\n");
-    fs::rename(&log, folder.path().join("log.1")).unwrap();
-    append(&log, "5\n6\n");
+    tree.append("log", "4\n").unwrap();
+    tree.rename("log", "log.1").unwrap();
+    tree.append("log", "5\n6\n").unwrap();
     assert_eq!(kit.run().await.value(SEEN), Some(3.0), "the last of the old file, and the new one");
-    fs::File::options().write(true).open(&log).unwrap().set_len(0).unwrap();
-    append(&log, "7\n");
+    tree.truncate("log").unwrap();
+    tree.append("log", "7\n").unwrap();
     assert_eq!(kit.run().await.value(SEEN), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_unix_socket_is_a_stream_like_any_other() {
+    let tree = Tree::new().unwrap();
+    let ran1 = ran("ask", &tree.at("socket")).await;
+    let expected = format!("cannot connect to {}: No such file or directory", tree.at("socket").display());
+    assert_eq!(ran1.failure(), Some(("connect", expected.as_str())));
+    let server = UnixServer::start(tree.at("socket"), Script::new().expect("how many").say("7")).await.unwrap();
+    let ran2 = ran("ask", &tree.at("socket")).await;
+    assert_eq!((ran2.failure(), ran2.value(SEEN)), (None, Some(7.0)));
+    assert_eq!(server.served().await.unwrap().heard, ["how many?"]);
+    drop(server);
+    // The file is there, and nobody behind it.
+    tokio::task::yield_now().await;
+    let expected = format!("cannot connect to {}: Connection refused", tree.at("socket").display());
+    assert_eq!(ran("ask", &tree.at("socket")).await.failure(), Some(("connect", expected.as_str())));
 }

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 use watchpost_plugin_api::{CertificateFault, prelude::*};
-use watchpost_testkit::{Authority, Kit, Ran, Script, Server, ServerTls};
+use watchpost_testkit::{Authority, Kit, Ran, Script, Server, ServerTls, Tree};
 
 /// What each handshake gave, by the server's port.
 static FACTS: Mutex<Option<HashMap<u16, TlsFacts>>> = Mutex::new(None);
@@ -216,8 +216,8 @@ fn openssl(folder: &Path, arguments: &str) {
 
 #[tokio::test]
 async fn certificates_that_no_verifier_takes_are_inspected_all_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let here = folder.path();
+    let tree = Tree::new().unwrap();
+    let here = tree.path();
     let authority = Authority::new().unwrap();
     let config = json!({ "name": "mx.lab.test", "inspect": true, "ca_file": authority.file() });
     let check = async |config: &Value, make: &[&str], serve: &str, fault, key: (&str, u32), version: &str| {

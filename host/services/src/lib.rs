@@ -11,6 +11,7 @@ mod http;
 mod inspect;
 pub mod mask;
 pub mod outcome;
+mod program;
 mod refusal;
 mod resolve;
 mod results;

@@ -11,9 +11,9 @@ use std::{
 use watchpost_plugin_api::{
     AgentError, ErrorKind, Level, MetricSpec, Needs,
     abi::{
-        FfiError, FfiFuture, FfiHttpAnswer, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostFile_TO,
-        HostFileBox, HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec,
-        RawAgentBox, TD_Opaque, host_fenced,
+        FfiChild, FfiError, FfiFuture, FfiHttpAnswer, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox,
+        HostFile_TO, HostFileBox, HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr,
+        RString, RVec, RawAgentBox, TD_Opaque, host_fenced,
     },
     wire::{self, Way},
 };
@@ -25,6 +25,7 @@ use crate::{
     files::{Directory, OpenFile},
     http,
     outcome::{Outcome, Status},
+    program::{self, Groups},
     results::{Results, cut},
     stream::Connection,
     tls::TlsClients,
@@ -50,6 +51,8 @@ pub struct JobServices {
     log: LogSink,
     /// Connections that the agent keeps over its runs.
     http: Arc<http::Pool>,
+    /// Programs that may outlive their run.
+    programs: Arc<Groups>,
     /// What the job said it would touch; read from its agent at the first run.
     needs: OnceLock<Arc<Needs>>,
 }
@@ -68,7 +71,7 @@ impl JobServices {
     /// Prepares a job of an agent with these metrics, whose configuration holds these secrets.
     pub fn new(shared: &Shared, metrics: Vec<MetricSpec>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
         let dialogue = Arc::new(Dialogue::new(secrets, listener));
-        Self { shared: shared.clone(), metrics, dialogue, log, http: Arc::default(), needs: OnceLock::new() }
+        Self { shared: shared.clone(), metrics, dialogue, log, http: Arc::default(), programs: Arc::default(), needs: OnceLock::new() }
     }
 
     /// Runs the agent once, to its end or its deadline; gives what it recorded, and the dialogue if it was wanted.
@@ -87,10 +90,12 @@ impl JobServices {
             results: Mutex::default(),
             logged: AtomicU32::new(0),
             http: Arc::default(),
+            programs: Arc::default(),
         });
         let started_ns = wall_ns();
         let cx: HostCxBox = HostCx_TO::from_value(Handle(run.clone()), TD_Opaque);
         let ended = tokio::time::timeout(request.timeout, agent.measure(cx)).await;
+        run.programs.end();
         let outcome = run.outcome(ended.ok().map(FfiResult::into_result), started_ns);
         run.tell_of_dropped_lines();
         (outcome, self.dialogue.end())
@@ -108,6 +113,8 @@ struct Run {
     logged: AtomicU32,
     /// Connections that wait for a further request of this run, and go with it.
     http: Arc<http::Pool>,
+    /// Programs that end with this run.
+    programs: Arc<Groups>,
 }
 
 impl Run {
@@ -281,6 +288,21 @@ impl HostCx for Handle {
             };
             let answered = async { http::ask(&means, request?, body.into_vec()).await };
             crossing(answered.await)
+        })
+    }
+
+    fn spawn(&self, program: RStr<'_>) -> FfiFuture<FfiResult<FfiChild>> {
+        let (run, program) = (self.0.clone(), parse(program.as_str()));
+        FfiFuture::new(async move {
+            let means = program::Means {
+                dialogue: run.job.dialogue.clone(),
+                tls: run.job.shared.tls.clone(),
+                needs: run.needs.clone(),
+                of_run: run.programs.clone(),
+                of_job: run.job.programs.clone(),
+            };
+            let started = async { program::start(means, program?).await };
+            crossing(started.await)
         })
     }
 }

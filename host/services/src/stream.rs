@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpStream, UnixStream},
+    net::{TcpStream, UnixStream, unix::pipe},
     time::timeout,
 };
 use tokio_rustls::client::TlsStream;
@@ -43,6 +43,10 @@ pub(crate) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<Io>>),
+    /// What a program writes.
+    From(pipe::Receiver),
+    /// What a program reads; closed by shutdown.
+    Into(Option<pipe::Sender>),
     /// A handshake was begun and not finished.
     Lost,
 }
@@ -61,6 +65,11 @@ impl Connection {
             other => return Err(AgentError::local(format!("this host cannot connect to {other:?}"))),
         };
         Ok(Self { io, binary: false, dialogue, tls })
+    }
+
+    /// Lends an end of a program's.
+    pub(crate) fn of(io: Io, dialogue: Arc<Dialogue>, tls: Arc<TlsClients>) -> Self {
+        Self { io, binary: false, dialogue, tls }
     }
 
     /// Gives away what is below.
@@ -135,7 +144,7 @@ impl Io {
         match self {
             Self::Tcp(io) => Ends { local: io.local_addr().ok(), peer: io.peer_addr().ok() },
             Self::Tls(io) => io.get_ref().0.ends(),
-            Self::Unix(_) | Self::Lost => Ends::default(),
+            _ => Ends::default(),
         }
     }
 
@@ -148,7 +157,7 @@ impl Io {
         let _ = match self {
             Self::Tcp(io) => io.set_quickack(true),
             Self::Tls(io) => return io.get_ref().0.acknowledge_at_once(),
-            Self::Unix(_) | Self::Lost => return,
+            _ => return,
         };
     }
 }
@@ -159,6 +168,8 @@ impl AsyncRead for Io {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(&mut **io).poll_read(cx, buf),
+            Self::From(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Into(_) => Poll::Ready(Err(one_way("only written to"))),
             Self::Lost => Poll::Ready(Err(lost())),
         }
     }
@@ -170,6 +181,9 @@ impl AsyncWrite for Io {
             Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_write(cx, buf),
             Self::Tls(io) => Pin::new(&mut **io).poll_write(cx, buf),
+            Self::Into(Some(io)) => Pin::new(io).poll_write(cx, buf),
+            Self::Into(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Self::From(_) => Poll::Ready(Err(one_way("only read"))),
             Self::Lost => Poll::Ready(Err(lost())),
         }
     }
@@ -179,6 +193,9 @@ impl AsyncWrite for Io {
             Self::Tcp(io) => Pin::new(io).poll_flush(cx),
             Self::Unix(io) => Pin::new(io).poll_flush(cx),
             Self::Tls(io) => Pin::new(&mut **io).poll_flush(cx),
+            Self::Into(Some(io)) => Pin::new(io).poll_flush(cx),
+            Self::Into(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            Self::From(_) => Poll::Ready(Err(one_way("only read"))),
             Self::Lost => Poll::Ready(Err(lost())),
         }
     }
@@ -188,9 +205,18 @@ impl AsyncWrite for Io {
             Self::Tcp(io) => Pin::new(io).poll_shutdown(cx),
             Self::Unix(io) => Pin::new(io).poll_shutdown(cx),
             Self::Tls(io) => Pin::new(&mut **io).poll_shutdown(cx),
+            Self::Into(io) => {
+                *io = None;
+                Poll::Ready(Ok(()))
+            }
+            Self::From(_) => Poll::Ready(Err(one_way("only read"))),
             Self::Lost => Poll::Ready(Err(lost())),
         }
     }
+}
+
+fn one_way(way: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("this end of a program is {way}"))
 }
 
 fn lost() -> io::Error {

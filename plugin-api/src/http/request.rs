@@ -19,7 +19,8 @@ use crate::Tls;
 /// assert_eq!(login.body, b"user=alice&password=p+a%2Fss");
 /// let probe = HttpRequest::get("http://127.0.0.1:8080/status").keep(Keep::Never);
 /// ```
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct HttpRequest {
     /// `GET`, `HEAD`, `POST`, …
     pub method: String,
@@ -62,15 +63,7 @@ impl fmt::Debug for HttpRequest {
 impl HttpRequest {
     /// Asks by any method.
     pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
-        Self {
-            method: method.into(),
-            url: url.into(),
-            headers: Vec::new(),
-            body: Vec::new(),
-            tls: None,
-            connect_to: None,
-            keep: Keep::default(),
-        }
+        Self { method: method.into(), url: url.into(), ..Self::default() }
     }
 
     /// Asks for a page.

@@ -1,8 +1,9 @@
 //! Runs an agent without a host and without a shared library, against servers that follow a script.
 //!
 //! Reading order: [`Kit`] (an agent made from a configuration, run as a worker runs it) · [`Ran`] (what a run gave) ·
-//! [`Script`] (what a server says and waits for) · [`Server`] (one that does it, line by line) · [`PacketServer`] (one of whole messages,
-//! UDP and TCP) · [`Authority`] (certificates, good and bad).
+//! [`Script`] (what a server says and waits for) · [`Server`] (one that does it, line by line) · [`UnixServer`] (the same at a Unix
+//! socket) · [`HttpServer`] (one of [`Pages`]) · [`PacketServer`] (one of whole messages, UDP and TCP) · [`Authority`] (certificates, good
+//! and bad) · [`Tree`] (files, logs that rotate, programs).
 //!
 //! ```
 //! # use watchpost_testkit::{Script, Server};
@@ -12,6 +13,22 @@
 //! // … run an agent against server.port() …
 //! let served = server.served().await?;
 //! assert_eq!(served.heard, ["EHLO [127.0.0.1]"]);
+//! # Ok(()) }
+//! ```
+//!
+//! A session of a web page, and a server that does not keep to HTTP in the end:
+//!
+//! ```
+//! # use watchpost_testkit::{HttpServer, Page, Pages, Script};
+//! # async fn story() -> Result<(), watchpost_testkit::StoryError> {
+//! let pages = Pages::new()
+//!     .on("POST /login", Page::redirect("/mail").header("Set-Cookie", "sid=1; HttpOnly"))
+//!     .on("GET /mail", Page::ok("<ul><li>one</ul>"))
+//!     .on("GET /mail", Page::raw(Script::new().send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort")));
+//! let server = HttpServer::start(pages).await?;
+//! // … run an agent against server.url("/login") …
+//! let login = server.asked().await?;
+//! assert_eq!((login.path.as_str(), login.body.as_str()), ("/login", "user=alice&pass=geheim"));
 //! # Ok(()) }
 //! ```
 //! Everything here has a deadline: a test that goes wrong fails, it does not hang.
@@ -26,6 +43,8 @@ mod ran;
 mod script;
 mod secrets;
 mod server;
+mod tree;
+mod unix;
 mod wire;
 
 pub use authority::{Authority, ClientCertificate, ServerTls};
@@ -36,4 +55,6 @@ pub use page::Page;
 pub use ran::Ran;
 pub use script::{Script, Step};
 pub use server::{Served, Server, StoryError};
+pub use tree::Tree;
+pub use unix::UnixServer;
 pub use watchpost_services::dialogue::{Said, Speaker};

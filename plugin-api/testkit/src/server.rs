@@ -16,13 +16,13 @@ use tokio::{
 use crate::{
     entrance::Entrance,
     script::{Script, Step},
-    wire::Wire,
+    wire::{End, Wire},
 };
 
 /// How long one step may take, and how long a test waits for a connection to end.
 pub(crate) const STEP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that are remembered before a test asks; a test that makes more without asking hears nothing of the rest.
-const SERVED_MAX: usize = 4096;
+pub(crate) const SERVED_MAX: usize = 4096;
 
 /// What went wrong with a story, rather than with the agent in it.
 #[derive(Debug, thiserror::Error)]
@@ -150,9 +150,9 @@ async fn meet(entrance: &mut Entrance, manner: &Manner) -> io::Result<TcpStream>
     }
 }
 
-async fn play(stream: TcpStream, script: &Script) -> Served {
+pub(crate) async fn play(end: impl Into<End>, script: &Script) -> Served {
     let mut served = Served { heard: Vec::new(), broke: None };
-    let mut wire = Wire::new(stream);
+    let mut wire = Wire::new(end);
     for (at, step) in script.steps.iter().enumerate() {
         let broke = match timeout(STEP_TIMEOUT, act(step, &mut wire, &mut served.heard)).await {
             Ok(Ok(())) => continue,

@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
 
@@ -21,21 +21,35 @@ pub(crate) struct Wire {
     unread: Vec<u8>,
 }
 
-enum End {
+pub(crate) enum End {
     Clear(TcpStream),
+    Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
     /// Closed, or lost in a handshake.
     Gone,
 }
 
+impl From<TcpStream> for End {
+    fn from(stream: TcpStream) -> Self {
+        Self::Clear(stream)
+    }
+}
+
+impl From<UnixStream> for End {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
 impl Wire {
-    pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { end: End::Clear(stream), unread: Vec::new() }
+    pub(crate) fn new(end: impl Into<End>) -> Self {
+        Self { end: end.into(), unread: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.end {
             End::Clear(stream) => stream.write_all(bytes).await,
+            End::Unix(stream) => stream.write_all(bytes).await,
             End::Tls(stream) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await
@@ -133,6 +147,7 @@ impl Wire {
     pub(crate) async fn close(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.end, End::Gone) {
             End::Clear(mut stream) => stream.shutdown().await,
+            End::Unix(mut stream) => stream.shutdown().await,
             End::Tls(mut stream) => stream.shutdown().await,
             End::Gone => Ok(()),
         }
@@ -142,6 +157,8 @@ impl Wire {
     pub(crate) fn reset(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.end, End::Gone) {
             End::Clear(stream) => stream.set_zero_linger(),
+            // What is unread resets it.
+            End::Unix(_) => Ok(()),
             End::Tls(stream) => stream.get_ref().0.set_zero_linger(),
             End::Gone => Ok(()),
         }
@@ -158,6 +175,7 @@ impl Wire {
         let mut block = [0; 4096];
         let read = match &mut self.end {
             End::Clear(stream) => stream.read(&mut block).await?,
+            End::Unix(stream) => stream.read(&mut block).await?,
             End::Tls(stream) => stream.read(&mut block).await?,
             End::Gone => 0,
         };
