@@ -43,7 +43,7 @@ impl Cx {
 
     /// Opens a stream.
     ///
-    /// Errors: kind `connect`, naming the address.
+    /// Errors: kind `connect`, naming the address; `local` for a Unix socket that this process may not open.
     pub async fn connect(&self, to: impl Into<Endpoint>) -> Result<Stream, AgentError> {
         let endpoint = to_json(&to.into())?;
         match self.host.connect(endpoint.as_str().into()).await {

@@ -36,7 +36,6 @@ struct Running {
     daemon: Daemon,
     _held: HeldLab,
     folder: Folder,
-    lab: Lab,
     /// What has to stand before a command that reads the daemon's secrets, which are its user's alone.
     run_as: String,
     /// What a command on this lab has to say to find it; nothing for the usual one.
@@ -102,7 +101,7 @@ fn start(arguments: &Arguments, listen: SocketAddr, built: &str) -> Outcome<Runn
     let found_by = if is_usual { String::new() } else { format!(" --dir {}", lab.dir.display()) };
     let is_ours = user::person().is_some_and(|person| person.uid == account.uid);
     let run_as = if is_ours { String::new() } else { format!("runuser -u {} -- ", account.name) };
-    Ok(Running { daemon, _held: held, folder, lab, run_as, found_by })
+    Ok(Running { daemon, _held: held, folder, run_as, found_by })
 }
 
 /// Waits until every job has a value and found its server up.
@@ -152,17 +151,17 @@ fn explain(running: &Running, listen: SocketAddr, took: Duration) {
     println!("  jobs         {} ({agents})", running.folder.schedule().display());
     println!("\ntry next, in another terminal:");
     next(running, jobs).iter().for_each(|line| println!("  {line}"));
-    if let Some(server) = running.lab.last_up() {
-        println!("\nhold a server still, see `status` tell of it a few seconds later, and let it go on:");
+    if let Some(server) = running.folder.busiest {
+        println!("\nhold a server still, see `status` tell of it a few seconds later, and let it go on; in the clone:");
         ["stall", "resume"].iter().for_each(|word| println!("  cargo xtask lab {word} {server}{}", running.found_by));
     }
     println!();
 }
 
-/// Gives commands on the running daemon.
-fn next(running: &Running, jobs: &[String]) -> [String; 3] {
-    let (program, config) = (running.folder.program("watchpost"), running.folder.config());
+/// Gives commands on the running daemon; in its folder they need not be told of its configuration.
+fn next(running: &Running, jobs: &[String]) -> [String; 4] {
     let job = jobs.iter().find(|job| *job == "submission").or(jobs.first()).map_or("", String::as_str);
-    ["status".to_owned(), format!("measure {job} --explain"), format!("plan {job} -n 5")]
-        .map(|words| format!("{}{} {words} --config {}", running.run_as, program.display(), config.display()))
+    let command = |words: &str| format!("{}bin/watchpost {words}", running.run_as);
+    let folder = format!("cd {}", running.folder.root.display());
+    [folder, command("status"), command(&format!("measure {job} --explain")), command(&format!("plan {job} -n 5"))]
 }

@@ -90,9 +90,9 @@ impl Lab {
         all.filter(|&port| !server::answers(port)).collect()
     }
 
-    /// Names the server that came up last, of those that answer.
-    pub(crate) fn last_up(&self) -> Option<&'static str> {
-        SERVERS.iter().rev().find(|server| server.is_ready(self)).map(|server| server.name())
+    /// Gives each server with the numbers of its ports here.
+    pub(crate) fn ports_of_servers(&self) -> impl Iterator<Item = (&'static str, Vec<u16>)> {
+        SERVERS.iter().map(|server| (server.name(), server.ports().iter().map(|port| self.port(port)).collect()))
     }
 
     /// Gives the authority that vouches for the lab's servers.

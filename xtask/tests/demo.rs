@@ -40,11 +40,11 @@ fn is_whole() -> bool {
     std::env::var_os("WATCHPOST_TESTS_WITHOUT").is_none()
 }
 
-/// The demo's own folder, by the commands it offers.
+/// The demo's own folder, where it says that its commands are typed.
 fn root(text: &str) -> &str {
-    let command = text.lines().find_map(|line| line.split_once("/bin/watchpost status --config "));
-    let (before, _) = command.unwrap_or_else(|| panic!("no command to try next in: {text}"));
-    before.rsplit(' ').next().unwrap()
+    let mut lines = text.lines().skip_while(|line| *line != TRY_NEXT);
+    let folder = lines.nth(1).and_then(|line| line.strip_prefix("  cd "));
+    folder.unwrap_or_else(|| panic!("no folder to try commands in: {text}"))
 }
 
 fn nothing_is_left(root: &str) {
@@ -72,18 +72,19 @@ fn every_command_that_the_demo_offers_does_what_it_says() {
     let mut running = Running::start(demo(&["demo"], &folder.path().join("lab")));
     let said = running.said_until("Ctrl-C stops it");
     let offered: Vec<&str> = said.lines().skip_while(|line| *line != TRY_NEXT).filter(|line| line.starts_with("  ")).collect();
-    let status = offered[0].trim();
-    for command in &offered[..3] {
-        let output = sh(command);
+    let in_folder = |command: &str| format!("{} && {}", offered[0].trim(), command.trim());
+    let status = in_folder(offered[1]);
+    for command in &offered[1..4] {
+        let output = sh(&in_folder(command));
         assert!(output.status.success(), "{command}: {}", text(&output));
     }
     if is_whole() {
-        assert_eq!(offered.len(), 5, "{said}");
-        assert!(text(&sh(status)).contains("14 jobs: 14 ok, 0 failing, 0 unknown"), "{}", text(&sh(status)));
-        lab(offered[3], "postfix is stalled");
-        eventually(status, "timeout: no end within");
-        lab(offered[4], "postfix goes on");
-        eventually(status, "14 jobs: 14 ok, 0 failing, 0 unknown");
+        assert_eq!(offered.len(), 6, "{said}");
+        assert!(text(&sh(&status)).contains("14 jobs: 14 ok, 0 failing, 0 unknown"), "{}", text(&sh(&status)));
+        lab(offered[4], "postfix is stalled");
+        eventually(&status, "timeout: no end within");
+        lab(offered[5], "postfix goes on");
+        eventually(&status, "14 jobs: 14 ok, 0 failing, 0 unknown");
     }
     running.interrupt();
     nothing_is_left(root(&said));

@@ -114,9 +114,14 @@ async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogu
 }
 
 async fn unix(path: &Path) -> Result<UnixStream, AgentError> {
-    UnixStream::connect(path)
-        .await
-        .map_err(|error| AgentError::connect(format!("cannot connect to {}: {}", path.display(), reason(&error))))
+    UnixStream::connect(path).await.map_err(|error| {
+        let message = format!("cannot connect to {}: {}", path.display(), reason(&error));
+        // Nobody was asked: whether the target is up is unknown.
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => AgentError::local(message),
+            _ => AgentError::connect(message),
+        }
+    })
 }
 
 /// An I/O error without its number, which tells a reader nothing.

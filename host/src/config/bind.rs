@@ -75,8 +75,9 @@ impl<'b> Binder<'b> {
     fn table(&mut self, path: &str, table: &Table, place: &Place, schema: Schema<'_>, lost: bool) -> Value {
         self.lost |= lost;
         let schema = schema.asked_for_by(table);
-        let known = schema.keys();
-        let unknown: Vec<&str> = table.0.keys().map(String::as_str).filter(|key| schema.property(key).is_none()).collect();
+        let entries: Vec<_> = table.0.iter().map(|(key, entry)| (key, entry, schema.property(key))).collect();
+        let unknown: Vec<&str> = entries.iter().filter(|(.., property)| property.is_none()).map(|(key, ..)| key.as_str()).collect();
+        let known = if unknown.is_empty() { Vec::new() } else { schema.keys() };
         for key in schema.required().into_iter().filter(|key| !lost && table.get(key).is_none()) {
             // A misspelt key is told of as such; that its right spelling is missing is the same fault.
             if !unknown.iter().any(|unknown| nearest(unknown, known.iter().copied()) == Some(key)) {
@@ -86,21 +87,18 @@ impl<'b> Binder<'b> {
             }
         }
         let mut object = Map::new();
-        for (key, entry) in &table.0 {
+        for (key, entry, property) in entries {
             let path = joined(path, key);
-            match schema.property(key) {
-                Some(schema) => {
-                    object.insert(key.clone(), self.value(&path, &entry.value, schema));
-                }
-                None => {
-                    let message = format!("`{path}`: unknown key of agent `{}`", self.agent);
-                    let hint = match schema.patterns() {
-                        patterns if known.is_empty() && !patterns.is_empty() => format!("its keys match {}", listed(patterns)),
-                        _ => did_you_mean(key, "its keys", known.iter().copied()),
-                    };
-                    self.faults.push(Fault::new(Rule::ConfigKeyUnknown, &entry.key, message).hint(hint));
-                }
-            }
+            let Some(property) = property else {
+                let message = format!("`{path}`: unknown key of agent `{}`", self.agent);
+                let hint = match schema.patterns() {
+                    patterns if known.is_empty() && !patterns.is_empty() => format!("its keys match {}", listed(patterns)),
+                    _ => did_you_mean(key, "its keys", known.iter().copied()),
+                };
+                self.faults.push(Fault::new(Rule::ConfigKeyUnknown, &entry.key, message).hint(hint));
+                continue;
+            };
+            object.insert(key.clone(), self.value(&path, &entry.value, property));
         }
         Value::Object(object)
     }

@@ -35,6 +35,9 @@ use scheduled::{Due, Running, Scheduled};
 
 pub(super) use past::Past;
 
+/// How long the reading of a run may be on its way from its deadline to those who look, before what stood until then is stale.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
+
 /// What the runner is told.
 pub(super) enum Command {
     /// These are the jobs from now on; those that run alike run on untouched.
@@ -191,7 +194,7 @@ impl Runner {
             cause,
             slot: slot.time().as_secs(),
             due_ns: nanos_of(due),
-            stale_ns: stale_after.saturating_add(nanos(job.config.timeout)),
+            stale_ns: stale_after.saturating_add(nanos(job.config.timeout + ON_ITS_WAY)),
             cursor: scheduled.cursor.clone(),
             timeout,
             job,
@@ -259,6 +262,9 @@ impl Runner {
 
     fn pause(&mut self, name: &str, paused: bool) -> Result<(), String> {
         let Some(scheduled) = self.jobs.get(name) else { return Err(format!("there is no job `{name}`")) };
+        if self.paused.holds(name) == paused {
+            return Ok(());
+        }
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
         let was_paused = self.paused.holds(name);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {}", crate::chain(&error)))?;

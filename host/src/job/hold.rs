@@ -8,7 +8,7 @@ use watchpost_plugin_api::{AgentDescriptor, AgentError, ErrorKind, wire::Examine
 use watchpost_services::mask::Masker;
 
 use crate::{
-    config::{self, Assignment, Bound, Fault, Rule, process_environment, unknown_agent},
+    config::{self, Assignment, Bound, Fault, Rest, Rule, process_environment, unknown_agent},
     plugin::{Plugin, Plugins},
 };
 
@@ -45,8 +45,7 @@ pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<
                     Ok(examined) => {
                         faults.extend(unreadable(asks, bound, &examined).into_iter().chain(samples_of_what_acts(asks, &examined)))
                     }
-                    Err(error) if rest.is_of_a_stand_in(error.path()) => {}
-                    Err(error) => faults.push(refused(asks, bound, &error)),
+                    Err(error) => faults.extend(refused_of_rest(asks, &rest, &error)),
                 }
             }
             Err(faults)
@@ -97,6 +96,11 @@ fn refused(asks: &Assignment, bound: &Bound, error: &AgentError) -> Fault {
     Fault::new(Rule::ConfigRefused, asks.place_of(error.path()), format!("{what}: {}", crate::plain(&said)))
 }
 
+/// The fault that an agent's own check finds in what is left of a config; what it says of a stand-in is not the operator's fault.
+fn refused_of_rest(asks: &Assignment, rest: &Rest, error: &AgentError) -> Option<Fault> {
+    (!rest.is_of_a_stand_in(error.path())).then(|| refused(asks, rest.bound(), error))
+}
+
 /// The fault of measuring several times what changes the world each time.
 fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault> {
     let samples = asks.samples.as_ref().filter(|samples| samples.value > 1 && !examined.repeatable)?;
@@ -138,18 +142,31 @@ mod tests {
     use super::*;
     use crate::schedule::UnixTime;
 
-    #[test]
-    fn an_agent_that_quotes_a_secret_is_not_repeated() {
+    /// A job of an agent with a user and a password, and the agent.
+    fn job(settings: [&str; 2]) -> (config::Job, AgentDescriptor) {
         let schema =
             serde_json::json!({ "properties": { "password": { "type": "string", SECRET_MARK: true }, "user": { "type": "string" } } });
         let agent = AgentDescriptor { name: "talks".into(), metrics: Vec::new(), schema };
-        let settings = ["password=Zwiebelkuchen-4711", "user=alice"].map(str::to_owned);
-        let job = config::ad_hoc("talks", &settings, UnixTime::from_secs(0)).unwrap();
+        (config::ad_hoc("talks", &settings.map(str::to_owned), UnixTime::from_secs(0)).unwrap(), agent)
+    }
+
+    #[test]
+    fn an_agent_that_quotes_a_secret_is_not_repeated() {
+        let (job, agent) = job(["password=Zwiebelkuchen-4711", "user=alice"]);
         let bound = config::bind(&job.asks, &agent, &process_environment).unwrap();
         let error = AgentError::config("user", "\"alice\" cannot have Zwiebelkuchen-4711,\nin base64 WndpZWJlbGt1Y2hlbi00NzEx");
         let fault = refused(&job.asks, &bound, &error);
         assert_eq!(fault.message, "`user`: \"alice\" cannot have <secret>,\u{FFFD}in base64 <secret>");
         assert_eq!(fault.place.to_string(), "--set:2:6");
+    }
+
+    #[test]
+    fn what_an_agent_says_of_a_stand_in_is_nobodys_fault() {
+        let (job, agent) = job(["password.file=/nowhere", "user=alice"]);
+        let rest = config::bind(&job.asks, &agent, &process_environment).unwrap_err().rest.unwrap();
+        let said = |path: &str| refused_of_rest(&job.asks, &rest, &AgentError::config(path, "too short")).map(|fault| fault.message);
+        assert_eq!((said("password"), said("")), (None, None));
+        assert_eq!(said("user").as_deref(), Some("`user`: too short"));
     }
 
     #[test]

@@ -18,9 +18,10 @@ mod phases;
 mod programs;
 mod prometheus;
 mod rrdtool;
-mod scrape;
 mod servers;
 mod session;
 mod standing;
 mod stops;
 mod watch;
+
+use harness::scrape;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::{
     harness::{Daemon, House, until},
-    house::{house, status, worker},
+    house::{NEVER, house, status, worker},
 };
 
 /// How long the zoo is open.
@@ -45,8 +45,6 @@ const DEADLY: [(&str, &str); 9] = [
     ("block", "blocked its thread for 5."),
     ("spin", "kept its thread busy for "),
 ];
-/// Due on the last day of a leap year's February: run by hand.
-const NEVER: &str = "cron = \"0 0 29 2 *\"";
 const EVERY_SECOND: &str = "every = \"1s\"";
 /// Lines of a daemon that starts: two workers, the journal, readiness.
 const OF_THE_START: usize = 4;

@@ -7,27 +7,27 @@ use serde_json::Value;
 
 use crate::{
     harness::{House, until},
-    house::{house, job, status, worker},
+    house::{NEVER, house, job, status, worker},
 };
 
-/// A job that fails, one whose runs are lost with the worker, one that runs too seldom to be seen again soon, and a thousand readings
-/// between two of theirs.
+/// A job that fails, one whose runs are lost with the worker, and one that runs too seldom to be seen again soon.
 const SCHEDULE: &str = r#"
 [defaults]
 agent = "beast"
-every = "1s"
 
 [[job]]
 name = "fails"
+every = "1s"
 config = { does = "hostile" }
 
 [[job]]
 name = "lost"
+every = "1s"
 config = { does = "hostile", repeatable = false }
 
 [[job]]
 name = "seldom"
-every = "1h"
+cron = "0 0 29 2 *"
 config = { does = "hostile" }
 "#;
 
@@ -93,7 +93,7 @@ fn failing_since_survives_the_end_of_worker_and_daemon() {
 
 #[test]
 fn what_an_earlier_daemon_measured_of_another_target_is_not_shown_as_this_ones() {
-    let seldom = |does: &str| format!("[[job]]\nname = \"moves\"\nagent = \"beast\"\nevery = \"1h\"\nconfig = {{ does = \"{does}\" }}\n");
+    let seldom = |does: &str| format!("[[job]]\nname = \"moves\"\nagent = \"beast\"\n{NEVER}\nconfig = {{ does = \"{does}\" }}\n");
     let house = house(&seldom("well"), &[]);
     let daemon = house.start();
     house.run(&["jobs", "run", "moves"]).ok();

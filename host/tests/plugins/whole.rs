@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     harness::{Daemon, until},
-    house::{house, job, status, worker},
+    house::{NEVER, house, job, status, worker},
 };
 
 const SCHEDULE: &str = r#"
@@ -98,7 +98,7 @@ fn fifty_crashes_leave_no_descriptor_no_thread_and_no_zombie() {
     let house = house("", &[]);
     let daemon = house.start();
     let jobs: String = (0..CRASHES)
-        .map(|number| format!("[[job]]\nname = \"guilty-{number}\"\nagent = \"beast\"\nevery = \"1h\"\nconfig = {{ does = \"abort\" }}\n"))
+        .map(|number| format!("[[job]]\nname = \"guilty-{number}\"\nagent = \"beast\"\n{NEVER}\nconfig = {{ does = \"abort\" }}\n"))
         .collect();
     house.schedule(&jobs);
     house.run(&["reload"]).ok();
@@ -112,9 +112,11 @@ fn fifty_crashes_leave_no_descriptor_no_thread_and_no_zombie() {
     }
     settle().expect("the worker is back");
     assert_eq!(worker(&status(&house), "zoo")["crashes"], CRASHES);
-    let after = until(Duration::from_secs(5), || (count() == before).then(count)).unwrap_or_else(count);
+    // Somebody's connection may have been open at the first count.
+    let no_more = |after: (usize, usize, usize)| after.0 <= before.0 && after.1 <= before.1 && after.2 <= before.2;
+    let after = until(Duration::from_secs(5), || Some(count()).filter(|after| no_more(*after))).unwrap_or_else(count);
     eprintln!("descriptors, threads, children: {before:?} before, {after:?} after");
-    assert_eq!(before, after);
+    assert!(no_more(after), "{before:?} before, {after:?} after");
 }
 
 const ONE_JOB: &str = "[[job]]\nname = \"one\"\nagent = \"tame\"\nevery = \"1s\"\nconfig = {}\n";
@@ -125,9 +127,9 @@ fn bad_files_are_warnings_until_a_job_needs_what_nobody_carries() {
     for command in ["agents", "check"] {
         let said = house.run(&[command]);
         assert_eq!(said.code, Some(0), "{command}: {said:?}");
-        let warned =
-            |line: &str| line.starts_with("warning: not loaded: ") && line.ends_with("libtext.so: it is no shared library (no ELF header)");
-        assert!(said.err.lines().any(warned), "{command}: {}", said.err);
+        let warned = |line: &str| line.starts_with("warning: ") && line.contains("not loaded") && line.contains("libtext.so");
+        let with_reason = |line: &str| warned(line) && line.ends_with(": it is no shared library (no ELF header)");
+        assert!(said.err.lines().any(with_reason), "{command}: {}", said.err);
     }
     let agents = house.run(&["agents"]).ok();
     assert!(agents.contains("beast") && agents.contains("tame"), "{agents}");

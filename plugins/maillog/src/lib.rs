@@ -22,8 +22,8 @@ use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Severity, Unit,
 
 pub use config::{Config, Format};
 use packs::AnyPack;
-use tally::{Kept, Seen, Tally};
 pub use tally::Total;
+use tally::{Kept, Seen, Tally};
 
 /// Unmatched lines of a run that are shown.
 const SAMPLES_MAX: usize = 5;
@@ -31,7 +31,8 @@ const SAMPLES_MAX: usize = 5;
 /// Lines that were read.
 pub const LINES: Metric = Metric::counter("lines", Unit::Number, "Lines that were read.");
 /// Lines of other programs.
-pub const LINES_FOREIGN: Metric = Metric::counter("lines_foreign", Unit::Number, "Lines of other programs, or of processes that are not counted.");
+pub const LINES_FOREIGN: Metric =
+    Metric::counter("lines_foreign", Unit::Number, "Lines of other programs, or of processes that are not counted.");
 /// Lines of no known form.
 pub const LINES_UNMATCHED: Metric = Metric::counter("lines_unmatched", Unit::Number, "Lines of no known form.");
 /// Lines that were too long.
@@ -153,7 +154,11 @@ fn report(cx: &Cx, told: &Told, unmatched: u64, samples: &[String]) {
         cx.record(BACKLOG_BYTES, bytes);
     }
     if told.lost {
-        cx.event(Severity::Warning, "log_lost", "the file that was being read is gone; lines written to it since the last run are not counted");
+        cx.event(
+            Severity::Warning,
+            "log_lost",
+            "the file that was being read is gone; lines written to it since the last run are not counted",
+        );
     }
     if told.cut_back {
         cx.event(Severity::Warning, "log_cut", "the log was cut, and no copy of it was found; lines written just before are not counted");

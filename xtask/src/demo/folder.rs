@@ -22,12 +22,14 @@ const LAB_FROM_SCHEDULES: &str = "../lab";
 
 /// The demo's folder; gone when this is dropped, unless it is to be kept.
 pub(crate) struct Folder {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
     keep: bool,
     /// The names of all jobs of the schedule.
     pub(crate) jobs: Vec<String>,
     /// How many of them each agent has.
     pub(crate) agents: Vec<(String, usize)>,
+    /// The server that most of them ask.
+    pub(crate) busiest: Option<&'static str>,
 }
 
 impl Folder {
@@ -37,7 +39,7 @@ impl Folder {
         let root = Path::new(place::FOR_EVERYBODY).join(name);
         // Not create_dir_all: a folder that somebody prepared under this name is refused.
         fs::create_dir(&root).map_err(doing(format!("make {}", root.display())))?;
-        let mut folder = Self { root, keep, jobs: Vec::new(), agents: Vec::new() };
+        let mut folder = Self { root, keep, jobs: Vec::new(), agents: Vec::new(), busiest: None };
         place::set_mode(&folder.root, 0o755)?;
         folder.copy_programs(built)?;
         folder.copy_secrets(lab, account)?;
@@ -111,6 +113,7 @@ impl Folder {
             println!("left out, because their servers are: {}", gone.join(", "));
         }
         (self.jobs, self.agents) = (sheet.names(), sheet.agents());
+        self.busiest = lab.ports_of_servers().max_by_key(|(_, ports)| sheet.count_using(ports)).map(|(server, _)| server);
         if self.jobs.is_empty() {
             return Err(Error::Refused("no server of the lab is up, so there is nothing to measure".into()));
         }

@@ -73,6 +73,11 @@ impl Sheet {
         self.jobs.iter().flat_map(|job| names(job)).collect()
     }
 
+    /// Counts the entries that need one of these ports.
+    pub(crate) fn count_using(&self, ports: &[u16]) -> usize {
+        self.jobs.iter().filter(|job| uses(job, ports)).count()
+    }
+
     /// Counts the jobs of each agent, in the order in which the agents come first.
     pub(crate) fn agents(&self) -> Vec<(String, usize)> {
         let mut agents: Vec<(String, usize)> = Vec::new();
@@ -174,6 +179,7 @@ mod tests {
         let a = "# of a\n[[job]]\nname = \"a\"\nport = 25\n\n";
         let b = "# of b, not 25\n[[job]]\nname = \"b\"\nport = 26\n";
         let mut sheet = Sheet::of(&format!("# of all\n\n{a}{b}"));
+        assert_eq!([25, 26, 27].map(|port| sheet.count_using(&[port])), [1, 1, 0]);
         assert_eq!(sheet.leave_out(&[25]), ["a"]);
         assert_eq!(sheet.names(), ["b"]);
         assert_eq!(sheet.text(), format!("# of all\n\n{b}"));

@@ -77,7 +77,8 @@ impl Dovecot {
 }
 
 fn own(rest: &[u8]) -> bool {
-    split(rest).is_some_and(|(process, said)| level(said).is_some() && process.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'))
+    split(rest)
+        .is_some_and(|(process, said)| level(said).is_some() && process.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'))
 }
 
 /// The process, and what it says: `imap(alice)<1234><id>: Disconnected: …`.

@@ -141,8 +141,8 @@ impl Postfix {
             b"smtp" | b"lmtp" | b"local" | b"virtual" | b"pipe" | b"error" | b"retry" | b"relay" => severe.or_else(|| client(message)),
             b"cleanup" if message.starts_with(b"NOQUEUE: ") => Some(verdict(&message[9..]).unwrap_or(Class::Action)),
             b"qmgr" | b"cleanup" | b"pickup" | b"bounce" | b"master" | b"postfix-script" | b"postlog" | b"sendmail" | b"postdrop"
-            | b"postsuper" | b"postqueue" | b"showq" | b"tlsmgr" | b"verify" | b"trivial-rewrite" | b"proxymap" | b"flush" | b"postalias"
-            | b"postmap" | b"postmulti" | b"spawn" | b"discard" | b"policyd-spf" => severe.or(Some(Class::Service)),
+            | b"postsuper" | b"postqueue" | b"showq" | b"tlsmgr" | b"verify" | b"trivial-rewrite" | b"proxymap" | b"flush"
+            | b"postalias" | b"postmap" | b"postmulti" | b"spawn" | b"discard" | b"policyd-spf" => severe.or(Some(Class::Service)),
             _ => severe,
         }
     }
@@ -261,7 +261,9 @@ fn session(message: &[u8], severe: Option<Class>, tally: &mut Tally) -> Option<C
         b'w' if begins(b"warning: Connection ") && has(message, b" limit exceeded: ") => {
             (Class::ConnectionRefused, Total::ConnectionsRejected)
         }
-        b'w' if begins(b"warning: ") && has(message, b"]: SASL ") && has(message, b" authentication failed") => return Some(Class::AuthFailed),
+        b'w' if begins(b"warning: ") && has(message, b"]: SASL ") && has(message, b" authentication failed") => {
+            return Some(Class::AuthFailed);
+        }
         _ => return severe.or_else(|| tls(message)).or_else(|| begins(b"improper command pipelining after ").then_some(Class::Service)),
     };
     tally.add(total, 1);
@@ -274,8 +276,8 @@ fn verdict(told: &[u8]) -> Option<Class> {
     match action {
         b"reject" => Some(Class::Reject),
         b"milter-reject" => Some(Class::MilterReject),
-        b"hold" | b"milter-hold" | b"discard" | b"milter-discard" | b"filter" | b"redirect" | b"prepend" | b"replace" | b"warn" | b"bcc"
-        | b"permit" | b"client" | b"strip" | b"pass" => Some(Class::Action),
+        b"hold" | b"milter-hold" | b"discard" | b"milter-discard" | b"filter" | b"redirect" | b"prepend" | b"replace" | b"warn"
+        | b"bcc" | b"permit" | b"client" | b"strip" | b"pass" => Some(Class::Action),
         _ => None,
     }
 }
@@ -287,7 +289,8 @@ fn tls(message: &[u8]) -> Option<Class> {
 
 /// What a delivering client says beside its deliveries.
 fn client(message: &[u8]) -> Option<Class> {
-    let is_note = message.starts_with(b"connect to ") || has(message, b"host ") || has(message, b"lost connection") || has(message, b"timed out");
+    let is_note =
+        message.starts_with(b"connect to ") || has(message, b"host ") || has(message, b"lost connection") || has(message, b"timed out");
     tls(message).or_else(|| is_note.then_some(Class::DeliveryNote))
 }
 

@@ -1,0 +1,107 @@
+//! The lab's Postfix: started for these tests by `cargo xtask lab`, and gone with them. Dovecot is not there, so mail for the lab's users
+//! is deferred.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Instant,
+};
+
+use crate::*;
+
+/// What a test here needs of the system.
+const PACKAGE: &str = "postfix";
+
+/// A Postfix on free ports of loopback, until this is dropped.
+pub(crate) struct Lab {
+    holder: Child,
+    folder: TempDir,
+}
+
+impl Lab {
+    /// Starts Postfix; `None`, and a line that says why, where `cargo xtask test` looked for it in vain.
+    pub(crate) fn up() -> Option<Self> {
+        let without = std::env::var("WATCHPOST_TESTS_WITHOUT").unwrap_or_default();
+        if without.split_whitespace().any(|missing| missing == PACKAGE) {
+            eprintln!("left out: there is no {PACKAGE}");
+            return None;
+        }
+        let folder = tempfile::Builder::new().prefix("lab").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+        let dir = folder.path().join("lab");
+        let mut command = Command::new(xtask());
+        command.args(["lab", "up", "postfix", "--hold", "--wipe", "--port-base", "free", "--dir"]).arg(&dir);
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
+        // It says so, or ends: either within a deadline of its own.
+        assert!(said.any(|line| line.unwrap() == "lab: ready"), "the lab did not come up");
+        let lab = Self { holder, folder };
+        // Its ports answer a moment before all of its sockets are there.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !lab.queue().join("public/showq").exists() {
+            assert!(Instant::now() < deadline, "Postfix has no showq");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(lab)
+    }
+
+    fn etc(&self) -> PathBuf {
+        self.folder.path().join("lab/postfix/etc")
+    }
+
+    pub(crate) fn queue(&self) -> PathBuf {
+        self.folder.path().join("lab/postfix/queue")
+    }
+
+    /// Hands in a message as a program of this machine does.
+    pub(crate) fn send(&self, to: &[&str], text: &str) {
+        let mut command = Command::new("sendmail");
+        command.arg("-C").arg(self.etc()).args(["-i", "-f", "bob@lab.test"]).args(to).stdin(Stdio::piped());
+        let mut sendmail = command.spawn().unwrap();
+        sendmail.stdin.take().unwrap().write_all(format!("Subject: lab\n\n{text}\n").as_bytes()).unwrap();
+        assert!(sendmail.wait().unwrap().success());
+    }
+
+    /// Runs `postsuper` with these arguments.
+    pub(crate) fn postsuper(&self, arguments: &[&str]) {
+        let output = Command::new("postsuper").arg("-c").arg(self.etc()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// What `postqueue -j` says, one object for each message.
+    pub(crate) fn postqueue(&self) -> Vec<Value> {
+        let output = Command::new("postqueue").arg("-c").arg(self.etc()).arg("-j").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Sends Postfix's first process a signal.
+    pub(crate) fn signal(&self, signal: &str) {
+        let record = fs::read_to_string(self.folder.path().join("lab/running/postfix")).unwrap();
+        let pid = record.split(' ').next().unwrap();
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take()); // the sign to end
+        // It ends what it started, or gives up: either within a deadline of its own.
+        if let Err(error) = self.holder.wait() {
+            eprintln!("the lab in {} does not end: {error}", self.folder.path().display());
+        }
+    }
+}
+
+/// The program that makes labs: the one that runs these tests, or one built now.
+fn xtask() -> PathBuf {
+    if let Some(program) = std::env::var_os("WATCHPOST_XTASK") {
+        return program.into();
+    }
+    let ours = std::env::current_exe().unwrap();
+    let target: &Path = ours.ancestors().nth(3).unwrap();
+    let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "xtask", "--target-dir"]).arg(target).status().unwrap();
+    assert!(built.success(), "xtask is not built");
+    target.join("debug/xtask")
+}

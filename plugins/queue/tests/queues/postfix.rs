@@ -1,0 +1,97 @@
+//! A real Postfix: each queue as `postqueue -j` lists it.
+
+use crate::{lab::Lab, *};
+
+/// Waits until `postqueue -j` lists so many messages in a queue.
+async fn settled(lab: &Lab, queue: &str, count: usize) -> Vec<Value> {
+    for _ in 0..300 {
+        let listed = lab.postqueue();
+        if of(&listed, queue).len() == count {
+            return listed;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{:#?}", lab.postqueue());
+}
+
+fn of<'a>(listed: &'a [Value], queue: &str) -> Vec<&'a Value> {
+    listed.iter().filter(|message| queue == "all" || message["queue_name"] == queue).collect()
+}
+
+/// Each queue has the size, the volume and the oldest message that `postqueue -j` lists.
+#[track_caller]
+fn assert_agrees(ran: &Ran, listed: &[Value]) {
+    assert_eq!(ran.failure(), None, "{ran:#?}");
+    for queue in ["maildrop", "incoming", "active", "deferred", "hold", "all"] {
+        let messages = of(listed, queue);
+        let bytes = messages.iter().map(|message| message["message_size"].as_f64().unwrap()).sum();
+        let [size, is_bytes, oldest] = known(ran, queue);
+        assert_eq!((size, is_bytes), (Some(messages.len() as f64), Some(bytes)), "{queue}: {listed:#?}");
+        let came = messages.iter().map(|message| message["arrival_time"].as_u64().unwrap()).min();
+        let age = came.map_or(0.0, |came| unix_now().saturating_sub(came) as f64);
+        // Whole seconds on their side, and the time between the two looks.
+        assert!((oldest.unwrap() - age).abs() < 3.0, "{queue}: {oldest:?}, not {age}");
+        let classes = ran.outcome.samples.iter().filter(|sample| sample.metric == "waiting" && sample.labels[0] == queue);
+        assert_eq!(classes.map(|sample| sample.value).sum::<f64>(), messages.len() as f64);
+    }
+}
+
+#[tokio::test]
+async fn every_queue_is_as_postqueue_lists_it() {
+    let Some(lab) = Lab::up() else { return };
+    assert_agrees(&run("postfix", &lab.queue()).await, &[]);
+    for (at, text) in ["one", "two\ntwo", "three"].iter().enumerate() {
+        lab.send(&["alice@lab.test", "probe@lab.test"][..=at % 2], text);
+    }
+    settled(&lab, "deferred", 3).await;
+    lab.postsuper(&["-h", "ALL"]);
+    settled(&lab, "hold", 3).await;
+    for text in ["four", &"five ".repeat(1000)] {
+        lab.send(&["alice@lab.test"], text);
+    }
+    // So that ages differ, and are more than nothing.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let listed = settled(&lab, "deferred", 2).await;
+    let ran = run("postfix", &lab.queue()).await;
+    assert_agrees(&ran, &listed);
+    assert!(known(&ran, "hold")[2].unwrap() >= 2.0);
+    let told: Vec<(&str, &str)> = ran.outcome.events.iter().map(|event| (event.code.as_str(), event.text.as_str())).collect();
+    assert_eq!(told[0], ("queue_destinations", "recipients that wait: 6 × lab.test"));
+    // Once refused, Postfix tries a destination no more for a while, and says that besides.
+    assert!(told[1].1.contains(" × connect to 127.0.0.1[]:") && told[1].1.ends_with("Connection refused"), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_postfix_set_aside_is_an_error() {
+    let Some(lab) = Lab::up() else { return };
+    assert_eq!(known(&run("postfix", &lab.queue()).await, "error"), [Some(0.0); 3]);
+    // No queue file of Postfix's.
+    write(&lab.queue().join("incoming/4AbCdEf"), "garbage", 0);
+    let set_aside = lab.queue().join("corrupt/4AbCdEf");
+    fs::rename(lab.queue().join("incoming/4AbCdEf"), &set_aside).unwrap();
+    let ran = run("postfix", &lab.queue()).await;
+    assert_queue(&ran, "error", 1, 7, 0);
+    assert_agrees(&ran, &lab.postqueue());
+}
+
+#[tokio::test]
+async fn a_stalled_postfix_meets_the_deadline_and_a_stopped_one_refuses() {
+    let Some(lab) = Lab::up() else { return };
+    lab.signal("-STOP");
+    let mut kit = Kit::<Queue>::new(&config("postfix", &lab.queue())).unwrap().timeout(Duration::from_secs(1));
+    let ran = kit.run().await;
+    lab.signal("-CONT");
+    assert_unknown(&ran, Some(("timeout", "no end within 1 s; connect_time was the last it recorded")));
+    let queue = lab.queue();
+    assert_eq!(run("postfix", &queue).await.failure(), None);
+    lab.signal("-TERM");
+    let mut kind = None;
+    for _ in 0..100 {
+        kind = run("postfix", &queue).await.failure().map(|(kind, _)| kind.to_owned());
+        if kind.as_deref() == Some("connect") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{kind:?}");
+}
