@@ -97,7 +97,7 @@ fn dovecot(line: &[u8]) -> Option<Fault<'_>> {
     let end = message.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-')?;
     for colon in memchr_iter(b':', message) {
         let rest = message[colon + 1..].strip_prefix(b" ").unwrap_or(&[]);
-        let Some(length) = memchr(b':', rest) else { return None };
+        let length = memchr(b':', rest)?;
         let severity = match &rest[..length] {
             b"Warning" => Severity::Warning,
             b"Error" => Severity::Minor,

@@ -181,7 +181,11 @@ fn report(cx: &Cx, known: &mut Vec<u64>, seen: BTreeMap<u64, Message>, untold: u
     let over = known.len().saturating_sub(KNOWN_MAX);
     known.drain(..over);
     if untold > 0 {
-        cx.event(Severity::Warning, "more_faults", &format!("{untold} faults more, of messages beyond the first {TOLD_MAX} different ones"));
+        cx.event(
+            Severity::Warning,
+            "more_faults",
+            &format!("{untold} faults more, of messages beyond the first {TOLD_MAX} different ones"),
+        );
     }
 }
 
