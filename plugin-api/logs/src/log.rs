@@ -213,7 +213,10 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             }
             self.told.rotated += 1;
             if index + 1 < files.len() || current.is_some() {
-                before = Some(mark);
+                // An empty file has nothing to be known by: the one before it stays the landmark.
+                if mark.offset > 0 || before.is_none() {
+                    before = Some(mark);
+                }
             } else {
                 at = mark;
             }
@@ -229,15 +232,10 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
 
     /// Which files are still to be read: the one of the mark, where it ended, and those after it; or, if it is gone, those after `after`.
     async fn unread(&mut self, files: &[Rotated], after: usize, at: &Mark, current: Option<&FileStat>) -> Result<Vec<Next>, AgentError> {
-        let mut queue = Vec::new();
-        let mut after = after;
-        let found = self.find(files, at).await?;
+        let mut found = self.find(files, at).await?;
         let is_found = found.is_some();
-        match (found, current) {
-            (Some(found), _) => {
-                after = found.index + 1;
-                queue.push(found);
-            }
+        match (&found, current) {
+            (Some(_), _) => {}
             (None, Some(current)) if at.numbers(current) => self.told.cut_back = at.offset > 0,
             (None, Some(_)) => self.told.lost = at.offset > 0,
             (None, None) => {
@@ -245,7 +243,14 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
                 return Err(AgentError::local(message));
             }
         }
+        let mut queue = Vec::new();
+        // Files between the landmark and the one of the mark were empty when they were passed.
+        let after = found.as_ref().map_or(after, |found| after.min(found.index));
         for (index, file) in files.iter().enumerate().skip(after) {
+            if let Some(found) = found.take_if(|found| found.index == index) {
+                queue.push(found);
+                continue;
+            }
             let mut reader = self.open(file).await?;
             // A copy of the file that is gone, made before its last lines, holds nothing that was not read from the file itself.
             if is_found || !reader.begins_like(self.cx, self.budget, at).await? {

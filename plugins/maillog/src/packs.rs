@@ -61,6 +61,7 @@ pub(crate) trait Pack {
 macro_rules! packs {
     ($($format:ident($pack:path),)+) => {
         /// The pack of a job.
+        #[expect(clippy::large_enum_variant, reason = "there is one for each run, and a box would cost each line a step more")]
         pub(crate) enum AnyPack {
             $($format($pack),)+
         }

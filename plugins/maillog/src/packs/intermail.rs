@@ -40,7 +40,7 @@ impl Pack for Intermail {
     const TOTALS: &[Total] = Total::ALL;
 
     fn line(&mut self, line: &[u8], tally: &mut Tally) -> Seen {
-        let Some((class, before, event, text)) = severity(line) else { return Seen::Unknown };
+        let Some(Event { class, before, event, text }) = severity(line) else { return Seen::Unknown };
         let process = |name: &String| before.split(|byte| *byte == b' ').any(|word| word.starts_with(name.as_bytes()));
         if !self.only.is_empty() && !self.only.iter().any(process) {
             return Seen::Foreign;
@@ -83,11 +83,19 @@ impl Intermail {
     }
 }
 
-/// Finds the first `Severity;Event(`: its class, what stands before it, the event, and what follows.
-fn severity(line: &[u8]) -> Option<(Class, &[u8], &[u8], &[u8])> {
+/// What a line says, and what stands before that.
+struct Event<'a> {
+    class: Class,
+    before: &'a [u8],
+    event: &'a [u8],
+    text: &'a [u8],
+}
+
+/// Finds the first `Severity;Event(`.
+fn severity(line: &[u8]) -> Option<Event<'_>> {
     for at in memchr_iter(b';', line) {
         let (before, rest) = (&line[..at], &line[at + 1..]);
-        let Some(end) = memchr(b'(', rest) else { return None };
+        let end = memchr(b'(', rest)?;
         let event = &rest[..end];
         if event.is_empty() || !event.iter().all(u8::is_ascii_alphanumeric) {
             continue;
@@ -102,7 +110,7 @@ fn severity(line: &[u8]) -> Option<(Class, &[u8], &[u8], &[u8])> {
             _ if event.starts_with(b"Stat") && !word.is_empty() && word.iter().all(u8::is_ascii_digit) => Class::Statistics,
             _ => continue,
         };
-        return Some((class, before, event, &rest[end..]));
+        return Some(Event { class, before, event, text: &rest[end..] });
     }
     None
 }

@@ -1,0 +1,86 @@
+//! What a job of this agent says of itself.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use watchpost_logs::From;
+use watchpost_plugin_api::{AgentError, PathBuf};
+
+/// A log that is looked through for errors. Only `log` and `format` are required.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The log's path, e.g. "/var/log/mail.log". Its rotated files are looked for beside it, named as it is with a number or a date behind
+    /// (".1", "-20261124", ".2.gz"); compressed ones are read if gzip made them.
+    pub log: PathBuf,
+    /// How severities are written: "postfix" ("warning: …", "fatal: …"), "dovecot" ("Error: …"), "intermail" ("Erro;Event(…)", wherever
+    /// in the line) or "words" (those of `words`, in lines of any program of a syslog).
+    pub format: Format,
+    /// With the format "words": what makes a line one of a severity, e.g. { critical = ["panic", "out of memory"], minor = ["error"] }.
+    /// The case of letters does not matter; the worst severity counts.
+    #[serde(default)]
+    pub words: Words,
+    /// Where the first run begins: "end" (the default: what is written from then on counts) or "start" (the first line of the file).
+    #[serde(default)]
+    pub from: From,
+    /// Processes that are counted by name, the first that are seen; those beyond are "other". From 1 to 18. Default: 16.
+    #[serde(default = "processes_max")]
+    pub processes_max: NonZeroU32,
+}
+
+/// How severities are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// As Postfix does.
+    Postfix,
+    /// As Dovecot does.
+    Dovecot,
+    /// As InterMail does.
+    Intermail,
+    /// By words.
+    Words,
+}
+
+/// What makes a line one of a severity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Words {
+    /// The service is out.
+    pub critical: Vec<String>,
+    /// The service suffers.
+    pub major: Vec<String>,
+    /// Something is wrong that does not stop the service.
+    pub minor: Vec<String>,
+    /// A potential fault.
+    pub warning: Vec<String>,
+}
+
+fn processes_max() -> NonZeroU32 {
+    const { NonZeroU32::new(16).unwrap() }
+}
+
+impl Config {
+    /// Checks what the types cannot hold.
+    pub(crate) fn check(&self) -> Result<(), AgentError> {
+        if self.log.file_name().is_none() {
+            return Err(AgentError::config("log", "names no file"));
+        }
+        if self.processes_max.get() > 18 {
+            return Err(AgentError::config("processes_max", "is from 1 to 18: five severities of each make up to 95 series"));
+        }
+        let words = &self.words;
+        let lists = [("critical", &words.critical), ("major", &words.major), ("minor", &words.minor), ("warning", &words.warning)];
+        for (key, list) in lists {
+            if let Some(at) = list.iter().position(String::is_empty) {
+                return Err(AgentError::config(format!("words.{key}[{at}]"), "is empty"));
+            }
+        }
+        match (self.format == Format::Words, lists.iter().all(|(_, list)| list.is_empty())) {
+            (true, true) => Err(AgentError::config("words", "is empty; with the format \"words\" it says what makes a line an error")),
+            (false, false) => Err(AgentError::config("words", "is for the format \"words\"")),
+            _ => Ok(()),
+        }
+    }
+}
