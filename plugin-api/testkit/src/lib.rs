@@ -17,6 +17,7 @@
 //! Everything here has a deadline: a test that goes wrong fails, it does not hang.
 
 mod authority;
+mod entrance;
 mod kit;
 mod packets;
 mod ran;

@@ -1,6 +1,7 @@
 //! A server of whole messages on one port: datagrams, and on connections messages with their length before them (as DNS has them).
 
 use std::{
+    future::pending,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -11,6 +12,7 @@ use tokio::{
     sync::{
         Mutex,
         mpsc::{Receiver, Sender, channel},
+        watch,
     },
     task::JoinSet,
     time::timeout,
@@ -18,6 +20,7 @@ use tokio::{
 use watchpost_plugin_api::Transport;
 
 use crate::{
+    entrance::{Entrance, reopened},
     script::{Script, Step},
     server::{STEP_TIMEOUT, StoryError, act},
     wire::Wire,
@@ -59,6 +62,7 @@ impl Answers {
 /// A server of messages on a port of its own; stops when it is dropped.
 pub struct PacketServer {
     address: SocketAddr,
+    answers: watch::Sender<Answers>,
     asked: Mutex<Receiver<(Transport, Vec<u8>)>>,
     /// Aborted when they are dropped.
     _doors: JoinSet<()>,
@@ -70,14 +74,17 @@ impl PacketServer {
         let (socket, listener) = doors().await?;
         let address = socket.local_addr()?;
         let (told, asked) = channel(ASKED_MAX);
+        let (socket, listener) = (answers.datagrams.is_some().then(|| Arc::new(socket)), answers.streams.is_some().then_some(listener));
+        let (answers, following) = watch::channel(answers);
         let mut doors = JoinSet::new();
-        if let Some(answering) = answers.datagrams {
-            doors.spawn(serve_datagrams(socket, answering, told.clone()));
-        }
-        if let Some(answering) = answers.streams {
-            doors.spawn(serve_streams(listener, answering, told));
-        }
-        Ok(Self { address, asked: Mutex::new(asked), _doors: doors })
+        doors.spawn(serve_datagrams(address, socket, following.clone(), told.clone()));
+        doors.spawn(serve_streams(Entrance::new(address, listener), following, told));
+        Ok(Self { address, answers, asked: Mutex::new(asked), _doors: doors })
+    }
+
+    /// Answers so from now on; where nothing is said any more, nobody listens any more.
+    pub fn answer(&self, answers: Answers) {
+        self.answers.send_replace(answers);
     }
 
     /// The port it listens on.
@@ -106,37 +113,87 @@ async fn doors() -> io::Result<(UdpSocket, TcpListener)> {
     Err(last)
 }
 
-async fn serve_datagrams(socket: UdpSocket, answering: Answering, told: Sender<(Transport, Vec<u8>)>) {
-    let socket = Arc::new(socket);
+async fn serve_datagrams(
+    address: SocketAddr,
+    mut socket: Option<Arc<UdpSocket>>,
+    mut answers: watch::Receiver<Answers>,
+    told: Sender<(Transport, Vec<u8>)>,
+) {
     let mut clients = JoinSet::new();
     let mut room = vec![0; usize::from(u16::MAX)];
     loop {
-        // An answer that nobody takes any more comes back as an error here; the next client is served all the same.
-        let Ok((length, client)) = socket.recv_from(&mut room).await else { continue };
-        let message = room[..length].to_vec();
-        let (script, socket) = (answering(&message), socket.clone());
-        // Full, or nobody left to tell: the test did not want to know.
-        let _ = told.try_send((Transport::Udp, message));
-        clients.spawn(async move {
-            for step in &script.steps {
-                match step {
-                    Step::Send(bytes) => drop(socket.send_to(bytes, client).await),
-                    Step::Pause(time) => tokio::time::sleep(*time).await,
-                    // Cuts, resets and the like are a connection's.
-                    _ => return,
-                }
+        let Some(answering) = answers.borrow_and_update().datagrams.clone() else {
+            // Who is being answered holds the socket, too.
+            clients.shutdown().await;
+            socket = None;
+            match answers.changed().await {
+                Ok(()) => continue,
+                Err(_) => return,
             }
-        });
+        };
+        let Ok(open) = opened(socket.take(), address).await else { return };
+        let socket = socket.insert(open);
+        tokio::select! {
+            biased;
+            changed = answers.changed() => if changed.is_err() { return },
+            // An answer that nobody takes any more comes back as an error here; the next client is served all the same.
+            received = socket.recv_from(&mut room) => if let Ok((length, client)) = received {
+                let message = room[..length].to_vec();
+                clients.spawn(answer(socket.clone(), client, answering(&message)));
+                // Full, or nobody left to tell: the test did not want to know.
+                let _ = told.try_send((Transport::Udp, message));
+            },
+        }
         while clients.try_join_next().is_some() {}
     }
 }
 
-async fn serve_streams(listener: TcpListener, answering: Answering, told: Sender<(Transport, Vec<u8>)>) {
+async fn opened(socket: Option<Arc<UdpSocket>>, address: SocketAddr) -> io::Result<Arc<UdpSocket>> {
+    match socket {
+        Some(open) => Ok(open),
+        None => reopened(|| bound(address)).await.map(Arc::new),
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket)
+}
+
+async fn answer(socket: Arc<UdpSocket>, client: SocketAddr, script: Script) {
+    for step in &script.steps {
+        match step {
+            Step::Send(bytes) => drop(socket.send_to(bytes, client).await),
+            Step::Pause(time) => tokio::time::sleep(*time).await,
+            // Cuts, resets and the like are a connection's.
+            _ => return,
+        }
+    }
+}
+
+async fn serve_streams(mut entrance: Entrance, mut answers: watch::Receiver<Answers>, told: Sender<(Transport, Vec<u8>)>) {
     let mut clients = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        clients.spawn(play(stream, answering.clone(), told.clone()));
+    loop {
+        let now = answers.borrow_and_update().streams.clone();
+        tokio::select! {
+            biased;
+            changed = answers.changed() => if changed.is_err() { return },
+            stream = meet(&mut entrance, now.is_some()) => {
+                let (Ok(stream), Some(answering)) = (stream, now) else { return };
+                clients.spawn(play(stream, answering, told.clone()));
+            }
+        }
         while clients.try_join_next().is_some() {}
     }
+}
+
+async fn meet(entrance: &mut Entrance, open: bool) -> io::Result<TcpStream> {
+    if open {
+        return entrance.accept().await;
+    }
+    entrance.close();
+    pending().await
 }
 
 async fn play(stream: TcpStream, answering: Answering, told: Sender<(Transport, Vec<u8>)>) {

@@ -11,8 +11,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Sends these bytes one by one, waiting before each.
     Trickle(Vec<u8>, Duration),
-    /// Sends this byte without end, until the client goes.
-    Flood(u8),
+    /// Sends these bytes again and again, until the client goes.
+    Flood(Vec<u8>),
     /// Reads a line, which must have these parts in this order, the first at its beginning.
     Expect(Vec<String>),
     /// Reads lines up to and with the one that is just this.
@@ -55,6 +55,13 @@ impl Script {
         self
     }
 
+    /// Gives what comes before each thing that a client waits for, a line or a handshake, in order: the places where a server can fail it.
+    pub fn prefixes(&self) -> Vec<Self> {
+        let awaited = |step: &Step| matches!(step, Step::Send(_) | Step::Trickle(..) | Step::Flood(_) | Step::Tls(_));
+        let places = self.steps.iter().enumerate().filter(|(_, step)| awaited(step));
+        places.map(|(at, _)| Self { steps: self.steps[..at].to_vec() }).collect()
+    }
+
     /// Waits before everything it says.
     pub fn slowed(self, wait: Duration) -> Self {
         let slowed = self.steps.into_iter().flat_map(|step| match step {
@@ -82,7 +89,12 @@ impl Script {
 
     /// Sends a line without end.
     pub fn endless_line(self) -> Self {
-        self.step(Step::Flood(b'x'))
+        self.step(Step::Flood(b"x".to_vec()))
+    }
+
+    /// Says a line again and again, without end.
+    pub fn endless_lines(self, text: &str) -> Self {
+        self.step(Step::Flood(format!("{text}\r\n").into_bytes()))
     }
 
     /// Sends what belongs to no protocol.
@@ -128,5 +140,17 @@ impl Script {
     /// Does a TLS handshake here: at the beginning for implicit TLS, after the answer to STARTTLS in the middle.
     pub fn tls(self, tls: &ServerTls) -> Self {
         self.step(Step::Tls(tls.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_can_fail_its_client_before_each_thing_that_the_client_waits_for() {
+        let script = Script::new().say("220 hi").expect("EHLO").say("250 ok").pause(Duration::ZERO).endless_line();
+        let lengths: Vec<usize> = script.prefixes().iter().map(|prefix| prefix.steps.len()).collect();
+        assert_eq!(lengths, [0, 2, 4]);
     }
 }

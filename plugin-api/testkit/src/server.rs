@@ -1,18 +1,20 @@
 //! A server that does to each client what its script says.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{future::pending, io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{
         Mutex,
         mpsc::{Receiver, Sender, channel},
+        watch,
     },
     task::{JoinHandle, JoinSet},
     time::timeout,
 };
 
 use crate::{
+    entrance::Entrance,
     script::{Script, Step},
     wire::Wire,
 };
@@ -45,9 +47,18 @@ pub struct Served {
     pub broke: Option<String>,
 }
 
+/// What the next client finds.
+#[derive(Clone)]
+enum Manner {
+    Plays(Script),
+    Refuses,
+    Ignores,
+}
+
 /// A server on a port of its own; stops when it is dropped.
 pub struct Server {
     address: SocketAddr,
+    manner: watch::Sender<Manner>,
     served: Mutex<Receiver<Served>>,
     task: JoinHandle<()>,
 }
@@ -57,9 +68,24 @@ impl Server {
     pub async fn start(script: Script) -> Result<Self, StoryError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (told, served) = channel(SERVED_MAX);
-        let task = tokio::spawn(serve(listener, script, told));
-        Ok(Self { address, served: Mutex::new(served), task })
+        let ((told, served), (manner, following)) = (channel(SERVED_MAX), watch::channel(Manner::Plays(script)));
+        let task = tokio::spawn(serve(Entrance::new(address, Some(listener)), following, told));
+        Ok(Self { address, manner, served: Mutex::new(served), task })
+    }
+
+    /// Does to each client from now on what this script says; who is connected gets the one before to its end.
+    pub fn play(&self, script: Script) {
+        self.manner.send_replace(Manner::Plays(script));
+    }
+
+    /// Refuses to be connected to from now on; who is connected is served to the end.
+    pub fn refuse(&self) {
+        self.manner.send_replace(Manner::Refuses);
+    }
+
+    /// Answers nobody who connects from now on, neither yes nor no; who is connected is served to the end.
+    pub fn ignore(&self) {
+        self.manner.send_replace(Manner::Ignores);
     }
 
     /// Where it listens.
@@ -87,17 +113,40 @@ impl Drop for Server {
     }
 }
 
-async fn serve(listener: TcpListener, script: Script, told: Sender<Served>) {
+async fn serve(mut entrance: Entrance, mut manner: watch::Receiver<Manner>, told: Sender<Served>) {
     // Dropped, and with it every connection, when the server is.
     let mut clients = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let (script, told) = (script.clone(), told.clone());
-        clients.spawn(async move {
-            let served = play(stream, &script).await;
-            // Full, or nobody left to tell: the test did not want to know.
-            let _ = told.try_send(served);
-        });
-        while clients.try_join_next().is_some() {}
+    loop {
+        let now = manner.borrow_and_update().clone();
+        tokio::select! {
+            biased;
+            changed = manner.changed() => if changed.is_err() { return },
+            stream = meet(&mut entrance, &now) => {
+                let (Ok(stream), Manner::Plays(script)) = (stream, now) else { return };
+                let told = told.clone();
+                clients.spawn(async move {
+                    let served = play(stream, &script).await;
+                    // Full, or nobody left to tell: the test did not want to know.
+                    let _ = told.try_send(served);
+                });
+                while clients.try_join_next().is_some() {}
+            }
+        }
+    }
+}
+
+/// Waits for a client that is to be served.
+async fn meet(entrance: &mut Entrance, manner: &Manner) -> io::Result<TcpStream> {
+    match manner {
+        Manner::Plays(_) => entrance.accept().await,
+        Manner::Refuses => {
+            entrance.close();
+            pending().await
+        }
+        Manner::Ignores => {
+            let _held = entrance.ignore().await?;
+            pending().await
+        }
     }
 }
 
@@ -122,8 +171,8 @@ pub(crate) async fn act(step: &Step, wire: &mut Wire, heard: &mut Vec<String>) -
     match step {
         Step::Send(bytes) => wire.send(bytes).await,
         Step::Trickle(bytes, every) => wire.trickle(bytes, *every).await,
-        Step::Flood(byte) => {
-            wire.flood(*byte).await;
+        Step::Flood(bytes) => {
+            wire.flood(bytes).await;
             Ok(())
         }
         Step::Expect(parts) => {

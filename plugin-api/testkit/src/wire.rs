@@ -10,6 +10,8 @@ use tokio_rustls::server::TlsStream;
 
 use crate::authority::ServerTls;
 
+/// Bytes that a flood sends at once, about.
+const FLOOD_BYTES: usize = 4096;
 /// Bytes of a line that a script reads.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -50,9 +52,9 @@ impl Wire {
         Ok(())
     }
 
-    /// Sends until the client goes.
-    pub(crate) async fn flood(&mut self, byte: u8) {
-        let block = [byte; 4096];
+    /// Sends the same again and again until the client goes.
+    pub(crate) async fn flood(&mut self, bytes: &[u8]) {
+        let block = bytes.repeat(FLOOD_BYTES / bytes.len().max(1) + 1);
         while self.send(&block).await.is_ok() {}
     }
 
