@@ -57,7 +57,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the daemon ended ({status}) instead of getting ready:\n{}", self.log_text());
             }
-            self.listen = self.log().iter().find(|line| line["message"] == "ready").and_then(|line| line["listen"].as_str()?.parse().ok());
+            self.listen = self.told_listen();
             self.get("/-/ready").ok().filter(|answer| answer.status == 200)
         });
         let took = self.begun.elapsed();
@@ -68,6 +68,13 @@ impl Daemon {
     /// Where it listens; known once it is ready.
     pub(crate) fn listen(&self) -> SocketAddr {
         self.listen.expect("the daemon is ready")
+    }
+
+    /// What its line `ready` says, in either form of the log.
+    fn told_listen(&self) -> Option<SocketAddr> {
+        let in_json = self.log().iter().find(|line| line["message"] == "ready").and_then(|line| line["listen"].as_str()?.parse().ok());
+        let in_text = || self.log_text().split_once(" ready ")?.1.split_once("listen=")?.1.split_whitespace().next()?.parse().ok();
+        in_json.or_else(in_text)
     }
 
     /// Asks its listener.

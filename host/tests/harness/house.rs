@@ -1,7 +1,11 @@
 //! A configuration with its data folder, and commands run on it.
 
 use std::{
-    fs,
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -13,11 +17,15 @@ use super::{Daemon, programs::Programs, until};
 
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+/// Number of the user and group that root's tests hand over to: `nobody` on Debian, and nobody's elsewhere.
+const NOBODY: u32 = 65534;
 
 /// A folder with `watchpost.toml`, one schedule, and what daemons leave in `data`; gone when dropped.
 pub(crate) struct House {
     folder: TempDir,
     programs: Programs,
+    /// Whose the folder is, and who runs everything; ourselves if it is none.
+    user: Option<u32>,
 }
 
 /// What a command said.
@@ -40,11 +48,24 @@ impl Said {
 impl House {
     /// Sets up a house whose one schedule file says `schedule`; the agent `smtp` is there, the listener takes any free port.
     pub(crate) fn new(schedule: &str) -> Self {
-        let (folder, programs) = (tempfile::tempdir().unwrap(), Programs::new());
+        Self::of(Programs::new(), None, schedule)
+    }
+
+    /// As [`new`](House::new), lived in by an ordinary user: ourselves, or `nobody` where we are root.
+    pub(crate) fn ordinary(schedule: &str) -> Self {
+        let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+        let (programs, user) = if root { (Programs::for_everybody(), Some(NOBODY)) } else { (Programs::new(), None) };
+        let house = Self::of(programs, user, schedule);
+        house.give(house.folder());
+        house
+    }
+
+    fn of(programs: Programs, user: Option<u32>, schedule: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let plugins = programs.plugins();
         let main = format!("listen = \"127.0.0.1:0\"\nplugins = [{:?}]\nschedules = [\"jobs.toml\"]\n", plugins.display().to_string());
         fs::write(folder.path().join("watchpost.toml"), main).unwrap();
-        let house = Self { folder, programs };
+        let house = Self { folder, programs, user };
         house.schedule(schedule);
         house
     }
@@ -52,6 +73,22 @@ impl House {
     /// Writes the schedule anew.
     pub(crate) fn schedule(&self, text: &str) {
         fs::write(self.folder.path().join("jobs.toml"), text).unwrap();
+    }
+
+    /// Leaves a file that only the house's user can read; gives its path.
+    pub(crate) fn keep(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        self.give(&path);
+        path
+    }
+
+    /// Makes the house's user the owner of a file or folder.
+    pub(crate) fn give(&self, path: &Path) {
+        if self.user.is_some() {
+            chown(path, self.user, self.user).unwrap();
+        }
     }
 
     /// The folder of the configuration.
@@ -72,6 +109,13 @@ impl House {
     /// Starts a daemon and waits until it is ready.
     pub(crate) fn start(&self) -> Daemon {
         let mut daemon = self.spawn();
+        daemon.wait_ready();
+        daemon
+    }
+
+    /// As [`start`](House::start), with a log for people.
+    pub(crate) fn start_with_text(&self) -> Daemon {
+        let mut daemon = Daemon::spawn(self.command(&["run", "--log", "text"]), self.folder());
         daemon.wait_ready();
         daemon
     }
@@ -102,6 +146,9 @@ impl House {
         command.args(words).arg("--config").arg(self.folder().join("watchpost.toml"));
         // From elsewhere: no path may lean on the working directory.
         command.current_dir("/").stdin(Stdio::null());
+        if let Some(user) = self.user {
+            command.uid(user).gid(user); // root's other groups go with it
+        }
         command
     }
 }

@@ -4,7 +4,9 @@
 //! that one is taken from beside `watchpost`, and only if none of its sources is newer.
 
 use std::{
-    fs, io,
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -22,7 +24,21 @@ pub(super) struct Programs {
 
 impl Programs {
     pub(super) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("programs").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// As [`new`](Programs::new), where every user of this machine can run them.
+    pub(super) fn for_everybody() -> Self {
+        let temp = std::env::temp_dir();
+        let places = [Path::new(env!("CARGO_TARGET_TMPDIR")), &temp];
+        let place = places.into_iter().find(|place| is_open(place)).expect("a folder that every user can enter");
+        let programs = Self::within(place);
+        fs::set_permissions(programs.folder.path(), Permissions::from_mode(0o755)).unwrap();
+        programs
+    }
+
+    fn within(place: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("programs").tempdir_in(place).unwrap();
         let plugins = folder.path().join("plugins");
         fs::create_dir(&plugins).unwrap();
         install(folder.path(), &plugins);
@@ -62,6 +78,11 @@ pub(crate) fn install(programs: &Path, plugins: &Path) {
 /// The built library of an agent. `cargo test` puts libraries beside the test programs, and refreshes them there only.
 pub(crate) fn plugin_library(agent: &str) -> PathBuf {
     std::env::current_exe().unwrap().with_file_name(format!("libwatchpost_{agent}.so"))
+}
+
+/// Whether every user can enter a folder.
+fn is_open(folder: &Path) -> bool {
+    folder.ancestors().all(|above| fs::metadata(above).is_ok_and(|facts| facts.permissions().mode() & 0o001 != 0))
 }
 
 /// A link where the file system has them: the programs are large.

@@ -50,6 +50,11 @@ impl Scrape {
         self.0.iter().filter(move |line| line.label("job") == Some(job))
     }
 
+    /// All lines of one family.
+    pub(crate) fn of_family<'a, 'f>(&'a self, family: &'f str) -> impl Iterator<Item = &'a Line> + use<'a, 'f> {
+        self.0.iter().filter(move |line| line.family == family)
+    }
+
     /// The value of one family for one job.
     pub(crate) fn value(&self, family: &str, job: &str) -> Option<&str> {
         self.of_job(job).find(|line| line.family == family).map(|line| line.value.as_str())

@@ -1,0 +1,123 @@
+//! All faults in one daemon: a job for each, and neighbours whose servers are well all along.
+
+use std::{collections::BTreeMap, fs, thread::sleep, time::Duration};
+
+use serde_json::Value;
+use watchpost_testkit::{Authority, PacketServer, Server};
+
+use crate::{
+    dns,
+    harness::{Daemon, House, http::ask, until},
+    lines::{AUTHORITY_FILE, PASSWORD, PASSWORD_FILE},
+    pop3,
+    row::Row,
+    scrape::Scrape,
+    smtp, told,
+};
+
+/// How often a job with a fault runs, and how long each run may take.
+pub(crate) const EVERY: Duration = Duration::from_secs(3);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a neighbour runs.
+pub(crate) const NEIGHBOUR_EVERY: Duration = Duration::from_secs(1);
+/// What has not shown after so long never will: two runs, and what a busy machine adds.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often somebody looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// One daemon, run by an ordinary user, with all the rows.
+pub(crate) struct Ward {
+    pub(crate) daemon: Daemon,
+    pub(crate) house: House,
+    pub(crate) rows: Vec<Row>,
+    _neighbours: (Server, Server, PacketServer),
+}
+
+/// How the servers are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Well,
+    Ill,
+}
+
+/// What all commands and pages tell at one time.
+pub(crate) struct Told {
+    pub(crate) jobs: BTreeMap<String, Value>,
+    pub(crate) workers: Vec<Value>,
+    pub(crate) scrape: Scrape,
+}
+
+impl Ward {
+    /// Starts the servers, all of them well, and then the daemon.
+    pub(crate) async fn open() -> Self {
+        let authority = Authority::new().unwrap();
+        let mut rows = smtp::rows(&authority).await;
+        rows.extend(pop3::rows(&authority).await);
+        rows.extend(dns::rows().await);
+        Self::with(rows, &authority, House::start).await
+    }
+
+    /// The same with these rows, and a daemon that is started so.
+    pub(crate) async fn with(rows: Vec<Row>, authority: &Authority, start: fn(&House) -> Daemon) -> Self {
+        let neighbours = (
+            Server::start(smtp::neighbour()).await.unwrap(),
+            Server::start(pop3::neighbour()).await.unwrap(),
+            PacketServer::start(dns::neighbour()).await.unwrap(),
+        );
+        let ports =
+            [("smtp", neighbours.0.port(), ""), ("pop3", neighbours.1.port(), ""), ("dns", neighbours.2.port(), "name = \"lab.test\"")];
+        let beside: String = ports.iter().map(|(agent, port, keys)| neighbour(agent, *port, keys)).collect();
+        let defaults = format!("[defaults]\nevery = \"{}s\"\ntimeout = \"{}s\"\n", EVERY.as_secs(), TIMEOUT.as_secs());
+        let schedule = defaults + &beside + &rows.iter().map(Row::schedule).collect::<String>();
+        let house = House::ordinary(&schedule);
+        house.keep(PASSWORD_FILE, PASSWORD.as_bytes());
+        house.keep(AUTHORITY_FILE, &fs::read(authority.file()).unwrap());
+        Self { daemon: start(&house), house, rows, _neighbours: neighbours }
+    }
+
+    /// Makes every server ill.
+    pub(crate) fn fall_ill(&self) {
+        self.rows.iter().for_each(Row::fall_ill);
+    }
+
+    /// Makes every server well again.
+    pub(crate) fn recover(&self) {
+        self.rows.iter().for_each(Row::recover);
+    }
+
+    /// Names of the neighbours' jobs.
+    pub(crate) fn neighbours() -> [&'static str; 3] {
+        ["neighbour-smtp", "neighbour-pop3", "neighbour-dns"]
+    }
+
+    /// What is told now.
+    pub(crate) fn told(&self) -> Told {
+        let status = ask(&self.house.socket(), "GET", "/api/v1/status").unwrap();
+        let status: Value = serde_json::from_str(&status.body).unwrap();
+        let list = |key: &str| status[key].as_array().unwrap().clone();
+        let jobs = list("jobs").into_iter().map(|job| (job["name"].as_str().unwrap().to_owned(), job)).collect();
+        Told { jobs, workers: list("workers"), scrape: Scrape::of(&self.daemon.get("/metrics").unwrap().body) }
+    }
+
+    /// Waits until that many more runs of each job have ended and all is told of them that the state of their servers asks for; gives
+    /// what was told then.
+    pub(crate) fn settles(&self, state: State, runs: u64) -> Told {
+        let before = self.told();
+        let mut complaints = Vec::new();
+        let settled = until(PATIENCE, || {
+            sleep(LOOK_EVERY);
+            let now = self.told();
+            complaints = told::complaints(self, state, runs, &before, &now);
+            complaints.is_empty().then_some(now)
+        });
+        settled.unwrap_or_else(|| panic!("{} complaints:\n{}", complaints.len(), complaints.join("\n")))
+    }
+}
+
+fn neighbour(agent: &str, port: u16, keys: &str) -> String {
+    let seconds = NEIGHBOUR_EVERY.as_secs();
+    format!(
+        "[[job]]\nname = \"neighbour-{agent}\"\nagent = \"{agent}\"\nevery = \"{seconds}s\"\ntimeout = \"{seconds}s\"\n\
+         [job.config]\nhost = \"127.0.0.1\"\nport = {port}\n{keys}\n"
+    )
+}
