@@ -1,5 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
+mod samples;
+
 use std::{
     path::Path,
     sync::{
@@ -9,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use watchpost_plugin_api::{AgentDescriptor, wire::Examined};
+use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 
 use crate::{
     config::{self, Bound, Config, Fault, Faults, process_environment, unknown_agent},
@@ -18,6 +20,8 @@ use crate::{
     reading::Shape,
     schedule::UnixTime,
 };
+
+pub use samples::{LOSS, fault, loss};
 
 /// A job with everything it needs to run.
 #[derive(Clone)]
@@ -32,6 +36,8 @@ pub struct Job {
     pub bound: Bound,
     /// What its agent says of that.
     pub examined: Examined,
+    /// What its agent records in one measurement.
+    pub metrics: Vec<MetricSpec>,
     /// What its series look like.
     pub shape: Shape,
     /// What somebody should look at.
@@ -132,9 +138,13 @@ pub async fn bind(job: &config::Job, plugins: &Plugins) -> Result<Job, Vec<Fault
         Some(Fault::warning(job.place_of(""), format!("`config`: {}: {}", path.display(), crate::chain(&error))))
     });
     let warnings = bound.warnings().iter().cloned().chain(unreadable).collect();
+    if job.samples.value > 1 && !examined.repeatable {
+        let why = "`samples`: a run of this job acts on the world and is not repeated";
+        return Err(vec![Fault::new(&job.samples.place, why).hint("leave the key out, or measure without what acts")]);
+    }
     let shape = shape_of(job, agent, &examined);
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, shape, warnings })
+    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, metrics: agent.metrics.clone(), shape, warnings })
 }
 
 /// Finds the one library that carries a job's agent.
@@ -174,6 +184,6 @@ fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> 
         target: examined.target.clone(),
         labels: job.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
         step_s: u32::try_from(job.timing.rhythm.step().as_secs()).unwrap_or(u32::MAX),
-        metrics: agent.metrics.clone(),
+        metrics: if job.samples.value > 1 { samples::spread(&agent.metrics) } else { agent.metrics.clone() },
     }
 }

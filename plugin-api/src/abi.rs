@@ -1,6 +1,6 @@
 //! The boundary: the only types that cross between host and library, and the fences on the library's side.
 //!
-//! Streams, datagrams, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
+//! Streams, datagrams, open files, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
 //! Rules once frozen: only append, after `last_prefix_field`; every new method has a default body; plain structs stay as they are.
 //! abi_stable and async-ffi appear here, in `export_agents!` and in the loader, and nowhere else: they must stay replaceable.
 
@@ -35,6 +35,10 @@ pub type FfiResult<T> = RResult<T, FfiError>;
 pub type HostStreamBox = HostStream_TO<'static, RBox<()>>;
 /// A datagram socket of the host's, lent.
 pub type HostDatagramBox = HostDatagram_TO<'static, RBox<()>>;
+/// A file that the host has opened, lent.
+pub type HostFileBox = HostFile_TO<'static, RBox<()>>;
+/// A directory that the host is reading, lent.
+pub type HostScanBox = HostScan_TO<'static, RBox<()>>;
 /// What a run may ask the host for.
 pub type HostCxBox = HostCx_TO<'static, RBox<()>>;
 /// An agent of the library's, made for one job.
@@ -95,6 +99,24 @@ pub trait HostDatagram: Send + Unpin {
     fn ends(&self) -> FfiResult<RString>;
 }
 
+/// A file that the host has opened for reading.
+#[sabi_trait]
+pub trait HostFile: Send + Unpin {
+    /// Reads from that offset on into `buf`; 0 is the end.
+    fn read_at<'a>(&'a mut self, offset: u64, buf: RSliceMut<'a, u8>) -> BorrowingFfiFuture<'a, FfiResult<usize>>;
+    /// Tells of the open file; gives [`FileStat`](crate::FileStat).
+    #[sabi(last_prefix_field)]
+    fn stat<'a>(&'a mut self) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
+}
+
+/// A directory that the host reads piece by piece.
+#[sabi_trait]
+pub trait HostScan: Send + Unpin {
+    /// Gives the next piece, a [`Scanned`](crate::wire::Scanned).
+    #[sabi(last_prefix_field)]
+    fn next<'a>(&'a mut self) -> BorrowingFfiFuture<'a, FfiResult<RString>>;
+}
+
 /// What a run may ask the host for.
 #[sabi_trait]
 pub trait HostCx: Send + Sync {
@@ -116,16 +138,22 @@ pub trait HostCx: Send + Sync {
     /// Takes a sample; `labels` is a JSON object of strings, or empty.
     fn record(&self, metric: RStr<'_>, labels: RStr<'_>, value: f64);
     fn cursor(&self) -> ROption<RVec<u8>>;
-    #[sabi(last_prefix_field)]
     fn set_cursor(&self, cursor: RSlice<'_, u8>) -> FfiResult<()>;
+    /// Opens a file for reading; takes a path.
+    fn open(&self, path: RStr<'_>) -> FfiFuture<FfiResult<HostFileBox>>;
+    /// Begins to read a directory; takes [`Scan`](crate::wire::Scan).
+    #[sabi(last_prefix_field)]
+    fn scan(&self, scan: RStr<'_>) -> FfiFuture<FfiResult<HostScanBox>>;
 }
 
 /// An agent made for one job.
 #[sabi_trait]
 pub trait RawAgent: Send {
     /// Measures once.
-    #[sabi(last_prefix_field)]
     fn measure<'a>(&'a mut self, cx: HostCxBox) -> BorrowingFfiFuture<'a, FfiResult<()>>;
+    /// Tells what the job will touch; gives [`Needs`](crate::Needs).
+    #[sabi(last_prefix_field)]
+    fn needs(&self) -> RString;
 }
 
 /// What a library exports.

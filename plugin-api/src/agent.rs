@@ -89,8 +89,10 @@ pub fn examine<A: Agent>(config: &str) -> Result<RString, AgentError> {
 /// Makes an agent as the host's `create` wants it.
 #[doc(hidden)]
 pub fn create<A: Agent>(config: &str) -> Result<RawAgentBox, AgentError> {
-    let agent = A::new(parse::<A>(config)?)?;
-    Ok(RawAgent_TO::from_value(Made { agent: FencedDrop::new(agent) }, TD_Opaque))
+    let parsed = parse::<A>(config)?;
+    let needs = to_json(&A::needs(&parsed))?;
+    let agent = A::new(parsed)?;
+    Ok(RawAgent_TO::from_value(Made { agent: FencedDrop::new(agent), needs }, TD_Opaque))
 }
 
 /// Puts a value into JSON that crosses.
@@ -130,6 +132,7 @@ fn parse<A: Agent>(config: &str) -> Result<A::Config, AgentError> {
 
 struct Made<A> {
     agent: FencedDrop<A>,
+    needs: RString,
 }
 
 impl<A: Agent> RawAgent for Made<A> {
@@ -142,6 +145,10 @@ impl<A: Agent> RawAgent for Made<A> {
                 Err(error) => RErr(error.into()),
             }
         }))
+    }
+
+    fn needs(&self) -> RString {
+        self.needs.clone()
     }
 }
 

@@ -10,11 +10,15 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AgentError, Datagram, DirEntry, Endpoint, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Severity, Stream,
-    abi::{FfiResult, HostCxBox, RErr, ROk, RString},
+    AgentError, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Scan,
+    ScanNames, Severity, Stream,
+    abi::{FfiResult, HostCxBox, HostScanBox, RErr, ROk, RString},
     files::at,
     wire::{self, Way},
 };
+
+/// Entries of a directory that are listed at once: some 20 MB.
+const ENTRIES_MAX: usize = 100_000;
 
 /// The host, as one run sees it: sockets, TLS, names, files, time, and the places where results go.
 ///
@@ -63,19 +67,74 @@ impl Cx {
         self.ask("resolve", &wire::Resolve { name: name.into(), record, resolver }).await
     }
 
-    /// Tells size, age and sort of a file.
+    /// Tells size, age, owner and sort of a file; of what a symbolic link leads to.
     ///
     /// Errors: kind `local`, naming the path.
     pub async fn stat(&self, path: impl AsRef<Path>) -> Result<FileStat, AgentError> {
         self.ask("stat", &path.as_ref()).await
     }
 
-    /// Lists a directory.
+    /// Opens a regular file for reading.
+    ///
+    /// Errors: kind `local`, naming the path; what is no regular file (a pipe would wait for ever) is one.
+    pub async fn open(&self, path: impl AsRef<Path>) -> Result<File, AgentError> {
+        let path = path.as_ref();
+        match self.host.open(to_json(&path)?.as_str().into()).await {
+            ROk(file) => Ok(File::new(file, path.to_owned())),
+            RErr(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a whole file.
+    ///
+    /// Errors: kind `limit` when it has more than `bytes_max`, `local` as [`open`](Cx::open).
+    pub async fn read(&self, path: impl AsRef<Path>, bytes_max: usize) -> Result<Vec<u8>, AgentError> {
+        self.open(path).await?.read_from(0, bytes_max).await
+    }
+
+    /// Lists a directory, in no order that means anything.
+    ///
+    /// Errors: kind `limit` when it has more than 100,000 entries, for which there is [`scan`](Cx::scan); `local`, naming the path.
+    pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>, AgentError> {
+        let path = path.as_ref();
+        let mut scan = self.scan(path).await?;
+        let mut entries = Vec::new();
+        while let Some(entry) = scan.next().await? {
+            if entries.len() == ENTRIES_MAX {
+                let message = format!("more than {ENTRIES_MAX} entries in {}", path.display());
+                return Err(AgentError::new(ErrorKind::LIMIT, message));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Reads a directory of any size, entry by entry.
     ///
     /// Errors: kind `local`, naming the path.
-    pub async fn read_dir(&self, path: impl AsRef<Path>) -> Result<Vec<DirEntry>, AgentError> {
-        let raw: Vec<wire::DirEntry> = self.ask("read_dir", &path.as_ref()).await?;
-        Ok(raw.into_iter().map(DirEntry::from).collect())
+    pub async fn scan(&self, path: impl AsRef<Path>) -> Result<Scan, AgentError> {
+        self.begin_scan(path.as_ref(), false).await.map(Scan::new)
+    }
+
+    /// Reads the names of a directory of any size, which is several times faster than with all that `stat` says.
+    ///
+    /// Errors: kind `local`, naming the path.
+    pub async fn scan_names(&self, path: impl AsRef<Path>) -> Result<ScanNames, AgentError> {
+        self.begin_scan(path.as_ref(), true).await.map(ScanNames::new)
+    }
+
+    async fn begin_scan(&self, path: &Path, names_only: bool) -> Result<HostScanBox, AgentError> {
+        let scan = to_json(&wire::Scan { path: path.to_owned(), names_only })?;
+        self.host.scan(scan.as_str().into()).await.into_result().map_err(AgentError::from)
+    }
+
+    /// Removes a regular file below a directory of [`Needs::remove_in`](crate::Needs::remove_in); says whether it was there.
+    ///
+    /// No symbolic link below that directory is followed: whoever may write there cannot have another file removed.
+    ///
+    /// Errors: kind `local`, naming the path; a place that was not declared is one.
+    pub async fn remove_file(&self, path: impl AsRef<Path>) -> Result<bool, AgentError> {
+        self.ask("remove_file", &path.as_ref()).await
     }
 
     /// How long ago that was; zero if it lies ahead.

@@ -13,6 +13,7 @@ mod cx;
 mod datagram;
 mod door;
 mod error;
+mod file;
 mod files;
 mod laps;
 mod lines;
@@ -22,6 +23,7 @@ mod needs;
 mod path;
 mod quoted;
 mod resolve;
+mod scan;
 mod secret;
 mod severity;
 pub mod standard;
@@ -34,7 +36,8 @@ pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
 pub use door::{Door, TlsMode};
 pub use error::{AgentError, ErrorKind};
-pub use files::{DirEntry, FileStat};
+pub use file::File;
+pub use files::{DirEntry, FileKind, FileStat};
 pub use laps::Laps;
 pub use lines::Lines;
 pub use login::Login;
@@ -43,6 +46,7 @@ pub use needs::{Needs, Port, Transport};
 pub use path::{PATH_MARK, PathBuf};
 pub use quoted::quoted;
 pub use resolve::{RecordType, Resolver};
+pub use scan::{Scan, ScanNames};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
 pub use stream::{Endpoint, Ends, Stream};
@@ -51,8 +55,8 @@ pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, Laps, Level, Lines, Login, Metric, Needs, PathBuf, RecordType,
-        Resolver, Secret, Severity, Stream, Tls, TlsMode, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, File, FileKind, FileStat, Laps, Level, Lines, Login, Metric, Needs,
+        PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsMode, Unit, export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

@@ -31,6 +31,8 @@ pub struct Needs {
     pub ports: Vec<Port>,
     /// Files and directories read.
     pub files: Vec<PathBuf>,
+    /// Directories in which, at any depth, files are removed.
+    pub removes: Vec<PathBuf>,
     /// Unix sockets connected to.
     pub sockets: Vec<PathBuf>,
     /// Programs started.
@@ -58,6 +60,12 @@ impl Needs {
     /// Also reads that file or directory.
     pub fn read(mut self, path: impl AsRef<Path>) -> Self {
         self.files.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Also removes files in that directory or below it.
+    pub fn remove_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.removes.push(folder.as_ref().to_owned());
         self
     }
 

@@ -1,8 +1,10 @@
 //! What crosses as JSON; unknown fields are ignored on both sides, so either may be newer.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{FileStat, Level, Needs, RecordType, Resolver, Severity};
+use crate::{Level, Needs, RecordType, Resolver, Severity};
 
 /// What a checked configuration says of its job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,11 +67,27 @@ pub struct Note {
     pub text: String,
 }
 
-/// One entry of what [`Cx::read_dir`](crate::Cx::read_dir) is answered.
+/// What [`Cx::scan`](crate::Cx::scan) and [`Cx::scan_names`](crate::Cx::scan_names) ask.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct DirEntry {
+pub struct Scan {
+    /// The directory.
+    pub path: PathBuf,
+    /// Whether the names are enough.
+    pub names_only: bool,
+}
+
+/// A piece of a directory; entries are [`DirEntry`](crate::DirEntry) or [`Named`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Scanned<T> {
+    /// Some entries; none at all is possible.
+    pub entries: Vec<T>,
+    /// Whether there are no more.
+    pub last: bool,
+}
+
+/// An entry whose name is enough.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Named {
     /// The name.
     pub name: String,
-    /// What `stat` says of it.
-    pub stat: FileStat,
 }

@@ -5,9 +5,11 @@
 mod answers;
 mod datagram;
 pub mod dialogue;
+mod files;
 pub mod mask;
 pub mod outcome;
 mod refusal;
+mod resolve;
 mod results;
 mod run;
 mod stream;

@@ -2,25 +2,27 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
 
 use watchpost_plugin_api::{
-    AgentError, ErrorKind, Level, MetricSpec,
+    AgentError, ErrorKind, Level, MetricSpec, Needs,
     abi::{
-        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostStream_TO, HostStreamBox, RErr,
-        RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec, RawAgentBox, TD_Opaque, host_fenced,
+        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostFile_TO, HostFileBox,
+        HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec, RawAgentBox,
+        TD_Opaque, host_fenced,
     },
     wire::{self, Way},
 };
 
 use crate::{
-    answers,
+    answers::{self, parse},
     datagram::Datagrams,
     dialogue::{Dialogue, Listener, Said, Speaker},
+    files::{Directory, OpenFile},
     outcome::{Outcome, Status},
     results::{Results, cut},
     stream::Connection,
@@ -45,6 +47,8 @@ pub struct JobServices {
     metrics: Vec<MetricSpec>,
     dialogue: Arc<Dialogue>,
     log: LogSink,
+    /// What the job said it would touch; read from its agent at the first run.
+    needs: OnceLock<Arc<Needs>>,
 }
 
 /// What a run is given.
@@ -60,14 +64,20 @@ pub struct Request {
 impl JobServices {
     /// Prepares a job of an agent with these metrics, whose configuration holds these secrets.
     pub fn new(shared: &Shared, metrics: Vec<MetricSpec>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
-        Self { shared: shared.clone(), metrics, dialogue: Arc::new(Dialogue::new(secrets, listener)), log }
+        let dialogue = Arc::new(Dialogue::new(secrets, listener));
+        Self { shared: shared.clone(), metrics, dialogue, log, needs: OnceLock::new() }
     }
 
     /// Runs the agent once, to its end or its deadline; gives what it recorded, and the dialogue if it was wanted.
     pub async fn run(self: &Arc<Self>, agent: &mut RawAgentBox, request: Request) -> (Outcome, Vec<Said>) {
         self.dialogue.begin(request.explain);
+        let needs = self.needs.get_or_init(|| {
+            // An agent that cannot say what it needs is given nothing that has to be declared.
+            Arc::new(serde_json::from_str(&agent.needs()).unwrap_or_default())
+        });
         let run = Arc::new(Run {
             job: self.clone(),
+            needs: needs.clone(),
             began: Instant::now(),
             timeout: request.timeout,
             cursor: request.cursor,
@@ -85,6 +95,7 @@ impl JobServices {
 
 struct Run {
     job: Arc<JobServices>,
+    needs: Arc<Needs>,
     began: Instant,
     timeout: Duration,
     cursor: Option<Vec<u8>>,
@@ -186,8 +197,8 @@ impl HostCx for Handle {
     }
 
     fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>> {
-        let (question, detail) = (question.to_string(), detail.to_string());
-        FfiFuture::new(async move { crossing(answers::answer(&question, &detail).await.map(RString::from)) })
+        let (question, detail, needs) = (question.to_string(), detail.to_string(), self.0.needs.clone());
+        FfiFuture::new(async move { crossing(answers::answer(&question, &detail, &needs).await.map(RString::from)) })
     }
 
     fn tell(&self, statement: RStr<'_>, detail: RStr<'_>) -> FfiResult<()> {
@@ -233,6 +244,22 @@ impl HostCx for Handle {
 
     fn set_cursor(&self, cursor: RSlice<'_, u8>) -> FfiResult<()> {
         host_fenced(|| crossing(self.0.results().set_cursor(&cursor)))
+    }
+
+    fn open(&self, path: RStr<'_>) -> FfiFuture<FfiResult<HostFileBox>> {
+        let path = parse(path.as_str());
+        FfiFuture::new(async move {
+            let opened = async { OpenFile::open(path?).await };
+            crossing(opened.await.map(|file| HostFile_TO::from_value(file, TD_Opaque)))
+        })
+    }
+
+    fn scan(&self, scan: RStr<'_>) -> FfiFuture<FfiResult<HostScanBox>> {
+        let scan = parse(scan.as_str());
+        FfiFuture::new(async move {
+            let opened = async { Directory::open(scan?).await };
+            crossing(opened.await.map(|directory| HostScan_TO::from_value(directory, TD_Opaque)))
+        })
     }
 }
 

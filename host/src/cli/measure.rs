@@ -79,7 +79,7 @@ fn measure(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
         let job = bind(&chosen, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
         job.plugin.open(job.open());
         let request = RunRequest { job: job.number, timeout: job.config.timeout, cursor, explain: arguments.explain || context.json };
-        let end = job.plugin.run(request).await;
+        let end = job.run(request).await;
         plugins.stop().await;
         Ok((job, end))
     })?;

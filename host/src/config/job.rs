@@ -26,6 +26,9 @@ const LABELS_MAX: u32 = 100;
 /// Label sets of one job that may be asked for.
 const LABELS_MAX_MAX: u32 = 100_000;
 
+/// Measurements of one run that may be asked for.
+const SAMPLES_MAX: u32 = 100;
+
 /// The name of a job: `[a-z0-9][a-z0-9._@-]{0,79}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobName(String);
@@ -70,6 +73,8 @@ pub struct Job {
     pub labels: BTreeMap<String, At<String>>,
     /// Label sets its series may have.
     pub labels_max: u32,
+    /// Measurements of one run.
+    pub samples: At<u32>,
     /// What its agent is told; the agent's schema has yet to be asked.
     pub(super) config: At<Table>,
 }
@@ -79,6 +84,7 @@ struct Shared {
     agent: Option<At<String>>,
     overlap: Option<Overlap>,
     labels_max: Option<u32>,
+    samples: Option<At<u32>>,
 }
 
 /// Checks one job of a file and expands its targets.
@@ -128,6 +134,7 @@ fn expand(
         overlap: shared.overlap?,
         labels: labels?,
         labels_max: shared.labels_max?,
+        samples: shared.samples.clone()?,
         config: match config {
             Field::Given(config) => config,
             Field::Absent => At { value: Table::default(), place: place.clone() },
@@ -150,18 +157,21 @@ impl Shared {
                 }
             },
         };
-        Self { agent, overlap, labels_max: check_labels_max(&settings.labels_max, faults) }
+        let labels_max = check_count("labels_max", &settings.labels_max, LABELS_MAX, LABELS_MAX_MAX, place, faults);
+        let samples = check_count("samples", &settings.samples, 1, SAMPLES_MAX, place, faults);
+        Self { agent, overlap, labels_max: labels_max.map(|count| count.value), samples }
     }
 }
 
-fn check_labels_max(field: &Field<i64>, faults: &mut Faults) -> Option<u32> {
+/// Checks a number of at least 1.
+fn check_count(key: &str, field: &Field<i64>, default: u32, max: u32, job: &Place, faults: &mut Faults) -> Option<At<u32>> {
     match field {
-        Field::Absent => Some(LABELS_MAX),
+        Field::Absent => Some(At { value: default, place: job.clone() }),
         Field::Broken => None,
         Field::Given(number) => match u32::try_from(number.value) {
-            Ok(max) if (1..=LABELS_MAX_MAX).contains(&max) => Some(max),
+            Ok(count) if (1..=max).contains(&count) => Some(At { value: count, place: number.place.clone() }),
             _ => {
-                faults.push(Fault::new(&number.place, format!("`labels_max`: {} is not in 1 to {LABELS_MAX_MAX}", number.value)));
+                faults.push(Fault::new(&number.place, format!("`{key}`: {} is not in 1 to {max}", number.value)));
                 None
             }
         },

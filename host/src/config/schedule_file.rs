@@ -10,12 +10,8 @@ use super::{
 const LATER: [(&str, &str); 3] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms"), ("row", "comes with the store")];
 
 /// Keys of a job that have their place in the plan, and what they come with.
-const LATER_IN_JOB: [(&str, &str); 4] = [
-    ("threshold", "comes with alarms"),
-    ("samples", "comes with repeated samples"),
-    ("active", "comes with time windows"),
-    ("blackout", "comes with time windows"),
-];
+const LATER_IN_JOB: [(&str, &str); 3] =
+    [("threshold", "comes with alarms"), ("active", "comes with time windows"), ("blackout", "comes with time windows")];
 
 /// Keys that stand in the main file.
 const OF_MAIN_FILE: [&str; 8] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective"];
@@ -31,6 +27,7 @@ pub(super) struct Settings {
     pub(super) overlap: Field<String>,
     pub(super) labels: Field<Table>,
     pub(super) labels_max: Field<i64>,
+    pub(super) samples: Field<i64>,
     pub(super) config: Field<Table>,
 }
 
@@ -141,6 +138,7 @@ impl Settings {
             overlap: reader.text("overlap", faults),
             labels: reader.table("labels", faults),
             labels_max: reader.whole("labels_max", faults),
+            samples: reader.whole("samples", faults),
             config: reader.table("config", faults),
         }
     }
@@ -158,6 +156,7 @@ impl Settings {
             overlap: self.overlap.or(defaults.overlap.clone()),
             labels: merged(self.labels, &defaults.labels),
             labels_max: self.labels_max.or(defaults.labels_max.clone()),
+            samples: self.samples.or(defaults.samples.clone()),
             config: merged(self.config, &defaults.config),
         }
     }

@@ -402,7 +402,7 @@ impl OneRun {
     /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
     async fn measure(self, appender: &Appender, commands: &mpsc::UnboundedSender<Command>) -> (Option<Reading>, Option<Vec<u8>>) {
         let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor, explain: false };
-        let end = self.job.plugin.run(request).await;
+        let end = self.job.run(request).await;
         if commands.is_closed() && !end.outcome.status.is_ok() {
             // The daemon ends and took the worker with it: nothing was learnt of the target.
             return (None, None);

@@ -45,6 +45,7 @@ pub struct JobOpen {
 }
 
 /// What a run is asked with.
+#[derive(Clone, Debug)]
 pub struct RunRequest {
     /// The job's number.
     pub job: u64,

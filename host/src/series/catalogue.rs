@@ -13,7 +13,7 @@ use serde::Serialize;
 use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
 use super::name::LabelSet;
-use crate::reading::Shape;
+use crate::{job::fault, reading::Shape};
 
 /// Name of the catalogue in the data folder.
 pub const FILE_NAME: &str = "catalogue.sqlite";
@@ -233,7 +233,7 @@ fn merged(shape: &Shape, known: Option<&Job>) -> Vec<JobMetric> {
 /// The metrics with those of a run added; nothing if it brings none. What the agent declared when it was built stands.
 fn with_declared(known: &[JobMetric], declared: &[MetricSpec]) -> Option<Vec<JobMetric>> {
     let mut metrics = known.to_vec();
-    for spec in declared.iter().filter(|spec| spec.fault().is_none()) {
+    for spec in declared.iter().filter(|spec| fault(spec).is_none()) {
         match metrics.iter_mut().find(|metric| metric.spec.name == spec.name) {
             None => metrics.push(JobMetric { spec: spec.clone(), declared: true }),
             Some(metric) if metric.declared => metric.spec = spec.clone(),

@@ -10,4 +10,5 @@ mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod remembers;
+mod samples;
 mod servers;

@@ -21,10 +21,10 @@ pub(crate) async fn lines(from: &mut Lines, mut each: impl FnMut(&str) -> Result
     }
 }
 
-/// Reads a message and keeps nothing of it. Its lines know no bound: there is mail with a megabyte in one.
+/// Reads a message, keeps nothing of it and gives its size, its end included. Its lines know no bound: there is mail with a megabyte in one.
 ///
 /// Errors: kind `limit` for a message that is too large.
-pub(crate) async fn message(from: &mut Lines) -> Result<(), AgentError> {
+pub(crate) async fn message(from: &mut Lines) -> Result<u64, AgentError> {
     let mut end = End::default();
     let mut read = 0;
     loop {
@@ -39,7 +39,7 @@ pub(crate) async fn message(from: &mut Lines) -> Result<(), AgentError> {
             return Err(too_large());
         }
         if ended {
-            return Ok(());
+            return Ok(read);
         }
     }
 }

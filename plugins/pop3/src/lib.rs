@@ -14,7 +14,7 @@
 //! after QUIT (many close the connection instead of answering) leaves `quit_time` unknown, and `total_time` is the sum of the other
 //! phases. A server that keeps silent there runs into the deadline as in every phase.
 //!
-//! Nothing is deleted: no command of this agent changes a mailbox.
+//! Nothing is deleted: no command of this agent changes a mailbox. Nothing of a message is shown: the dialogue has its size.
 
 mod auth;
 mod body;
@@ -80,7 +80,7 @@ impl Agent for Pop3 {
         let mut laps = cx.laps();
         let stream = self.door.enter(cx, &mut laps).await?;
         let ends = stream.ends()?;
-        let mut session = Session::new(stream);
+        let mut session = Session::new(cx, stream);
         if let Err(error) = self.converse(cx, &mut session, ends, &mut laps).await {
             session.leave().await;
             return Err(error);
@@ -92,7 +92,7 @@ impl Agent for Pop3 {
 
 impl Pop3 {
     /// From the banner to the end.
-    async fn converse(&mut self, cx: &Cx, session: &mut Session, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         session.banner().await?;
         laps.lap(standard::BANNER_TIME);
         if self.door.tls == TlsMode::Starttls {
@@ -105,7 +105,7 @@ impl Pop3 {
                 self.warned = true;
                 self.door.warn_of_clear_text(cx);
             }
-            session.login(cx, &mechanism, login).await?;
+            session.login(&mechanism, login).await?;
             laps.lap(standard::AUTHENTICATE_TIME);
             self.read_mail(cx, session, laps).await?;
         }
@@ -113,7 +113,7 @@ impl Pop3 {
     }
 
     /// What a mail program does once it is in.
-    async fn read_mail(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+    async fn read_mail(&self, cx: &Cx, session: &mut Session<'_>, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         let (size, newest) = session.query().await?;
         laps.lap(standard::QUERY_TIME);
         cx.record(MAILBOX_SIZE, size.messages);
@@ -126,7 +126,7 @@ impl Pop3 {
     }
 
     /// Everything that was to be measured has been: a server that takes its leave badly costs quit_time, and no more.
-    async fn close(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+    async fn close(&self, cx: &Cx, session: &mut Session<'_>, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         match session.close().await {
             Ok(()) => {
                 laps.lap(standard::QUIT_TIME);

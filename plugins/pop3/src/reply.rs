@@ -1,6 +1,6 @@
 //! A server's reply: a status and one line of text (RFC 1939 3), at whose beginning a code may stand (RFC 2449 8).
 
-use watchpost_plugin_api::{AgentError, Lines, quoted};
+use watchpost_plugin_api::{AgentError, quoted};
 
 /// Codes that say why a login cannot be now, whoever asks for it: the mailbox is in use or was just used (RFC 2449 8.1.1, 8.1.2),
 /// or the server is ill (RFC 3206 4). Beside these stands AUTH, which speaks of name and password.
@@ -26,12 +26,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Reads a reply.
-    ///
-    /// Errors: kind `protocol` for what is none.
-    pub(crate) async fn read(from: &mut Lines) -> Result<Self, AgentError> {
-        let line = from.read().await?;
-        parsed(&line).ok_or_else(|| AgentError::protocol(format!("no POP3 reply: \"{}\"", quoted(&line))))
+    /// Takes a line apart; `None` if it is no reply. RFC 1939 3: a status is written in capitals.
+    pub(crate) fn parse(line: &str) -> Option<Self> {
+        let (status, text) = [("+OK", Status::Ok), ("-ERR", Status::Err), ("+", Status::More)]
+            .into_iter()
+            .find_map(|(word, status)| Some((status, line.strip_prefix(word)?)))?;
+        let ends = text.chars().next().is_none_or(|next| next == ' ' || next == '\t');
+        ends.then(|| Self { status, text: text.trim().to_owned() })
     }
 
     /// Fails unless it is `+OK`; `to` names what it answers.
@@ -68,22 +69,13 @@ impl Reply {
     }
 }
 
-/// `None` if it is no reply. RFC 1939 3: a status is written in capitals.
-fn parsed(line: &str) -> Option<Reply> {
-    let (status, text) = [("+OK", Status::Ok), ("-ERR", Status::Err), ("+", Status::More)]
-        .into_iter()
-        .find_map(|(word, status)| Some((status, line.strip_prefix(word)?)))?;
-    let ends = text.chars().next().is_none_or(|next| next == ' ' || next == '\t');
-    ends.then(|| Reply { status, text: text.trim().to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(line: &str, expected: Option<(Status, &str)>) {
         let expected = expected.map(|(status, text)| Reply { status, text: text.into() });
-        assert_eq!(parsed(line), expected, "{line:?}");
+        assert_eq!(Reply::parse(line), expected, "{line:?}");
     }
 
     #[test]

@@ -14,9 +14,14 @@ use crate::{
 const CAPABILITIES_MAX: usize = 100;
 
 /// An open session.
-pub(crate) struct Session {
+pub(crate) struct Session<'a> {
+    cx: &'a Cx,
     lines: Lines,
     timestamp: Option<Timestamp>,
+    /// From the download on bytes are counted, not shown: a message is nobody's business. What else is said is shown in words.
+    counted: bool,
+    /// What is no reply may be more of a message, which is not to be quoted.
+    after_message: bool,
 }
 
 /// What the server offers, as its CAPA says (RFC 2449 5).
@@ -46,15 +51,15 @@ impl<'a> FromIterator<&'a str> for Offers {
     }
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// Begins a session over a stream that is open.
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { lines: Lines::new(stream), timestamp: None }
+    pub(crate) fn new(cx: &'a Cx, stream: Stream) -> Self {
+        Self { cx, lines: Lines::new(stream), timestamp: None, counted: false, after_message: false }
     }
 
     /// Waits for the server's greeting.
     pub(crate) async fn banner(&mut self) -> Result<(), AgentError> {
-        let banner = Reply::read(&mut self.lines).await.map_err(during("banner"))?.positive("banner")?;
+        let banner = self.reply().await.map_err(during("banner"))?.positive("banner")?;
         self.timestamp = Timestamp::find(&banner.text);
         Ok(())
     }
@@ -80,7 +85,7 @@ impl Session {
     }
 
     /// Logs in.
-    pub(crate) async fn login(&mut self, cx: &Cx, mechanism: &Mechanism, login: &Login) -> Result<(), AgentError> {
+    pub(crate) async fn login(&mut self, mechanism: &Mechanism, login: &Login) -> Result<(), AgentError> {
         match mechanism {
             Mechanism::Plain => self.plain(login).await,
             Mechanism::User => {
@@ -89,7 +94,7 @@ impl Session {
             }
             Mechanism::Apop(timestamp) => {
                 let digest = timestamp.digest(login);
-                cx.hide(&digest)?;
+                self.cx.hide(&digest)?;
                 self.step("APOP", &format!("APOP {} {digest}", login.user)).await
             }
         }
@@ -125,8 +130,13 @@ impl Session {
         if message.bytes > body::MESSAGE_BYTES_MAX {
             return Err(body::too_large().context("RETR"));
         }
+        self.lines.binary();
+        self.counted = true;
         self.command("RETR", &format!("RETR {}", message.number)).await?.positive("RETR")?;
-        body::message(&mut self.lines).await.map_err(during("RETR"))
+        let bytes = body::message(&mut self.lines).await.map_err(during("RETR"))?;
+        self.cx.note_received(&format!("the message, {bytes} bytes"));
+        self.after_message = true;
+        Ok(())
     }
 
     /// Ends the session.
@@ -154,7 +164,22 @@ impl Session {
 
     async fn command(&mut self, name: &str, line: &str) -> Result<Reply, AgentError> {
         self.lines.write(line).await.map_err(during(name))?;
-        Reply::read(&mut self.lines).await.map_err(during(name))
+        if self.counted {
+            self.cx.note_sent(line);
+        }
+        self.reply().await.map_err(during(name))
+    }
+
+    async fn reply(&mut self) -> Result<Reply, AgentError> {
+        let line = self.lines.read().await?;
+        let reply = Reply::parse(&line).ok_or_else(|| match self.after_message {
+            true => AgentError::protocol("no POP3 reply after the message"),
+            false => AgentError::protocol(format!("no POP3 reply: \"{}\"", quoted(&line))),
+        })?;
+        if self.counted {
+            self.cx.note_received(&line);
+        }
+        Ok(reply)
     }
 }
 

@@ -13,16 +13,19 @@ use std::{
 use watchpost_plugin_api::{Kind, MetricSpec, Unit, standard};
 
 use super::text::{Text, Type, label};
-use crate::latest::{JobState, Last, Snapshot};
+use crate::{
+    job::{LOSS, fault, loss},
+    latest::{JobState, Last, Snapshot},
+};
 
 /// Families that no agent may claim: those of standard metrics and the host's own per job.
 static NAMES_TAKEN: LazyLock<HashSet<String>> = LazyLock::new(|| {
-    let standard = standard::ALL.iter().map(|metric| family_name(None, &metric.spec()));
+    let standard = STANDARD.values().map(|spec| family_name(None, spec));
     standard.chain([UP.to_owned(), RUN_DURATION.to_owned()]).collect()
 });
 /// Standard metrics by name.
 static STANDARD: LazyLock<HashMap<&'static str, MetricSpec>> =
-    LazyLock::new(|| standard::ALL.iter().map(|metric| (metric.name(), metric.spec())).collect());
+    LazyLock::new(|| standard::ALL.iter().map(|metric| (metric.name(), metric.spec())).chain([(LOSS, loss())]).collect());
 
 const UP: &str = "watchpost_up";
 const RUN_DURATION: &str = "watchpost_run_duration_seconds";
@@ -153,7 +156,7 @@ impl<'a> Families<'a> {
     }
 
     fn settle(&mut self, agent: &'a str, metric: &'a MetricSpec) -> Option<usize> {
-        if metric.fault().is_some() {
+        if fault(metric).is_some() {
             return None;
         }
         if let Some(standard) = STANDARD.get(metric.name.as_str()) {

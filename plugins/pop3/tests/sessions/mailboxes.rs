@@ -2,6 +2,7 @@
 
 use watchpost_plugin_api::standard::{DOWNLOAD_TIME, QUERY_TIME, TOTAL_TIME};
 use watchpost_pop3::{MAILBOX_BYTES, MAILBOX_SIZE};
+use watchpost_testkit::Speaker;
 
 use crate::*;
 
@@ -43,6 +44,29 @@ async fn nothing_is_downloaded_where_that_is_forbidden() {
     assert_ok(&ended);
     assert_eq!(ended.0.value(DOWNLOAD_TIME), None);
     assert_eq!(ended.0.value(MAILBOX_SIZE), Some(2.0));
+}
+
+#[tokio::test]
+async fn a_message_is_shown_by_its_size_only() {
+    let script = entered().then(queried()).expect("RETR 2").say("+OK 200 octets\nSubject: Mirabelle-3\n\nMirabelle-4\n.").then(goodbye());
+    let ended = run(script, &login(json!({}))).await;
+    assert_ok(&ended);
+    let ran = ended.0;
+    assert!(!ran.everything().contains("Mirabelle"), "{ran:#?}");
+    assert_eq!(ran.said_by(Speaker::Agent)[2..], ["STAT", "LIST", "RETR 2", "QUIT"]);
+    let said = ran.said_by(Speaker::Target);
+    assert_eq!(said[said.len() - 3..], ["+OK 200 octets", "the message, 40 bytes", "+OK bye"]);
+    let counted: Vec<&str> = ran.said_by(Speaker::Host).into_iter().filter(|said| said.contains(" bytes")).collect();
+    assert_eq!(counted, ["sent 8 bytes", "received 56 bytes", "sent 6 bytes", "received 9 bytes"]);
+}
+
+#[tokio::test]
+async fn what_follows_a_message_that_ended_too_early_is_not_quoted() {
+    let script = entered().then(queried()).expect("RETR 2").say("+OK\nSubject: probe\n.\nMirabelle-5").expect("QUIT");
+    let (ran, _) = run(script, &login(json!({}))).await;
+    assert_eq!(ran.failure(), None, "{ran:#?}");
+    assert_eq!(ran.logged[0].1, "no proper end: QUIT: no POP3 reply after the message");
+    assert!(!ran.everything().contains("Mirabelle"), "{ran:#?}");
 }
 
 #[tokio::test]
