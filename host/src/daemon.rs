@@ -8,6 +8,7 @@ pub mod api;
 mod appender;
 mod cursors;
 mod event_view;
+mod formats;
 mod lock;
 mod meter;
 mod paused;

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, access};
+
 /// A data folder that is ours until this is dropped.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -39,7 +41,12 @@ impl DataFolder {
     /// Makes the folder where it is missing, readable by its owner only, and locks it.
     pub fn lock(path: &Path) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+        match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(unusable(io::ErrorKind::NotADirectory.into())),
+            made => made.map_err(unusable)?,
+        }
+        // Else the first to write in it tells of its own file only.
+        access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| unusable(error.into()))?;
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join("lock")).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}

@@ -21,6 +21,9 @@ use crate::{
     reading::{Reading, Record},
 };
 
+/// Names this view's place in the journal.
+pub(super) const NAME: &str = "present";
+
 /// Takes readings as they become durable.
 pub(super) struct Present {
     latest: Arc<Latest>,

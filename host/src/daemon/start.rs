@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 use tracing::{error, info, warn};
-use watchpost_journal::{Journal, OpenError, Options, Position, Reader, Recovery};
+use watchpost_journal::{ConsumerError, Journal, OpenError, Options, Recovery};
 use watchpost_plugin_api::Severity;
 
 use super::{
@@ -26,9 +26,9 @@ use super::{
     appender::Appender,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
-    meter,
+    formats, meter,
     paused::Paused,
-    present::Present,
+    present::{self, Present},
     runner::{Past, Runner},
     series_view::{self, SeriesView, SharedStore, lend},
     service_manager,
@@ -68,6 +68,9 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] OpenError),
+    /// A place in the journal is not to be had.
+    #[error("cannot open the journal")]
+    Place(#[from] ConsumerError),
     /// The series cannot be opened.
     #[error("cannot open the series")]
     Series(#[from] SeriesError),
@@ -133,18 +136,17 @@ struct Parts {
 
 impl Parts {
     fn open(data: DataFolder, started: SystemTime) -> Result<Self, StartError> {
-        let dir = data.path().join("journal");
-        refuse_newer(&dir)?;
+        formats::refuse_newer(data.path())?;
+        let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
+        let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
         let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
-        let (journal, recovery) = Journal::open(&dir, Options::default())?;
+        let (journal, recovery) = Journal::open(&data.path().join("journal"), Options::default())?;
         tell_recovery(&recovery);
         let journal = Arc::new(journal);
-        let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
-        let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
         Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused, data })
     }
 
@@ -152,7 +154,8 @@ impl Parts {
     async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
         let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
-        self.views.push(Running::start("present", Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
+        self.views
+            .push(Running::start(present::NAME, Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
             Running::start(series_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone()))
                 .map_err(cannot())?,
@@ -301,15 +304,6 @@ impl Signals {
                 }
             }
         }
-    }
-}
-
-/// Looks at the journal's version before anything is opened: opening begins a segment, and may migrate the catalogue.
-fn refuse_newer(journal: &Path) -> Result<(), OpenError> {
-    match Reader::offline(journal, Position::START) {
-        Err(newer @ OpenError::Newer { .. }) => Err(newer),
-        // Whatever else there is to say of it, opening says.
-        _ => Ok(()),
     }
 }
 

@@ -212,6 +212,21 @@ pub fn find(data: &Path, query: &Query) -> Result<Found, EventError> {
     Ok(found)
 }
 
+/// Refuses a store in which a newer program wrote; whatever else is wrong with it shows when it is used.
+pub fn refuse_newer(data: &Path) -> Result<(), EventError> {
+    let folder = data.join(FOLDER);
+    for day in days(&folder).unwrap_or_default() {
+        let path = folder.join(file_name(day));
+        let opened = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        if let Ok(connection) = opened
+            && let Err(newer @ EventError::Newer { .. }) = format_of(&connection, &path)
+        {
+            return Err(newer);
+        }
+    }
+    Ok(())
+}
+
 /// The latest `limit` of one file, latest first.
 fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, EventError> {
     let failed = |source| EventError::Sqlite { path: path.into(), source };

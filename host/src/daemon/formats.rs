@@ -1,0 +1,27 @@
+//! What the files of a data folder say of their formats, read before any is opened: opening begins a segment, and may migrate the catalogue.
+//! A folder that a newer program has used is left as it is.
+
+use std::path::Path;
+
+use watchpost_journal::{ConsumerError, ConsumerPosition, OpenError, Position, Reader};
+
+use super::{event_view, present, series_view, start::StartError};
+use crate::event::store;
+
+/// Who has a place in the journal.
+const PLACES: [&str; 3] = [present::NAME, series_view::NAME, event_view::NAME];
+
+/// Refuses a newer journal, a newer place in it, newer events; whatever else there is to say of them, opening says.
+pub(super) fn refuse_newer(data: &Path) -> Result<(), StartError> {
+    let journal = data.join("journal");
+    if let Err(newer @ OpenError::Newer { .. }) = Reader::offline(&journal, Position::START) {
+        return Err(newer.into());
+    }
+    for name in PLACES {
+        let place = ConsumerPosition::new(&journal, name).and_then(|place| place.load());
+        if let Err(newer @ ConsumerError::Newer { .. }) = place {
+            return Err(newer.into());
+        }
+    }
+    Ok(store::refuse_newer(data)?)
+}
