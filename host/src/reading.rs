@@ -69,7 +69,7 @@ pub struct Reading {
     pub slot: i64,
     /// When it was due, nanoseconds since 1970.
     pub due_ns: i64,
-    /// Wall clock after which the values are stale (next due + timeout), nanoseconds since 1970.
+    /// Wall clock after which the values are stale (next due + timeout, and what a reading takes on its way), nanoseconds since 1970.
     pub stale_ns: i64,
     /// What it gave.
     pub outcome: Outcome,

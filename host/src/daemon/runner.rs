@@ -28,6 +28,9 @@ use crate::{
 /// A run this near to its deadline is as good as over.
 const ENDING: Duration = Duration::from_millis(100);
 
+/// How long the reading of a run may be on its way from its deadline to those who look, before what stood until then is stale.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
+
 /// What the runner is told.
 pub(super) enum Command {
     /// These are the jobs from now on; those that run alike run on untouched.
@@ -240,7 +243,7 @@ impl Runner {
             cause,
             slot: slot.time().as_secs(),
             due_ns: nanos_of(due),
-            stale_ns: stale_after.saturating_add(nanos(job.config.timeout)),
+            stale_ns: stale_after.saturating_add(nanos(job.config.timeout + ON_ITS_WAY)),
             cursor: scheduled.cursor.clone(),
             timeout,
             job,

@@ -91,13 +91,15 @@ const OBSTACLES: [Obstacle; 17] = [
 async fn what_a_daemon_cannot_have_is_told_in_one_line_and_nothing_is_touched() {
     let server = Server::start(smtp::neighbour()).await.unwrap();
     let port = server.port();
-    let schedule =
-        format!("[[job]]\nname = \"hourly\"\nagent = \"smtp\"\nevery = \"1h\"\nconfig = {{ host = \"127.0.0.1\", port = {port} }}\n");
+    let schedule = format!(
+        "[[job]]\nname = \"yearly\"\nagent = \"smtp\"\ncron = \"0 0 1 1 *\"\ntimezone = \"UTC\"\n\
+         config = {{ host = \"127.0.0.1\", port = {port} }}\n"
+    );
     let house = House::ordinary(&schedule);
     let daemon = house.start();
-    assert_eq!(ask(&house.socket(), "POST", "/api/v1/jobs/hourly/run").unwrap().status, 200);
+    assert_eq!(ask(&house.socket(), "POST", "/api/v1/jobs/yearly/run").unwrap().status, 200);
     assert!(daemon.stop().status.success());
-    // An hourly job's last reading is kept there.
+    // The last reading of a job that runs seldom is kept there.
     assert!(house.data().join("cursors").exists());
     for obstacle in OBSTACLES {
         check(&house, &obstacle);

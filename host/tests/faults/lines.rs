@@ -42,7 +42,7 @@ pub(crate) struct Service {
     pub(crate) no_reply: &'static str,
     /// A place under TLS, for the faults that are not tried everywhere.
     pub(crate) under_tls: &'static str,
-    /// The answer to the last command.
+    /// The place after the last command.
     pub(crate) farewell: &'static str,
 }
 
@@ -175,11 +175,16 @@ impl Service {
         prefixes[at].clone()
     }
 
+    /// What is recorded of the farewell: the last but the sum.
+    fn farewell_time(&self) -> &'static str {
+        self.metrics[self.metrics.len() - 2]
+    }
+
     /// A server that falls ill in that place.
     pub(crate) async fn ill(&self, good: &ServerTls, fault: &'static str, place: &Place, ill: Illness, ends: Ends) -> Row {
         let keys = format!("tls = \"starttls\"\n{}", self.keys);
         let known = match ends {
-            Ends::Passes => self.metrics.iter().copied().filter(|metric| *metric != "quit_time").collect(),
+            Ends::Passes => self.metrics.iter().copied().filter(|metric| *metric != self.farewell_time()).collect(),
             Ends::Fails(..) => self.metrics[..place.known].to_vec(),
         };
         self.row(fault, place.name, keys, (self.by_command)(good), ill, ends, known).await

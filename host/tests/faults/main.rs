@@ -1,6 +1,6 @@
 //! Servers that misbehave, libraries that are none, folders that cannot be used: what a daemon tells of each, and whom it costs nothing.
 //!
-//! Reading order: [`row`] (one fault, as data) · `lines` (the faults that smtp and pop3 share), `smtp`, `pop3`, `dns` (the table: a new fault
+//! Reading order: [`row`] (one fault, as data) · `lines` (the faults that protocols of lines share), `smtp`, `pop3`, `imap`, `dns` (the table: a new fault
 //! is a new row) · [`ward`] (all rows in one daemon, with healthy neighbours) · `story` (well, ill, well again) · `told` (what has to be
 //! said of each row) · `logged` (the log, line by line) · `libraries`, `folders` (what a start is refused for).
 
@@ -10,6 +10,7 @@ mod dns;
 mod folders;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod imap;
 mod libraries;
 mod lines;
 mod logged;

@@ -28,11 +28,11 @@ pub(crate) fn complaints(ward: &Ward, state: State, runs: u64, before: &Told, no
         });
         wrong.into_iter().flatten().map(|wrong| format!("{}: {wrong}", row.job)).collect::<Vec<_>>()
     };
-    let of_neighbour = |name: &&str| {
-        let job = &now.jobs[*name];
+    let of_neighbour = |name: String| {
+        let job = &now.jobs[&name];
         (job["health"] != "ok" || job["skipped"] != 0).then(|| format!("{name} suffers: {job}"))
     };
-    ward.rows.iter().flat_map(of_row).chain(Ward::neighbours().iter().filter_map(of_neighbour)).collect()
+    ward.rows.iter().flat_map(of_row).chain(Ward::neighbours().filter_map(of_neighbour)).collect()
 }
 
 type Wrong = Option<String>;

@@ -8,6 +8,7 @@ use watchpost_testkit::{Authority, PacketServer, Server};
 use crate::{
     dns,
     harness::{Daemon, House, http::ask, until},
+    imap,
     lines::{AUTHORITY_FILE, PASSWORD, PASSWORD_FILE},
     pop3,
     row::Row,
@@ -15,11 +16,13 @@ use crate::{
     smtp, told,
 };
 
+/// The agents; each has a neighbour whose server is well.
+const AGENTS: [&str; 4] = ["smtp", "pop3", "imap", "dns"];
 /// How often a job with a fault runs, and how long each run may take.
 pub(crate) const EVERY: Duration = Duration::from_secs(3);
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a neighbour runs.
-pub(crate) const NEIGHBOUR_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const NEIGHBOUR_EVERY: Duration = Duration::from_secs(2);
 /// What has not shown after so long never will: two runs, and what a busy machine adds.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often somebody looks.
@@ -30,7 +33,7 @@ pub(crate) struct Ward {
     pub(crate) daemon: Daemon,
     pub(crate) house: House,
     pub(crate) rows: Vec<Row>,
-    _neighbours: (Server, Server, PacketServer),
+    _neighbours: ([Server; 3], PacketServer),
 }
 
 /// How the servers are.
@@ -53,26 +56,25 @@ impl Ward {
         let authority = Authority::new().unwrap();
         let mut rows = smtp::rows(&authority).await;
         rows.extend(pop3::rows(&authority).await);
+        rows.extend(imap::rows(&authority).await);
         rows.extend(dns::rows().await);
         Self::with(rows, &authority, House::start).await
     }
 
     /// The same with these rows, and a daemon that is started so.
     pub(crate) async fn with(rows: Vec<Row>, authority: &Authority, start: fn(&House) -> Daemon) -> Self {
-        let neighbours = (
-            Server::start(smtp::neighbour()).await.unwrap(),
-            Server::start(pop3::neighbour()).await.unwrap(),
-            PacketServer::start(dns::neighbour()).await.unwrap(),
-        );
-        let ports =
-            [("smtp", neighbours.0.port(), ""), ("pop3", neighbours.1.port(), ""), ("dns", neighbours.2.port(), "name = \"lab.test\"")];
-        let beside: String = ports.iter().map(|(agent, port, keys)| neighbour(agent, *port, keys)).collect();
+        let scripts = [smtp::neighbour(), pop3::neighbour(), imap::neighbour()];
+        let [smtp, pop3, imap] = scripts.map(Server::start);
+        let lines = [smtp.await.unwrap(), pop3.await.unwrap(), imap.await.unwrap()];
+        let packets = PacketServer::start(dns::neighbour()).await.unwrap();
+        let ports = lines.iter().map(Server::port).chain([packets.port()]);
+        let beside: String = AGENTS.iter().zip(ports).map(|(agent, port)| neighbour(agent, port)).collect();
         let defaults = format!("[defaults]\nevery = \"{}s\"\ntimeout = \"{}s\"\n", EVERY.as_secs(), TIMEOUT.as_secs());
         let schedule = defaults + &beside + &rows.iter().map(Row::schedule).collect::<String>();
         let house = House::ordinary(&schedule);
         house.keep(PASSWORD_FILE, PASSWORD.as_bytes());
         house.keep(AUTHORITY_FILE, &fs::read(authority.file()).unwrap());
-        Self { daemon: start(&house), house, rows, _neighbours: neighbours }
+        Self { daemon: start(&house), house, rows, _neighbours: (lines, packets) }
     }
 
     /// Makes every server ill.
@@ -86,8 +88,8 @@ impl Ward {
     }
 
     /// Names of the neighbours' jobs.
-    pub(crate) fn neighbours() -> [&'static str; 3] {
-        ["neighbour-smtp", "neighbour-pop3", "neighbour-dns"]
+    pub(crate) fn neighbours() -> impl Iterator<Item = String> {
+        AGENTS.iter().map(|agent| format!("neighbour-{agent}"))
     }
 
     /// What is told now.
@@ -114,8 +116,9 @@ impl Ward {
     }
 }
 
-fn neighbour(agent: &str, port: u16, keys: &str) -> String {
+fn neighbour(agent: &str, port: u16) -> String {
     let seconds = NEIGHBOUR_EVERY.as_secs();
+    let keys = if agent == "dns" { "name = \"lab.test\"" } else { "" };
     format!(
         "[[job]]\nname = \"neighbour-{agent}\"\nagent = \"{agent}\"\nevery = \"{seconds}s\"\ntimeout = \"{seconds}s\"\n\
          [job.config]\nhost = \"127.0.0.1\"\nport = {port}\n{keys}\n"

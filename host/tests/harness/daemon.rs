@@ -39,6 +39,8 @@ pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     /// From the signal to the end.
     pub(crate) took: Duration,
+    /// All that it logged.
+    pub(crate) log: String,
 }
 
 impl Daemon {
@@ -113,7 +115,7 @@ impl Daemon {
         let begun = Instant::now();
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         match until(PATIENCE, || self.child.try_wait().unwrap()) {
-            Some(status) => Ended { status, took: begun.elapsed() },
+            Some(status) => Ended { status, took: begun.elapsed(), log: self.log_text() },
             None => panic!("the daemon does not end:\n{}", self.log_text()),
         }
     }
