@@ -50,6 +50,8 @@ pub(crate) struct Service {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Everywhere,
+    /// Before anything was said, in the handshake, in one place under TLS, and after the last command.
+    HereAndThere,
     /// Before anything was said, and in one place under TLS.
     BannerAndUnderTls,
     UnderTls,
@@ -65,7 +67,7 @@ struct Fault {
 
 const FAULTS: [Fault; 6] = [
     Fault { name: "closed", at: At::Everywhere, does: |before, _| before.cut(), ends: closed },
-    Fault { name: "silent", at: At::Everywhere, does: |before, _| before.silence(), ends: |_, _| late() },
+    Fault { name: "silent", at: At::HereAndThere, does: |before, _| before.silence(), ends: |_, _| late() },
     Fault {
         name: "reset",
         // At the banner it is chance whether the connection is there before it is reset.
@@ -158,6 +160,7 @@ impl Service {
     fn is_tried(&self, at: At, place: &Place) -> bool {
         match at {
             At::Everywhere => true,
+            At::HereAndThere => [self.places[0].name, "handshake", self.under_tls, self.farewell].contains(&place.name),
             At::BannerAndUnderTls => [self.places[0].name, self.under_tls].contains(&place.name),
             At::UnderTls => place.name == self.under_tls,
         }

@@ -19,8 +19,8 @@ use crate::{
 /// The agents; each has a neighbour whose server is well.
 const AGENTS: [&str; 4] = ["smtp", "pop3", "imap", "dns"];
 /// How often a job with a fault runs, and how long each run may take.
-pub(crate) const EVERY: Duration = Duration::from_secs(3);
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const EVERY: Duration = Duration::from_secs(4);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a neighbour runs.
 pub(crate) const NEIGHBOUR_EVERY: Duration = Duration::from_secs(2);
 /// What has not shown after so long never will: two runs, and what a busy machine adds.
