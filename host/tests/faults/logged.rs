@@ -71,11 +71,11 @@ async fn people_read_the_same_lines_as_programs() {
     rows.retain(chosen);
     assert_eq!(rows.len(), 8);
     let ward = Ward::with(rows, &authority, House::start_with_text).await;
-    ward.settles(State::Well, 1);
+    let well = ward.settles(State::Well, 1, &ward.told());
     ward.fall_ill();
-    ward.settles(State::Ill, 3);
+    let ill = ward.settles(State::Ill, 3, &well);
     ward.recover();
-    ward.settles(State::Well, 1);
+    ward.settles(State::Well, 1, &ill);
     let log = ward.daemon.log_text();
     assert!(!log.contains(PASSWORD));
     for row in &ward.rows {

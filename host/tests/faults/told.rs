@@ -32,7 +32,9 @@ pub(crate) fn complaints(ward: &Ward, state: State, runs: u64, before: &Told, no
         let job = &now.jobs[&name];
         (job["health"] != "ok" || job["skipped"] != 0).then(|| format!("{name} suffers: {job}"))
     };
-    ward.rows.iter().flat_map(of_row).chain(Ward::neighbours().filter_map(of_neighbour)).collect()
+    let of_worker = |worker: &Value| (worker["crashes"] != 0).then(|| format!("a worker died: {worker}"));
+    let others = Ward::neighbours().filter_map(of_neighbour).chain(now.workers.iter().filter_map(of_worker));
+    ward.rows.iter().flat_map(of_row).chain(others).collect()
 }
 
 type Wrong = Option<String>;

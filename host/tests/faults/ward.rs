@@ -23,8 +23,8 @@ pub(crate) const EVERY: Duration = Duration::from_secs(4);
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 /// How often a neighbour runs.
 pub(crate) const NEIGHBOUR_EVERY: Duration = Duration::from_secs(2);
-/// What has not shown after so long never will: two runs, and what a busy machine adds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What has not shown after so long never will: three runs, and what a busy machine adds.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often somebody looks.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -101,15 +101,14 @@ impl Ward {
         Told { jobs, workers: list("workers"), scrape: Scrape::of(&self.daemon.get("/metrics").unwrap().body) }
     }
 
-    /// Waits until that many more runs of each job have ended and all is told of them that the state of their servers asks for; gives
-    /// what was told then.
-    pub(crate) fn settles(&self, state: State, runs: u64) -> Told {
-        let before = self.told();
+    /// Waits until that many runs of each job have ended since `before`, and all is told of them that the state of their servers asks
+    /// for; gives what is told then.
+    pub(crate) fn settles(&self, state: State, runs: u64, before: &Told) -> Told {
         let mut complaints = Vec::new();
         let settled = until(PATIENCE, || {
             sleep(LOOK_EVERY);
             let now = self.told();
-            complaints = told::complaints(self, state, runs, &before, &now);
+            complaints = told::complaints(self, state, runs, before, &now);
             complaints.is_empty().then_some(now)
         });
         settled.unwrap_or_else(|| panic!("{} complaints:\n{}", complaints.len(), complaints.join("\n")))
