@@ -108,8 +108,11 @@ fn over_datagrams() -> Vec<(&'static str, Answers, Ends, &'static [&'static str]
     ]
 }
 
+/// A fault over a connection: its name, what the server does to who has asked, how the run ends.
+type OverConnection = (&'static str, fn(&[u8]) -> Script, Ends);
+
 /// What a server does to who has connected and asked.
-fn over_connections() -> [(&'static str, fn(&[u8]) -> Script, Ends); 10] {
+fn over_connections() -> [OverConnection; 10] {
     let closed = || protocol("connection closed by the other side");
     [
         ("closed", |_| Script::new().cut(), closed()),

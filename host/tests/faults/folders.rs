@@ -13,7 +13,7 @@ use watchpost_testkit::Server;
 
 use crate::{
     harness::{House, http::ask},
-    smtp,
+    smtp::SMTP,
 };
 
 /// Files that every start writes anew, or SQLite keeps beside an open database.
@@ -89,7 +89,7 @@ const OBSTACLES: [Obstacle; 17] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_daemon_cannot_have_is_told_in_one_line_and_nothing_is_touched() {
-    let server = Server::start(smtp::neighbour()).await.unwrap();
+    let server = Server::start((SMTP.neighbour)()).await.unwrap();
     let port = server.port();
     let schedule = format!(
         "[[job]]\nname = \"yearly\"\nagent = \"smtp\"\ncron = \"0 0 1 1 *\"\ntimezone = \"UTC\"\n\

@@ -1,15 +1,11 @@
 //! The faults of the agent `imap`. Its commands are tagged w1, w2 and so on.
 
-use watchpost_testkit::{Authority, Script, ServerTls};
+use watchpost_testkit::{Script, ServerTls};
 
 use crate::{
-    lines::{Place, Service, protocol, tls},
-    row::{Ends, Illness, Row},
+    lines::{Own, Place, Service, protocol, tls},
+    row::Ends,
 };
-
-const fn place(name: &'static str, said: &'static str, known: usize) -> Place {
-    Place { name, said, known }
-}
 
 /// A mailbox that is searched, and of which the newest message is read: every phase there is.
 pub(crate) const IMAP: Service = Service {
@@ -18,17 +14,17 @@ pub(crate) const IMAP: Service = Service {
     by_command: |tls| greeted().then(capability(1, "STARTTLS")).expect("w2 STARTTLS").say("w2 OK go").tls(tls).then(read(3)),
     from_the_first: |tls| Script::new().tls(tls).then(greeted()).then(read(1)),
     places: &[
-        place("banner", "banner", 2),
-        place("capability", "CAPABILITY", 3),
-        place("starttls", "STARTTLS", 3),
-        place("handshake", "STARTTLS", 3),
-        place("capability-again", "CAPABILITY", 4),
-        place("login", "AUTHENTICATE PLAIN", 4),
-        place("examine", "EXAMINE", 5),
-        place("search", "SEARCH", 7),
-        place("fetch", "FETCH", 9),
-        place("message", "FETCH", 9),
-        place("logout", "LOGOUT", 11),
+        Place::new("banner", "banner", 2),
+        Place::new("capability", "CAPABILITY", 3),
+        Place::new("starttls", "STARTTLS", 3),
+        Place::new("handshake", "STARTTLS", 3),
+        Place::new("capability-again", "CAPABILITY", 4),
+        Place::new("login", "AUTHENTICATE PLAIN", 4),
+        Place::new("examine", "EXAMINE", 5),
+        Place::new("search", "SEARCH", 7),
+        Place::new("fetch", "FETCH", 9),
+        Place::new("message", "FETCH", 9),
+        Place::new("logout", "LOGOUT", 11),
     ],
     metrics: &[
         "resolve_time",
@@ -49,22 +45,12 @@ pub(crate) const IMAP: Service = Service {
     no_reply: "no IMAP response: ",
     under_tls: "examine",
     farewell: "logout",
+    own,
+    neighbour,
 };
 
-/// All of them.
-pub(crate) async fn rows(authority: &Authority) -> Vec<Row> {
-    let good = authority.server(&["127.0.0.1"]).unwrap();
-    let mut rows = IMAP.rows(authority).await;
-    for (fault, name, known, does, ends) in own(&good) {
-        let place = Place { known, ..*IMAP.place(name) };
-        let ill = Illness::Plays(IMAP.before(&good, &place).then(does));
-        rows.push(IMAP.ill(&good, fault, &place, ill, ends).await);
-    }
-    rows
-}
-
-/// What goes wrong in IMAP only: the fault, its place, how much is known then, what the server does there, how the run ends.
-fn own(good: &ServerTls) -> Vec<(&'static str, &'static str, usize, Script, Ends)> {
+/// What goes wrong in IMAP only.
+fn own(good: &ServerTls) -> Vec<Own> {
     let say = |text: &str| Script::new().say(text);
     let at = |name: &str, why: &str| protocol(IMAP.place(name), why);
     let injected = Script::new().send("w2 OK go\r\n* OK said by another\r\n").tls(good);
@@ -105,6 +91,6 @@ fn read(first: u32) -> Script {
 }
 
 /// A server that is asked nothing but to be there.
-pub(crate) fn neighbour() -> Script {
+fn neighbour() -> Script {
     greeted().expect("w1 LOGOUT").say("* BYE bye\nw1 OK done")
 }

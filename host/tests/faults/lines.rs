@@ -23,6 +23,15 @@ pub(crate) struct Place {
     pub(crate) known: usize,
 }
 
+impl Place {
+    pub(crate) const fn new(name: &'static str, said: &'static str, known: usize) -> Self {
+        Self { name, said, known }
+    }
+}
+
+/// A fault of one protocol only: its name, its place, how much is known then, what the server does there, how the run ends.
+pub(crate) type Own = (&'static str, &'static str, usize, Script, Ends);
+
 /// A protocol of lines.
 pub(crate) struct Service {
     pub(crate) agent: &'static str,
@@ -44,6 +53,10 @@ pub(crate) struct Service {
     pub(crate) under_tls: &'static str,
     /// The place after the last command.
     pub(crate) farewell: &'static str,
+    /// What goes wrong in this protocol only.
+    pub(crate) own: fn(&ServerTls) -> Vec<Own>,
+    /// A session of a server that is asked nothing but to be there.
+    pub(crate) neighbour: fn() -> Script,
 }
 
 /// Where a fault is tried.
@@ -120,7 +133,7 @@ pub(crate) fn protocol(place: &Place, why: &str) -> Ends {
 }
 
 impl Service {
-    /// All faults of a protocol of lines; `authority` is the one that is trusted.
+    /// All faults of this protocol; `authority` is the one that is trusted.
     pub(crate) async fn rows(&self, authority: &Authority) -> Vec<Row> {
         let good = authority.server(&["127.0.0.1"]).unwrap();
         let mut rows = Vec::new();
@@ -129,6 +142,11 @@ impl Service {
                 let ill = (fault.does)(self.before(&good, place), self);
                 rows.push(self.ill(&good, fault.name, place, Illness::Plays(ill), (fault.ends)(self, place)).await);
             }
+        }
+        for (fault, name, known, does, ends) in (self.own)(&good) {
+            let place = Place { known, ..*self.place(name) };
+            let ill = Illness::Plays(self.before(&good, &place).then(does));
+            rows.push(self.ill(&good, fault, &place, ill, ends).await);
         }
         for (fault, forged, why) in forged(authority) {
             let ill = Illness::Plays((self.by_command)(&forged));
@@ -171,7 +189,7 @@ impl Service {
     }
 
     /// What a server does before it is waited for in that place.
-    pub(crate) fn before(&self, tls: &ServerTls, place: &Place) -> Script {
+    fn before(&self, tls: &ServerTls, place: &Place) -> Script {
         let prefixes = (self.by_command)(tls).prefixes();
         assert_eq!(prefixes.len(), self.places.len(), "{}: each place is named, and no other", self.agent);
         let at = self.places.iter().position(|known| known.name == place.name).expect("it is one of them");
@@ -184,7 +202,7 @@ impl Service {
     }
 
     /// A server that falls ill in that place.
-    pub(crate) async fn ill(&self, good: &ServerTls, fault: &'static str, place: &Place, ill: Illness, ends: Ends) -> Row {
+    async fn ill(&self, good: &ServerTls, fault: &'static str, place: &Place, ill: Illness, ends: Ends) -> Row {
         let keys = format!("tls = \"starttls\"\n{}", self.keys);
         let known = match ends {
             Ends::Passes => self.metrics.iter().copied().filter(|metric| *metric != self.farewell_time()).collect(),

@@ -10,9 +10,9 @@ use watchpost_testkit::Authority;
 use crate::{
     harness::House,
     lines::PASSWORD,
-    pop3,
+    pop3::POP3,
     row::{Ends, Row},
-    smtp,
+    smtp::SMTP,
     ward::{State, Ward},
 };
 
@@ -23,7 +23,7 @@ type Change = (Option<String>, Option<String>);
 pub(crate) fn once_for_each_change(log: &str, rows: &[Row], readings: &BTreeMap<String, Vec<Reading>>) {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (job, readings) in readings {
-        let told: Vec<Change> = lines.iter().filter(|line| line["job"] == job.as_str()).map(|line| change(line)).collect();
+        let told: Vec<Change> = lines.iter().filter(|line| line["job"] == job.as_str()).map(change).collect();
         let kinds = readings.iter().map(|reading| kind(&reading.outcome.status));
         let mut before = None;
         let mut changes = Vec::new();
@@ -66,8 +66,8 @@ fn change(line: &Value) -> Change {
 async fn people_read_the_same_lines_as_programs() {
     let authority = Authority::new().unwrap();
     let chosen = |row: &Row| ["login-refused", "expired", "port-closed"].contains(&row.fault);
-    let mut rows = smtp::rows(&authority).await;
-    rows.extend(pop3::rows(&authority).await);
+    let mut rows = SMTP.rows(&authority).await;
+    rows.extend(POP3.rows(&authority).await);
     rows.retain(chosen);
     assert_eq!(rows.len(), 8);
     let ward = Ward::with(rows, &authority, House::start_with_text).await;

@@ -16,9 +16,6 @@ mod lines;
 mod logged;
 mod pop3;
 mod row;
-#[expect(dead_code, reason = "what only the lab needs")]
-#[path = "../lab/scrape.rs"]
-mod scrape;
 mod smtp;
 mod story;
 mod told;

@@ -1,15 +1,11 @@
 //! The faults of the agent `pop3`.
 
-use watchpost_testkit::{Authority, Script, ServerTls};
+use watchpost_testkit::{Script, ServerTls};
 
 use crate::{
-    lines::{Place, Service, protocol, tls},
-    row::{Ends, Illness, Row},
+    lines::{Own, Place, Service, protocol, tls},
+    row::Ends,
 };
-
-const fn place(name: &'static str, said: &'static str, known: usize) -> Place {
-    Place { name, said, known }
-}
 
 /// A mailbox of which the newest message is read: every phase there is.
 pub(crate) const POP3: Service = Service {
@@ -18,18 +14,18 @@ pub(crate) const POP3: Service = Service {
     by_command: |tls| greeted().then(capa("STLS")).expect("STLS").say("+OK go").tls(tls).then(read()),
     from_the_first: |tls| Script::new().tls(tls).then(greeted()).then(read()),
     places: &[
-        place("banner", "banner", 2),
-        place("capa", "CAPA", 3),
-        place("stls", "STLS", 3),
-        place("handshake", "STLS", 3),
-        place("capa-again", "CAPA", 4),
-        place("login", "AUTH PLAIN", 4),
-        place("stat", "STAT", 5),
-        place("list", "LIST", 5),
-        place("listing", "LIST", 5),
-        place("retr", "RETR", 8),
-        place("message", "RETR", 8),
-        place("quit", "QUIT", 9),
+        Place::new("banner", "banner", 2),
+        Place::new("capa", "CAPA", 3),
+        Place::new("stls", "STLS", 3),
+        Place::new("handshake", "STLS", 3),
+        Place::new("capa-again", "CAPA", 4),
+        Place::new("login", "AUTH PLAIN", 4),
+        Place::new("stat", "STAT", 5),
+        Place::new("list", "LIST", 5),
+        Place::new("listing", "LIST", 5),
+        Place::new("retr", "RETR", 8),
+        Place::new("message", "RETR", 8),
+        Place::new("quit", "QUIT", 9),
     ],
     metrics: &[
         "resolve_time",
@@ -48,22 +44,12 @@ pub(crate) const POP3: Service = Service {
     no_reply: "no POP3 reply: ",
     under_tls: "stat",
     farewell: "quit",
+    own,
+    neighbour,
 };
 
-/// All of them.
-pub(crate) async fn rows(authority: &Authority) -> Vec<Row> {
-    let good = authority.server(&["127.0.0.1"]).unwrap();
-    let mut rows = POP3.rows(authority).await;
-    for (fault, name, known, does, ends) in own(&good) {
-        let place = Place { known, ..*POP3.place(name) };
-        let ill = Illness::Plays(POP3.before(&good, &place).then(does));
-        rows.push(POP3.ill(&good, fault, &place, ill, ends).await);
-    }
-    rows
-}
-
-/// What goes wrong in POP3 only: the fault, its place, how much is known then, what the server does there, how the run ends.
-fn own(good: &ServerTls) -> Vec<(&'static str, &'static str, usize, Script, Ends)> {
+/// What goes wrong in POP3 only.
+fn own(good: &ServerTls) -> Vec<Own> {
     let say = |text: &str| Script::new().say(text);
     let at = |name: &str, why: &str| protocol(POP3.place(name), why);
     let injected = Script::new().send("+OK go\r\n+OK said by another\r\n").tls(good);
@@ -101,6 +87,6 @@ fn read() -> Script {
 }
 
 /// A server that is asked nothing but to be there.
-pub(crate) fn neighbour() -> Script {
+fn neighbour() -> Script {
     greeted().expect("QUIT").say("+OK bye")
 }

@@ -1,15 +1,11 @@
 //! The faults of the agent `smtp`.
 
-use watchpost_testkit::{Authority, Script, ServerTls};
+use watchpost_testkit::{Script, ServerTls};
 
 use crate::{
-    lines::{Place, Service, protocol, tls},
-    row::{Ends, Illness, Row},
+    lines::{Own, Place, Service, protocol, tls},
+    row::Ends,
 };
-
-const fn place(name: &'static str, said: &'static str, known: usize) -> Place {
-    Place { name, said, known }
-}
 
 /// A submission: every phase there is.
 pub(crate) const SMTP: Service = Service {
@@ -19,17 +15,17 @@ pub(crate) const SMTP: Service = Service {
     by_command: |tls| greeted().then(hello(&["STARTTLS"])).expect("STARTTLS").say("220 go").tls(tls).then(submitted()),
     from_the_first: |tls| Script::new().tls(tls).then(greeted()).then(submitted()),
     places: &[
-        place("banner", "banner", 2),
-        place("hello", "EHLO", 3),
-        place("starttls", "STARTTLS", 4),
-        place("handshake", "STARTTLS", 4),
-        place("hello-again", "EHLO", 5),
-        place("login", "AUTH PLAIN", 5),
-        place("mail", "MAIL", 6),
-        place("rcpt", "RCPT", 7),
-        place("data", "DATA", 8),
-        place("message", "end of DATA", 8),
-        place("quit", "QUIT", 10),
+        Place::new("banner", "banner", 2),
+        Place::new("hello", "EHLO", 3),
+        Place::new("starttls", "STARTTLS", 4),
+        Place::new("handshake", "STARTTLS", 4),
+        Place::new("hello-again", "EHLO", 5),
+        Place::new("login", "AUTH PLAIN", 5),
+        Place::new("mail", "MAIL", 6),
+        Place::new("rcpt", "RCPT", 7),
+        Place::new("data", "DATA", 8),
+        Place::new("message", "end of DATA", 8),
+        Place::new("quit", "QUIT", 10),
     ],
     metrics: &[
         "resolve_time",
@@ -49,22 +45,12 @@ pub(crate) const SMTP: Service = Service {
     no_reply: "no SMTP reply: ",
     under_tls: "mail",
     farewell: "quit",
+    own,
+    neighbour,
 };
 
-/// All of them.
-pub(crate) async fn rows(authority: &Authority) -> Vec<Row> {
-    let good = authority.server(&["127.0.0.1"]).unwrap();
-    let mut rows = SMTP.rows(authority).await;
-    for (fault, name, known, does, ends) in own(&good) {
-        let place = Place { known, ..*SMTP.place(name) };
-        let ill = Illness::Plays(SMTP.before(&good, &place).then(does));
-        rows.push(SMTP.ill(&good, fault, &place, ill, ends).await);
-    }
-    rows
-}
-
-/// What goes wrong in SMTP only: the fault, its place, how much is known then, what the server does there, how the run ends.
-fn own(good: &ServerTls) -> Vec<(&'static str, &'static str, usize, Script, Ends)> {
+/// What goes wrong in SMTP only.
+fn own(good: &ServerTls) -> Vec<Own> {
     let say = |text: &str| Script::new().say(text);
     let at = |name: &str, why: &str| protocol(SMTP.place(name), why);
     let injected = Script::new().send("220 go\r\n250 said by another\r\n").tls(good);
@@ -98,6 +84,6 @@ fn submitted() -> Script {
 }
 
 /// A server that is asked nothing but to be there.
-pub(crate) fn neighbour() -> Script {
+fn neighbour() -> Script {
     greeted().then(hello(&[])).expect("QUIT").say("221 bye")
 }

@@ -14,11 +14,10 @@ use watchpost::reading::Reading;
 use watchpost_services::outcome::Status;
 
 use crate::{
-    harness::{House, journal, until},
+    harness::{House, journal, scrape::Line, until},
     lines::PASSWORD,
     logged,
     row::{Ends, Row},
-    scrape::Line,
     ward::{EVERY, NEIGHBOUR_EVERY, State, TIMEOUT, Told, Ward},
 };
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
+    harness::scrape::Scrape,
     row::{Ends, Row},
-    scrape::Scrape,
     ward::{State, Told, Ward},
 };
 

@@ -7,17 +7,17 @@ use watchpost_testkit::{Authority, PacketServer, Server};
 
 use crate::{
     dns,
-    harness::{Daemon, House, http::ask, until},
-    imap,
-    lines::{AUTHORITY_FILE, PASSWORD, PASSWORD_FILE},
-    pop3,
+    harness::{Daemon, House, http::ask, scrape::Scrape, until},
+    imap::IMAP,
+    lines::{AUTHORITY_FILE, PASSWORD, PASSWORD_FILE, Service},
+    pop3::POP3,
     row::Row,
-    scrape::Scrape,
-    smtp, told,
+    smtp::SMTP,
+    told,
 };
 
-/// The agents; each has a neighbour whose server is well.
-const AGENTS: [&str; 4] = ["smtp", "pop3", "imap", "dns"];
+/// The protocols of lines.
+const SERVICES: [Service; 3] = [SMTP, POP3, IMAP];
 /// How often a job with a fault runs, and how long each run may take.
 pub(crate) const EVERY: Duration = Duration::from_secs(4);
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
@@ -33,7 +33,7 @@ pub(crate) struct Ward {
     pub(crate) daemon: Daemon,
     pub(crate) house: House,
     pub(crate) rows: Vec<Row>,
-    _neighbours: ([Server; 3], PacketServer),
+    _neighbours: (Vec<Server>, PacketServer),
 }
 
 /// How the servers are.
@@ -54,21 +54,23 @@ impl Ward {
     /// Starts the servers, all of them well, and then the daemon.
     pub(crate) async fn open() -> Self {
         let authority = Authority::new().unwrap();
-        let mut rows = smtp::rows(&authority).await;
-        rows.extend(pop3::rows(&authority).await);
-        rows.extend(imap::rows(&authority).await);
+        let mut rows = Vec::new();
+        for service in SERVICES {
+            rows.extend(service.rows(&authority).await);
+        }
         rows.extend(dns::rows().await);
         Self::with(rows, &authority, House::start).await
     }
 
     /// The same with these rows, and a daemon that is started so.
     pub(crate) async fn with(rows: Vec<Row>, authority: &Authority, start: fn(&House) -> Daemon) -> Self {
-        let scripts = [smtp::neighbour(), pop3::neighbour(), imap::neighbour()];
-        let [smtp, pop3, imap] = scripts.map(Server::start);
-        let lines = [smtp.await.unwrap(), pop3.await.unwrap(), imap.await.unwrap()];
+        let mut lines = Vec::new();
+        for service in SERVICES {
+            lines.push(Server::start((service.neighbour)()).await.unwrap());
+        }
         let packets = PacketServer::start(dns::neighbour()).await.unwrap();
         let ports = lines.iter().map(Server::port).chain([packets.port()]);
-        let beside: String = AGENTS.iter().zip(ports).map(|(agent, port)| neighbour(agent, port)).collect();
+        let beside: String = agents().zip(ports).map(|(agent, port)| neighbour(agent, port)).collect();
         let defaults = format!("[defaults]\nevery = \"{}s\"\ntimeout = \"{}s\"\n", EVERY.as_secs(), TIMEOUT.as_secs());
         let schedule = defaults + &beside + &rows.iter().map(Row::schedule).collect::<String>();
         let house = House::ordinary(&schedule);
@@ -89,7 +91,7 @@ impl Ward {
 
     /// Names of the neighbours' jobs.
     pub(crate) fn neighbours() -> impl Iterator<Item = String> {
-        AGENTS.iter().map(|agent| format!("neighbour-{agent}"))
+        agents().map(|agent| format!("neighbour-{agent}"))
     }
 
     /// What is told now.
@@ -113,6 +115,11 @@ impl Ward {
         });
         settled.unwrap_or_else(|| panic!("{} complaints:\n{}", complaints.len(), complaints.join("\n")))
     }
+}
+
+/// The agents; each has a neighbour whose server is well.
+fn agents() -> impl Iterator<Item = &'static str> {
+    SERVICES.into_iter().map(|service| service.agent).chain(["dns"])
 }
 
 fn neighbour(agent: &str, port: u16) -> String {

@@ -1,8 +1,8 @@
 //! A daemon as its users have it: the built programs, a configuration, a data folder, and nothing of the host's insides.
 //!
 //! Reading order: [`House`] (configuration and data folder; runs commands) · [`Daemon`] (one life of a daemon in it) ·
-//! [`http`] (asks it) · [`journal`], [`rrdtool`] (what it stored) · [`process`] (looks at processes) · `programs` (which binaries) ·
-//! [`until`] (waits, never for ever).
+//! [`http`] (asks it) · [`scrape`] (its answers, line by line) · [`journal`], [`rrdtool`] (what it stored) · [`process`] (looks at
+//! processes) · `programs` (which binaries) · [`until`] (waits, never for ever).
 //!
 //! Everything that is started here ends when its handle is dropped, and nothing else does.
 
@@ -15,6 +15,7 @@ pub(crate) mod journal;
 pub(crate) mod process;
 mod programs;
 pub(crate) mod rrdtool;
+pub(crate) mod scrape;
 
 use std::{
     thread::sleep,

@@ -15,6 +15,7 @@ mod phases;
 mod programs;
 mod prometheus;
 mod rrdtool;
-mod scrape;
 mod servers;
 mod session;
+
+use harness::scrape;
