@@ -3,18 +3,28 @@
 //! Parse (shape), check (meaning), bind (what a job's agent says of its config): three functions, and what comes out holds only
 //! what passed. Pure but for reading the files that are named; the time of day is passed in.
 //!
-//! Reading order: [`Fault`] is what goes wrong and where; `text` makes a tree of values with places out of a file; `reader` asks a
-//! table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it means.
-//! Once the agents are known, [`bind`] holds a job to its agent's schema and fetches its secrets; [`ad_hoc`] makes the
-//! job of a command line that names none.
+//! Reading order: [`Fault`] is what goes wrong and where, each breaking one [`Rule`]; `text` makes a tree of values with places out of a
+//! file; `reader` asks a table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it
+//! means, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
+//! agent's schema (`schema`, `value`) and fetches its secrets; [`ad_hoc`] makes the job of a command line that names none.
+//!
+//! Nothing hides anything: what was told of becomes broken, not absent, and whatever does not depend on it is checked on.
 
 mod ad_hoc;
+mod assignment;
 mod bind;
+mod bound;
 mod fault;
 mod files;
 mod job;
+mod labels;
 mod main_file;
+mod name;
+mod near;
+mod path;
+mod place;
 mod reader;
+mod rule;
 mod schedule_file;
 mod schema;
 mod secret;
@@ -23,6 +33,7 @@ mod target;
 mod tests;
 mod text;
 mod timing;
+mod value;
 
 use std::{
     net::SocketAddr,
@@ -30,9 +41,14 @@ use std::{
 };
 
 pub use ad_hoc::ad_hoc;
-pub use bind::{Bound, bind, unknown_agent};
-pub use fault::{At, Fault, Faults, Place, Weight};
-pub use job::{Job, JobName};
+pub use assignment::Assignment;
+pub use bind::{bind, unknown_agent};
+pub use bound::{Bound, Rest, Unbound};
+pub use fault::{Fault, Faults, Weight};
+pub use job::Job;
+pub use name::JobName;
+pub use place::{At, Place, Spot};
+pub use rule::Rule;
 pub use secret::{Environment, process_environment};
 pub use timing::Timing;
 
@@ -58,6 +74,20 @@ impl Config {
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
         self.plugins.iter().map(|folder| folder.value.clone()).collect()
     }
+
+    /// Finds what a running daemon cannot change.
+    pub fn moved_from(&self, old: &Self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        if self.data.value != old.data.value {
+            let message = format!("`data`: it cannot change from {} while the daemon runs", old.data.display());
+            faults.push(Fault::new(Rule::DataMoved, &self.data.place, message).hint("restart watchpost to move it"));
+        }
+        if self.listen.value != old.listen.value {
+            let message = format!("`listen`: it cannot change from {} while the daemon runs", old.listen.value);
+            faults.push(Fault::new(Rule::ListenMoved, &self.listen.place, message).hint("restart watchpost to listen elsewhere"));
+        }
+        faults
+    }
 }
 
 /// A configuration that can be run, and what somebody should look at.
@@ -67,6 +97,37 @@ pub struct Loaded {
     pub config: Config,
     /// What does not stop it.
     pub warnings: Faults,
+}
+
+/// What the files say, faults or not: whatever is sound in them can be checked on.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    settled: Option<Settled>,
+    /// Folders of agent libraries that can be read.
+    pub plugins: Vec<At<PathBuf>>,
+    /// Whether those are all that were meant; otherwise an agent that is not found may be in another.
+    pub plugins_whole: bool,
+    /// The jobs without a fault, by name.
+    pub jobs: Vec<Job>,
+    /// What the jobs with a fault ask of their agents.
+    pub faulty: Vec<Assignment>,
+}
+
+/// What the main file says of the daemon itself.
+#[derive(Clone, Debug)]
+struct Settled {
+    data: At<PathBuf>,
+    listen: At<SocketAddr>,
+}
+
+impl Draft {
+    /// Takes it for a configuration; `None` where the main file leaves open where the daemon lives.
+    ///
+    /// Shape: it can be run if nothing was told of.
+    pub fn config(&self, file: &Path) -> Option<Config> {
+        let Settled { data, listen } = self.settled.clone()?;
+        Some(Config { file: file.into(), data, plugins: self.plugins.clone(), listen, jobs: self.jobs.clone() })
+    }
 }
 
 /// Reads from the main file where the data folder is, whatever else is wrong: a running daemon is to be reached all the same.
@@ -82,19 +143,16 @@ pub fn data_folder(file: &Path) -> Result<PathBuf, Faults> {
 /// Shape: jobs come by name; `now` tells which two years a cron job's interval is taken from.
 /// Errors: every fault of every file, warnings among them, by file and place.
 pub fn load(file: &Path, now: UnixTime) -> Result<Loaded, Faults> {
-    match read(file, now) {
-        (Some(config), warnings) if !warnings.stop() => Ok(Loaded { config, warnings }),
-        (_, faults) => Err(faults),
+    let (draft, warnings) = read(file, now);
+    match draft.config(file) {
+        Some(config) if !warnings.stop() => Ok(Loaded { config, warnings }),
+        _ => Err(warnings),
     }
 }
 
-/// Reads as [`load`] does, and gives the jobs without a fault even where others have one: their agents can be asked in the same go.
-///
-/// Shape: no configuration where the main file itself is at fault.
-pub fn read(file: &Path, now: UnixTime) -> (Option<Config>, Faults) {
+/// Reads as [`load`] does, and gives what is sound even where the rest is not: the agents can be asked in the same go.
+pub fn read(file: &Path, now: UnixTime) -> (Draft, Faults) {
     let mut faults = Faults::default();
-    let config = files::load(file, now, &mut faults);
-    let faults = faults.sorted();
-    let main_is_wrong = faults.iter().any(|fault| fault.weight == Weight::Error && *fault.place.file == *file);
-    (config.filter(|_| !main_is_wrong), faults)
+    let draft = files::read(file, now, &mut faults);
+    (draft, faults.sorted())
 }

@@ -1,11 +1,12 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · [`status`].
 
 pub mod api;
 mod appender;
+mod carriers;
 mod cursors;
 mod event_view;
 mod formats;
@@ -19,6 +20,7 @@ mod series_view;
 mod service_manager;
 pub mod start;
 pub mod status;
+mod told;
 mod view;
 
 use std::{
@@ -28,7 +30,7 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use watchpost_journal::Journal;
+use watchpost_journal::{DropError, Journal};
 use watchpost_plugin_api::Severity;
 
 use crate::{
@@ -43,6 +45,7 @@ use crate::{
     series::request::{FetchError, FetchRequest},
 };
 use appender::Appender;
+use carriers::Carriers;
 use series_view::SharedStore;
 use view::Progress;
 
@@ -62,6 +65,7 @@ pub struct Daemon {
     /// The configuration in force.
     config: Mutex<Arc<Config>>,
     plugins: RwLock<Plugins>,
+    carriers: Carriers,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
     journal: Arc<Journal>,
@@ -101,11 +105,9 @@ impl Daemon {
     }
 
     /// Drops segments of the journal that every view is done with.
-    fn drop_what_all_have(&self) {
-        let Some(done) = self.views.iter().map(|(_, progress)| progress.safe()).min() else { return };
-        if let Err(error) = self.journal.drop_before(done) {
-            tracing::warn!(%error, "cannot drop old segments of the journal");
-        }
+    fn drop_what_all_have(&self) -> Result<(), DropError> {
+        let done = self.views.iter().map(|(_, progress)| progress.safe()).min();
+        done.map_or(Ok(()), |done| self.journal.drop_before(done).map(drop))
     }
 
     /// Records each view has yet to take.

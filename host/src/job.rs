@@ -1,9 +1,10 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
+mod hold;
 mod samples;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,12 +15,13 @@ use std::{
 use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 
 use crate::{
-    config::{self, Bound, Config, Fault, Faults, process_environment, unknown_agent},
+    config::{self, At, Bound, Config, Fault, Faults, Rule},
     daemon::now_ns,
-    plugin::{JobOpen, Plugin, Plugins},
+    plugin::{JobOpen, Plugin, Plugins, Problem},
     reading::Shape,
     schedule::UnixTime,
 };
+use hold::{Held, hold};
 
 pub use samples::{LOSS, fault, loss};
 
@@ -55,7 +57,7 @@ impl Job {
         JobOpen {
             number: self.number,
             name: self.name().to_owned(),
-            agent: self.config.agent.value.clone(),
+            agent: self.config.asks.agent.value.clone(),
             config: self.bound.config().to_string(),
             secrets: self.bound.secrets().to_vec(),
             repeatable: self.examined.repeatable,
@@ -90,91 +92,77 @@ pub struct Configured {
 ///
 /// Errors: every fault of files, agents and `more`, warnings among them, by file and place.
 pub async fn configure(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Result<Configured, Faults> {
-    let (config, mut faults) = config::read(file, UnixTime::from_secs(now_ns() / 1_000_000_000));
-    let Some(config) = config else { return Err(faults) };
-    faults.extend(more(&config));
-    let plugins = loaded.with_new(&config.plugin_folders()).await;
-    let (jobs, found) = match bind_all(&config, &plugins).await {
-        Ok(bound) => bound,
-        Err(found) => (Vec::new(), found),
-    };
-    faults.extend(found);
-    let warnings = faults.sorted();
-    if warnings.stop() { Err(warnings) } else { Ok(Configured { config, plugins, jobs, warnings }) }
+    let Survey { config, plugins, jobs, faults, .. } = survey(file, loaded, more).await;
+    match config {
+        Some(config) if !faults.stop() => Ok(Configured { config, plugins, jobs, warnings: faults }),
+        _ => Err(faults),
+    }
 }
 
-/// Holds every job of a configuration to its agent.
-///
-/// Errors: every fault of every job, warnings among them, by file and place.
-pub async fn bind_all(config: &Config, plugins: &Plugins) -> Result<(Vec<Job>, Faults), Faults> {
-    let mut faults = Faults::default();
-    let mut jobs = Vec::with_capacity(config.jobs.len());
-    for job in &config.jobs {
-        match bind(job, plugins).await {
+/// All that there is to know of a configuration, faults or not.
+pub struct Survey {
+    /// What the files say, if they say where the daemon lives.
+    pub config: Option<Config>,
+    /// The libraries, those that were loaded before among them.
+    pub plugins: Plugins,
+    /// The jobs that could run.
+    pub jobs: Vec<Job>,
+    /// Every fault of files, agents and jobs, warnings among them, by file and place.
+    pub faults: Faults,
+    /// What is wrong in the plugin folders, at the place that names the folder.
+    pub not_loaded: Vec<Fault>,
+}
+
+/// Reads a configuration as [`configure`] does; a job at fault is held to its agent as far as that goes.
+pub async fn survey(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Survey {
+    let (draft, mut faults) = config::read(file, UnixTime::from_secs(now_ns() / 1_000_000_000));
+    let config = draft.config(file);
+    faults.extend(config.iter().flat_map(more));
+    let folders: Vec<_> = draft.plugins.iter().map(|folder| folder.value.clone()).collect();
+    let plugins = loaded.with_new(&folders).await;
+    let (mut jobs, mut found) = (Vec::with_capacity(draft.jobs.len()), Vec::new());
+    for job in &draft.jobs {
+        match bind(job, &plugins).await {
             Ok(job) => {
-                faults.extend(job.warnings.iter().cloned());
+                found.extend(job.warnings.iter().cloned());
                 jobs.push(job);
             }
-            Err(found) => faults.extend(found),
+            Err(faults) => found.extend(faults),
         }
     }
-    if faults.stop() { Err(faults.sorted()) } else { Ok((jobs, faults.sorted())) }
+    for asks in &draft.faulty {
+        found.extend(match hold(asks, &plugins).await {
+            Ok(held) => held.warnings,
+            Err(faults) => faults,
+        });
+    }
+    // An agent that no library carries may be in a folder that could not be read: that fault is told already.
+    found.retain(|fault| draft.plugins_whole || fault.rule != Rule::AgentUnknown);
+    faults.extend(found);
+    let not_loaded = not_loaded(&draft.plugins, &plugins);
+    Survey { config, plugins, jobs, faults: faults.sorted(), not_loaded }
+}
+
+/// Tells of every library that is in a plugin folder and cannot be used.
+fn not_loaded(folders: &[At<PathBuf>], plugins: &Plugins) -> Vec<Fault> {
+    let of = |path: &Path| folders.iter().find(|folder| path.starts_with(&folder.value));
+    let problems = plugins.problems().iter().filter_map(|problem| Some((of(&problem.path)?, problem)));
+    let fault = |(folder, problem): (&At<_>, &Problem)| {
+        let message = format!("`plugins`: {} is not loaded: {}", problem.path.display(), problem.reason);
+        Fault::new(Rule::LibraryNotLoaded, &folder.place, message).hint("mend it, or take it out of the folder")
+    };
+    problems.map(fault).collect()
 }
 
 /// Holds one job to its agent.
 ///
-/// Errors: everything wrong with it.
+/// Errors: everything wrong with it, warnings among it.
 pub async fn bind(job: &config::Job, plugins: &Plugins) -> Result<Job, Vec<Fault>> {
     static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
-    let (plugin, agent) = carrier(job, plugins).map_err(|fault| vec![*fault])?;
-    let bound = config::bind(job, agent, &process_environment)?;
-    let examined = plugin.examine(&agent.name, &bound.config().to_string()).await.map_err(|error| {
-        let path = error.path();
-        let what = if path.is_empty() { "config".to_owned() } else { format!("`{path}`") };
-        vec![Fault::new(job.place_of(path), format!("{what}: {error}"))]
-    })?;
-    let unreadable = examined.needs.files.iter().filter_map(|path| {
-        let error = std::fs::metadata(path).err()?;
-        Some(Fault::warning(job.place_of(""), format!("`config`: {}: {}", path.display(), crate::chain(&error))))
-    });
-    let warnings = bound.warnings().iter().cloned().chain(unreadable).collect();
-    if job.samples.value > 1 && !examined.repeatable {
-        let why = "`samples`: a run of this job acts on the world and is not repeated";
-        return Err(vec![Fault::new(&job.samples.place, why).hint("leave the key out, or measure without what acts")]);
-    }
+    let Held { plugin, agent, bound, examined, warnings } = hold(&job.asks, plugins).await?;
     let shape = shape_of(job, agent, &examined);
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
     Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, metrics: agent.metrics.clone(), shape, warnings })
-}
-
-/// Finds the one library that carries a job's agent.
-fn carrier<'p>(job: &config::Job, plugins: &'p Plugins) -> Result<(&'p Arc<Plugin>, &'p AgentDescriptor), Box<Fault>> {
-    match plugins.agent(&job.agent.value) {
-        Ok(Some(found)) => Ok(found),
-        Err(several) => {
-            let several = several.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ");
-            let fault = Fault::new(&job.agent.place, format!("`agent`: several libraries carry \"{}\": {several}", job.agent.value));
-            Err(Box::new(fault.hint("keep one of them in the plugin folders")))
-        }
-        Ok(None) => {
-            let fault = unknown_agent(job, plugins.agent_names().collect::<Vec<_>>());
-            Err(with_problems(Box::new(fault), plugins))
-        }
-    }
-}
-
-/// The library that did not load may be the one that is missed.
-fn with_problems(fault: Box<Fault>, plugins: &Plugins) -> Box<Fault> {
-    let problems: Vec<String> = plugins.problems().iter().map(|problem| format!("{}: {}", shown(&problem.path), problem.reason)).collect();
-    if problems.is_empty() {
-        return fault;
-    }
-    let hint = fault.hint.clone().map(|hint| format!("{hint}; ")).unwrap_or_default();
-    Box::new(fault.hint(format!("{hint}not loaded: {}", problems.join("; "))))
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }
 
 fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> Shape {
@@ -182,8 +170,8 @@ fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> 
         job: job.name.as_str().to_owned(),
         agent: agent.name.clone(),
         target: examined.target.clone(),
-        labels: job.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
+        labels: job.asks.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
         step_s: u32::try_from(job.timing.rhythm.step().as_secs()).unwrap_or(u32::MAX),
-        metrics: if job.samples.value > 1 { samples::spread(&agent.metrics) } else { agent.metrics.clone() },
+        metrics: if job.asks.measurements() > 1 { samples::spread(&agent.metrics) } else { agent.metrics.clone() },
     }
 }

@@ -3,16 +3,22 @@
 //! A view of the journal, in memory: readings enter in the journal's order, time is passed in. A reader takes a
 //! [`Snapshot`] (a list of shared pointers, copied under a short lock) and works on it at leisure.
 
+mod counts;
+mod standing;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use watchpost_plugin_api::{ErrorKind, MetricSpec};
+use watchpost_plugin_api::MetricSpec;
 use watchpost_services::outcome::{Sample, Status};
 
 use crate::reading::{Reading, Shape};
+
+pub use counts::Counts;
+pub use standing::{Health, Standing};
 
 /// The last reading of every job of the configuration in force.
 #[derive(Debug, Default)]
@@ -40,8 +46,8 @@ pub struct JobState {
     pub last: Option<Arc<Last>>,
     /// What it has done since the daemon started.
     pub counts: Counts,
-    /// When the health that `last` shows began, nanoseconds since 1970.
-    since_ns: i64,
+    /// How it stood at its last run, and since when; it may come from an earlier daemon.
+    standing: Option<Standing>,
 }
 
 /// What the last run of a job gave.
@@ -63,30 +69,6 @@ pub struct Last {
     pub duration: Option<Duration>,
     /// Wall clock from which the values no longer stand for the present.
     pub stale_ns: i64,
-}
-
-/// Runs of one job since the daemon started.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Runs that were started.
-    pub runs: u64,
-    /// Runs that ended well.
-    pub ok: u64,
-    /// Runs that were due and not started.
-    pub skipped: u64,
-    /// Runs that did not end well, by kind (a timeout is one), kinds in the order of first sight.
-    pub failed: Vec<(ErrorKind, u64)>,
-}
-
-/// How a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
-    /// The target did not do what it should.
-    Failing,
-    /// Nothing is known: no reading yet, an old one, or a failure of our own.
-    Unknown,
-    /// The target did what it should.
-    Ok,
 }
 
 /// All jobs at one instant, by name.
@@ -119,6 +101,11 @@ impl Latest {
         self.change(&reading.job, |job| job.show(last));
     }
 
+    /// Takes how a job stood when an earlier daemon looked last: since when, that is; nothing of it shows before a reading does.
+    pub fn restore_standing(&self, job: &str, standing: Standing) {
+        self.change(job, |job| job.standing = Some(standing));
+    }
+
     /// Counts runs that were due and not started, where no reading says so.
     pub fn skipped(&self, job: &str, runs: u64) {
         self.change(job, |job| job.counts.skipped += runs);
@@ -127,6 +114,11 @@ impl Latest {
     /// Notes when a job runs next; unknown while it is paused.
     pub fn set_next_due(&self, job: &str, next_due_ns: Option<i64>) {
         self.change(job, |job| job.next_due_ns = next_due_ns);
+    }
+
+    /// Shows one job.
+    pub fn job(&self, name: &str) -> Option<Arc<JobState>> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Shows all jobs as they stand at `now_ns`.
@@ -148,8 +140,8 @@ impl JobState {
         let shape = Arc::new(view.shape);
         let known = before.get(&shape.job).filter(|old| old.shape.agent == shape.agent && old.shape.target == shape.target);
         match known {
-            Some(old) => Self { shape, next_due_ns: view.next_due_ns, ..JobState::clone(old) },
-            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), since_ns: 0 },
+            Some(old) => Self { shape, next_due_ns: view.next_due_ns.or(old.next_due_ns), ..JobState::clone(old) },
+            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), standing: None },
         }
     }
 
@@ -159,11 +151,7 @@ impl JobState {
     }
 
     fn show(&mut self, last: Arc<Last>) {
-        // A gap in which nobody looked is no part of how long it has stood so.
-        let unbroken = self.last.as_ref().is_some_and(|old| old.health() == last.health() && last.started_ns < old.stale_ns);
-        if !unbroken {
-            self.since_ns = last.started_ns;
-        }
+        self.standing = Some(Standing::after(self.standing, last.health(), last.started_ns, last.stale_ns));
         self.last = Some(last);
     }
 
@@ -179,9 +167,12 @@ impl JobState {
 
     /// Since when it stands so, nanoseconds since 1970; none before the first run.
     pub fn since_ns(&self, now_ns: i64) -> Option<i64> {
-        let last = self.last.as_ref()?;
-        let went_stale = now_ns >= last.stale_ns && last.health() != Health::Unknown;
-        Some(if went_stale { last.stale_ns } else { self.since_ns })
+        self.last.as_ref().and(self.standing).map(|standing| standing.since_ns(now_ns))
+    }
+
+    /// How it stood at its last run, and since when.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
     }
 }
 
@@ -201,41 +192,7 @@ impl Last {
     }
 
     fn health(&self) -> Health {
-        match self.status.up() {
-            Some(up) if up > 0.0 => Health::Ok,
-            Some(_) => Health::Failing,
-            None => Health::Unknown,
-        }
-    }
-}
-
-impl Counts {
-    fn count(&mut self, status: &Status) {
-        match status {
-            Status::Failed { kind, .. } if *kind == ErrorKind::SKIPPED => self.skipped += 1,
-            Status::Ok => {
-                self.runs += 1;
-                self.ok += 1;
-            }
-            Status::Failed { kind, .. } => {
-                self.runs += 1;
-                match self.failed.iter_mut().find(|(known, _)| known == kind) {
-                    Some((_, count)) => *count += 1,
-                    None => self.failed.push((*kind, 1)),
-                }
-            }
-        }
-    }
-}
-
-impl Health {
-    /// Names it as pages and JSON do.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Failing => "failing",
-            Self::Unknown => "unknown",
-            Self::Ok => "ok",
-        }
+        Health::of(&self.status)
     }
 }
 
@@ -243,6 +200,7 @@ impl Health {
 mod tests {
     use super::*;
     use crate::reading::Cause;
+    use watchpost_plugin_api::ErrorKind;
     use watchpost_services::outcome::Outcome;
 
     fn shape(job: &str, target: &str) -> Shape {
@@ -305,17 +263,8 @@ mod tests {
         assert_eq!((only(&latest).health(22), only(&latest).since_ns(22)), (Health::Failing, Some(11)));
         latest.apply(&reading("a", 31, failed(ErrorKind::CRASH), &[]));
         assert_eq!((only(&latest).health(32), only(&latest).since_ns(32)), (Health::Unknown, Some(31)));
-    }
-
-    #[test]
-    fn runs_are_counted_by_how_they_ended() {
-        let latest = latest();
-        for status in [Status::Ok, failed(ErrorKind::TIMEOUT), failed(ErrorKind::TIMEOUT), failed(ErrorKind::SKIPPED)] {
-            latest.apply(&reading("a", 1, status, &[]));
-        }
         latest.skipped("a", 1);
-        let expected = Counts { runs: 3, ok: 1, skipped: 2, failed: vec![(ErrorKind::TIMEOUT, 2)] };
-        assert_eq!(only(&latest).counts, expected);
+        assert_eq!((only(&latest).counts.runs, only(&latest).counts.skipped), (4, 1));
     }
 
     #[test]
@@ -331,12 +280,23 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_in_which_nobody_looked_ends_how_long_it_has_stood_so() {
+    fn what_an_earlier_daemon_saw_shows_since_when_and_counts_for_nothing() {
         let latest = latest();
-        for (at, since) in [(1, 1), (30, 1), (100, 100)] {
-            latest.restore(&reading("a", at, Status::Ok, &[]));
-            assert_eq!(only(&latest).since_ns(at), Some(since), "after the run at {at}");
-        }
+        latest.apply(&reading("a", 1, failed(ErrorKind::CONNECT), &[]));
+        let standing = only(&latest).standing().unwrap();
+        let latest = self::latest();
+        latest.restore_standing("a", standing);
+        assert_eq!((only(&latest).health(2), only(&latest).since_ns(2)), (Health::Unknown, None), "no reading shows yet");
+        latest.restore(&reading("a", 30, failed(ErrorKind::CONNECT), &[]));
+        assert_eq!((only(&latest).health(31), only(&latest).since_ns(31)), (Health::Failing, Some(1)));
         assert_eq!(only(&latest).counts, Counts::default(), "an earlier daemon's runs count for nothing");
+    }
+
+    #[test]
+    fn a_reload_does_not_forget_when_a_job_runs_next() {
+        let latest = latest();
+        latest.set_next_due("a", Some(7));
+        latest.set_jobs([JobView { shape: shape("a", "mx:110"), next_due_ns: None }]);
+        assert_eq!(only(&latest).next_due_ns, Some(7));
     }
 }

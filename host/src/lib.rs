@@ -2,7 +2,8 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands).
+//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`log`]
+//! (what all of it tells).
 
 pub mod cli;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod expose;
 pub mod job;
 pub mod latest;
+pub mod log;
 pub mod plugin;
 pub mod reading;
 pub mod schedule;
@@ -32,12 +34,35 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// An error of the operating system without its number, which tells a reader nothing.
-fn without_number(text: &str) -> String {
-    text.split_once(" (os error ").map_or(text, |(said, _)| said).to_owned()
+/// Errors of the operating system without their numbers, which tell a reader nothing.
+pub(crate) fn without_number(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |said, part| match part.split_once(')') {
+        Some((number, rest)) if number.parse::<i32>().is_ok() => said + rest,
+        _ => said + " (os error " + part,
+    })
 }
 
 /// A text without anything that a terminal or a log would obey: monitored data is hostile.
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Whether a character does something instead of being shown: controls, ends of lines, what turns the direction of writing.
+fn is_obeyed(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_error_is_left_out_and_what_follows_it_is_not() {
+        let told = |text: &str| chain(&std::io::Error::other(text.to_owned()));
+        assert_eq!(told("cannot read a: no such file (os error 2); look there (os error 13)!"), "cannot read a: no such file; look there!");
+        assert_eq!(told("a server said (os error x) and (os error "), "a server said (os error x) and (os error ");
+        assert_eq!(chain(&std::io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
 }

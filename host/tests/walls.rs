@@ -12,13 +12,14 @@ use std::{
 use serde_json::Value;
 
 /// Libraries of the host that a worker must not carry, and what brings them.
-const HOST_ONLY: [&str; 14] = [
+///
+/// hyper is not among them: its client is what agents ask by HTTP with. Its server, and what is built on that, is the host's.
+const HOST_ONLY: [&str; 13] = [
     "rrd",
     "librrd-sys",
     "rusqlite",
     "libsqlite3-sys",
     "axum",
-    "hyper",
     "hyper-util",
     "tower",
     "clap",
@@ -77,6 +78,17 @@ fn the_worker_carries_no_series_no_database_and_no_web() {
         let wrong: Vec<&str> = HOST_ONLY.into_iter().filter(|name| known.contains(*name)).collect();
         assert!(wrong.is_empty(), "{package} depends on {wrong:?}");
     }
+}
+
+#[test]
+fn the_worker_speaks_http_as_a_client_only() {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.args(["metadata", "--offline", "--no-deps", "--format-version", "1"]).current_dir(root());
+    let known: Value = serde_json::from_slice(&metadata.output().unwrap().stdout).unwrap();
+    let packages = known["packages"].as_array().unwrap();
+    let services = packages.iter().find(|package| package["name"] == "watchpost-services").unwrap();
+    let hyper = services["dependencies"].as_array().unwrap().iter().find(|dependency| dependency["name"] == "hyper").unwrap();
+    assert_eq!(hyper["features"], serde_json::json!(["client", "http1"]));
 }
 
 #[test]

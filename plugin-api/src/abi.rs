@@ -69,6 +69,14 @@ impl From<FfiError> for AgentError {
     }
 }
 
+/// The answer to an HTTP request: [`HttpHead`](crate::HttpHead), and the body as a stream that is only read.
+#[repr(C)]
+#[derive(StableAbi)]
+pub struct FfiHttpAnswer {
+    pub head: RString,
+    pub body: HostStreamBox,
+}
+
 /// A byte stream that the host owns: a socket, with or without TLS over it.
 #[sabi_trait]
 pub trait HostStream: Send + Unpin {
@@ -142,8 +150,10 @@ pub trait HostCx: Send + Sync {
     /// Opens a file for reading; takes a path.
     fn open(&self, path: RStr<'_>) -> FfiFuture<FfiResult<HostFileBox>>;
     /// Begins to read a directory; takes [`Scan`](crate::wire::Scan).
-    #[sabi(last_prefix_field)]
     fn scan(&self, scan: RStr<'_>) -> FfiFuture<FfiResult<HostScanBox>>;
+    /// Asks by HTTP; takes [`HttpRequest`](crate::HttpRequest) and its body.
+    #[sabi(last_prefix_field)]
+    fn http(&self, request: RStr<'_>, body: RVec<u8>) -> FfiFuture<FfiResult<FfiHttpAnswer>>;
 }
 
 /// An agent made for one job.

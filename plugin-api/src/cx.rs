@@ -2,16 +2,19 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
     path::Path,
+    pin::{Pin, pin},
+    task::Poll,
     time::{Duration, SystemTime},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AgentError, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, Laps, Level, Metric, MetricSpec, RecordType, Resolver, Scan,
-    ScanNames, Severity, Stream,
+    AgentError, Datagram, DirEntry, Endpoint, ErrorKind, File, FileStat, HttpBody, HttpRequest, HttpResponse, Laps, Level, Metric,
+    MetricSpec, RecordType, Resolver, Scan, ScanNames, Severity, Stream,
     abi::{FfiResult, HostCxBox, HostScanBox, RErr, ROk, RString},
     files::at,
     wire::{self, Way},
@@ -58,6 +61,19 @@ impl Cx {
             ROk(socket) => Ok(Datagram::new(socket)),
             RErr(error) => Err(error.into()),
         }
+    }
+
+    /// Asks by HTTP/1.1, and waits for the head of the answer.
+    ///
+    /// Connections are kept and used again within the run, as a browser does; [`Keep`](crate::Keep) says otherwise.
+    ///
+    /// Errors: kinds `resolve`, `connect` and `tls` as [`resolve`](Cx::resolve), [`connect`](Cx::connect) and
+    /// [`start_tls`](Stream::start_tls); `config` for a request that cannot be made; `protocol` for an answer that is none; `limit` for one
+    /// whose head has more than 100 lines or 64 KiB.
+    pub async fn http(&self, request: HttpRequest) -> Result<HttpResponse, AgentError> {
+        let head = to_json(&request)?;
+        let answer = self.host.http(head.as_str().into(), request.body.into()).await.into_result()?;
+        Ok(HttpResponse { head: from_json(ROk(answer.head))?, body: HttpBody::new(Stream::new(answer.body)) })
     }
 
     /// Finds the addresses of a name; an address is its own answer. Nothing is cached.
@@ -145,6 +161,27 @@ impl Cx {
     /// Waits.
     pub async fn sleep(&self, time: Duration) {
         self.host.sleep(nanos(time)).await;
+    }
+
+    /// Gives something that may wait a time of its own, within that of the run; what has not ended by then is dropped.
+    ///
+    /// Errors: kind `timeout`, or those of `work`.
+    ///
+    /// ```
+    /// # use watchpost_plugin_api::prelude::*;
+    /// # async fn idle(cx: &Cx, lines: &mut Lines) -> Result<(), AgentError> {
+    /// let line = cx.within(Duration::from_secs(2), lines.read()).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn within<T>(&self, time: Duration, work: impl Future<Output = Result<T, AgentError>>) -> Result<T, AgentError> {
+        let (mut work, mut late) = (pin!(work), self.host.sleep(nanos(time)));
+        poll_fn(|task| match work.as_mut().poll(task) {
+            Poll::Ready(done) => Poll::Ready(done),
+            Poll::Pending => {
+                Pin::new(&mut late).poll(task).map(|()| Err(AgentError::new(ErrorKind::TIMEOUT, format!("no end within {time:?}"))))
+            }
+        })
+        .await
     }
 
     /// Time since the run began; never goes back.

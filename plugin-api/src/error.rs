@@ -168,11 +168,14 @@ impl AgentError {
     }
 }
 
-/// A stream that broke after it was open: the target's doing, unless it timed out.
+/// A stream that broke after it was open: the target's doing, unless it timed out or the host says otherwise.
 ///
 /// `connect` errors come from [`Cx::connect`](crate::Cx::connect) as such and never through here.
 impl From<io::Error> for AgentError {
     fn from(error: io::Error) -> Self {
+        if let Some(told) = error.get_ref().and_then(|inner| inner.downcast_ref::<Self>()) {
+            return told.clone();
+        }
         match error.kind() {
             io::ErrorKind::TimedOut => Self::timeout(),
             io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => Self::protocol("connection closed by the other side"),
@@ -192,6 +195,14 @@ mod tests {
             assert_eq!(ErrorKind::from_name(kind.name()), Some(kind));
         }
         assert_eq!(ErrorKind(999).name(), "other");
+    }
+
+    #[test]
+    fn an_error_of_the_hosts_keeps_its_kind_through_a_stream() {
+        let told = AgentError::tls("the server ended TLS: CertificateRequired");
+        assert_eq!(AgentError::from(io::Error::other(told.clone())), told);
+        assert_eq!(AgentError::from(io::Error::other("lost")), AgentError::protocol("lost"));
+        assert_eq!(AgentError::from(io::Error::from(io::ErrorKind::TimedOut)).kind(), ErrorKind::TIMEOUT);
     }
 
     #[test]

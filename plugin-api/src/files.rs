@@ -93,10 +93,10 @@ pub(crate) fn at(unix_ns: i64) -> SystemTime {
 }
 
 /// Times as whole nanoseconds since 1970; what lies beyond the years 1677 to 2262 becomes the nearest of them.
-mod unix_ns {
+pub(crate) mod unix_ns {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &SystemTime, to: S) -> Result<S::Ok, S::Error> {
         let nanos = |distance: Duration| i64::try_from(distance.as_nanos()).unwrap_or(i64::MAX);
         to.serialize_i64(match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(after) => nanos(after),
@@ -104,7 +104,7 @@ mod unix_ns {
         })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SystemTime, D::Error> {
         i64::deserialize(from).map(at)
     }
 }

@@ -24,9 +24,14 @@ impl<'a> Laps<'a> {
 
     /// Ends a lap, records what its phase has taken so far, and begins the next one; gives the time of this lap.
     pub fn lap(&mut self, phase: Metric) -> Duration {
-        let now = self.cx.elapsed();
-        let time = now - self.last;
-        self.last = now;
+        self.lap_at(phase, self.cx.elapsed())
+    }
+
+    /// Ends a lap at a moment that has passed, as [`HttpTimes`](crate::HttpTimes) has them; one before the last lap's end makes a lap of
+    /// no time.
+    pub fn lap_at(&mut self, phase: Metric, at: Duration) -> Duration {
+        let time = at.saturating_sub(self.last);
+        self.last += time;
         let taken = self.add(phase, time);
         self.cx.record(phase, taken);
         time

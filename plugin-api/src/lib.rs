@@ -9,12 +9,14 @@
 
 pub mod abi;
 mod agent;
+mod certificate;
 mod cx;
 mod datagram;
 mod door;
 mod error;
 mod file;
 mod files;
+mod http;
 mod laps;
 mod lines;
 mod login;
@@ -32,12 +34,14 @@ mod tls;
 pub mod wire;
 
 pub use agent::{Agent, AgentDescriptor, LibraryDescriptor};
+pub use certificate::{Certificate, CertificateDetails, CertificateFault};
 pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
 pub use door::{Door, TlsMode};
 pub use error::{AgentError, ErrorKind};
 pub use file::File;
 pub use files::{DirEntry, FileKind, FileStat};
+pub use http::{HttpBody, HttpHead, HttpRequest, HttpResponse, HttpTimes, Keep};
 pub use laps::Laps;
 pub use lines::Lines;
 pub use login::Login;
@@ -50,13 +54,14 @@ pub use scan::{Scan, ScanNames};
 pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
 pub use stream::{Endpoint, Ends, Stream};
-pub use tls::{Certificate, Tls, TlsFacts, TlsVerdict};
+pub use tls::{Tls, TlsFacts, TlsVerdict};
 
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {
     pub use crate::{
-        Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, File, FileKind, FileStat, Laps, Level, Lines, Login, Metric, Needs,
-        PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsMode, Unit, export_agents, standard,
+        Agent, AgentError, Cx, Datagram, Door, Endpoint, ErrorKind, File, FileKind, FileStat, HttpRequest, HttpResponse, Keep, Laps, Level,
+        Lines, Login, Metric, Needs, PathBuf, RecordType, Resolver, Secret, Severity, Stream, Tls, TlsFacts, TlsMode, TlsVerdict, Unit,
+        export_agents, standard,
     };
     pub use schemars::{self, JsonSchema};
     pub use serde::Deserialize;

@@ -99,14 +99,14 @@ impl Stream {
     }
 }
 
-/// An I/O error with the host's number where it has one, so that its kind survives the crossing.
+/// An I/O error with the host's number where it has one, else with the host's error in it: the kind survives the crossing either way.
 fn io_error(error: FfiError) -> io::Error {
     if error.errno != 0 {
         return io::Error::from_raw_os_error(error.errno);
     }
     match ErrorKind(error.kind) {
         ErrorKind::TIMEOUT => io::Error::new(io::ErrorKind::TimedOut, error.message.into_string()),
-        _ => io::Error::other(error.message.into_string()),
+        _ => io::Error::other(AgentError::from(error)),
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         };
         check("127.0.0.1:40000", "127.0.0.1:25", false);
         check("[::1]:40000", "[::1]:25", false);
-        check("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:25", false);
+        check("[::ffff:127.0.0.2]:40000", "[::ffff:127.0.0.1]:25", false);
         check("192.0.2.1:40000", "192.0.2.1:25", false);
         check("192.0.2.1:40000", "192.0.2.25:25", true);
         check("", "", true);

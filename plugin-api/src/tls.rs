@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Certificate, CertificateFault};
+
 /// What a handshake is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,9 +28,26 @@ impl Tls {
         Self { server_name: server_name.into(), ..Self::default() }
     }
 
+    /// Completes the handshake under that name whatever the certificate is worth, and says what it is worth.
+    pub fn inspect(server_name: impl Into<String>) -> Self {
+        Self { inspect: true, ..Self::verify(server_name) }
+    }
+
     /// Trusts the authorities of that PEM file instead of the system's.
     pub fn ca_file(mut self, path: Option<impl AsRef<Path>>) -> Self {
         self.ca_file = path.map(|path| path.as_ref().to_owned());
+        self
+    }
+
+    /// Shows the certificate of that PEM file, chain and key, to a server that asks for one.
+    pub fn client_cert(mut self, path: Option<impl AsRef<Path>>) -> Self {
+        self.client_cert = path.map(|path| path.as_ref().to_owned());
+        self
+    }
+
+    /// Offers these application protocols, best first.
+    pub fn alpn(mut self, protocols: &[&str]) -> Self {
+        self.alpn = protocols.iter().map(|&protocol| protocol.to_owned()).collect();
         self
     }
 }
@@ -39,15 +58,13 @@ impl Tls {
 pub enum TlsVerdict {
     /// Trusted, in time, and of the right name.
     Valid,
-    /// Not to be trusted, and why.
-    Invalid(String),
-}
-
-/// One certificate of the chain that the server sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Certificate {
-    /// The certificate itself, DER in base64.
-    pub der: String,
+    /// Not to be trusted.
+    Invalid {
+        /// What is wrong, by name.
+        fault: CertificateFault,
+        /// What is wrong, in words.
+        reason: String,
+    },
 }
 
 /// What a handshake gave.
@@ -61,6 +78,6 @@ pub struct TlsFacts {
     pub alpn: Option<String>,
     /// The chain, the server's own first.
     pub chain: Vec<Certificate>,
-    /// What verification says of it.
+    /// What verification says of it; without [`inspect`](Tls::inspect) it is valid, or there is no connection.
     pub verdict: TlsVerdict,
 }

@@ -66,6 +66,17 @@ impl Agent for Counter {
                 return Err(AgentError::auth(format!("{made} was refused")));
             }
             "laps" => laps(cx).await,
+            "hurry" => {
+                let work = async {
+                    cx.sleep(Duration::from_millis(1)).await;
+                    cx.record(SEEN, cx.within(Duration::from_secs(9), async { Ok(7) }).await?);
+                    cx.sleep(Duration::from_secs(3600)).await;
+                    Ok(())
+                };
+                let late = cx.within(Duration::from_millis(50), work).await;
+                assert!(cx.elapsed() >= Duration::from_millis(50));
+                return late;
+            }
             "skip" => skip(cx).await,
             "call" => {
                 let address = std::net::SocketAddr::from(([127, 0, 0, 1], self.0.port.unwrap_or(0)));
@@ -104,6 +115,8 @@ async fn laps(cx: &Cx) {
         cx.sleep(Duration::from_millis(5)).await;
         laps.lap(phase);
     }
+    // A moment that an earlier lap covered already.
+    assert_eq!(laps.lap_at(SECOND_TIME, Duration::ZERO), Duration::ZERO);
     cx.sleep(Duration::from_millis(5)).await;
     laps.total(standard::TOTAL_TIME);
 }
@@ -147,6 +160,13 @@ async fn a_late_run_keeps_what_it_recorded() {
     let ran = kit("overrun").run().await;
     assert_eq!(ran.failure(), Some(("timeout", "no end within 0.5 s; seen was the last it recorded")));
     assert_eq!(ran.value(SEEN), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_part_of_a_run_may_have_a_time_of_its_own() {
+    let ran = kit("hurry").run().await;
+    assert_eq!(ran.failure(), Some(("timeout", "no end within 50ms")));
+    assert_eq!(ran.value(SEEN), Some(7.0));
 }
 
 #[tokio::test]

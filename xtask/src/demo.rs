@@ -18,7 +18,6 @@ use daemon::Daemon;
 use folder::Folder;
 use held_lab::HeldLab;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -35,8 +34,13 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// What the demo started. The order of the fields is the order in which it ends.
 struct Running {
     daemon: Daemon,
-    _lab: HeldLab,
+    _held: HeldLab,
     folder: Folder,
+    lab: Lab,
+    /// What has to stand before a command that reads the daemon's secrets, which are its user's alone.
+    run_as: String,
+    /// What a command on this lab has to say to find it; nothing for the usual one.
+    found_by: String,
 }
 
 /// Runs `demo [--keep] [--once] [--port-base N] [--listen ADDR] [--built FOLDER]`.
@@ -94,7 +98,11 @@ fn start(arguments: &Arguments, listen: SocketAddr, built: &str) -> Outcome<Runn
         println!("watchpost runs as the user {} (uid {})", account.name, account.uid);
     }
     let daemon = Daemon::start(&folder, &account)?;
-    Ok(Running { daemon, _lab: held, folder })
+    let is_usual = ["dir", "port-base"].iter().all(|option| arguments.value(option).is_none());
+    let found_by = if is_usual { String::new() } else { format!(" --dir {}", lab.dir.display()) };
+    let is_ours = user::person().is_some_and(|person| person.uid == account.uid);
+    let run_as = if is_ours { String::new() } else { format!("runuser -u {} -- ", account.name) };
+    Ok(Running { daemon, _held: held, folder, lab, run_as, found_by })
 }
 
 /// Waits until every job has a value and found its server up.
@@ -136,21 +144,25 @@ fn wait_for_the_end(running: &mut Running) -> Outcome {
 }
 
 fn explain(running: &Running, listen: SocketAddr, took: Duration) {
-    let jobs = &running.folder.jobs;
-    let program = running.folder.program("watchpost");
-    let config = running.folder.config();
-    let command = |words: &str| shown(&program, words, &config);
-    let job = jobs.iter().find(|job| *job == "submission").or(jobs.first());
-    let job = job.map_or("", String::as_str);
+    let Folder { jobs, agents, .. } = &running.folder;
+    let agents = agents.iter().map(|(agent, count)| format!("{count} {agent}")).collect::<Vec<_>>().join(", ");
     println!("\nwatchpost measures {} jobs, each has a value; this took {:.0} s", jobs.len(), took.as_secs_f64());
     println!("  start page   http://{listen}/");
-    println!("  metrics      http://{listen}/metrics\n");
-    println!("try next, in another terminal:");
-    println!("  {}", command("status"));
-    println!("  {}", command(&format!("measure {job} --explain")));
-    println!("  {}\n", command(&format!("plan {job} -n 5")));
+    println!("  metrics      http://{listen}/metrics");
+    println!("  jobs         {} ({agents})", running.folder.schedule().display());
+    println!("\ntry next, in another terminal:");
+    next(running, jobs).iter().for_each(|line| println!("  {line}"));
+    if let Some(server) = running.lab.last_up() {
+        println!("\nhold a server still, see `status` tell of it a few seconds later, and let it go on:");
+        ["stall", "resume"].iter().for_each(|word| println!("  cargo xtask lab {word} {server}{}", running.found_by));
+    }
+    println!();
 }
 
-fn shown(program: &Path, words: &str, config: &Path) -> String {
-    format!("{} {words} --config {}", program.display(), config.display())
+/// Gives commands on the running daemon.
+fn next(running: &Running, jobs: &[String]) -> [String; 3] {
+    let (program, config) = (running.folder.program("watchpost"), running.folder.config());
+    let job = jobs.iter().find(|job| *job == "submission").or(jobs.first()).map_or("", String::as_str);
+    ["status".to_owned(), format!("measure {job} --explain"), format!("plan {job} -n 5")]
+        .map(|words| format!("{}{} {words} --config {}", running.run_as, program.display(), config.display()))
 }

@@ -8,12 +8,14 @@ mod ca;
 mod commands;
 mod dovecot;
 mod facts;
+mod faulty;
 mod life;
 mod named;
 pub(crate) mod ports;
 mod postfix;
 pub(crate) mod schedule;
 mod server;
+mod slapd;
 
 pub(crate) use commands::{READY, run};
 
@@ -29,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
-pub(crate) const SERVERS: [&dyn Server; 3] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix];
+pub(crate) const SERVERS: [&dyn Server; 4] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &slapd::Slapd];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);
@@ -86,6 +88,11 @@ impl Lab {
     pub(crate) fn silent_ports(&self) -> Vec<u16> {
         let all = self.renumbered().into_iter().map(|(_, here)| here);
         all.filter(|&port| !server::answers(port)).collect()
+    }
+
+    /// Names the server that came up last, of those that answer.
+    pub(crate) fn last_up(&self) -> Option<&'static str> {
+        SERVERS.iter().rev().find(|server| server.is_ready(self)).map(|server| server.name())
     }
 
     /// Gives the authority that vouches for the lab's servers.

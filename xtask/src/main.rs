@@ -32,9 +32,10 @@ usage: cargo xtask <command>
         itself when every job has a value; --built runs what lies in that folder of target/
   test  [-- ARGUMENTS OF cargo test]
         installs what the tests need, builds and runs them all
-  lab   up|down|status [SERVER…] [--dir DIR] [--port-base N]
+  lab   up|down|status|stall|resume [SERVER…] [--dir DIR] [--port-base N]
         real servers on loopback; `up --hold` keeps them until standard input closes,
-        `--wipe` removes the folder afterwards; N is the first of a hundred ports, or `free`
+        `--wipe` removes the folder afterwards; N is the first of a hundred ports, or `free`;
+        a server that is stalled keeps its ports open and answers nobody until it is resumed
   lab   env [--json] | schedule FILE    [--dir DIR] [--port-base N]
         where the lab is, for tests; a schedule with the lab's ports and paths filled in
   packages build|lab|tests [--check]

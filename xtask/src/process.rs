@@ -21,6 +21,11 @@ const LEADERS_TURN: Duration = Duration::from_millis(1500);
 /// How long the kernel gets to take away what was killed.
 const KILLED_GRACE: Duration = Duration::from_secs(5);
 
+/// How long the kernel gets to hold every process of a session.
+const STALL_WITHIN: Duration = Duration::from_secs(5);
+/// The state of a process that SIGSTOP holds. Source: proc(5), `/proc/PID/stat` field 3.
+const STALLED: char = 'T';
+
 /// A process known beyond doubt: a pid alone is reused, pid, start time and boot are not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -67,6 +72,29 @@ impl Record {
         stat(self.pid).is_some_and(|now| now.start == self.start && now.state != 'Z')
     }
 
+    /// Tells whether this process is held by SIGSTOP.
+    pub(crate) fn is_stalled(&self) -> bool {
+        stat(self.pid).is_some_and(|now| now.start == self.start && now.state == STALLED)
+    }
+
+    /// Holds the process and its session: its sockets stay open, and nobody answers on them.
+    ///
+    /// Errors: [`Error::Refused`] if something goes on even then.
+    pub(crate) fn stall(&self) -> Outcome {
+        signal::send(self.pid, Signal::Stop); // the leader first: it starts the others
+        let held = wait_until(STALL_WITHIN, || {
+            let running: Vec<u32> = self.members().into_iter().filter(|&pid| stat(pid).is_some_and(|now| now.state != STALLED)).collect();
+            running.iter().for_each(|&pid| signal::send(pid, Signal::Stop));
+            running.is_empty()
+        });
+        if held { Ok(()) } else { Err(Error::Refused(format!("processes of the session {} do not stop", self.pid))) }
+    }
+
+    /// Lets the process and its session go on.
+    pub(crate) fn resume(&self) {
+        self.members().into_iter().for_each(|pid| signal::send(pid, Signal::Continue));
+    }
+
     /// Lists what still runs of the session that this process leads, itself included.
     pub(crate) fn members(&self) -> Vec<u32> {
         if stat(self.pid).is_some_and(|now| now.start != self.start) {
@@ -87,6 +115,7 @@ impl Record {
     ///
     /// Errors: [`Error::Refused`] if something is left even then.
     pub(crate) fn stop(&self, grace: Duration) -> Outcome {
+        self.resume(); // a process that is held does not see SIGTERM
         if self.is_alive() {
             signal::send(self.pid, Signal::Terminate);
             wait_until(LEADERS_TURN, || self.members().is_empty());
@@ -195,6 +224,25 @@ mod tests {
         let other = Record { start: own.start + 1, ..own };
         assert!(!other.is_alive());
         assert_eq!(other.members(), []);
+    }
+
+    #[test]
+    fn a_session_is_held_whole_and_goes_on_or_ends_from_there() {
+        let mut leader = Command::new("setsid");
+        let mut leader = leader.args(["sh", "-c", "sleep 300 & wait"]).spawn().unwrap();
+        let record = Record::of(leader.id()).unwrap();
+        assert!(wait_until(Duration::from_secs(5), || record.members().len() == 2));
+        record.stall().unwrap();
+        assert!(record.is_stalled());
+        assert!(record.members().iter().all(|&pid| stat(pid).unwrap().state == STALLED));
+        record.resume();
+        assert!(wait_until(Duration::from_secs(5), || record.members().iter().all(|&pid| stat(pid).unwrap().state != STALLED)));
+        record.stall().unwrap();
+        let begun = Instant::now();
+        record.stop(Duration::from_secs(30)).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(15), "it had to be killed");
+        assert_eq!(record.members(), []);
+        leader.wait().unwrap();
     }
 
     #[test]

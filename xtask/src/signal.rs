@@ -9,6 +9,9 @@ static CAUGHT: AtomicBool = AtomicBool::new(false);
 pub(crate) enum Signal {
     Terminate,
     Kill,
+    /// Holds a process where it is; it cannot refuse.
+    Stop,
+    Continue,
 }
 
 extern "C" fn note(_: libc::c_int) {
@@ -44,6 +47,8 @@ pub(crate) fn send(pid: u32, signal: Signal) {
     let number = match signal {
         Signal::Terminate => libc::SIGTERM,
         Signal::Kill => libc::SIGKILL,
+        Signal::Stop => libc::SIGSTOP,
+        Signal::Continue => libc::SIGCONT,
     };
     // SAFETY: kill(2) reads no memory of ours; `pid` names one process.
     unsafe { libc::kill(pid, number) };

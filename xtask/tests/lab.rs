@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -112,6 +112,63 @@ fn a_killed_server_is_reported_dead_and_can_be_started_again() {
     assert!(code == 1 && table.contains("died"), "{table}");
     assert!(lab.run(&["up", "named"]).status.success());
     assert!(answers(port), "the lab keeps its ports");
+}
+
+#[test]
+fn a_stalled_server_keeps_its_port_and_answers_nobody_until_it_is_resumed_or_taken_down() {
+    let Some(lab) = OwnLab::new() else { return };
+    lab.up();
+    let zone = |name: &str| asks(lab.port(), name);
+    assert_eq!(zone("mail.lab.test"), Some(NOERROR));
+    assert!(lab.run(&["stall", "named"]).status.success());
+    let (code, table) = lab.status();
+    assert!(code == 1 && table.contains(" stalled "), "{table}");
+    assert!(answers(lab.port()), "the kernel still takes connections");
+    assert_eq!(zone("mail.lab.test"), None);
+    let resumed = lab.run(&["resume", "named"]);
+    assert!(resumed.status.success() && text(&resumed).contains("named goes on"), "{}", text(&resumed));
+    assert_eq!((zone("mail.lab.test"), lab.status().0), (Some(NOERROR), 0));
+
+    assert!(lab.run(&["stall", "named"]).status.success());
+    assert!(lab.run(&["up", "named"]).status.success(), "to start what is stalled lets it go on");
+    assert_eq!(lab.status().0, 0);
+    assert!(lab.run(&["stall", "named"]).status.success());
+    assert!(lab.run(&["down"]).status.success());
+    assert!(lab.run(&["stall", "named"]).status.code() == Some(1) && !answers(lab.port()));
+}
+
+#[test]
+fn the_name_server_fails_in_each_way_that_status_promises() {
+    let Some(lab) = OwnLab::new() else { return };
+    lab.up();
+    let table = lab.status().1;
+    let place = format!("127.0.0.1:{}", lab.port());
+    assert!(table.lines().any(|line| line.trim().starts_with(&place) && line.contains("broken.test fails")), "{table}");
+    for (name, code) in [("nobody.lab.test", NXDOMAIN), ("mail.broken.test", SERVFAIL), ("elsewhere.example", REFUSED)] {
+        assert_eq!(asks(lab.port(), name), Some(code), "{name}");
+    }
+}
+
+/// Response codes. Source: RFC 1035 4.1.1.
+const NOERROR: u8 = 0;
+const SERVFAIL: u8 = 2;
+const NXDOMAIN: u8 = 3;
+const REFUSED: u8 = 5;
+
+/// Asks for the address of a name; gives the response code, `None` if nobody answers.
+fn asks(port: u16, name: &str) -> Option<u8> {
+    let mut question = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(label.len().try_into().unwrap());
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    socket.send_to(&question, ("127.0.0.1", port)).unwrap();
+    let mut answer = [0; 512];
+    socket.recv(&mut answer).ok()?;
+    Some(answer[3] & 0x0f)
 }
 
 #[test]

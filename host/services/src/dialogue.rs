@@ -284,6 +284,8 @@ mod tests {
         dialogue.heard(Speaker::Agent, b"APOP alice c4c9334bac560ecc\r\nPASS geheim\r\n");
         assert_eq!(lines(&dialogue), [(Speaker::Agent, "APOP alice <secret>".into()), (Speaker::Agent, "PASS <secret>".into())]);
         assert_eq!(dialogue.masked("-ERR c4c9334bac560ecc is wrong"), "-ERR <secret> is wrong");
+        dialogue.note_said(Speaker::Target, "c4c9334bac560ecc, in words");
+        assert_eq!(lines(&dialogue), [(Speaker::Target, "<secret>, in words".into())]);
         dialogue.begin(true);
         assert_eq!(dialogue.masked("c4c9334bac560ecc geheim"), "c4c9334bac560ecc <secret>");
     }
@@ -324,6 +326,7 @@ mod tests {
         }
         dialogue.note_said(Speaker::Target, "a message");
         dialogue.counted(Speaker::Target, 1);
+        dialogue.counted(Speaker::Agent, 0);
         let host = |text: &str| (Speaker::Host, text.to_owned());
         let expected = [host("sent 2 bytes"), host("received 4100 bytes"), (Speaker::Target, "a message".into()), host("received 1 bytes")];
         assert_eq!(lines(&dialogue), expected);

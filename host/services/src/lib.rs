@@ -3,9 +3,12 @@
 //! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile).
 
 mod answers;
+mod certificate;
 mod datagram;
 pub mod dialogue;
 mod files;
+mod http;
+mod inspect;
 pub mod mask;
 pub mod outcome;
 mod refusal;

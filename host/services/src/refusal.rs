@@ -5,12 +5,17 @@ use std::io;
 use chrono::DateTime;
 use rustls::{CertificateError, Error};
 use rustls_pki_types::UnixTime;
-use watchpost_plugin_api::{AgentError, Tls};
+use watchpost_plugin_api::{AgentError, CertificateFault, Tls};
 
 use crate::stream::reason;
 
 /// Names of a certificate that are listed; some carry hundreds.
 const NAMES_MAX: usize = 5;
+
+/// What the verifier below rustls calls a certificate that may sign others.
+const CA_AS_SERVER: &str = "CaUsedAsEndEntity";
+/// What it calls a certificate that is not of the third version.
+const OLD_VERSION: &str = "UnsupportedCertVersion";
 
 /// The error of a handshake that broke.
 pub(crate) fn refused(error: &io::Error, wanted: &Tls) -> AgentError {
@@ -23,6 +28,14 @@ pub(crate) fn refused(error: &io::Error, wanted: &Tls) -> AgentError {
     AgentError::tls(explained(error, wanted))
 }
 
+/// The error of a session that was open and that TLS itself ended: in its third version a server refuses our certificate only then.
+pub(crate) fn broken(error: &io::Error) -> Option<AgentError> {
+    Some(match error.get_ref()?.downcast_ref::<Error>()? {
+        Error::AlertReceived(alert) => AgentError::tls(format!("the server ended the TLS session: {alert:?}")),
+        other => AgentError::tls(format!("the TLS session broke: {other}")),
+    })
+}
+
 /// What is wrong, with what would be right where that can be told.
 pub(crate) fn explained(error: &Error, wanted: &Tls) -> String {
     match error {
@@ -33,8 +46,38 @@ pub(crate) fn explained(error: &Error, wanted: &Tls) -> String {
     }
 }
 
+/// What is wrong with a certificate, by name.
+pub(crate) fn fault(error: &Error) -> CertificateFault {
+    let Error::InvalidCertificate(fault) = error else { return CertificateFault::Other };
+    match fault {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => CertificateFault::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => CertificateFault::NotYetValid,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => CertificateFault::WrongName,
+        CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
+        CertificateError::BadSignature => CertificateFault::BadSignature,
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => CertificateFault::WrongUse,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => CertificateFault::Weak,
+        CertificateError::Revoked => CertificateFault::Revoked,
+        CertificateError::BadEncoding => CertificateFault::Malformed,
+        CertificateError::Other(other) => match other.0.to_string().as_str() {
+            CA_AS_SERVER => CertificateFault::WrongUse,
+            OLD_VERSION => CertificateFault::Malformed,
+            _ => CertificateFault::Other,
+        },
+        _ => CertificateFault::Other,
+    }
+}
+
 fn certificate(fault: &CertificateError, wanted: &Tls) -> Option<String> {
     match fault {
+        CertificateError::Other(other) if other.0.to_string() == CA_AS_SERVER => {
+            Some("the certificate is that of an authority, not of a server".into())
+        }
+        CertificateError::Other(other) if other.0.to_string() == OLD_VERSION => {
+            Some("the certificate is of the first version of its kind, of 1988, which says neither names nor uses".into())
+        }
+        CertificateError::BadEncoding => Some("the certificate cannot be read".into()),
         CertificateError::ExpiredContext { time, not_after } => {
             let days = time.as_secs().saturating_sub(not_after.as_secs()) / 86_400;
             Some(format!("the certificate expired on {}, {days} days ago", date(*not_after)?))

@@ -11,9 +11,9 @@ use std::{
 use watchpost_plugin_api::{
     AgentError, ErrorKind, Level, MetricSpec, Needs,
     abi::{
-        FfiError, FfiFuture, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostFile_TO, HostFileBox,
-        HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec, RawAgentBox,
-        TD_Opaque, host_fenced,
+        FfiError, FfiFuture, FfiHttpAnswer, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox, HostFile_TO,
+        HostFileBox, HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr, RString, RVec,
+        RawAgentBox, TD_Opaque, host_fenced,
     },
     wire::{self, Way},
 };
@@ -23,6 +23,7 @@ use crate::{
     datagram::Datagrams,
     dialogue::{Dialogue, Listener, Said, Speaker},
     files::{Directory, OpenFile},
+    http,
     outcome::{Outcome, Status},
     results::{Results, cut},
     stream::Connection,
@@ -47,6 +48,8 @@ pub struct JobServices {
     metrics: Vec<MetricSpec>,
     dialogue: Arc<Dialogue>,
     log: LogSink,
+    /// Connections that the agent keeps over its runs.
+    http: Arc<http::Pool>,
     /// What the job said it would touch; read from its agent at the first run.
     needs: OnceLock<Arc<Needs>>,
 }
@@ -65,7 +68,7 @@ impl JobServices {
     /// Prepares a job of an agent with these metrics, whose configuration holds these secrets.
     pub fn new(shared: &Shared, metrics: Vec<MetricSpec>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
         let dialogue = Arc::new(Dialogue::new(secrets, listener));
-        Self { shared: shared.clone(), metrics, dialogue, log, needs: OnceLock::new() }
+        Self { shared: shared.clone(), metrics, dialogue, log, http: Arc::default(), needs: OnceLock::new() }
     }
 
     /// Runs the agent once, to its end or its deadline; gives what it recorded, and the dialogue if it was wanted.
@@ -83,6 +86,7 @@ impl JobServices {
             cursor: request.cursor,
             results: Mutex::default(),
             logged: AtomicU32::new(0),
+            http: Arc::default(),
         });
         let started_ns = wall_ns();
         let cx: HostCxBox = HostCx_TO::from_value(Handle(run.clone()), TD_Opaque);
@@ -102,6 +106,8 @@ struct Run {
     results: Mutex<Results>,
     /// Lines it logged, also those that were dropped.
     logged: AtomicU32,
+    /// Connections that wait for a further request of this run, and go with it.
+    http: Arc<http::Pool>,
 }
 
 impl Run {
@@ -259,6 +265,22 @@ impl HostCx for Handle {
         FfiFuture::new(async move {
             let opened = async { Directory::open(scan?).await };
             crossing(opened.await.map(|directory| HostScan_TO::from_value(directory, TD_Opaque)))
+        })
+    }
+
+    fn http(&self, request: RStr<'_>, body: RVec<u8>) -> FfiFuture<FfiResult<FfiHttpAnswer>> {
+        let (run, request) = (self.0.clone(), parse(request.as_str()));
+        FfiFuture::new(async move {
+            let means = http::Means {
+                dialogue: run.job.dialogue.clone(),
+                tls: run.job.shared.tls.clone(),
+                of_run: run.http.clone(),
+                of_job: run.job.http.clone(),
+                began: run.began,
+                until: run.began + run.timeout,
+            };
+            let answered = async { http::ask(&means, request?, body.into_vec()).await };
+            crossing(answered.await)
         })
     }
 }

@@ -25,6 +25,7 @@ use watchpost_plugin_api::{
 
 use crate::{
     dialogue::{Dialogue, Speaker},
+    refusal::broken,
     tls::TlsClients,
 };
 
@@ -62,6 +63,11 @@ impl Connection {
         Ok(Self { io, binary: false, dialogue, tls })
     }
 
+    /// Gives away what is below.
+    pub(crate) fn into_io(self) -> Io {
+        self.io
+    }
+
     fn note_received(&self, bytes: &[u8]) {
         match self.binary {
             false => self.dialogue.heard(Speaker::Target, bytes),
@@ -76,7 +82,8 @@ impl Connection {
         }
     }
 
-    async fn start_tls(&mut self, wanted: &Tls) -> Result<TlsFacts, AgentError> {
+    /// Does a TLS handshake, and goes on encrypted.
+    pub(crate) async fn start_tls(&mut self, wanted: &Tls) -> Result<TlsFacts, AgentError> {
         let plain = std::mem::replace(&mut self.io, Io::Lost);
         let (stream, facts) = self.tls.handshake(wanted, plain).await?;
         self.io = Io::Tls(Box::new(stream));
@@ -119,7 +126,7 @@ pub(crate) fn reason(error: &io::Error) -> String {
 }
 
 impl Io {
-    fn ends(&self) -> Ends {
+    pub(crate) fn ends(&self) -> Ends {
         match self {
             Self::Tcp(io) => Ends { local: io.local_addr().ok(), peer: io.peer_addr().ok() },
             Self::Tls(io) => io.get_ref().0.ends(),
@@ -131,7 +138,7 @@ impl Io {
     ///
     /// A server that has written twice (session tickets, then its banner) holds the second back until the first is acknowledged:
     /// the wait would be counted as the server's.
-    fn acknowledge_at_once(&self) {
+    pub(crate) fn acknowledge_at_once(&self) {
         // A kernel that does not is one that measures worse; the connection is fine.
         let _ = match self {
             Self::Tcp(io) => io.set_quickack(true),
@@ -239,7 +246,10 @@ pub(crate) fn told(ends: &Ends) -> FfiResult<RString> {
 }
 
 /// Polls behind a fence and puts the answer into what crosses.
-fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<Result<T, FfiError>>) -> FfiPoll<FfiResult<T>> {
+pub(crate) fn polled<T>(
+    cx: &mut FfiContext<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<Result<T, FfiError>>,
+) -> FfiPoll<FfiResult<T>> {
     let answer = host_fenced(|| {
         ROk(cx.with_context(|cx| match poll(cx) {
             Poll::Pending => FfiPoll::Pending,
@@ -253,6 +263,9 @@ fn polled<T>(cx: &mut FfiContext<'_>, poll: impl FnOnce(&mut Context<'_>) -> Pol
 }
 
 fn crossing(error: io::Error) -> FfiError {
+    if let Some(error) = broken(&error) {
+        return error.into();
+    }
     let errno = error.raw_os_error().unwrap_or(0);
     let message = match error.kind() {
         // rustls sends a reader to its manual; what the reader has to know is who ended it.

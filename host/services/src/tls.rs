@@ -8,21 +8,21 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    ClientConfig, RootCertStore,
+    client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring},
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use watchpost_plugin_api::{AgentError, Certificate, Tls, TlsFacts, TlsVerdict};
+use watchpost_plugin_api::{AgentError, Tls, TlsFacts, TlsVerdict};
 
-use crate::refusal::{explained, refused};
+use crate::{
+    certificate::told,
+    inspect::{Inspector, Verdict},
+    refusal::refused,
+};
 
 /// How long the system's authorities are believed unchanged.
 const SYSTEM_ROOTS_FOR: Duration = Duration::from_secs(3600);
@@ -48,15 +48,14 @@ impl TlsClients {
     {
         let name = ServerName::try_from(wanted.server_name.clone())
             .map_err(|_| AgentError::config("server_name", format!("`{}` is no host name and no address", wanted.server_name)))?;
-        let verdict = Arc::new(Mutex::new(TlsVerdict::Valid));
+        let verdict = Verdict::default();
         let config = self.config(wanted, &verdict)?;
         let stream = TlsConnector::from(Arc::new(config)).connect(name, io).await.map_err(|error| refused(&error, wanted))?;
-        let verdict = verdict.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let facts = facts(&stream, verdict);
+        let facts = facts(&stream, verdict.get());
         Ok((stream, facts))
     }
 
-    fn config(&self, wanted: &Tls, verdict: &Arc<Mutex<TlsVerdict>>) -> Result<ClientConfig, AgentError> {
+    fn config(&self, wanted: &Tls, verdict: &Verdict) -> Result<ClientConfig, AgentError> {
         let roots = match &wanted.ca_file {
             Some(path) => self.roots_of(path)?,
             None => self.system_roots()?,
@@ -65,7 +64,7 @@ impl TlsClients {
         let trusted = trusted.map_err(|error| AgentError::local(format!("no authority to trust: {error}")))?;
         let verifier: Arc<dyn ServerCertVerifier> = match wanted.inspect {
             false => trusted,
-            true => Arc::new(Inspector { trusted, verdict: verdict.clone() }),
+            true => Arc::new(Inspector { trusted, wanted: wanted.clone(), verdict: verdict.clone() }),
         };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
@@ -139,52 +138,7 @@ fn facts<S>(stream: &TlsStream<S>, verdict: TlsVerdict) -> TlsFacts {
         version,
         cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown").replace("TLS13_", "TLS_"),
         alpn: session.alpn_protocol().map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
-        chain: session.peer_certificates().unwrap_or_default().iter().map(|der| Certificate { der: BASE64_STANDARD.encode(der) }).collect(),
+        chain: session.peer_certificates().unwrap_or_default().iter().map(|der| told(der)).collect(),
         verdict,
-    }
-}
-
-/// Lets a handshake pass whatever the certificate is worth, and notes what it is worth. Signatures are checked all the same.
-#[derive(Debug)]
-struct Inspector {
-    trusted: Arc<WebPkiServerVerifier>,
-    verdict: Arc<Mutex<TlsVerdict>>,
-}
-
-impl ServerCertVerifier for Inspector {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if let Err(error) = self.trusted.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = TlsVerdict::Invalid(explained(&error, &Tls::default()));
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.trusted.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.trusted.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.trusted.supported_verify_schemes()
     }
 }

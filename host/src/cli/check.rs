@@ -1,16 +1,14 @@
 //! `watchpost check`
 
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::{
-    Context, Failure, Outcome,
-    load::{now, plugins},
-    print_json, runtime,
-    table::counted,
-};
+use super::{Context, Failure, Outcome, print_json, runtime, table::counted};
 use crate::{
-    config::{self, Fault, Faults},
-    job::bind_all,
+    config::{Fault, Faults},
+    job::survey,
+    plugin::Plugins,
 };
 
 #[derive(Serialize)]
@@ -23,25 +21,15 @@ struct Answer {
 
 pub(super) fn run(context: &Context) -> Outcome {
     let file = context.file()?;
-    let (config, mut faults) = config::read(&file, now());
-    let (mut jobs, mut agents) = (0, 0);
-    if let Some(config) = &config {
-        let bound = runtime()?.block_on(async {
-            let plugins = plugins(config).await;
-            let bound = bind_all(config, &plugins).await;
-            plugins.stop().await;
-            agents = plugins.agent_names().count();
-            bound
-        });
-        faults.extend(match bound {
-            Ok((all, warnings)) => {
-                jobs = all.len();
-                warnings
-            }
-            Err(faults) => faults,
-        });
-    }
+    let survey = runtime()?.block_on(async {
+        let survey = survey(&file, &Plugins::default(), |_| Vec::new()).await;
+        survey.plugins.stop().await;
+        survey
+    });
+    let mut faults = survey.faults;
+    faults.extend(survey.not_loaded);
     let faults = faults.sorted();
+    let (jobs, agents) = (survey.jobs.len(), survey.plugins.agent_names().count());
     let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect() };
     if context.json {
         print_json(&answer)?;
@@ -51,7 +39,7 @@ pub(super) fn run(context: &Context) -> Outcome {
     if answer.ok { Ok(()) } else { Err(Failure::Told(2)) }
 }
 
-fn tell(answer: &Answer, faults: &Faults, file: &std::path::Path) {
+fn tell(answer: &Answer, faults: &Faults, file: &Path) {
     if faults.iter().next().is_some() {
         eprintln!("{faults}");
     }

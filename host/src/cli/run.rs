@@ -1,10 +1,13 @@
 //! `watchpost run`
 
 use clap::ValueEnum;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::EnvFilter;
 
 use super::{Context, Failure, Outcome};
-use crate::daemon::start::{self, StartError};
+use crate::{
+    daemon::start::{self, StartError},
+    log,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -43,11 +46,11 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 fn start_log(arguments: &Arguments) -> Outcome {
     let filter = EnvFilter::try_new(&arguments.log_level);
     let filter = filter.map_err(|error| Failure::Wrong(format!("`--log-level {}`: {error}", arguments.log_level)))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match arguments.log {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-    }
+    let form = match arguments.log {
+        LogFormat::Text => log::Form::Text,
+        LogFormat::Json => log::Form::Json,
+    };
+    log::start(form, filter);
     Ok(())
 }
 

@@ -48,6 +48,7 @@ fn row_of_worker(worker: &Worker, now: f64) -> Vec<String> {
     let report = &worker.report;
     let pid = report.pid.map_or("-".into(), |pid| pid.to_string());
     let crash = report.last_crash.as_ref().map_or("-".into(), |crash| crash_line(crash, now));
+    let crash = report.refusal.as_ref().map_or(crash.clone(), |why| format!("{crash}; not back: {why}"));
     vec![worker.plugin.clone(), report.state.name().into(), pid, report.jobs.to_string(), report.crashes.to_string(), crash]
 }
 

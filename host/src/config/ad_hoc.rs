@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::de::DeTable;
 
 use super::{
-    fault::{At, Fault, Faults, Place},
-    job::{self, Job},
+    At, Fault, Faults, Job, Place, Rule,
+    job::{self, Checked},
     reader::Field,
     schedule_file::{RawJob, Settings},
     text,
@@ -16,6 +16,9 @@ use crate::schedule::UnixTime;
 
 /// How faults name the source; the line is the number of the setting.
 const FILE: &str = "--set";
+
+/// How faults name the agent's argument.
+const AGENT: &str = "--agent";
 
 /// The interval it never sees: wide enough for the usual deadline.
 const EVERY: &str = "1m";
@@ -31,14 +34,14 @@ pub fn ad_hoc(agent: &str, settings: &[String], now: UnixTime) -> Result<Job, Fa
         return Err(faults);
     }
     let config = text::parse(Path::new(FILE), lines.join("\n").as_bytes(), &mut faults);
-    let place = Place::start_of("--agent");
+    // Neither agent nor name nor interval stand in a line of anything.
+    let place = Place::whole(AGENT);
     let given = |text: &str| Field::Given(At { value: text.to_owned(), place: place.clone() });
-    let settings =
-        Settings { agent: given(agent), every: given(EVERY), config: config.map(Field::Given).unwrap_or_default(), ..Settings::default() };
+    let config = config.map(|config| Field::Given(At { place: place.clone(), ..config })).unwrap_or_default();
+    let settings = Settings { agent: given(agent), every: given(EVERY), config, ..Settings::default() };
     let raw = RawJob { place: place.clone(), name: given(agent), targets: Field::Absent, settings };
-    let job = job::check(raw, &Settings::default(), &mut Rhythms::at(now), &mut faults).pop();
-    match job {
-        Some(job) if !faults.stop() => Ok(job),
+    match job::check(raw, &Settings::default(), &mut Rhythms::at(now), &mut faults).pop() {
+        Some(Checked::Sound(job)) if !faults.stop() => Ok(*job),
         _ => Err(faults.sorted()),
     }
 }
@@ -46,9 +49,9 @@ pub fn ad_hoc(agent: &str, settings: &[String], now: UnixTime) -> Result<Job, Fa
 /// Writes a setting as one line of TOML.
 fn as_toml(setting: &str, line: u32, faults: &mut Faults) -> Option<String> {
     let Some((key, value)) = setting.split_once('=') else {
-        let place = Place { line, ..Place::start_of(FILE) };
-        let message = format!("`{}`: no setting", setting.escape_debug());
-        faults.push(Fault::new(&place, message).hint("write key=value: --set host=mx1"));
+        // Not shown: who leaves out the `=` may have written a secret.
+        let fault = Fault::new(Rule::SettingIllegal, &Place::at(Path::new(FILE), line, 1), format!("setting {line}: no `=` in it"));
+        faults.push(fault.hint("write key=value: --set host=mx1"));
         return None;
     };
     let as_it_is = format!("{key}={value}");
@@ -72,14 +75,14 @@ mod tests {
     fn a_value_is_what_toml_takes_it_for_else_a_text() {
         use super::super::text::Data;
         let job = job(&["host=mx1", "port=25", "greeting=say \"hi\"\u{7}\n", "password.file=secret", "to=a=b"]).unwrap();
-        let value = |key: &str| job.config.get(key).unwrap().value.clone();
-        assert_eq!((job.name.as_str(), job.agent.as_str()), ("smtp", "smtp"));
+        let value = |key: &str| job.asks.config.get(key).unwrap().value.clone();
+        assert_eq!((job.name.as_str(), job.asks.agent.as_str()), ("smtp", "smtp"));
         assert_eq!((value("host"), value("port")), (Data::Text("mx1".into()), Data::Whole(25)));
         assert_eq!(value("greeting"), Data::Text("say \"hi\"\u{7}\n".into()));
         assert_eq!(value("to"), Data::Text("a=b".into()));
         let Data::Table(password) = value("password") else { panic!("no table") };
         assert_eq!(password.get("file").unwrap().value, Data::Text("secret".into()));
-        assert_eq!(job.place_of("port").to_string(), "--set:2:6");
+        assert_eq!(job.asks.place_of("port").to_string(), "--set:2:6");
     }
 
     #[test]

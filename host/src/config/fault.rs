@@ -1,71 +1,10 @@
 //! What is wrong with a configuration, and where: collected, never thrown one by one.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A character of a file; line and column count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Place {
-    /// The file, as it was named.
-    #[serde(with = "shared_path")]
-    pub file: Arc<Path>,
-    /// Its line.
-    pub line: u32,
-    /// The character of that line.
-    pub column: u32,
-}
-
-impl Place {
-    /// Points at a file as a whole: its first character.
-    pub fn start_of(file: impl AsRef<Path>) -> Self {
-        Self { file: file.as_ref().into(), line: 1, column: 1 }
-    }
-
-    /// Completes a path that this file names: a relative one is relative to the file, never to the working directory.
-    pub fn resolve(&self, path: impl AsRef<Path>) -> PathBuf {
-        self.file.parent().unwrap_or(Path::new("")).join(path)
-    }
-
-    /// Completes a path so that it also holds in a process with another working directory.
-    pub fn absolute(&self, path: impl AsRef<Path>) -> PathBuf {
-        let path = self.resolve(path);
-        std::path::absolute(&path).unwrap_or(path)
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
-    }
-}
-
-/// A value and where it was written; two are equal when their values are.
-#[derive(Clone, Debug)]
-pub struct At<T> {
-    /// What was written.
-    pub value: T,
-    /// Where.
-    pub place: Place,
-}
-
-impl<T: PartialEq> PartialEq for At<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
-    }
-}
-
-impl<T> std::ops::Deref for At<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.value
-    }
-}
+use super::{Place, Rule};
 
 /// Whether a fault stops the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,7 +21,10 @@ pub enum Weight {
 pub struct Fault {
     /// Whether it stops the daemon.
     pub weight: Weight,
+    /// Which rule is broken.
+    pub rule: Rule,
     /// Where.
+    #[serde(flatten)]
     pub place: Place,
     /// What failed, and why.
     pub message: String,
@@ -91,14 +33,9 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// Makes a fault that stops the daemon.
-    pub fn new(place: &Place, message: impl Into<String>) -> Self {
-        Self { weight: Weight::Error, place: place.clone(), message: message.into(), hint: None }
-    }
-
-    /// Makes a fault that does not.
-    pub fn warning(place: &Place, message: impl Into<String>) -> Self {
-        Self { weight: Weight::Warning, ..Self::new(place, message) }
+    /// Makes a fault of the weight that its rule has.
+    pub fn new(rule: Rule, place: &Place, message: impl Into<String>) -> Self {
+        Self { weight: rule.weight(), rule, place: place.clone(), message: message.into(), hint: None }
     }
 
     /// Says what would be right.
@@ -120,7 +57,11 @@ impl fmt::Display for Fault {
             Weight::Error => "error",
             Weight::Warning => "warning",
         };
-        write!(f, "{weight}: {}\n  --> {}", self.message, self.place)?;
+        write!(f, "{weight}: {}", self.message)?;
+        // A fault of a file as a whole names it in its message.
+        if self.place.spot.is_some() {
+            write!(f, "\n  --> {}", self.place)?;
+        }
         match &self.hint {
             Some(hint) => write!(f, "\n  = {hint}"),
             None => Ok(()),
@@ -143,17 +84,12 @@ impl Faults {
         self.0.iter().any(|fault| fault.weight == Weight::Error)
     }
 
-    /// Lists them by file and place; what several jobs inherit from one place appears once.
-    pub fn into_sorted(self) -> Vec<Fault> {
-        let mut faults = self.0;
-        faults.sort_by(|a, b| (&a.place, a.weight, &a.message).cmp(&(&b.place, b.weight, &b.message)));
-        faults.dedup();
-        faults
-    }
-
-    /// Sorts them in place, as [`into_sorted`](Self::into_sorted) lists them.
+    /// Sorts them by file and place; what several jobs inherit from one place is told once.
     pub fn sorted(self) -> Self {
-        Self(self.into_sorted())
+        let mut faults = self.0;
+        faults.sort_by(|a, b| (&a.place, a.weight, &a.message, &a.hint).cmp(&(&b.place, b.weight, &b.message, &b.hint)));
+        faults.dedup();
+        Self(faults)
     }
 
     /// Lends them in the order they have.
@@ -200,69 +136,34 @@ impl fmt::Display for Faults {
 
 impl std::error::Error for Faults {}
 
-/// Finds the name that was probably meant.
-pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1.max(written.chars().count().max(name.chars().count()) / 3))
-        .min()
-        .map(|(_, name)| name)
-}
-
-/// Says which name was probably meant, else lists those there are.
-pub(super) fn did_you_mean<'a>(written: &str, all: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
-    match nearest(written, known.clone()) {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => format!("{all}: {}", listed(known)),
-    }
-}
-
-/// Lists names as messages do.
-pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    if names.is_empty() { "none".into() } else { names.join(", ") }
-}
-
-mod shared_path {
-    use std::{
-        path::{Path, PathBuf},
-        sync::Arc,
-    };
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(path: &Arc<Path>, into: S) -> Result<S::Ok, S::Error> {
-        path.to_string_lossy().serialize(into)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Path>, D::Error> {
-        Ok(PathBuf::deserialize(from)?.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_fault_is_printed_with_its_place_and_what_would_be_right() {
-        let place = Place { line: 3, column: 7, ..Place::start_of("schedules/paris.toml") };
-        let fault = Fault::new(&place, "`evry`: unknown key").hint("did you mean `every`?");
+        let place = Place::at(std::path::Path::new("schedules/paris.toml"), 3, 7);
+        let fault = Fault::new(Rule::KeyUnknown, &place, "`evry`: unknown key").hint("did you mean `every`?");
         assert_eq!(fault.to_string(), "error: `evry`: unknown key\n  --> schedules/paris.toml:3:7\n  = did you mean `every`?");
     }
 
     #[test]
     fn a_fault_crosses_as_json() {
-        let fault = Fault::warning(&Place::start_of("w.toml"), "w");
-        let text = serde_json::to_string(&fault).unwrap();
-        assert_eq!(serde_json::from_str::<Fault>(&text).unwrap(), fault);
+        let place = Place::at(std::path::Path::new("w.toml"), 3, 7);
+        let fault = Fault::new(Rule::SecretPlain, &place, "w").hint("h");
+        let expected = serde_json::json!({
+            "weight": "warning", "rule": "secret-plain", "file": "w.toml", "line": 3, "column": 7, "message": "w", "hint": "h",
+        });
+        assert_eq!(serde_json::to_value(&fault).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<Fault>(expected).unwrap(), fault);
     }
 
     #[test]
-    fn only_a_near_name_is_taken_for_what_was_meant() {
-        assert_eq!(nearest("evry", ["name", "every", "cron"]), Some("every"));
-        assert_eq!(nearest("TimeOut", ["timezone", "timeout"]), Some("timeout"));
-        assert_eq!(nearest("colour", ["name", "every", "cron"]), None);
+    fn a_fault_of_a_whole_file_has_no_made_up_line() {
+        let fault = Fault::new(Rule::FileUnreadable, &Place::whole("w.toml"), "cannot read w.toml");
+        assert_eq!(fault.to_string(), "error: cannot read w.toml");
+        let crossed = serde_json::to_value(&fault).unwrap();
+        assert_eq!((&crossed["file"], &crossed["line"], &crossed["column"]), (&"w.toml".into(), &().into(), &().into()));
+        assert_eq!(serde_json::from_value::<Fault>(crossed).unwrap(), fault);
     }
 }

@@ -7,61 +7,108 @@ use std::{
 };
 
 use super::{
-    Config,
-    fault::{At, Fault, Faults, Place},
-    job::{self, Job},
-    main_file, schedule_file, text,
+    At, Draft, Fault, Faults, Place, Rule, Settled,
+    job::{self, Checked},
+    main_file::{self, Paths, usual_hint},
+    name::JobName,
+    schedule_file,
+    text::{self, Table},
     timing::Rhythms,
 };
 use crate::schedule::UnixTime;
 
-/// Reads everything; where nothing comes of it, a fault says why.
-pub(super) fn load(file: &Path, now: UnixTime, faults: &mut Faults) -> Option<Config> {
-    let tree = text::read(file, &Place::start_of(file), faults)?;
+/// Reads everything there is to be read.
+pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
+    let Some(tree) = read_main(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
-    let mut rhythms = Rhythms::at(now);
-    let mut jobs = Vec::new();
-    let mut read = HashSet::new();
-    for schedule in main.schedules.iter().flat_map(|named| schedule_files(named, faults)).collect::<Vec<_>>() {
-        if read.insert(schedule.value.clone()) {
-            jobs.extend(read_jobs(&schedule, &mut rhythms, faults));
-        } else {
-            faults.push(Fault::new(&schedule.place, format!("`schedules`: {} is named twice", schedule.display())));
+    let jobs = read_schedules(&main.schedules, &tree.place, now, faults);
+    let mut sound = Vec::with_capacity(jobs.len());
+    let mut faulty = Vec::new();
+    for checked in jobs {
+        match checked {
+            Checked::Sound(job) => sound.push(*job),
+            Checked::Faulty { asks, .. } => faulty.extend(asks),
         }
     }
-    if jobs.is_empty() && !faults.stop() {
-        let place = main.schedules.first().map_or(&tree.place, |named| &named.place);
-        faults.push(Fault::warning(place, "`schedules`: no job in them, nothing will be measured"));
+    sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
+    let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
+    let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen });
+    Draft { settled, plugins, plugins_whole, jobs: sound, faulty }
+}
+
+/// Reads the jobs of every schedule.
+fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Vec<Checked> {
+    let (mut rhythms, mut known) = (Rhythms::at(now), HashSet::new());
+    let (mut jobs, mut found) = (Vec::new(), Faults::default());
+    for named in &schedules.paths {
+        for schedule in schedule_files(named, schedules.usual, &mut found) {
+            if known.insert(schedule.clone()) {
+                jobs.extend(read_jobs(&schedule, &named.place, &mut rhythms, &mut found));
+            } else {
+                let message = format!("`schedules`: {} is named twice", schedule.display());
+                found
+                    .push(Fault::new(Rule::SchedulesTwice, &named.place, message).hint("its jobs are read once: leave one of the two out"));
+            }
+        }
     }
-    tell_duplicates(&jobs, faults);
-    jobs.sort_by(|a, b| a.name.value.cmp(&b.name.value));
-    Some(Config { file: file.into(), data: main.data?, plugins: main.plugins, listen: main.listen?, jobs })
+    // Where something was told of, a job may be behind it.
+    if jobs.is_empty() && schedules.whole && !found.stop() {
+        let place = schedules.paths.first().map_or(main, |named| &named.place);
+        let fault = Fault::new(Rule::SchedulesEmpty, place, "`schedules`: no job in them, nothing will be measured");
+        found.push(fault.hint("jobs are `[[job]]` tables in files that end in .toml"));
+    }
+    tell_duplicates(jobs.iter().filter_map(Checked::name), &mut found);
+    faults.extend(found);
+    jobs
 }
 
 /// Reads where the data folder is; faults of other keys are kept only when there is none.
 pub(super) fn data_folder(file: &Path, faults: &mut Faults) -> Option<PathBuf> {
-    let tree = text::read(file, &Place::start_of(file), faults)?;
+    let tree = read_main(file, faults)?;
     Some(main_file::parse(&tree, faults).check(faults).data?.value)
 }
 
+fn read_main(file: &Path, faults: &mut Faults) -> Option<At<Table>> {
+    match text::read(file) {
+        Ok(bytes) => text::parse(file, &bytes, faults),
+        Err(error) => {
+            let message = format!("cannot read {}: {}", file.display(), crate::chain(&error));
+            faults.push(Fault::new(Rule::FileUnreadable, &Place::whole(file), message));
+            None
+        }
+    }
+}
+
 /// Reads the jobs of one schedule file.
-fn read_jobs(schedule: &At<PathBuf>, rhythms: &mut Rhythms, faults: &mut Faults) -> Vec<Job> {
-    let Some(tree) = text::read(schedule, &schedule.place, faults) else { return Vec::new() };
+fn read_jobs(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, faults: &mut Faults) -> Vec<Checked> {
+    let tree = match text::read(schedule) {
+        Ok(bytes) => text::parse(schedule, &bytes, faults),
+        Err(error) => {
+            faults.push(unreadable(schedule, named_at, &error));
+            None
+        }
+    };
+    let Some(tree) = tree else { return Vec::new() };
     let file = schedule_file::parse(&tree, faults);
     file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, rhythms, faults)).collect()
 }
 
 /// Lists the files a name of `schedules` stands for: itself, or a folder's `*.toml` in order of their names.
-fn schedule_files(named: &At<PathBuf>, faults: &mut Faults) -> Vec<At<PathBuf>> {
+fn schedule_files(named: &At<PathBuf>, usual: bool, faults: &mut Faults) -> Vec<PathBuf> {
     let files = match fs::metadata(&named.value) {
         Ok(found) if found.is_dir() => toml_files(named),
         Ok(_) => Ok(vec![named.value.clone()]),
         Err(error) => Err(error),
     };
-    let files = files.map_err(|error| {
-        faults.push(Fault::new(&named.place, format!("`schedules`: cannot read {}: {error}", named.display())));
-    });
-    files.unwrap_or_default().into_iter().map(|file| At { value: file, place: named.place.clone() }).collect()
+    files.unwrap_or_else(|error| {
+        faults.push(unreadable(named, &named.place, &error).maybe_hint(usual_hint("schedules", usual)));
+        Vec::new()
+    })
+}
+
+fn unreadable(schedule: &Path, named_at: &Place, error: &io::Error) -> Fault {
+    let message = format!("`schedules`: cannot read {}: {}", schedule.display(), crate::chain(error));
+    Fault::new(Rule::SchedulesUnreadable, named_at, message)
 }
 
 fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
@@ -77,15 +124,15 @@ fn toml_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Tells of every name that an earlier job bears.
-fn tell_duplicates(jobs: &[Job], faults: &mut Faults) {
+/// Tells of every name that an earlier job bears, whatever else is wrong with either.
+fn tell_duplicates<'j>(names: impl Iterator<Item = &'j At<JobName>>, faults: &mut Faults) {
     let mut first: HashMap<&str, &Place> = HashMap::new();
-    for job in jobs {
-        let (name, place) = (job.name.as_str(), &job.name.place);
-        if let Some(first) = first.get(name) {
-            faults.push(Fault::new(place, format!("job `{name}`: declared twice")).hint(format!("first declared at {first}")));
+    for At { value: name, place } in names {
+        if let Some(first) = first.get(name.as_str()) {
+            let fault = Fault::new(Rule::NameTwice, place, format!("job `{name}`: declared twice"));
+            faults.push(fault.hint(format!("first declared at {first}")));
         } else {
-            first.insert(name, place);
+            first.insert(name.as_str(), place);
         }
     }
 }

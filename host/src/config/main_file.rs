@@ -6,10 +6,13 @@ use std::{
 };
 
 use super::{
-    fault::{At, Fault, Faults, Place},
-    reader::{Field, Reader},
+    At, Fault, Faults, Place, Rule, path,
+    reader::{Field, Reader, Texts},
     text::Table,
 };
+
+/// Keys that it has.
+const KEYS: [&str; 4] = ["data", "listen", "plugins", "schedules"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
@@ -31,21 +34,36 @@ pub(super) struct MainFile {
     place: Place,
     data: Field<String>,
     listen: Field<String>,
-    plugins: Field<Vec<At<String>>>,
-    schedules: Field<Vec<At<String>>>,
+    plugins: Field<Texts>,
+    schedules: Field<Texts>,
 }
 
 /// What the main file means; the schedules are still to be read. What was told of is absent.
 pub(super) struct Main {
     pub(super) data: Option<At<PathBuf>>,
     pub(super) listen: Option<At<SocketAddr>>,
-    pub(super) plugins: Vec<At<PathBuf>>,
-    pub(super) schedules: Vec<At<PathBuf>>,
+    pub(super) plugins: Paths,
+    pub(super) schedules: Paths,
+}
+
+/// Files or folders that a key names.
+pub(super) struct Paths {
+    pub(super) paths: Vec<At<PathBuf>>,
+    /// Whether they are all that the key was to name.
+    pub(super) whole: bool,
+    /// Whether the key is left out, and its own name is taken for a folder.
+    pub(super) usual: bool,
 }
 
 /// Takes the shape of the main file.
 pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
-    let mut reader = Reader::new("watchpost.toml", &tree.value);
+    let mut reader = Reader::new("watchpost.toml", &KEYS, &tree.value);
+    for (key, with) in LATER {
+        reader.refuse_until(key, with, faults);
+    }
+    for key in OF_SCHEDULE_FILE {
+        reader.refuse_here(key, "belongs in a schedule file, not in watchpost.toml", faults);
+    }
     let file = MainFile {
         place: tree.place.clone(),
         data: reader.text("data", faults),
@@ -53,31 +71,44 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         plugins: reader.texts("plugins", faults),
         schedules: reader.texts("schedules", faults),
     };
-    for (key, with) in LATER {
-        reader.refuse(key, with, faults);
-    }
-    for key in OF_SCHEDULE_FILE {
-        reader.refuse(key, "belongs in a schedule file, not in watchpost.toml", faults);
-    }
     reader.finish(faults);
     file
 }
 
 impl MainFile {
-    /// Checks what it says; the schedules it names are read even where the rest is at fault.
+    /// Checks what it says; plugins and schedules that it names are read even where the rest is at fault.
     pub(super) fn check(self, faults: &mut Faults) -> Main {
         let place = self.place;
-        let plugins = check_paths("plugins", self.plugins, &place, faults);
-        for folder in &plugins {
-            check_folder(folder, faults);
-        }
+        let mut plugins = Paths::check("plugins", self.plugins, &place, faults);
+        let (named, usual) = (plugins.paths.len(), plugins.usual);
+        plugins.paths.retain(|folder| can_be_read(folder, usual, faults));
+        plugins.whole &= plugins.paths.len() == named;
         Main {
             data: or_default(self.data, "data", &place).and_then(|text| check_path("data", &text, faults)).map(absolute),
             listen: or_default(self.listen, LISTEN, &place).and_then(|text| check_listen(&text, faults)),
-            plugins: plugins.into_iter().map(absolute).collect(),
-            schedules: check_paths("schedules", self.schedules, &place, faults),
+            plugins: Paths { paths: plugins.paths.into_iter().map(absolute).collect(), ..plugins },
+            schedules: Paths::check("schedules", self.schedules, &place, faults),
         }
     }
+}
+
+impl Paths {
+    /// Checks a list of paths; left out, it is the one folder that bears the key's name.
+    fn check(key: &str, field: Field<Texts>, place: &Place, faults: &mut Faults) -> Self {
+        let (texts, usual) = match field {
+            Field::Given(texts) => (texts.value, false),
+            Field::Absent => (Texts { items: vec![At { value: key.to_owned(), place: place.clone() }], whole: true }, true),
+            Field::Broken => (Texts { items: Vec::new(), whole: false }, false),
+        };
+        let paths: Vec<_> = texts.items.iter().filter_map(|text| check_path(key, text, faults)).collect();
+        let whole = texts.whole && paths.len() == texts.items.len();
+        Self { paths, whole, usual }
+    }
+}
+
+/// Says what a key means that is left out, where that is no help.
+pub(super) fn usual_hint(key: &str, usual: bool) -> Option<String> {
+    usual.then(|| format!("left out, it means: {key} = [\"{key}\"]"))
 }
 
 fn or_default(field: Field<String>, default: &str, place: &Place) -> Option<At<String>> {
@@ -87,26 +118,22 @@ fn or_default(field: Field<String>, default: &str, place: &Place) -> Option<At<S
 fn check_listen(text: &At<String>, faults: &mut Faults) -> Option<At<SocketAddr>> {
     let Ok(address) = text.parse::<SocketAddr>() else {
         let message = format!("`listen`: \"{}\" is no address with a port", text.escape_debug());
-        faults.push(Fault::new(&text.place, message).hint(format!("write \"{LISTEN}\" or \"[::1]:9470\", numbers and no names")));
+        let fault = Fault::new(Rule::ListenIllegal, &text.place, message);
+        faults.push(fault.hint(format!("write \"{LISTEN}\" or \"[::1]:9470\", numbers and no names")));
         return None;
     };
     if !address.ip().is_loopback() {
-        let fault = Fault::warning(&text.place, format!("`listen`: {address} is open to other machines, and nobody is asked who they are"));
+        let message = format!("`listen`: {address} is open to other machines, and nobody is asked who they are");
+        let fault = Fault::new(Rule::ListenOpen, &text.place, message);
         faults.push(fault.hint(format!("write \"{LISTEN}\" and let a proxy ask")));
     }
     Some(At { value: address, place: text.place.clone() })
 }
 
-/// Checks a list of paths; left out, it is the one folder that bears the key's name.
-fn check_paths(key: &str, field: Field<Vec<At<String>>>, place: &Place, faults: &mut Faults) -> Vec<At<PathBuf>> {
-    let default = vec![At { value: key.to_owned(), place: place.clone() }];
-    let list = field.or(Field::Given(At { value: default, place: place.clone() })).given();
-    list.into_iter().flat_map(|list| list.value).filter_map(|text| check_path(key, &text, faults)).collect()
-}
-
 fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<PathBuf>> {
     if text.is_empty() || text.contains('\0') {
-        faults.push(Fault::new(&text.place, format!("`{key}`: \"{}\" is no path", text.escape_debug())));
+        let fault = Fault::new(Rule::PathIllegal, &text.place, format!("`{key}`: \"{}\" is no path", text.escape_debug()));
+        faults.push(fault.hint("a path has a character at least, and no NUL"));
         return None;
     }
     Some(At { value: text.place.resolve(Path::new(&text.value)), place: text.place.clone() })
@@ -114,11 +141,12 @@ fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<Pa
 
 /// Makes a path hold for workers too, whatever folder they run in.
 fn absolute(path: At<PathBuf>) -> At<PathBuf> {
-    At { value: std::path::absolute(&path.value).unwrap_or(path.value), place: path.place }
+    At { value: path::absolute(&path.value), place: path.place }
 }
 
-fn check_folder(folder: &At<PathBuf>, faults: &mut Faults) {
-    if let Err(error) = std::fs::read_dir(&folder.value) {
-        faults.push(Fault::new(&folder.place, format!("`plugins`: cannot read folder {}: {error}", folder.display())));
-    }
+fn can_be_read(folder: &At<PathBuf>, usual: bool, faults: &mut Faults) -> bool {
+    let Err(error) = std::fs::read_dir(&folder.value) else { return true };
+    let message = format!("`plugins`: cannot read folder {}: {}", folder.display(), crate::chain(&error));
+    faults.push(Fault::new(Rule::PluginsUnreadable, &folder.place, message).maybe_hint(usual_hint("plugins", usual)));
+    false
 }

@@ -1,9 +1,14 @@
 //! Asks a table for its keys: what has the wrong shape becomes a fault, and so does every key nobody asked for.
 
 use super::{
-    fault::{At, Fault, Faults, Place, did_you_mean},
+    At, Fault, Faults, Place, Rule,
+    near::{did_you_mean, nearest},
+    secret,
     text::{Data, Table},
 };
+
+/// What would be right where a text was wanted.
+pub(super) const IN_QUOTES: &str = "put it in quotes";
 
 /// A key's value, if there is one.
 ///
@@ -29,6 +34,10 @@ impl<T> Field<T> {
         matches!(self, Self::Absent)
     }
 
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken)
+    }
+
     pub(super) fn given(self) -> Option<At<T>> {
         match self {
             Self::Given(at) => Some(at),
@@ -39,30 +48,39 @@ impl<T> Field<T> {
     /// Tells of a key that must be there.
     pub(super) fn required(self, key: &str, place: &Place, hint: &str, faults: &mut Faults) -> Option<At<T>> {
         if self.is_absent() {
-            faults.push(Fault::new(place, format!("`{key}`: missing")).hint(hint));
+            faults.push(Fault::new(Rule::KeyMissing, place, format!("`{key}`: missing")).hint(hint));
         }
         self.given()
     }
+}
+
+/// A list of texts.
+#[derive(Clone, Debug)]
+pub(super) struct Texts {
+    pub(super) items: Vec<At<String>>,
+    /// Whether nothing had to be left out.
+    pub(super) whole: bool,
 }
 
 /// Walks one table.
 pub(super) struct Reader<'t> {
     /// How messages name the table.
     what: &'static str,
+    /// Keys it may have.
+    keys: &'static [&'static str],
     table: &'t Table,
-    asked: Vec<&'static str>,
     refused: Vec<&'static str>,
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(what: &'static str, table: &'t Table) -> Self {
-        Self { what, table, asked: Vec::new(), refused: Vec::new() }
+    /// Walks a table of these keys and no others; those to be refused come first, so that none is taken for a misspelt one.
+    pub(super) fn new(what: &'static str, keys: &'static [&'static str], table: &'t Table) -> Self {
+        Self { what, keys, table, refused: Vec::new() }
     }
 
-    /// Asks for a key of any shape.
-    pub(super) fn any(&mut self, key: &'static str) -> Option<&'t At<Data>> {
-        self.asked.push(key);
-        self.table.get(key)
+    /// Walks a table in which any other key may stand too.
+    pub(super) fn open(table: &'t Table) -> Self {
+        Self::new("a table", &[], table)
     }
 
     pub(super) fn text(&mut self, key: &'static str, faults: &mut Faults) -> Field<String> {
@@ -94,57 +112,81 @@ impl<'t> Reader<'t> {
     }
 
     /// Asks for a list of texts; items of another shape are told of and left out.
-    pub(super) fn texts(&mut self, key: &'static str, faults: &mut Faults) -> Field<Vec<At<String>>> {
-        let Field::Given(At { value: list, place }) = self.list(key, faults) else {
-            return if self.table.get(key).is_some() { Field::Broken } else { Field::Absent };
+    pub(super) fn texts(&mut self, key: &'static str, faults: &mut Faults) -> Field<Texts> {
+        let At { value: list, place } = match self.list(key, faults) {
+            Field::Given(list) => list,
+            Field::Absent => return Field::Absent,
+            Field::Broken => return Field::Broken,
         };
-        let texts = list.into_iter().filter_map(|item| match item.value {
-            Data::Text(text) => Some(At { value: text, place: item.place }),
-            other => {
-                faults.push(misshapen(key, "a text", &other, &item.place));
-                None
-            }
-        });
-        Field::Given(At { value: texts.collect(), place })
+        let written = list.len();
+        let items: Vec<_> = list
+            .into_iter()
+            .filter_map(|item| match item.value {
+                Data::Text(text) => Some(At { value: text, place: item.place }),
+                other => {
+                    faults.extend(misshapen(key, "a text", &other, &item.place));
+                    None
+                }
+            })
+            .collect();
+        let whole = items.len() == written;
+        Field::Given(At { value: Texts { items, whole }, place })
     }
 
     /// Asks for the tables of `[[key]]`; items of another shape are told of and left out.
     pub(super) fn tables(&mut self, key: &'static str, faults: &mut Faults) -> Vec<At<&'t Table>> {
-        match self.any(key) {
+        match self.table.get(key) {
             None => Vec::new(),
             Some(At { value: Data::List(items), .. }) => items.iter().filter_map(|item| as_table(key, item, faults)).collect(),
             Some(other) => {
                 let fault = misshapen(key, "a list of tables", &other.value, &other.place);
-                faults.push(fault.hint(format!("write `[[{key}]]`")));
+                faults.extend(fault.map(|fault| fault.hint(format!("write `[[{key}]]`"))));
                 Vec::new()
             }
         }
     }
 
-    /// Refuses a key that has its place in the plan and is not there yet, or belongs elsewhere.
-    pub(super) fn refuse(&mut self, key: &'static str, why: &str, faults: &mut Faults) {
+    /// Refuses a key that has its place in the plan and is not there yet.
+    pub(super) fn refuse_until(&mut self, key: &'static str, with: &str, faults: &mut Faults) {
+        let hint = "leave it out: this version knows nothing of it yet";
+        faults.extend(self.refuse(key, Rule::KeyLater, with).map(|fault| fault.hint(hint)));
+    }
+
+    /// Refuses a key that belongs elsewhere.
+    pub(super) fn refuse_here(&mut self, key: &'static str, why: &str, faults: &mut Faults) {
+        faults.extend(self.refuse(key, Rule::KeyElsewhere, why));
+    }
+
+    fn refuse(&mut self, key: &'static str, rule: Rule, why: &str) -> Option<Fault> {
         self.refused.push(key);
-        if let Some(entry) = self.table.0.get(key) {
-            faults.push(Fault::new(&entry.key, format!("`{key}`: {why}")));
+        self.table.0.get(key).map(|entry| Fault::new(rule, &entry.key, format!("`{key}`: {why}")))
+    }
+
+    /// Tells of every key that the table may not have.
+    pub(super) fn finish(self, faults: &mut Faults) {
+        for key in self.unknown() {
+            let hint = did_you_mean(key, &format!("keys of {}", self.what), self.keys.iter().copied());
+            let fault =
+                Fault::new(Rule::KeyUnknown, &self.table.0[key].key, format!("`{}`: unknown key in {}", key.escape_debug(), self.what));
+            faults.push(fault.hint(hint));
         }
     }
 
-    /// Tells of every key nobody asked for.
-    pub(super) fn finish(self, faults: &mut Faults) {
-        for (key, entry) in &self.table.0 {
-            if !self.asked.contains(&key.as_str()) && !self.refused.contains(&key.as_str()) {
-                let hint = did_you_mean(key, &format!("keys of {}", self.what), self.asked.iter().copied());
-                faults.push(Fault::new(&entry.key, format!("`{}`: unknown key in {}", key.escape_debug(), self.what)).hint(hint));
-            }
-        }
+    fn unknown(&self) -> impl Iterator<Item = &'t str> {
+        let unknown = |key: &&str| !self.keys.contains(key) && !self.refused.contains(key);
+        self.table.0.keys().map(String::as_str).filter(unknown)
     }
 
     fn shaped<T>(&mut self, key: &'static str, wanted: &str, faults: &mut Faults, take: impl FnOnce(&Data) -> Option<T>) -> Field<T> {
-        let Some(at) = self.any(key) else { return Field::Absent };
+        let Some(at) = self.table.get(key) else {
+            // A misspelt key is told of as such; that its right spelling is missing is the same fault.
+            let misspelt = self.unknown().any(|unknown| nearest(unknown, self.keys.iter().copied()) == Some(key));
+            return if misspelt { Field::Broken } else { Field::Absent };
+        };
         match take(&at.value) {
             Some(value) => Field::Given(At { value, place: at.place.clone() }),
             None => {
-                faults.push(misshapen(key, wanted, &at.value, &at.place));
+                faults.extend(misshapen(key, wanted, &at.value, &at.place));
                 Field::Broken
             }
         }
@@ -155,13 +197,28 @@ fn as_table<'t>(key: &str, item: &'t At<Data>, faults: &mut Faults) -> Option<At
     match &item.value {
         Data::Table(table) => Some(At { value: table, place: item.place.clone() }),
         other => {
-            faults.push(misshapen(key, "a table", other, &item.place));
+            faults.extend(misshapen(key, "a table", other, &item.place));
             None
         }
     }
 }
 
-/// The fault of a value of the wrong shape.
-pub(super) fn misshapen(key: &str, wanted: &str, found: &Data, place: &Place) -> Fault {
-    Fault::new(place, format!("`{key}`: {} where {wanted} belongs", found.shape()))
+/// The fault of a value of the wrong shape; none if it was told of already.
+pub(super) fn misshapen(key: &str, wanted: &str, found: &Data, place: &Place) -> Option<Fault> {
+    match found {
+        Data::Broken => None,
+        Data::Table(table) if secret::is_reference(table) => Some(secret::misplaced(&format!("`{key}`"), place)),
+        _ => {
+            let fault = Fault::new(Rule::TypeWrong, place, format!("`{key}`: {} where {wanted} belongs", found.shape()));
+            Some(fault.maybe_hint(as_text(key, wanted, found)))
+        }
+    }
+}
+
+/// What would be right where a text was wanted, and its quotes were forgotten.
+fn as_text(key: &str, wanted: &str, found: &Data) -> Option<String> {
+    match found {
+        Data::Whole(number) if matches!(key, "every" | "timeout") => Some(format!("write \"{number}s\" for seconds, or m, h, d")),
+        _ => (wanted == "a text" && found.is_bare()).then(|| IN_QUOTES.into()),
+    }
 }

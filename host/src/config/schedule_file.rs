@@ -1,10 +1,24 @@
 //! The shape of a schedule file: `[[job]]` and `[defaults]`, nothing judged yet.
 
 use super::{
-    fault::{At, Fault, Faults, Place},
+    At, Fault, Faults, Place, Rule,
     reader::{Field, Reader, misshapen},
     text::{Data, Table},
 };
+
+/// Keys of the file.
+const KEYS: [&str; 2] = ["defaults", "job"];
+
+/// Keys of a job: those of [`Settings`], and its own two.
+const KEYS_OF_JOB: [&str; 12] =
+    ["name", "agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config", "targets"];
+
+/// Keys of `[defaults]`.
+const KEYS_OF_DEFAULTS: [&str; 10] =
+    ["agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config"];
+
+/// Keys of a target that are not its agent's.
+const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 
 /// Tables that have their place in the plan, and what they come with.
 const LATER: [(&str, &str); 3] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms"), ("row", "comes with the store")];
@@ -14,7 +28,7 @@ const LATER_IN_JOB: [(&str, &str); 3] =
     [("threshold", "comes with alarms"), ("active", "comes with time windows"), ("blackout", "comes with time windows")];
 
 /// Keys that stand in the main file.
-const OF_MAIN_FILE: [&str; 8] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective"];
+const OF_MAIN_FILE: [&str; 9] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
 
 /// What a job and `[defaults]` have in common.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +43,8 @@ pub(super) struct Settings {
     pub(super) labels_max: Field<i64>,
     pub(super) samples: Field<i64>,
     pub(super) config: Field<Table>,
+    /// Whether a part of `config` was told of and is lost: a key may have been in it.
+    pub(super) config_lost: bool,
 }
 
 /// One `[[job]]` as written.
@@ -36,17 +52,26 @@ pub(super) struct Settings {
 pub(super) struct RawJob {
     pub(super) place: Place,
     pub(super) name: Field<String>,
-    pub(super) targets: Field<Vec<At<RawTarget>>>,
+    pub(super) targets: Field<Vec<RawTarget>>,
     pub(super) settings: Settings,
 }
 
 /// One of a job's `targets` as written.
 #[derive(Debug)]
-pub(super) enum RawTarget {
+pub(super) struct RawTarget {
+    pub(super) place: Place,
+    pub(super) said: TargetSaid,
+}
+
+/// What a target says.
+#[derive(Debug)]
+pub(super) enum TargetSaid {
     /// `"mx1:25"`.
     Text(String),
     /// `{ host = "mx1", … }`.
-    Table(TargetTable),
+    Table(Box<TargetTable>),
+    /// What was told of already.
+    Broken,
 }
 
 /// A target that says more than host and port.
@@ -58,6 +83,8 @@ pub(super) struct TargetTable {
     pub(super) labels: Field<Table>,
     /// Its other keys, and those of its own `config`.
     pub(super) config: Table,
+    /// Whether a part of its own `config` was told of and is lost.
+    pub(super) config_lost: bool,
 }
 
 /// A schedule file as written.
@@ -69,40 +96,44 @@ pub(super) struct ScheduleFile {
 
 /// Takes the shape of a schedule file.
 pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
-    let mut reader = Reader::new("a schedule file", &tree.value);
-    let jobs = reader.tables("job", faults);
-    let defaults = reader.table("defaults", faults).given();
+    let mut reader = Reader::new("a schedule file", &KEYS, &tree.value);
     for (key, with) in LATER {
-        reader.refuse(key, with, faults);
+        reader.refuse_until(key, with, faults);
     }
     for key in OF_MAIN_FILE {
-        reader.refuse(key, "belongs in watchpost.toml, not in a schedule file", faults);
+        reader.refuse_here(key, "belongs in watchpost.toml, not in a schedule file", faults);
     }
+    let jobs = reader.tables("job", faults);
+    let defaults = reader.table("defaults", faults);
     reader.finish(faults);
     ScheduleFile {
-        defaults: defaults.map(|table| parse_defaults(&table, faults)).unwrap_or_default(),
+        defaults: match defaults {
+            Field::Given(table) => parse_defaults(&table, faults),
+            Field::Absent => Settings::default(),
+            Field::Broken => Settings::broken(),
+        },
         jobs: jobs.iter().map(|table| parse_job(table, faults)).collect(),
     }
 }
 
 fn parse_defaults(table: &Table, faults: &mut Faults) -> Settings {
-    let mut reader = Reader::new("`[defaults]`", table);
+    let mut reader = Reader::new("`[defaults]`", &KEYS_OF_DEFAULTS, table);
+    for key in ["name", "targets"] {
+        reader.refuse_here(key, "belongs to one job, not to all", faults);
+    }
     let settings = Settings::parse(&mut reader, faults);
-    reader.refuse("name", "belongs to one job, not to all", faults);
-    reader.refuse("targets", "belongs to one job, not to all", faults);
     reader.finish(faults);
     settings
 }
 
 fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
-    let mut reader = Reader::new("`[[job]]`", at.value);
-    let name = reader.text("name", faults);
+    let mut reader = Reader::new("`[[job]]`", &KEYS_OF_JOB, at.value);
     let settings = Settings::parse(&mut reader, faults);
+    let name = reader.text("name", faults);
     let targets = match reader.list("targets", faults) {
         Field::Given(list) => {
-            let targets: Vec<_> = list.value.iter().filter_map(|item| parse_target(item, faults)).collect();
-            let broken = targets.is_empty() && !list.value.is_empty();
-            if broken { Field::Broken } else { Field::Given(At { value: targets, place: list.place }) }
+            let value = list.value.iter().map(|item| parse_target(item, faults)).collect();
+            Field::Given(At { value, place: list.place })
         }
         Field::Absent => Field::Absent,
         Field::Broken => Field::Broken,
@@ -111,24 +142,25 @@ fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
     RawJob { place: at.place.clone(), name, targets, settings }
 }
 
-fn parse_target(item: &At<Data>, faults: &mut Faults) -> Option<At<RawTarget>> {
-    let target = match &item.value {
-        Data::Text(text) => RawTarget::Text(text.clone()),
-        Data::Table(table) => RawTarget::Table(TargetTable::parse(table, faults)),
+fn parse_target(item: &At<Data>, faults: &mut Faults) -> RawTarget {
+    let said = match &item.value {
+        Data::Text(text) => TargetSaid::Text(text.clone()),
+        Data::Table(table) => TargetSaid::Table(Box::new(TargetTable::parse(table, faults))),
         other => {
             let fault = misshapen("targets", "a text or a table", other, &item.place);
-            faults.push(fault.hint("write \"mx1:25\" or { host = \"mx1\", port = 25 }"));
-            return None;
+            faults.extend(fault.map(|fault| fault.hint("write \"mx1:25\" or { host = \"mx1\", port = 25 }")));
+            TargetSaid::Broken
         }
     };
-    Some(At { value: target, place: item.place.clone() })
+    RawTarget { place: item.place.clone(), said }
 }
 
 impl Settings {
     fn parse(reader: &mut Reader<'_>, faults: &mut Faults) -> Self {
         for (key, with) in LATER_IN_JOB {
-            reader.refuse(key, with, faults);
+            reader.refuse_until(key, with, faults);
         }
+        let config = reader.table("config", faults);
         Self {
             agent: reader.text("agent", faults),
             every: reader.text("every", faults),
@@ -139,7 +171,25 @@ impl Settings {
             labels: reader.table("labels", faults),
             labels_max: reader.whole("labels_max", faults),
             samples: reader.whole("samples", faults),
-            config: reader.table("config", faults),
+            config_lost: config.is_broken(),
+            config,
+        }
+    }
+
+    /// Settings of which nothing can be known.
+    fn broken() -> Self {
+        Self {
+            agent: Field::Broken,
+            every: Field::Broken,
+            cron: Field::Broken,
+            timezone: Field::Broken,
+            timeout: Field::Broken,
+            overlap: Field::Broken,
+            labels: Field::Broken,
+            labels_max: Field::Broken,
+            samples: Field::Broken,
+            config: Field::Broken,
+            config_lost: true,
         }
     }
 
@@ -157,7 +207,8 @@ impl Settings {
             labels: merged(self.labels, &defaults.labels),
             labels_max: self.labels_max.or(defaults.labels_max.clone()),
             samples: self.samples.or(defaults.samples.clone()),
-            config: merged(self.config, &defaults.config),
+            config: if self.config.is_broken() { defaults.config.clone() } else { merged(self.config, &defaults.config) },
+            config_lost: self.config_lost || defaults.config_lost,
         }
     }
 }
@@ -176,22 +227,26 @@ pub(super) fn merged(upper: Field<Table>, lower: &Field<Table>) -> Field<Table> 
 
 impl TargetTable {
     fn parse(table: &Table, faults: &mut Faults) -> Self {
-        let mut reader = Reader::new("a target", table);
+        let mut reader = Reader::open(table);
         let (name, host) = (reader.text("name", faults), reader.text("host", faults));
         let (port, labels) = (reader.whole("port", faults), reader.table("labels", faults));
-        let own = reader.table("config", faults).given();
+        let own = reader.table("config", faults);
+        let config_lost = own.is_broken();
         // Every other key is one of the agent's; the agent's schema judges it.
-        let mut config =
-            Table(table.0.clone().into_iter().filter(|(key, _)| !["name", "labels", "config"].contains(&key.as_str())).collect());
-        if let Some(own) = own {
-            for (key, entry) in own.value.0 {
-                if let Some(twice) = config.0.get(&key) {
-                    let fault = Fault::new(&entry.key, format!("`{key}`: set twice for one target"));
-                    faults.push(fault.hint(format!("first set at {}", twice.key)));
-                }
-                config.0.insert(key, entry);
+        let of_agent = |key: &String| !KEYS_OF_TARGET.contains(&key.as_str());
+        let mut config = Table(table.0.iter().filter(|(key, _)| of_agent(key)).map(|(key, entry)| (key.clone(), entry.clone())).collect());
+        for (key, broken) in [("host", host.is_broken()), ("port", port.is_broken())] {
+            if broken {
+                config.break_off(key);
             }
         }
-        Self { name, host, port, labels, config }
+        for (key, entry) in own.given().into_iter().flat_map(|own| own.value.0) {
+            if let Some(twice) = config.0.get(&key) {
+                let fault = Fault::new(Rule::TargetKeyTwice, &entry.key, format!("`{}`: set twice for one target", key.escape_debug()));
+                faults.push(fault.hint(format!("first set at {}", twice.key)));
+            }
+            config.0.insert(key, entry);
+        }
+        Self { name, host, port, labels, config, config_lost }
     }
 }

@@ -5,8 +5,13 @@ mod broken;
 mod files;
 mod golden;
 mod places;
+mod probe;
+mod secrets;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use chrono::DateTime;
 use tempfile::TempDir;
@@ -31,10 +36,28 @@ impl House {
     }
 
     fn with(self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        self.lay(name, text);
+        self
+    }
+
+    /// Puts a file there.
+    fn lay(&self, name: &str, text: impl AsRef<[u8]>) {
         let file = self.path().join(name);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, text).unwrap();
-        self
+    }
+
+    /// Puts the files of a case there: schedules, and maybe a main file.
+    fn lay_all(&self, case: &Path) {
+        for file in fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            let place = if name == "watchpost.toml" { name.into() } else { format!("schedules/{name}") };
+            self.lay(&place, fs::read(&file).unwrap());
+        }
+    }
+
+    fn main(&self) -> PathBuf {
+        self.path().join("watchpost.toml")
     }
 
     fn path(&self) -> &Path {
@@ -42,7 +65,7 @@ impl House {
     }
 
     fn load(&self) -> Result<Loaded, Faults> {
-        load(&self.path().join("watchpost.toml"), now())
+        load(&self.main(), now())
     }
 
     /// Shows faults as a person sees them who stands in the house.

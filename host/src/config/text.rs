@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, fs, io, io::Read, path::Path, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{At, Fault, Faults, Place};
+use super::{At, Fault, Faults, Place, Rule};
 
 /// Bytes of one file, at most: some ten thousand jobs.
 const FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// What the parser says of a key that stands twice.
+const DUPLICATE: &str = "duplicate key";
 
 /// What can stand in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +22,8 @@ pub(super) enum Data {
     Date(String),
     List(Vec<At<Data>>),
     Table(Table),
+    /// Written, and told of already: nothing more may be said of it.
+    Broken,
 }
 
 impl Data {
@@ -27,11 +32,27 @@ impl Data {
         match self {
             Self::Text(_) => "a text",
             Self::Whole(_) => "a whole number",
-            Self::Real(_) => "a number",
+            Self::Real(_) => "a decimal number",
             Self::Flag(_) => "true or false",
             Self::Date(_) => "a date",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
+            Self::Broken => "something broken",
+        }
+    }
+
+    /// Says whether quotes would make a text of it.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self, Self::Whole(_) | Self::Real(_) | Self::Flag(_) | Self::Date(_))
+    }
+
+    /// Says whether any part of it was told of already.
+    pub(super) fn is_broken(&self) -> bool {
+        match self {
+            Self::Broken => true,
+            Self::List(items) => items.iter().any(|item| item.value.is_broken()),
+            Self::Table(table) => table.is_broken(),
+            _ => false,
         }
     }
 }
@@ -62,6 +83,18 @@ impl Table {
         self.0.get(key).map(|entry| &entry.value)
     }
 
+    /// Says whether any part of it was told of already.
+    pub(super) fn is_broken(&self) -> bool {
+        self.0.values().any(|entry| entry.value.value.is_broken())
+    }
+
+    /// Notes that a key's value was told of.
+    pub(super) fn break_off(&mut self, key: &str) {
+        if let Some(entry) = self.0.get_mut(key) {
+            entry.value.value = Data::Broken;
+        }
+    }
+
     /// Takes over every key of another table, which wins.
     pub(super) fn overlay(&mut self, other: &Self) {
         self.0.extend(other.0.iter().map(|(key, entry)| (key.clone(), entry.clone())));
@@ -74,18 +107,8 @@ impl std::fmt::Debug for Table {
     }
 }
 
-/// Reads a file into its tree.
-pub(super) fn read(file: &Path, named_at: &Place, faults: &mut Faults) -> Option<At<Table>> {
-    match read_text(file) {
-        Ok(bytes) => parse(file, &bytes, faults),
-        Err(error) => {
-            faults.push(Fault::new(named_at, format!("cannot read {}: {error}", file.display())));
-            None
-        }
-    }
-}
-
-fn read_text(file: &Path) -> io::Result<Vec<u8>> {
+/// Reads the bytes of a file.
+pub(super) fn read(file: &Path) -> io::Result<Vec<u8>> {
     // Looked at before it is opened: opening a named pipe would wait for its other end.
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::other("not a regular file"));
@@ -105,28 +128,32 @@ pub(super) fn parse(file: &Path, bytes: &[u8], faults: &mut Faults) -> Option<At
         Err(error) => {
             let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
             let place = Lines::of(file, &good).place(good.len());
-            faults.push(Fault::new(&place, "not a text in UTF-8").hint("save the file as UTF-8"));
+            faults.push(Fault::new(Rule::FileNotUtf8, &place, "not a text in UTF-8").hint("save the file as UTF-8"));
             return None;
         }
     };
     let lines = Lines::of(file, text);
     let (tree, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        let mut numbers = Faults::default();
-        let tree = lines.table(tree.get_ref(), Place::start_of(file), &mut numbers);
-        let whole = !numbers.stop();
-        faults.extend(numbers);
-        return whole.then_some(tree);
+    // A key that stands twice leaves a whole tree with the first of the two; after anything else, what is left of the tree is a guess.
+    let (twice, broken): (Vec<_>, Vec<_>) = errors.iter().partition(|error| error.message() == DUPLICATE);
+    faults.extend(twice.iter().filter_map(|error| error.span()).map(|span| {
+        let key = text.get(span.clone()).unwrap_or_default();
+        Fault::new(Rule::KeyTwice, &lines.place(span.start), format!("`{}`: set twice", key.escape_debug())).hint("keep one of the two")
+    }));
+    if broken.is_empty() {
+        return Some(lines.table(tree.get_ref(), lines.place(0), faults));
     }
-    let mut last_line = 0;
-    let mut errors: Vec<_> = errors.iter().map(|error| (error.span().map_or(0, |span| span.start), error.message())).collect();
-    errors.sort();
-    for (offset, message) in errors {
+    let mut broken: Vec<_> = broken.iter().map(|error| (error.span().map_or(0, |span| span.start), error.message())).collect();
+    broken.sort_unstable();
+    let mut last_line = None;
+    for (offset, message) in broken {
         let place = lines.place(offset);
+        let line = place.spot.map(|spot| spot.line);
         // The first error of a line is the cause, those behind it are its echo.
-        if place.line != last_line {
-            last_line = place.line;
-            faults.push(Fault::new(&place, format!("not TOML: {}", message.trim_end_matches(", expected nothing"))));
+        if line != last_line {
+            last_line = line;
+            let message = message.trim_end_matches(", expected nothing");
+            faults.push(Fault::new(Rule::FileNotToml, &place, format!("not TOML: {message}")));
         }
     }
     None
@@ -149,42 +176,35 @@ impl<'t> Lines<'t> {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts.get(line.wrapping_sub(1)).copied().unwrap_or(0);
         let before = self.text.get(start..offset.min(self.text.len())).unwrap_or_default();
-        Place { file: self.file.clone(), line: to_u32(line), column: to_u32(before.chars().count() + 1) }
+        Place::at(self.file.clone(), to_u32(line), to_u32(before.chars().count() + 1))
     }
 
     fn table(&self, table: &DeTable<'_>, place: Place, faults: &mut Faults) -> At<Table> {
-        let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>), faults: &mut Faults| {
+        let entry = |(key, value): (&toml::Spanned<_>, &toml::Spanned<DeValue<'_>>)| {
             let name = std::borrow::Cow::<str>::clone(key.get_ref()).into_owned();
-            let entry = Entry { key: self.place(key.span().start), value: self.value(value, faults)? };
-            Some((name, entry))
+            (name, Entry { key: self.place(key.span().start), value: self.value(value, faults) })
         };
-        At { value: Table(table.iter().filter_map(|pair| entry(pair, faults)).collect()), place }
+        At { value: Table(table.iter().map(entry).collect()), place }
     }
 
-    fn value(&self, value: &toml::Spanned<DeValue<'_>>, faults: &mut Faults) -> Option<At<Data>> {
+    fn value(&self, value: &toml::Spanned<DeValue<'_>>, faults: &mut Faults) -> At<Data> {
         let place = self.place(value.span().start);
         let data = match value.get_ref() {
             DeValue::String(text) => Data::Text(text.clone().into_owned()),
             DeValue::Boolean(flag) => Data::Flag(*flag),
             DeValue::Datetime(date) => Data::Date(date.to_string()),
-            DeValue::Array(list) => Data::List(list.iter().filter_map(|item| self.value(item, faults)).collect()),
+            DeValue::Array(list) => Data::List(list.iter().map(|item| self.value(item, faults)).collect()),
             DeValue::Table(table) => Data::Table(self.table(table, place.clone(), faults).value),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(number) => Data::Whole(number),
-                Err(_) => {
-                    faults.push(Fault::new(&place, format!("{number}: no number of 64 bits holds it")));
-                    return None;
-                }
-            },
-            DeValue::Float(number) => match number.as_str().parse() {
-                Ok(number) => Data::Real(number),
-                Err(_) => {
-                    faults.push(Fault::new(&place, format!("{number}: not a number")));
-                    return None;
-                }
-            },
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Data::Broken, Data::Whole),
+            DeValue::Float(number) => number.as_str().parse().map_or(Data::Broken, Data::Real),
         };
-        Some(At { value: data, place })
+        if data == Data::Broken {
+            faults.push(
+                Fault::new(Rule::NumberTooLarge, &place, "a number of more than 64 bits")
+                    .hint("64 bits hold numbers up to 9223372036854775807"),
+            );
+        }
+        At { value: data, place }
     }
 }
 
@@ -196,10 +216,14 @@ fn to_u32(count: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn spot(place: &Place) -> (u32, u32) {
+        place.spot.map(|spot| (spot.line, spot.column)).unwrap()
+    }
+
     fn places(text: &[u8]) -> Vec<(u32, u32)> {
         let mut faults = Faults::default();
         parse(Path::new("t"), text, &mut faults);
-        faults.iter().map(|fault| (fault.place.line, fault.place.column)).collect()
+        faults.iter().map(|fault| spot(&fault.place)).collect()
     }
 
     #[test]
@@ -214,8 +238,21 @@ mod tests {
     }
 
     #[test]
-    fn a_number_too_large_is_a_fault_where_it_stands() {
-        assert_eq!(places(b"a = 1\nb = 99999999999999999999"), [(2, 5)]);
+    fn a_number_too_large_is_a_fault_where_it_stands_and_hides_nothing_else() {
+        let mut faults = Faults::default();
+        let tree = parse(Path::new("t"), b"a = 1\nb = [2, 99999999999999999999]", &mut faults).unwrap();
+        assert_eq!(faults.iter().map(|fault| spot(&fault.place)).collect::<Vec<_>>(), [(2, 9)]);
+        assert!(tree.value.is_broken() && tree.get("a").map(|at| &at.value) == Some(&Data::Whole(1)));
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_hides_nothing_else() {
+        let mut faults = Faults::default();
+        let tree = parse(Path::new("t"), b"a = 1\n\"a\" = 2\n[b]\nc = 1\n[b]\nd = 2\n", &mut faults).unwrap();
+        let said: Vec<_> = faults.iter().map(|fault| (spot(&fault.place), fault.message.as_str())).collect();
+        assert_eq!(said, [((2, 1), "`\\\"a\\\"`: set twice"), ((5, 2), "`b`: set twice")]);
+        let Some(Data::Table(b)) = tree.get("b").map(|at| &at.value) else { panic!("no table") };
+        assert_eq!((tree.get("a").map(|at| &at.value), b.0.len()), (Some(&Data::Whole(1)), 2));
     }
 
     #[test]
@@ -224,8 +261,8 @@ mod tests {
         let Some(Data::List(jobs)) = tree.get("job").map(|at| &at.value) else { panic!("no list") };
         let Data::Table(job) = &jobs[0].value else { panic!("no table") };
         let Some(Data::Table(config)) = job.get("config").map(|at| &at.value) else { panic!("no config") };
-        assert_eq!((jobs[0].place.line, jobs[0].place.column), (1, 1));
-        assert_eq!(config.0["host"].key.column, 8);
-        assert_eq!(config.0["host"].value.place.column, 15);
+        assert_eq!(spot(&jobs[0].place), (1, 1));
+        assert_eq!(spot(&config.0["host"].key), (2, 8));
+        assert_eq!(spot(&config.0["host"].value.place), (2, 15));
     }
 }

@@ -2,12 +2,8 @@
 
 use std::{collections::HashMap, error::Error, time::Duration};
 
-use super::{
-    fault::{At, Fault, Faults, Place},
-    reader::Field,
-    schedule_file::Settings,
-};
-use crate::schedule::{Rhythm, ScheduleError, Timetable, UnixTime, Zone, parse_span};
+use super::{At, Fault, Faults, Place, Rule, reader::Field, schedule_file::Settings};
+use crate::schedule::{CronFault, ItemFault, Rhythm, ScheduleError, SpanFault, Timetable, UnixTime, Zone, parse_span};
 
 /// When a job is due, and how close its runs come.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,14 +42,11 @@ impl Timing {
     ) -> Option<(Self, Duration)> {
         let zone = check_zone(&settings.timezone, faults);
         let timeout = check_timeout(&settings.timeout, faults);
-        let (key, text) = choose(settings, place, faults)?;
-        // The expression is checked even where the zone is unknown.
+        // The expressions are checked even where the zone is unknown, and both of them where one is too many.
         let shown_in = zone.unwrap_or_default();
-        let timetable = match key {
-            "every" => Timetable::every(text, job, shown_in),
-            _ => Timetable::cron(text, shown_in),
-        };
-        let timetable = timetable.map_err(|error| faults.push(refused(key, &text.place, &error))).ok()?;
+        let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in), faults);
+        let cron = timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in), faults);
+        let (text, timetable) = choose(every, cron, place, faults)?;
         let rhythm = rhythms.of(text, &timetable);
         let (timeout, at) = match timeout {
             Field::Absent => (None, text.place.clone()),
@@ -66,18 +59,39 @@ impl Timing {
     }
 }
 
+/// A text and the timetable that it makes, if it makes one; none if nothing is written.
+type Written<'s> = Field<(&'s At<String>, Option<Timetable>)>;
+
+fn timetable<'s>(
+    key: &str,
+    field: &'s Field<String>,
+    read: impl FnOnce(&str) -> Result<Timetable, ScheduleError>,
+    faults: &mut Faults,
+) -> Written<'s> {
+    match field {
+        Field::Absent => Field::Absent,
+        Field::Broken => Field::Broken,
+        Field::Given(text) => {
+            let timetable = read(text).map_err(|error| faults.push(refused(key, &text.place, &error))).ok();
+            Field::Given(At { value: (text, timetable), place: text.place.clone() })
+        }
+    }
+}
+
 /// Holds a job to one of `every` and `cron`.
-fn choose<'s>(settings: &'s Settings, place: &Place, faults: &mut Faults) -> Option<(&'static str, &'s At<String>)> {
+fn choose<'s>(every: Written<'s>, cron: Written<'s>, place: &Place, faults: &mut Faults) -> Option<(&'s At<String>, Timetable)> {
     const HINT: &str = "write one of them: every = \"30s\" or cron = \"*/5 8-18 * * MON-FRI\"";
-    match (&settings.every, &settings.cron) {
-        (Field::Given(every), Field::Absent) => Some(("every", every)),
-        (Field::Absent, Field::Given(cron)) => Some(("cron", cron)),
+    match (every, cron) {
+        (Field::Given(one), Field::Absent) | (Field::Absent, Field::Given(one)) => {
+            let (text, timetable) = one.value;
+            Some((text, timetable?))
+        }
         (Field::Absent, Field::Absent) => {
-            faults.push(Fault::new(place, "job: neither `every` nor `cron`").hint(HINT));
+            faults.push(Fault::new(Rule::TimingMissing, place, "job: neither `every` nor `cron`").hint(HINT));
             None
         }
         (Field::Given(every), Field::Given(cron)) => {
-            faults.push(Fault::new(&every.place.clone().max(cron.place.clone()), "job: both `every` and `cron`").hint(HINT));
+            faults.push(Fault::new(Rule::TimingTwice, &every.place.max(cron.place), "job: both `every` and `cron`").hint(HINT));
             None
         }
         _ => None,
@@ -108,11 +122,55 @@ fn check_timeout(field: &Field<String>, faults: &mut Faults) -> Field<Duration> 
 
 /// Turns a refusal of the schedule room into a fault: what it is, and its causes as what would be right.
 fn refused(key: &str, place: &Place, error: &ScheduleError) -> Fault {
-    let message = match error {
-        ScheduleError::Span { .. } | ScheduleError::Cron { .. } => format!("`{key}`: {error}"),
-        _ => error.to_string(),
-    };
-    Fault::new(place, message).maybe_hint(causes(error))
+    let fault = |message: String| Fault::new(rule_of(error), place, message);
+    match error {
+        ScheduleError::UnknownZone { name, nearest } => {
+            let usual = || "write an IANA name such as \"Europe/Paris\"".to_owned();
+            let hint = nearest.map_or_else(usual, |near| format!("did you mean \"{near}\"?"));
+            fault(format!("`{key}`: \"{}\" is no time zone", name.escape_debug())).hint(hint)
+        }
+        ScheduleError::TimeoutOverInterval { .. } => {
+            let said = error.to_string();
+            let said = said.strip_prefix("timeout ").unwrap_or(&said);
+            fault(format!("`{key}`: {said}")).hint("left out, it is 10s or the time between two runs, whichever is less")
+        }
+        _ => fault(format!("`{key}`: {error}")).maybe_hint(causes(error)),
+    }
+}
+
+/// Finds the rule behind a refusal of the schedule room.
+fn rule_of(error: &ScheduleError) -> Rule {
+    match error {
+        ScheduleError::Span { fault, .. } => match fault {
+            SpanFault::Shape => Rule::SpanIllegal,
+            SpanFault::NoUnit { .. } => Rule::SpanUnitMissing,
+            SpanFault::UnknownUnit { .. } => Rule::SpanUnitUnknown,
+            SpanFault::Order => Rule::SpanUnitOrder,
+            SpanFault::Fraction { .. } => Rule::SpanFraction,
+            SpanFault::Zero => Rule::SpanZero,
+            SpanFault::TooLong => Rule::SpanTooLong,
+        },
+        ScheduleError::Cron { fault, .. } => match fault {
+            CronFault::FieldCount { .. } => Rule::CronFields,
+            CronFault::UnknownShorthand => Rule::CronShorthandUnknown,
+            CronFault::NeverRuns { .. } => Rule::CronNeverRuns,
+            CronFault::Field { fault, .. } => match fault {
+                ItemFault::Empty => Rule::CronItemEmpty,
+                ItemFault::OtherDialect { .. } => Rule::CronSignForeign,
+                ItemFault::NotAValue { .. } => Rule::CronValueUnknown,
+                ItemFault::OutOfRange { .. } => Rule::CronValueOutOfRange,
+                ItemFault::BadStep { .. } => Rule::CronStepIllegal,
+                ItemFault::StepWithoutRange { .. } => Rule::CronStepWithoutRange,
+                ItemFault::StepTooLong { .. } => Rule::CronStepTooLong,
+            },
+            // It never comes to that: what the crate refuses was refused before.
+            CronFault::Untaken { .. } => Rule::CronValueUnknown,
+        },
+        ScheduleError::UnknownZone { .. } => Rule::ZoneUnknown,
+        ScheduleError::UnknownOverlap { .. } => Rule::OverlapUnknown,
+        ScheduleError::OverlapComesLater { .. } => Rule::OverlapLater,
+        ScheduleError::TimeoutOverInterval { .. } => Rule::TimeoutTooLong,
+    }
 }
 
 /// Tells the causes of an error, the nearest first.

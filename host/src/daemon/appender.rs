@@ -8,7 +8,7 @@ use watchpost_journal::{Journal, Position};
 use watchpost_plugin_api::Severity;
 
 use super::now_ns;
-use crate::reading::{HostEvent, Record};
+use crate::reading::{HostEvent, Reading, Record, Shape};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -34,7 +34,11 @@ impl Appender {
         let payload = match postcard::to_stdvec(record) {
             Ok(payload) => payload,
             Err(error) => {
-                error!(%error, "a record cannot be written down");
+                let job = match record {
+                    Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. }) => Some(job),
+                    Record::Event(HostEvent { job, .. }) => job.as_ref(),
+                };
+                error!(job, "a record cannot be written down: {error}");
                 return durable;
             }
         };
@@ -44,7 +48,7 @@ impl Appender {
         let told = self.journal.append_with(payload, Box::new(answer));
         // What the journal does not take is counted by it, and the receiver sees its sender gone.
         if let Err(error) = told {
-            tracing::debug!(%error, "the journal does not take a record");
+            tracing::debug!("the journal does not take a record: {}", crate::chain(&error));
         }
         durable
     }

@@ -11,13 +11,12 @@ use watchpost_journal::{ConsumerPosition, Position, Reader};
 use super::{DataFolder, now_ns, records, view::View};
 use crate::{
     event::store::{EventError, EventStore},
+    log::{seconds, trouble::Trouble},
     reading::Record,
 };
 
 /// Names this view's place in the journal.
 pub(super) const NAME: &str = "events";
-/// How often the same trouble is logged.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 /// How often days that are over are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 
@@ -41,18 +40,22 @@ pub fn take_events_left(folder: &DataFolder) -> Result<(), EventError> {
 pub(super) struct EventView {
     store: EventStore,
     pruned: Option<Instant>,
-    complained: Option<Instant>,
+    unkept: Trouble,
+    undropped: Trouble,
 }
 
 impl EventView {
     pub(super) fn new(data: &Path) -> Result<Self, EventError> {
-        Ok(Self { store: EventStore::open(data)?, pruned: None, complained: None })
+        Ok(Self { store: EventStore::open(data)?, pruned: None, unkept: Trouble::new(), undropped: Trouble::new() })
     }
 
     /// Writes what waits; false if it cannot be written now.
     fn flush(&mut self) -> bool {
         match self.store.flush() {
-            Ok(0) => true,
+            Ok(0) => {
+                self.unkept.is_over(Instant::now());
+                true
+            }
             Ok(unkept) => {
                 self.complain(&format!("today's events fill their file; {unkept} were not kept"));
                 true
@@ -65,9 +68,8 @@ impl EventView {
     }
 
     fn complain(&mut self, what: &str) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
-            error!("{what}");
-            self.complained = Some(Instant::now());
+        if let Some(told) = self.unkept.met(what, Instant::now()) {
+            error!(times = told.times, lasted_s = seconds(told.lasted), "{what}");
         }
     }
 }
@@ -86,9 +88,18 @@ impl View for EventView {
         if self.pruned.is_none_or(|at| at.elapsed() >= PRUNE_EVERY) {
             self.pruned = Some(Instant::now());
             match self.store.prune(now_ns()) {
-                Ok(0) => {}
-                Ok(days) => info!(days, "events of days that are over were dropped"),
-                Err(error) => warn!("old events cannot be dropped: {}", crate::chain(&error)),
+                Ok(days) => {
+                    self.undropped.is_over(Instant::now());
+                    if days > 0 {
+                        info!(days, "events of days that are over were dropped");
+                    }
+                }
+                Err(error) => {
+                    let why = crate::chain(&error);
+                    if self.undropped.met(&why, Instant::now()).is_some() {
+                        warn!("old events cannot be dropped: {why}");
+                    }
+                }
             }
         }
     }

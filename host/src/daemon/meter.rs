@@ -1,4 +1,4 @@
-//! Keeps the host's own metrics up to date: once a second, what others count is told to them.
+//! Looks at the host once a second: what others count is told to its metrics, and the log is told when the host is not ready.
 
 use std::{
     collections::HashMap,
@@ -9,8 +9,13 @@ use std::{
 use tokio::time::interval;
 use watchpost_journal::Counters;
 
+use tracing::{error, info, warn};
+
 use super::Daemon;
-use crate::plugin::WorkerState;
+use crate::{
+    log::{seconds, trouble::Trouble},
+    plugin::WorkerState,
+};
 
 /// How often the metrics are brought up to date.
 const EVERY: Duration = Duration::from_secs(1);
@@ -31,18 +36,48 @@ struct Told {
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
-    let mut swept = Instant::now();
+    let (mut swept, mut unswept, mut unready) = (Instant::now(), Trouble::new(), Trouble::new());
     loop {
         ticks.tick().await;
         if swept.elapsed() >= SWEEP_EVERY {
-            daemon.drop_what_all_have();
+            sweep(&daemon, &mut unswept);
             swept = Instant::now();
         }
+        watch(daemon.not_ready(), &mut unready, Instant::now());
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
         for (name, records) in daemon.behind() {
             daemon.metrics.set_consumer_behind(name, records);
+        }
+    }
+}
+
+/// Frees the journal of what everybody is done with.
+fn sweep(daemon: &Daemon, unswept: &mut Trouble) {
+    let now = Instant::now();
+    match daemon.drop_what_all_have().map_err(|error| crate::chain(&error)) {
+        Ok(()) => drop(unswept.is_over(now)),
+        Err(why) => {
+            if unswept.met(&why, now).is_some() {
+                warn!("old segments of the journal stay where they are: {why}");
+            }
+        }
+    }
+}
+
+/// Tells when the daemon is no longer ready, and when it is again.
+fn watch(ready: Result<(), String>, unready: &mut Trouble, now: Instant) {
+    match ready {
+        Ok(()) => {
+            if let Some(told) = unready.is_over(now) {
+                info!(lasted_s = seconds(told.lasted), "ready again");
+            }
+        }
+        Err(why) => {
+            if let Some(told) = unready.met(&why, now) {
+                error!(lasted_s = seconds(told.lasted), "not ready: {why}");
+            }
         }
     }
 }
@@ -81,5 +116,27 @@ impl Told {
         daemon.metrics.series_lock_retried(counts.writes_locked - self.lock_retries);
         daemon.metrics.set_series_rows_pending(held);
         (self.rows, self.lock_retries) = (counts.rows_written, counts.writes_locked);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::lines_of;
+
+    #[test]
+    fn a_disk_that_is_full_for_ten_minutes_has_a_line_when_that_begins_and_one_when_it_ends() {
+        let (mut unready, began) = (Trouble::new(), Instant::now());
+        let full = || Err("the journal cannot be written: no space left on device".to_owned());
+        let lines = lines_of(|| {
+            for second in 0..700 {
+                let ready = if (10..610).contains(&second) { full() } else { Ok(()) };
+                watch(ready, &mut unready, began + Duration::from_secs(second));
+            }
+        });
+        let said: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect();
+        let why = "not ready: the journal cannot be written: no space left on device";
+        assert_eq!(said, [("ERROR", why), ("INFO", "ready again")]);
+        assert_eq!(lines[1]["lasted_s"], 600.0);
     }
 }

@@ -8,9 +8,14 @@ use std::{
 use tracing::{error, info};
 use watchpost_plugin_api::Severity;
 
-use super::{Changes, Daemon, runner::Command, service_manager, start::tell_warnings};
+use super::{
+    Changes, Daemon,
+    runner::Command,
+    service_manager,
+    start::{tell, tell_problems},
+};
 use crate::{
-    config::{Config, Fault, Faults},
+    config::{Config, Faults},
     job::{Configured, Job, configure},
     latest::JobView,
     plugin::Plugins,
@@ -23,9 +28,10 @@ impl Daemon {
     pub(super) async fn reload(&self) -> Result<Changes, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
-        let reloaded = match configure(&self.file, &self.plugins(), |config| self.unchangeable(config)).await {
+        let reloaded = match configure(&self.file, &self.plugins(), |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
-                tell_warnings(warnings);
+                warnings.iter().for_each(tell);
+                tell_problems(&plugins, &self.plugins());
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -44,7 +50,7 @@ impl Daemon {
                 self.metrics.reload_refused();
                 error!(faults = faults.iter().count(), "reload refused; the configuration in force stays");
                 for fault in faults.iter() {
-                    error!("{}", fault.to_string().replace('\n', " "));
+                    tell(fault);
                 }
                 let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
                 let first = first.trim_start_matches("error: ");
@@ -57,25 +63,11 @@ impl Daemon {
         reloaded
     }
 
-    /// What a running daemon cannot change.
-    fn unchangeable(&self, new: &Config) -> Vec<Fault> {
-        let old = self.config();
-        let mut faults = Vec::new();
-        if new.data.value != old.data.value {
-            let fault = Fault::new(&new.data.place, format!("`data`: it is {} while the daemon runs", old.data.value.display()));
-            faults.push(fault.hint("restart watchpost to move it"));
-        }
-        if new.listen.value != old.listen.value {
-            let fault = Fault::new(&new.listen.place, format!("`listen`: it is {} while the daemon runs", old.listen.value));
-            faults.push(fault.hint("restart watchpost to listen elsewhere"));
-        }
-        faults
-    }
-
     /// Makes a checked configuration the one in force.
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.carriers.set(&plugins);
         *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
         self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
     }

@@ -1,13 +1,17 @@
 //! The scheduler's heart: one loop that starts what is due, and hands what it gave to the journal.
 
+mod clock;
+mod one_run;
+mod past;
+mod scheduled;
+
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BinaryHeap},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use sha2::{Digest, Sha256};
 use tokio::{
     sync::{mpsc, oneshot},
     time::sleep_until,
@@ -20,13 +24,16 @@ use crate::{
     expose::host_metrics::HostMetrics,
     job::Job,
     latest::Latest,
-    plugin::RunRequest,
+    log::{instant, seconds},
     reading::{Cause, Reading, Record},
-    schedule::{ClockStep, Clocks, Direction, DueClock, LOOK_AT_LEAST_EVERY, Slot, Ticker, UnixTime},
+    schedule::{Direction, LOOK_AT_LEAST_EVERY, Ticker, UnixTime},
 };
+use clock::Clock;
+use one_run::OneRun;
+use past::Left;
+use scheduled::{Due, Running, Scheduled};
 
-/// A run this near to its deadline is as good as over.
-const ENDING: Duration = Duration::from_millis(100);
+pub(super) use past::Past;
 
 /// How long the reading of a run may be on its way from its deadline to those who look, before what stood until then is stale.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
@@ -39,7 +46,7 @@ pub(super) enum Command {
     RunNow { job: String, done: oneshot::Sender<Result<Reading, String>> },
     /// Stop or resume starting a job's runs.
     Pause { job: String, paused: bool, done: oneshot::Sender<Result<(), String>> },
-    /// A run has ended; a job whose number is another by now has changed meanwhile.
+    /// A run has ended, of the job that had this number when it began.
     Ended { job: String, number: u64, cursor: Option<Vec<u8>> },
 }
 
@@ -56,42 +63,12 @@ pub struct Changes {
     pub unchanged: usize,
 }
 
-/// A job under the runner's eyes.
-struct Scheduled {
-    job: Arc<Job>,
-    ticker: Ticker,
-    /// When the run that is under way reaches its deadline.
-    running: Option<Instant>,
-    /// A run that became due while the one before reached its deadline: it starts when that one is over.
-    next: Option<Due>,
-    /// How much later than the whole second its runs start, so that jobs of one second do not start as one.
-    spread: Duration,
-    cursor: Option<Vec<u8>>,
-}
-
-/// A run that is to be started.
-#[derive(Clone, Copy)]
-struct Due {
-    cause: Cause,
-    slot: Slot,
-    due: UnixTime,
-}
-
-/// What was stored before this daemon started: where each job goes on.
-#[derive(Default)]
-pub(super) struct Past {
-    pub(super) slots: HashMap<String, i64>,
-    pub(super) cursors: HashMap<String, Vec<u8>>,
-}
-
 /// Starts runs when they are due.
 pub(super) struct Runner {
     jobs: BTreeMap<String, Scheduled>,
     /// When runs start, as labels of the clock, soonest first; an entry that its job no longer knows is stale.
     due: BinaryHeap<Reverse<(Duration, String)>>,
-    clock: DueClock,
-    turned: Option<ClockStep>,
-    began: Instant,
+    clock: Clock,
     past: Past,
     paused: Paused,
     appender: Appender,
@@ -109,21 +86,8 @@ impl Runner {
         metrics: Arc<HostMetrics>,
         commands: mpsc::UnboundedSender<Command>,
     ) -> Self {
-        let began = Instant::now();
-        let clock = DueClock::start(clocks(began));
-        Self {
-            jobs: BTreeMap::new(),
-            due: BinaryHeap::new(),
-            clock,
-            turned: None,
-            began,
-            past,
-            paused,
-            appender,
-            latest,
-            metrics,
-            commands,
-        }
+        let (jobs, due, clock) = (BTreeMap::new(), BinaryHeap::new(), Clock::start());
+        Self { jobs, due, clock, past, paused, appender, latest, metrics, commands }
     }
 
     /// Runs until nobody can command it any more, or `stop` says so.
@@ -148,29 +112,17 @@ impl Runner {
     fn wake(&self, patience: Option<Duration>) -> Instant {
         let now = Instant::now();
         let latest = now + patience.map_or(LOOK_AT_LEAST_EVERY, |patience| patience.min(LOOK_AT_LEAST_EVERY));
-        let next = self.due.peek().map(|Reverse((label, _))| self.began + self.monotonic_at(*label));
+        let next = self.due.peek().map(|Reverse((label, _))| self.clock.instant_of(*label));
         next.map_or(latest, |next| next.clamp(now, latest))
     }
 
-    /// What the clock shows. A turn of it is kept until the tickers are told, whoever looked first.
-    fn label(&mut self) -> Duration {
-        let (label, step) = self.clock.observe(clocks(self.began));
-        self.turned = step.or(self.turned);
-        label
-    }
-
-    /// The monotonic instant that will carry a label, as far as the clock is known today.
-    fn monotonic_at(&self, label: Duration) -> Duration {
-        self.clock.monotonic_at(UnixTime::from_duration(label)) + Duration::from_nanos(label.subsec_nanos().into())
-    }
-
     fn start_due(&mut self) {
-        let label = self.label();
-        if let Some(step) = self.turned.take() {
+        let label = self.clock.label();
+        if let Some(step) = self.clock.turned() {
             let direction = if step.direction == Direction::Forward { "forward" } else { "backward" };
-            let by_seconds = step.by.as_secs_f64();
-            warn!(by_seconds, direction, "the wall clock was turned");
-            self.appender.report(None, Severity::Warning, "clock_step", format!("the wall clock was turned {direction} by {by_seconds} s"));
+            let by_s = seconds(step.by);
+            warn!(by_s, direction, "the wall clock was turned");
+            self.appender.report(None, Severity::Warning, "clock_step", format!("the wall clock was turned {direction} by {by_s} s"));
             // Every ticker must look: turned back, their next due times are no longer the next ones.
             let names: Vec<String> = self.jobs.keys().cloned().collect();
             for name in names {
@@ -191,7 +143,7 @@ impl Runner {
     /// Asks a job's ticker what is due, and puts its next due time into the queue.
     fn tick(&mut self, name: &str, label: Duration) {
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
-        let tick = scheduled.ticker.poll(label.saturating_sub(scheduled.spread));
+        let tick = scheduled.ticker.poll(scheduled.ticks_at(label));
         let next = scheduled.starts();
         if let Some(next) = next {
             self.due.push(Reverse((next, name.to_owned())));
@@ -213,8 +165,7 @@ impl Runner {
             None => Due { cause: Cause::Manual, slot: scheduled.job.config.timing.rhythm.step().slot(run.due), due: run.due },
         };
         match scheduled.running {
-            // It ends now: a timeout as long as the interval must not cost every second run.
-            Some(deadline) if deadline <= Instant::now() + ENDING && scheduled.next.is_none() => scheduled.next = Some(due),
+            Some(running) if scheduled.may_wait(running) => scheduled.next = Some(due),
             Some(_) => self.skip(name, 1),
             None => {
                 self.metrics.run_lagged(run.late);
@@ -229,7 +180,7 @@ impl Runner {
     }
 
     fn start(&mut self, name: &str, Due { cause, slot, due }: Due, asked: Option<oneshot::Sender<Result<Reading, String>>>) {
-        let label = self.label();
+        let label = self.clock.label();
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
         let next = scheduled.starts();
         let job = scheduled.job.clone();
@@ -237,7 +188,7 @@ impl Runner {
         let until_next = next.map_or(Duration::MAX, |next| next.saturating_sub(label));
         let timeout =
             if cause == Cause::Schedule { job.config.timeout.min(until_next.max(job.config.timeout / 2)) } else { job.config.timeout };
-        scheduled.running = Some(Instant::now() + timeout);
+        scheduled.running = Some(Running { number: job.number, deadline: Instant::now() + timeout });
         let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), nanos);
         let run = OneRun {
             cause,
@@ -270,19 +221,22 @@ impl Runner {
             Command::Pause { job, paused, done } => {
                 let _nobody_waits = done.send(self.pause(&job, paused));
             }
-            Command::Ended { job, number, cursor } => {
-                let scheduled = self.jobs.get_mut(&job).filter(|scheduled| scheduled.job.number == number);
-                let Some(scheduled) = scheduled else { return };
-                scheduled.running = None;
-                if cursor.is_some() {
-                    scheduled.cursor = cursor;
-                }
-                if let Some(due) = scheduled.next.take()
-                    && !self.paused.holds(&job)
-                {
-                    self.start(&job, due, None);
-                }
-            }
+            Command::Ended { job, number, cursor } => self.ended(&job, number, cursor),
+        }
+    }
+
+    /// Goes on from what a run left, also if its job was changed or removed meanwhile.
+    fn ended(&mut self, name: &str, number: u64, cursor: Option<Vec<u8>>) {
+        let Some(scheduled) = self.jobs.get_mut(name) else { return self.past.ended(name, number, cursor) };
+        if scheduled.running.is_none_or(|running| running.number != number) {
+            return;
+        }
+        scheduled.running = None;
+        scheduled.cursor = cursor.or(scheduled.cursor.take());
+        if let Some(due) = scheduled.next.take()
+            && !self.paused.holds(name)
+        {
+            self.start(name, due, None);
         }
     }
 
@@ -296,7 +250,7 @@ impl Runner {
             let _nobody_waits = done.send(Err(why));
             return;
         }
-        let label = self.label();
+        let label = self.clock.label();
         let Some(scheduled) = self.jobs.get(name) else { return };
         // It stands for the slot before the next one, so that it cannot take the next one's place.
         let now = UnixTime::from_duration(label);
@@ -309,10 +263,14 @@ impl Runner {
     fn pause(&mut self, name: &str, paused: bool) -> Result<(), String> {
         let Some(scheduled) = self.jobs.get(name) else { return Err(format!("there is no job `{name}`")) };
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
-        self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {error}"))?;
+        let was_paused = self.paused.holds(name);
+        self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {}", crate::chain(&error)))?;
         self.latest.set_next_due(name, next);
+        if was_paused == paused {
+            return Ok(());
+        }
         let (code, what) = if paused { ("job_paused", "paused") } else { ("job_resumed", "resumed") };
-        info!(job = name, "{what}");
+        info!(job = name, next = next.map(instant), "{what}");
         self.appender.report(Some(name), Severity::Indeterminate, code, format!("the job is {what}"));
         Ok(())
     }
@@ -320,7 +278,7 @@ impl Runner {
     /// Puts these jobs in force; those that run alike keep number, phase and state.
     fn set(&mut self, jobs: Vec<Job>) -> Changes {
         let mut changes = Changes::default();
-        let label = self.label();
+        let label = self.clock.label();
         let mut before = std::mem::take(&mut self.jobs);
         for job in jobs {
             let name = job.name().to_owned();
@@ -341,8 +299,9 @@ impl Runner {
             self.jobs.insert(name, scheduled);
         }
         changes.removed = before.len();
-        for gone in before.into_values() {
+        for (name, gone) in before {
             gone.job.plugin.close(gone.job.number);
+            self.past.keep(name, gone);
         }
         for (name, scheduled) in &self.jobs {
             let next = scheduled.starts().filter(|_| !self.paused.holds(name));
@@ -353,93 +312,22 @@ impl Runner {
         changes
     }
 
+    /// Schedules a job that is new, or that changed: then it goes on where the one before stands.
     fn schedule(&mut self, job: Job, old: Option<Scheduled>, label: Duration) -> Scheduled {
-        let timing = &job.config.timing;
-        let taken = match &old {
-            Some(old) => old.ticker.taken(),
-            None => self.past.slots.get(job.name()).map(|&slot| Slot::at(UnixTime::from_secs(slot))),
-        };
-        let timing = timing.clone();
-        let ticker = Ticker::start(timing.timetable.clone(), timing.rhythm.step(), label, taken);
-        let cursor = match old {
+        let Left { slot, cursor, running } = match old {
             Some(old) => {
                 old.job.plugin.close(old.job.number);
-                old.cursor
+                Left { slot: old.ticker.taken(), cursor: old.cursor, running: old.running }
             }
-            None => self.past.cursors.remove(job.name()),
+            None => self.past.take(job.name()),
         };
+        let timing = &job.config.timing;
+        let ticker = Ticker::start(timing.timetable.clone(), timing.rhythm.step(), label, slot);
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
         job.plugin.open(job.open());
-        let spread = if timing.timetable.is_spread() { spread(job.name()) } else { Duration::ZERO };
-        Scheduled { ticker, running: None, next: None, spread, cursor, job: Arc::new(job) }
+        Scheduled::new(Arc::new(job), ticker, running, cursor)
     }
-}
-
-/// One run, with all it takes along.
-struct OneRun {
-    job: Arc<Job>,
-    cause: Cause,
-    slot: i64,
-    due_ns: i64,
-    stale_ns: i64,
-    cursor: Option<Vec<u8>>,
-    timeout: Duration,
-}
-
-impl Scheduled {
-    /// When its next run starts, as a label of the clock.
-    fn starts(&self) -> Option<Duration> {
-        let due = self.ticker.next_due()?.as_secs().max(0).unsigned_abs();
-        Some(Duration::from_secs(due) + self.spread)
-    }
-}
-
-/// A part of a second from the job's name: the same over restarts.
-fn spread(job: &str) -> Duration {
-    let digest = Sha256::digest([b"spread within the second: ".as_slice(), job.as_bytes()].concat());
-    Duration::from_millis(u64::from(u16::from_le_bytes([digest[0], digest[1]])) % 1000)
-}
-
-impl OneRun {
-    /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
-    async fn measure(self, appender: &Appender, commands: &mpsc::UnboundedSender<Command>) -> (Option<Reading>, Option<Vec<u8>>) {
-        let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor, explain: false };
-        let end = self.job.run(request).await;
-        if commands.is_closed() && !end.outcome.status.is_ok() {
-            // The daemon ends and took the worker with it: nothing was learnt of the target.
-            return (None, None);
-        }
-        let reading = Reading {
-            job: self.job.name().to_owned(),
-            cause: self.cause,
-            slot: self.slot,
-            due_ns: self.due_ns,
-            stale_ns: self.stale_ns,
-            outcome: end.outcome,
-        };
-        let record = Record::Reading(reading);
-        let durable = appender.append(&record);
-        let Record::Reading(reading) = record else { return (None, None) };
-        let outcome = &reading.outcome;
-        // Who goes on from a cursor must not go on from one that may be lost.
-        let waits = outcome.cursor_read || outcome.cursor.is_some() || self.cause == Cause::Manual;
-        if !waits {
-            return (None, None);
-        }
-        match durable.await {
-            Ok(Some(_)) => {
-                let cursor = outcome.cursor.clone();
-                (Some(reading), cursor)
-            }
-            _ => (None, None),
-        }
-    }
-}
-
-fn clocks(began: Instant) -> Clocks {
-    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Clocks { monotonic: began.elapsed(), wall }
 }
 
 fn nanos_of(time: UnixTime) -> i64 {

@@ -2,14 +2,15 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 use watchpost_journal::{ConsumerPosition, Position, Reader};
 
 use super::{DataFolder, records, view::View};
 use crate::{
+    log::{seconds, trouble::Trouble},
     reading::Record,
     series::{
         error::SeriesError,
@@ -19,8 +20,6 @@ use crate::{
 
 /// Names this view's place in the journal.
 pub(super) const NAME: &str = "series";
-/// How often the same trouble is logged.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
 
 /// The store of series, shared with whoever fetches.
 pub(super) type SharedStore = Arc<Mutex<SeriesStore>>;
@@ -57,18 +56,24 @@ pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result
 pub(super) struct SeriesView {
     store: SharedStore,
     flushed: Instant,
-    complained: Option<Instant>,
+    stuck: Trouble,
+    in_use: Trouble,
 }
 
 impl SeriesView {
     pub(super) fn new(store: SharedStore) -> Self {
-        Self { store, flushed: Instant::now(), complained: None }
+        Self { store, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
     }
 
     fn complain(&mut self, what: &str) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
-            error!("{what}; it is tried again");
-            self.complained = Some(Instant::now());
+        if let Some(told) = self.stuck.met(what, Instant::now()) {
+            error!(times = told.times, lasted_s = seconds(told.lasted), "{what}; it is tried again");
+        }
+    }
+
+    fn go_on(&mut self) {
+        if let Some(told) = self.stuck.is_over(Instant::now()) {
+            info!(lasted_s = seconds(told.lasted), "readings enter their series again");
         }
     }
 }
@@ -77,7 +82,10 @@ impl View for SeriesView {
     fn take(&mut self, position: Position, record: Record) -> bool {
         let applied = lend(&self.store).apply(position.into(), &record);
         match applied {
-            Ok(Applied::Taken) => true,
+            Ok(Applied::Taken) => {
+                self.go_on();
+                true
+            }
             Ok(Applied::Behind) => {
                 lend(&self.store).flush();
                 self.complain("series files cannot be written as fast as readings come; the journal holds them");
@@ -96,8 +104,17 @@ impl View for SeriesView {
         }
         let flushed = lend(&self.store).flush();
         self.flushed = Instant::now();
-        if flushed.files_behind > 0 {
-            warn!(files = flushed.files_behind, "series files are in use by another program; their rows wait");
+        match flushed.files_locked {
+            0 => {
+                if let Some(told) = self.in_use.is_over(self.flushed) {
+                    info!(lasted_s = seconds(told.lasted), "no series file is in use by another program any more");
+                }
+            }
+            files => {
+                if let Some(told) = self.in_use.met("", self.flushed) {
+                    warn!(files, lasted_s = seconds(told.lasted), "series files are in use by another program; their rows wait");
+                }
+            }
         }
     }
 

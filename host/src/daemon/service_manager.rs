@@ -2,9 +2,17 @@
 //!
 //! Without a service manager nothing is told. Source: sd_notify(3).
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use sd_notify::NotifyState;
+
+use crate::log::trouble::Trouble;
+
+/// The service manager does not listen.
+static UNTOLD: Mutex<Trouble> = Mutex::new(Trouble::new());
 
 /// The daemon measures.
 pub(super) fn ready(jobs: usize, listen: std::net::SocketAddr) {
@@ -24,8 +32,15 @@ pub(super) fn stopping() {
 }
 
 fn tell(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "the service manager cannot be told");
+    let told = sd_notify::notify(state).map_err(|error| crate::chain(&error));
+    let mut untold = UNTOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    match told {
+        Ok(()) => drop(untold.is_over(Instant::now())),
+        Err(why) => {
+            if let Some(told) = untold.met(&why, Instant::now()) {
+                tracing::warn!(times = told.times, "the service manager cannot be told: {why}");
+            }
+        }
     }
 }
 

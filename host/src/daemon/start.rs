@@ -24,6 +24,7 @@ use super::{
     Daemon, DataFolder, LockError,
     api::{self, socket_path},
     appender::Appender,
+    carriers::Carriers,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
     formats, meter,
@@ -35,7 +36,7 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
-    config::{Config, Faults},
+    config::{Config, Fault, Faults, Weight},
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
@@ -43,6 +44,7 @@ use crate::{
     },
     job::{Configured, Job, configure},
     latest::{JobView, Latest},
+    log::seconds,
     plugin::Plugins,
     series::{error::SeriesError, store::SeriesStore},
 };
@@ -108,10 +110,8 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let signals = Signals::catch().map_err(system("cannot wait for signals"))?;
     let Configured { config, plugins, jobs, warnings } =
         configure(&file, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
-    for problem in plugins.problems() {
-        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
-    }
-    tell_warnings(warnings);
+    tell_problems(&plugins, &Plugins::default());
+    warnings.iter().for_each(tell);
     let data = DataFolder::lock(&config.data.value)?;
     let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
     let parts = Parts::open(data, started)?;
@@ -126,6 +126,7 @@ struct Parts {
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
+    carriers: Carriers,
     /// Whether readings come from this daemon, no longer from an earlier one.
     live: Arc<AtomicBool>,
     views: Vec<Running>,
@@ -147,12 +148,13 @@ impl Parts {
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
-        Ok(Self { started, journal, store, cursors, latest, metrics, live, views: Vec::new(), paused, data })
+        Ok(Self { started, journal, store, cursors, latest, metrics, carriers: Carriers::default(), live, views: Vec::new(), paused, data })
     }
 
     /// Starts the views and waits until they have read what an earlier daemon left.
     async fn catch_up(&mut self, dir: &Path) -> Result<(), StartError> {
-        let present = Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.live.clone());
+        let present =
+            Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.carriers.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
         self.views
             .push(Running::start(present::NAME, Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
@@ -178,7 +180,7 @@ impl Parts {
     fn past(&self) -> Past {
         let slots = lend(&self.store).last_slots();
         let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).all().clone();
-        Past { slots, cursors }
+        Past::stored(slots, cursors)
     }
 
     async fn up(
@@ -193,9 +195,6 @@ impl Parts {
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
-        for reading in self.cursors.lock().unwrap_or_else(PoisonError::into_inner).readings() {
-            self.latest.restore(reading);
-        }
         self.catch_up(&data.join("journal")).await?;
         let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
@@ -209,6 +208,7 @@ impl Parts {
             started: self.started,
             config: Mutex::new(Arc::new(config.clone())),
             plugins: std::sync::RwLock::new(plugins.clone()),
+            carriers: self.carriers.clone(),
             latest: self.latest.clone(),
             metrics: self.metrics.clone(),
             journal: self.journal.clone(),
@@ -238,6 +238,7 @@ impl Parts {
         info!(jobs = jobs_count, listen = %address, data = %data.display(), "ready");
 
         signals.until_told(&daemon).await;
+        daemon.plugins().will_stop();
         service_manager::stopping();
         info!("stopping");
         let ending = Instant::now();
@@ -247,7 +248,7 @@ impl Parts {
         drop(stopping);
         meter.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
-            error!(%error, "the journal was not closed in time");
+            error!("{error}");
         }
         for view in &mut self.views {
             view.stop();
@@ -255,7 +256,7 @@ impl Parts {
         let _ended = timeout(Duration::from_millis(500), outward).await;
         api.abort();
         let _gone_already = std::fs::remove_file(socket_path(&data));
-        info!(seconds = ending.elapsed().as_secs_f64(), "stopped");
+        info!(took_s = seconds(ending.elapsed()), "stopped");
         Ok(())
     }
 }
@@ -307,10 +308,19 @@ impl Signals {
     }
 }
 
-/// Logs what somebody should look at.
-pub(super) fn tell_warnings(warnings: Faults) {
-    for warning in warnings {
-        warn!("{}", warning.to_string().replace('\n', " "));
+/// Logs what is wrong with the configuration, or what somebody should look at.
+pub(super) fn tell(fault: &Fault) {
+    let (place, hint, message) = (&fault.place, fault.hint.as_deref(), &fault.message);
+    match fault.weight {
+        Weight::Error => error!(%place, hint, "{message}"),
+        Weight::Warning => warn!(%place, hint, "{message}"),
+    }
+}
+
+/// Logs what does not load, unless it was told of the libraries before.
+pub(super) fn tell_problems(plugins: &Plugins, before: &Plugins) {
+    for problem in plugins.problems().iter().filter(|problem| !before.problems().contains(problem)) {
+        warn!(path = %problem.path.display(), "not loaded: {}", problem.reason);
     }
 }
 

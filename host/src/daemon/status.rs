@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use watchpost_services::outcome::Status as RunStatus;
 
 use crate::{
-    latest::{JobState, Snapshot},
+    latest::{Health, JobState, Snapshot},
     plugin::{Plugins, Report},
 };
 
@@ -101,11 +101,13 @@ impl Job {
     /// Shows one job of a snapshot.
     pub fn of(state: &JobState, now_ns: i64) -> Self {
         let last = state.last.as_ref();
-        let failure = last.and_then(|last| match &last.status {
+        let current = state.fresh(now_ns);
+        // A failure of the target that is too old is not what stands now; one of our own is why nothing is known.
+        let stands = last.filter(|last| current.is_some() || Health::of(&last.status) == Health::Unknown);
+        let failure = stands.and_then(|last| match &last.status {
             RunStatus::Ok => None,
             RunStatus::Failed { kind, message } => Some((kind.name().to_owned(), message.clone())),
         });
-        let current = state.fresh(now_ns);
         let why = match (&failure, last, current) {
             (Some((_, message)), ..) => Some(message.clone()),
             (None, None, _) => Some("no run yet".to_owned()),
@@ -163,4 +165,35 @@ pub(super) fn unix_seconds(time: SystemTime) -> u64 {
 
 fn seconds(ns: i64) -> f64 {
     ns as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        latest::{JobView, Latest},
+        reading::{Cause, Reading, Shape},
+    };
+    use watchpost_plugin_api::ErrorKind;
+    use watchpost_services::outcome::Outcome;
+
+    /// Health, kind, reason and `up` at second 50 of a job whose run at second 1 ended so, and goes stale at `stale_s`.
+    fn check(kind: ErrorKind, stale_s: i64, expected: (&str, Option<&str>, &str, Option<f64>)) {
+        let latest = Latest::default();
+        let (agent, target, labels, metrics) = ("pop3".into(), "mx:110".into(), vec![], vec![]);
+        latest.set_jobs([JobView { shape: Shape { job: "a".into(), agent, target, labels, step_s: 30, metrics }, next_due_ns: None }]);
+        let stale_ns = stale_s * 1_000_000_000;
+        let outcome = Outcome::failed(kind, "no", 1_000_000_000);
+        latest.apply(&Reading { job: "a".into(), cause: Cause::Schedule, slot: 1, due_ns: 0, stale_ns, outcome });
+        let job = jobs(&latest.snapshot(50_000_000_000)).remove(0);
+        assert_eq!((job.health.as_str(), job.kind.as_deref(), job.why.as_deref().unwrap_or("-"), job.up), expected);
+    }
+
+    #[test]
+    fn a_failure_that_is_too_old_is_not_told_as_what_stands_now() {
+        check(ErrorKind::CONNECT, 60, ("failing", Some("connect"), "no", Some(0.0)));
+        check(ErrorKind::CONNECT, 40, ("unknown", None, "its last values are too old", None));
+        check(ErrorKind::CRASH, 60, ("unknown", Some("crash"), "no", None));
+        check(ErrorKind::CRASH, 40, ("unknown", Some("crash"), "no", None));
+    }
 }

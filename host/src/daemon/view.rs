@@ -13,7 +13,10 @@ use std::{
 use tracing::{error, warn};
 use watchpost_journal::{ConsumerPosition, Journal, Position, ReadError};
 
-use crate::reading::Record;
+use crate::{
+    log::{seconds, trouble::Trouble},
+    reading::Record,
+};
 
 /// How often a view writes down how far it is.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -86,14 +89,16 @@ impl Running {
             Ok(None) => journal.first(),
             // Reading again from the start is safe: every view skips what it has.
             Err(error) => {
-                warn!(consumer = name, %error, "its place in the journal is lost; it reads all of it again");
+                warn!(view = name, "its place in the journal is lost, it reads all of it again: {}", crate::chain(&error));
                 journal.first()
             }
         };
         let from = from.max(journal.first());
         let progress = Arc::new(Progress { next: u64::from(from).into(), safe: u64::from(from).into(), ended: false.into() });
         let stop = Arc::new(AtomicBool::new(false));
-        let mut follower = Follower { name, journal, place, view, progress: progress.clone(), stop: stop.clone() };
+        let (unread, foreign, unplaced) = (Trouble::new(), Trouble::new(), Trouble::new());
+        let mut follower =
+            Follower { name, journal, place, view, progress: progress.clone(), stop: stop.clone(), unread, foreign, unplaced };
         let thread = thread::Builder::new().name(name.into()).spawn(move || follower.follow(from))?;
         Ok(Self { name, progress, stop, thread: Some(thread) })
     }
@@ -104,7 +109,7 @@ impl Running {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            error!(consumer = self.name, "the view panicked");
+            error!(view = self.name, "the view panicked");
         }
     }
 }
@@ -125,6 +130,12 @@ struct Follower<V> {
     view: V,
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
+    /// The journal cannot be read.
+    unread: Trouble,
+    /// Records are not understood.
+    foreign: Trouble,
+    /// The place cannot be written down.
+    unplaced: Trouble,
 }
 
 impl<V: View> Follower<V> {
@@ -155,16 +166,16 @@ impl<V: View> Follower<V> {
     fn batch(&mut self, reader: &mut watchpost_journal::Reader) -> bool {
         for _ in 0..BATCH {
             let (position, payload) = match reader.next() {
-                Ok(Some(found)) => found,
+                Ok(Some(found)) => {
+                    self.unread.is_over(Instant::now());
+                    found
+                }
                 Ok(None) => return true,
                 Err(error) => return self.stumbled(&error),
             };
             let taken = match postcard::from_bytes::<Record>(&payload) {
                 Ok(record) => self.view.take(position, record),
-                Err(error) => {
-                    error!(consumer = self.name, position = u64::from(position), %error, "a record of the journal is not understood; passed over");
-                    true
-                }
+                Err(_) => self.pass_over(position),
             };
             if !taken {
                 *reader = self.journal.reader(position);
@@ -176,8 +187,20 @@ impl<V: View> Follower<V> {
         false
     }
 
-    fn stumbled(&self, error: &ReadError) -> bool {
-        error!(consumer = self.name, %error, "cannot read the journal");
+    /// Passes over a record that is not understood: it is of another version, and will be no better later.
+    fn pass_over(&mut self, position: Position) -> bool {
+        if let Some(told) = self.foreign.met("", Instant::now()) {
+            let position = u64::from(position);
+            error!(view = self.name, position, records = told.times, "a record of the journal is not understood; passed over");
+        }
+        true
+    }
+
+    fn stumbled(&mut self, error: &ReadError) -> bool {
+        let why = crate::chain(error);
+        if let Some(told) = self.unread.met(&why, Instant::now()) {
+            error!(view = self.name, lasted_s = seconds(told.lasted), "cannot read the journal: {why}");
+        }
         thread::sleep(IDLE);
         true
     }
@@ -185,8 +208,16 @@ impl<V: View> Follower<V> {
     fn checkpoint(&mut self) {
         let Some(safe) = self.view.checkpoint(self.progress.next()) else { return };
         match self.place.store(safe) {
-            Ok(()) => self.progress.safe.store(u64::from(safe), Ordering::Release),
-            Err(error) => error!(consumer = self.name, %error, "cannot keep its place in the journal"),
+            Ok(()) => {
+                self.unplaced.is_over(Instant::now());
+                self.progress.safe.store(u64::from(safe), Ordering::Release);
+            }
+            Err(error) => {
+                let why = crate::chain(&error);
+                if let Some(told) = self.unplaced.met(&why, Instant::now()) {
+                    error!(view = self.name, lasted_s = seconds(told.lasted), "cannot keep its place in the journal: {why}");
+                }
+            }
         }
     }
 }

@@ -164,7 +164,8 @@ impl Shown {
         match rendered.await {
             Ok((kind, body)) => answer(StatusCode::OK, kind, body),
             Err(error) => {
-                tracing::error!(%error, "a page could not be rendered");
+                // A panic is in the log already, with its place.
+                tracing::debug!("a page could not be rendered: {error}");
                 answer(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "the page could not be rendered; the log says why\n")
             }
         }

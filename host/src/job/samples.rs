@@ -61,7 +61,7 @@ impl Job {
     ///
     /// Always answers: within the timeout and a little, or twice that when a run had to be repeated.
     pub async fn run(&self, request: RunRequest) -> RunEnd {
-        let samples = self.config.samples.value;
+        let samples = self.config.asks.measurements();
         if samples == 1 {
             return self.plugin.run(request).await;
         }

@@ -96,10 +96,17 @@ impl Plugins {
         &self.problems
     }
 
+    /// Says that every worker is about to be ended.
+    pub fn will_stop(&self) {
+        self.plugins.iter().for_each(|plugin| plugin.will_stop());
+    }
+
     /// Ends every worker.
     pub async fn stop(&self) {
-        for plugin in &self.plugins {
-            plugin.stop().await;
+        // Side by side: one that is slow to end must not take the others' time.
+        let stops: Vec<_> = self.plugins.iter().cloned().map(|plugin| tokio::spawn(async move { plugin.stop().await })).collect();
+        for stop in stops {
+            let _panicked = stop.await;
         }
     }
 }
@@ -109,7 +116,9 @@ fn libraries(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     for folder in folders {
         match libraries_of(folder) {
             Ok(found) => paths.extend(found),
-            Err(error) => problems.push(Problem { path: folder.clone(), reason: format!("cannot read the plugin folder: {error}") }),
+            Err(error) => {
+                problems.push(Problem { path: folder.clone(), reason: format!("cannot read the plugin folder: {}", crate::chain(&error)) })
+            }
         }
     }
     paths.sort();

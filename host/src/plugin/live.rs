@@ -10,7 +10,7 @@ use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{timeout, timeout_at},
 };
 use tracing::error;
 use watchpost_plugin_api::LibraryDescriptor;
@@ -24,6 +24,8 @@ use super::{
 
 /// How long a library may take to load.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long what a dead worker said may take to be read.
+const REST_TIMEOUT: Duration = Duration::from_millis(250);
 /// Answers that wait to be taken from the worker; beyond, they wait in its socket.
 const ANSWERS_MAX: usize = 1024;
 
@@ -33,8 +35,11 @@ pub(super) struct Live {
     pub(super) since: Instant,
     pub(super) watchdog: Watchdog,
     to: mpsc::UnboundedSender<ToWorker>,
-    from: mpsc::Receiver<FromWorker>,
+    from: mpsc::Receiver<Result<FromWorker, Garbled>>,
 }
+
+/// Why what a worker said is not understood.
+pub(super) struct Garbled(pub(super) String);
 
 impl Live {
     /// Starts a worker and waits for its word.
@@ -46,7 +51,7 @@ impl Live {
     }
 
     async fn load(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
-        let does_not_start = |error: io::Error| format!("its worker does not start: {error}");
+        let does_not_start = |error: io::Error| format!("its worker does not start: {}", crate::chain(&error));
         let mut process = Process::start(path).await.map_err(does_not_start)?;
         let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
         let (from_socket, to_socket) = socket.into_split();
@@ -67,8 +72,19 @@ impl Live {
     }
 
     /// The next answer; `None` once the worker has closed its end.
-    pub(super) async fn answer(&mut self) -> Option<FromWorker> {
+    pub(super) async fn answer(&mut self) -> Option<Result<FromWorker, Garbled>> {
         self.from.recv().await
+    }
+
+    /// What a dead worker said and nobody took yet: those runs have ended, and are not to be repeated.
+    pub(super) async fn rest(mut self) -> Vec<FromWorker> {
+        let mut rest = Vec::new();
+        // Its end is the end of the connection, unless a program that an agent started holds on to it.
+        let deadline = Instant::now() + REST_TIMEOUT;
+        while let Ok(Some(Ok(answer))) = timeout_at(deadline.into(), self.answer()).await {
+            rest.push(answer);
+        }
+        rest
     }
 }
 
@@ -82,7 +98,7 @@ async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Re
                 None => Ok(known),
             }
         }
-        Ok(Some(FromWorker::Refused { reason })) => Err(reason),
+        Ok(Some(FromWorker::Refused { reason })) => Err(crate::without_number(&reason)),
         Ok(Some(_)) => Err("its worker spoke out of turn".into()),
         Ok(None) | Err(_) => {
             let how = ended.await.map(|end| end.how()).unwrap_or_default();
@@ -91,16 +107,17 @@ async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Re
     }
 }
 
-async fn read_answers(mut from: BufReader<OwnedReadHalf>, answers: mpsc::Sender<FromWorker>) {
+async fn read_answers(mut from: BufReader<OwnedReadHalf>, answers: mpsc::Sender<Result<FromWorker, Garbled>>) {
     loop {
-        match frames::read(&mut from).await {
-            Ok(Some(answer)) => {
-                if answers.send(answer).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => return,
-            Err(error) => return error!(%error, "a worker's answer is not understood"),
+        let answer = match frames::read(&mut from).await {
+            Ok(Some(answer)) => Ok(answer),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Garbled(crate::chain(&error))),
+            // Closed, or died in the middle of a word: how it ended says more.
+            Ok(None) | Err(_) => return,
+        };
+        let garbled = answer.is_err();
+        if answers.send(answer).await.is_err() || garbled {
+            return;
         }
     }
 }
@@ -110,7 +127,7 @@ async fn write_questions(mut questions: mpsc::UnboundedReceiver<ToWorker>, mut t
     while let Some(question) = questions.recv().await {
         buffer.clear();
         if let Err(error) = frames::encode(&question, &mut buffer) {
-            error!(%error, "a question to a worker cannot be sent");
+            error!("a question to a worker cannot be sent: {}", crate::chain(&error));
             continue;
         }
         if to.write_all(&buffer).await.is_err() {

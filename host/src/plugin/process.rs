@@ -43,9 +43,10 @@ struct Handle(OwnedFd);
 /// How a worker ended.
 #[derive(Debug, Default)]
 pub(super) struct End {
-    status: Option<ExitStatus>,
+    /// As the kernel tells it, if it could be learnt.
+    pub(super) status: Option<ExitStatus>,
     /// Whether it had to be ended because it only closed its connection.
-    lived_on: bool,
+    pub(super) lived_on: bool,
     /// The end of what it wrote to standard error.
     pub(super) last_words: String,
 }
@@ -190,6 +191,12 @@ fn wait(pipe: i32, process: i32) -> (bool, bool) {
 }
 
 impl End {
+    /// Whether somebody outside asked the worker to end: nothing that goes wrong in a process sends it these.
+    pub(super) fn was_asked_for(&self) -> bool {
+        let signal = self.status.and_then(|status| status.signal());
+        !self.lived_on && signal.is_some_and(|signal| [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT].contains(&signal))
+    }
+
     /// Says how the worker ended, for people; fits behind "the worker".
     pub(super) fn how(&self) -> String {
         match self.status {
@@ -208,6 +215,9 @@ fn signal_name(signal: i32) -> &'static str {
     match signal {
         libc::SIGABRT => "SIGABRT: abort",
         libc::SIGBUS => "SIGBUS: truncated file or bad address",
+        libc::SIGHUP => "SIGHUP: hung up",
+        libc::SIGINT => "SIGINT: interrupted",
+        libc::SIGQUIT => "SIGQUIT: quit",
         libc::SIGFPE => "SIGFPE: arithmetic",
         libc::SIGILL => "SIGILL: bad instruction",
         libc::SIGKILL => "SIGKILL: ended from outside",

@@ -63,4 +63,6 @@ pub struct Report {
     pub crashes: u64,
     /// The last death.
     pub last_crash: Option<Crash>,
+    /// Why it does not come back, while its library is refused.
+    pub refusal: Option<String>,
 }

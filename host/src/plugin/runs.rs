@@ -29,6 +29,15 @@ struct Pending {
     repeated: bool,
 }
 
+/// What a worker's death cost besides the guilty run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Runs that are made again by the next worker.
+    pub(super) repeated: usize,
+    /// Runs that are lost.
+    pub(super) lost: usize,
+}
+
 impl Pending {
     fn answer(&mut self, end: RunEnd) {
         if let Some(reply) = self.reply.take() {
@@ -104,23 +113,40 @@ impl Runs {
         let_lie
     }
 
-    /// The worker died with these: a repeatable run waits for the next one, once; the others are lost.
-    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, why: &str) {
+    /// Answers the runs of a job that wait for a worker, for the job is closed.
+    pub(super) fn close_job(&mut self, job: u64) {
+        for (_, mut run) in self.0.extract_if(|_, run| run.request.job == job && !run.sent) {
+            run.answer(closed());
+        }
+    }
+
+    /// The worker died with these: a repeatable run of an innocent job waits for the next one, once; the others are lost.
+    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) -> Cost {
+        let mut cost = Cost::default();
         self.0.retain(|_, run| {
             if !run.sent {
                 return true;
             }
-            if run.reply.is_some() && !run.repeated && repeatable(run.request.job) {
+            let innocent = guilty != Some(run.request.job);
+            if innocent && run.reply.is_some() && !run.repeated && repeatable(run.request.job) {
                 run.sent = false;
                 run.repeated = true;
                 // Its time begins anew: what it lost was not its own doing.
                 run.asked = Instant::now();
+                cost.repeated += 1;
                 return true;
             }
+            cost.lost += usize::from(run.reply.is_some());
             run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
             false
         });
+        cost
     }
+}
+
+/// What came of a run that was asked just when its job was closed.
+pub(super) fn closed() -> RunEnd {
+    RunEnd::failed(ErrorKind::INTERRUPTED, "the job was changed or removed before it ran")
 }
 
 #[cfg(test)]
@@ -144,11 +170,11 @@ mod tests {
         for number in [1, 2] {
             assert!(runs.question(number).is_some());
         }
-        runs.lose(|job| job == 10, "first");
+        assert_eq!(runs.lose(|job| job == 10, None, "first"), Cost { repeated: 1, lost: 1 });
         assert!(message(&mut answers[1]).is_some_and(|message| message.contains("first")));
         assert_eq!((message(&mut answers[0]), runs.waiting()), (None, vec![1]));
         assert!(runs.question(1).is_some());
-        runs.lose(|job| job == 10, "second");
+        runs.lose(|job| job == 10, None, "second");
         assert!(message(&mut answers[0]).is_some_and(|message| message.contains("second")));
     }
 
@@ -175,7 +201,31 @@ mod tests {
         runs.give_up_overdue(Some(1));
         assert!(message(&mut answer).is_some_and(|message| message.contains("blocks its worker's thread")));
         assert_eq!(runs.job(1), Some(10));
-        runs.lose(|_| true, "dead");
+        runs.lose(|_| true, None, "dead");
         assert_eq!(runs.job(1), None, "nobody waits for it: it is not repeated");
+    }
+
+    #[test]
+    fn the_guilty_jobs_own_next_run_is_not_taken_to_the_next_worker() {
+        let mut runs = Runs::default();
+        let mut answers = [1, 2].map(|number| asked(&mut runs, number, Duration::from_secs(9)));
+        for number in [1, 2] {
+            assert!(runs.question(number).is_some());
+        }
+        runs.lose(|_| true, Some(10), "the worker died of job 10");
+        assert!(message(&mut answers[0]).is_some_and(|message| message.contains("died of job 10")));
+        assert_eq!((message(&mut answers[1]), runs.waiting()), (None, vec![2]));
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_worker_is_told_when_its_job_is_closed() {
+        let mut runs = Runs::default();
+        let mut answers = [1, 2].map(|number| asked(&mut runs, number, Duration::from_secs(9)));
+        assert!(runs.question(2).is_some());
+        for job in [10, 20] {
+            runs.close_job(job);
+        }
+        assert!(message(&mut answers[0]).is_some_and(|message| message.contains("changed or removed")));
+        assert_eq!(message(&mut answers[1]), None, "the worker has it, and answers");
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -81,6 +84,7 @@ pub struct Plugin {
     descriptor: LibraryDescriptor,
     commands: mpsc::UnboundedSender<Command>,
     report: Arc<Mutex<Report>>,
+    ending: Arc<AtomicBool>,
 }
 
 impl Plugin {
@@ -99,10 +103,12 @@ impl Plugin {
             restarts: 0,
             crashes: 0,
             last_crash: None,
+            refusal: None,
         };
         let report = Arc::new(Mutex::new(report));
-        tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone()).lead(queue));
-        Ok(Self { path: path.to_owned(), descriptor, commands, report })
+        let ending = Arc::new(AtomicBool::new(false));
+        tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone(), ending.clone()).lead(queue));
+        Ok(Self { path: path.to_owned(), descriptor, commands, report, ending })
     }
 
     /// The library's file.
@@ -156,6 +162,11 @@ impl Plugin {
     /// A stopped plugin takes nothing: the command is dropped with its reply, which answers whoever waits.
     fn ask(&self, command: Command) {
         drop(self.commands.send(command));
+    }
+
+    /// Says that the worker is about to be stopped: whoever ends the daemon may have told its workers to end as well.
+    pub(super) fn will_stop(&self) {
+        self.ending.store(true, Ordering::Release);
     }
 
     /// Ends the worker: runs under way are lost.

@@ -15,6 +15,7 @@ const WALL_MAX: Duration = Duration::from_secs(5);
 /// Looks at a worker's page from time to time.
 pub(super) struct Watchdog {
     schedstat: String,
+    stat: String,
     last: Option<Look>,
 }
 
@@ -27,11 +28,22 @@ struct Look {
 
 impl Watchdog {
     pub(super) fn new(pid: u32) -> Self {
-        Self { schedstat: format!("/proc/{pid}/task/{pid}/schedstat"), last: None }
+        Self { schedstat: format!("/proc/{pid}/task/{pid}/schedstat"), stat: format!("/proc/{pid}/stat"), last: None }
     }
 
     /// Says what blocks the worker's thread, and how, if something does.
     pub(super) fn blocked(&mut self, page: &Page, now: Instant) -> Option<(Work, String)> {
+        self.exceeds(page, now).filter(|_| !self.is_stopped())
+    }
+
+    /// Whether somebody stopped the process (a debugger, `kill -STOP`): then no job is to blame for its silence.
+    pub(super) fn is_stopped(&self) -> bool {
+        // proc_pid_stat(5): pid (comm) state …; the name may hold anything.
+        let state = fs::read_to_string(&self.stat).ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
+        matches!(state, Some('T' | 't'))
+    }
+
+    fn exceeds(&mut self, page: &Page, now: Instant) -> Option<(Work, String)> {
         let Some((work, taken)) = page.under_way() else {
             self.last = None;
             return None;

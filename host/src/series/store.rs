@@ -23,6 +23,7 @@ use super::librrd::Librrd;
 use super::name::LabelSet;
 use super::plan::Span;
 use super::writer::SeriesWriter;
+use crate::log::trouble::Trouble;
 use crate::reading::{Cause, Reading, Record, Shape};
 
 /// Folder of series files in the data folder.
@@ -65,6 +66,7 @@ pub struct SeriesStore {
     stored: Option<Position>,
     checkpoint_at: Option<Instant>,
     counts: Counts,
+    unwritable: Trouble,
 }
 
 impl SeriesStore {
@@ -92,6 +94,7 @@ impl SeriesStore {
             stored: None,
             checkpoint_at: None,
             counts: Counts::default(),
+            unwritable: Trouble::new(),
         })
     }
 

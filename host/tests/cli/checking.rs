@@ -1,8 +1,12 @@
 //! What can be known before anything runs: `check`, `agents`, `plan`.
 
+use std::{fs, process::Command};
+
+use serde_json::{Value, json};
+
 use crate::{
     harness::{House, agents},
-    job, json, parsed, refused,
+    job, parsed, refused,
 };
 
 /// Faults of three jobs, each of another sort: keys of ours, and one of the agent's.
@@ -38,8 +42,54 @@ fn check_tells_every_fault_at_once_and_where_it_is() {
     let said = house.run(&["check", "--json"]);
     let answer = parsed(&said.out);
     assert_eq!((said.code, &answer["ok"], said.err.as_str()), (Some(2), &false.into(), ""));
-    let lines = answer["faults"].as_array().unwrap().iter().map(|fault| fault["place"]["line"].as_u64().unwrap());
+    let lines = answer["faults"].as_array().unwrap().iter().map(|fault| fault["line"].as_u64().unwrap());
     assert!([2, 4, 10, 17].iter().all(|line| lines.clone().any(|known| known == *line)), "{answer}");
+}
+
+#[test]
+fn check_shows_paths_as_somebody_writes_them_who_stands_beside_the_file() {
+    let job = job("login", "every = \"0s\"", 25).replace("port", "password = { file = \"../secrets/../nowhere\" }, port");
+    let house = House::new("");
+    for folder in ["schedules", "secrets"] {
+        fs::create_dir(house.folder().join(folder)).unwrap();
+    }
+    fs::write(house.folder().join("schedules/a.toml"), job).unwrap();
+    let main = format!("plugins = [{:?}]\nschedules = [\"./schedules\"]\n", house.plugins().display().to_string());
+    fs::write(house.folder().join("watchpost.toml"), main).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_watchpost")).arg("check").current_dir(house.folder()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("\n  --> schedules/a.toml:4:9\n"), "{said}");
+    assert!(said.contains(" cannot read secret file nowhere: No such file or directory\n"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_is_not_there_has_no_line() {
+    let house = House::new("");
+    let file = house.folder().join("watchpost.toml");
+    fs::remove_file(&file).unwrap();
+    for words in [["check"], ["plan"], ["run"]] {
+        let said = house.run(&words);
+        assert_eq!((said.code, said.err), (Some(2), format!("error: cannot read {}: No such file or directory\n", file.display())));
+    }
+    let answer = parsed(&house.run(&["check", "--json"]).out);
+    let fault = &answer["faults"][0];
+    assert_eq!(
+        (&fault["file"], &fault["line"], &fault["column"]),
+        (&file.to_str().unwrap().into(), &Value::Null, &Value::Null),
+        "{answer}"
+    );
+}
+
+#[test]
+fn a_fault_is_an_object_with_its_rule_its_place_and_its_message() {
+    let house = House::new(&job("relay", "every = \"5s\"", 25).replace("port", "prot"));
+    let said = house.run(&["check", "--json"]);
+    let file = house.folder().join("jobs.toml");
+    let fault = json!({
+        "weight": "error", "rule": "config-key-unknown", "file": file.to_str().unwrap(), "line": 5, "column": 32,
+        "message": "`prot`: unknown key of agent `smtp`", "hint": "did you mean `port`?",
+    });
+    assert_eq!((said.code, &parsed(&said.out)["faults"]), (Some(2), &json!([fault])));
 }
 
 #[test]
@@ -54,7 +104,7 @@ fn check_says_that_all_is_fine_and_how_much_that_is() {
     let house = House::new(&job("relay", "every = \"5s\"", 25));
     let said = house.run(&["check"]).ok();
     assert_eq!(said, format!("{}: fine: 1 job, {} agents\n", house.folder().join("watchpost.toml").display(), agents().len()));
-    let answer = json(&house, &["check"]);
+    let answer = crate::json(&house, &["check"]);
     assert_eq!((&answer["ok"], &answer["jobs"], &answer["faults"]), (&true.into(), &1.into(), &serde_json::json!([])));
 }
 
@@ -75,10 +125,10 @@ fn agents_are_listed_and_explained_key_by_key_and_metric_by_metric() {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
     refused(&house.run(&["agents", "pop"]), 2, &[&format!("there is no agent `pop`; there are: {}", agents().join(", "))]);
-    let carried = json(&house, &["agents"]);
+    let carried = crate::json(&house, &["agents"]);
     let names: Vec<_> = carried.as_array().unwrap().iter().map(|carried| carried["agent"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, agents());
-    assert_eq!(json(&house, &["agents", "smtp"])["agent"]["schema"]["required"][0], "host");
+    assert_eq!(crate::json(&house, &["agents", "smtp"])["agent"]["schema"]["required"][0], "host");
 }
 
 #[test]
@@ -89,7 +139,7 @@ fn plan_gives_the_next_runs_in_the_zone_of_each_job() {
     let rows: Vec<&str> = said.lines().skip(1).collect();
     let local = |row: &&str| row.contains("T12:00:00-0") && (row.contains(" EST ") || row.contains(" EDT "));
     assert!(rows.len() == 3 && rows.iter().all(|row| local(row) && row.contains("  noon  ")), "{said}");
-    let runs = json(&house, &["plan", "-n", "5"]);
+    let runs = crate::json(&house, &["plan", "-n", "5"]);
     let due: Vec<i64> = runs.as_array().unwrap().iter().map(|run| run["due"].as_i64().unwrap()).collect();
     assert!(due.len() == 5 && due.windows(2).all(|pair| pair[0] <= pair[1]), "{runs}");
     refused(&house.run(&["plan", "never"]), 2, &["there is no job `never`; `watchpost plan` lists all"]);

@@ -1,7 +1,7 @@
 //! The command line as people and programs meet it: what it prints, where, and with which exit code.
 //!
-//! Reading order: `checking` (before anything runs) · `measuring` (one run, here and now) · `asking` (a daemon that runs, or none) ·
-//! `reloading` (a configuration that changes) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
+//! Reading order: `checking` (before anything runs) · `ordinary` (the same, by a user who may not read all) · `measuring` (one run, here and now) · `asking` (a daemon that runs, or none) ·
+//! `reloading` (a configuration that changes) · `rules` (what `check` says of each fault of an agent's) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -11,7 +11,9 @@ mod harness;
 mod asking;
 mod checking;
 mod measuring;
+mod ordinary;
 mod reloading;
+mod rules;
 mod shipped;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};

@@ -79,7 +79,7 @@ const OBSTACLES: [Obstacle; 17] = [
         |house| database(&day_of_events(house)),
         "the daemon does not start: cannot open the events: DATA/events/DAY has format 99, this program knows up to 1",
     ),
-    obstacle(1, newer_cursors, "the daemon does not start: cannot open the cursors: DATA/cursors "),
+    obstacle(1, newer_cursors, "the daemon does not start: cannot open the cursors: DATA/cursors has format version 99, known up to "),
     // The configuration.
     obstacle(2, |house| mode(&house.folder().join("watchpost.toml"), 0o000), "cannot read HOUSE/watchpost.toml: Permission denied"),
     obstacle(2, |house| mode(&house.folder().join("jobs.toml"), 0o000), "cannot read HOUSE/jobs.toml: Permission denied"),

@@ -8,7 +8,7 @@ use watchpost_services::outcome::Status;
 use watchpost_testkit::Authority;
 
 use crate::{
-    harness::House,
+    harness::{Daemon, House},
     lines::PASSWORD,
     pop3::POP3,
     row::{Ends, Row},
@@ -62,6 +62,13 @@ fn change(line: &Value) -> Change {
     }
 }
 
+/// Starts a daemon with a log for people.
+fn start_with_text(house: &House) -> Daemon {
+    let mut daemon = house.spawn_as(&["run", "--log", "text"]);
+    daemon.wait_ready();
+    daemon
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_read_the_same_lines_as_programs() {
     let authority = Authority::new().unwrap();
@@ -70,7 +77,7 @@ async fn people_read_the_same_lines_as_programs() {
     rows.extend(POP3.rows(&authority).await);
     rows.retain(chosen);
     assert_eq!(rows.len(), 8);
-    let ward = Ward::with(rows, &authority, House::start_with_text).await;
+    let ward = Ward::with(rows, &authority, start_with_text).await;
     let well = ward.settles(State::Well, 1, &ward.told());
     ward.fall_ill();
     let ill = ward.settles(State::Ill, 3, &well);

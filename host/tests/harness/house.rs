@@ -96,6 +96,11 @@ impl House {
         self.folder.path()
     }
 
+    /// The folder of the agents we ship.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.programs.plugins()
+    }
+
     /// The data folder.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -113,16 +118,14 @@ impl House {
         daemon
     }
 
-    /// As [`start`](House::start), with a log for people.
-    pub(crate) fn start_with_text(&self) -> Daemon {
-        let mut daemon = Daemon::spawn(self.command(&["run", "--log", "text"]), self.folder());
-        daemon.wait_ready();
-        daemon
-    }
-
     /// Starts a daemon and does not wait.
     pub(crate) fn spawn(&self) -> Daemon {
-        Daemon::spawn(self.command(&["run", "--log", "json"]), self.folder())
+        self.spawn_as(&["run", "--log", "json"])
+    }
+
+    /// Starts a daemon with other words and does not wait.
+    pub(crate) fn spawn_as(&self, words: &[&str]) -> Daemon {
+        Daemon::spawn(self.command(words), self.folder())
     }
 
     /// Runs a command on this configuration to its end.

@@ -1,7 +1,8 @@
-//! The whole product against real servers: Postfix and Dovecot measure up, rrdtool and Prometheus read what comes of it.
+//! The whole product against real servers: Postfix, Dovecot and BIND measure up, rrdtool and Prometheus read what comes of it.
 //!
-//! Reading order: `servers` (the lab) · `demo` (the shipped demo, running; most stories share one) · `scrape` (what `/metrics` says) ·
-//! then one file for each onlooker: `phases`, `outage`, `mailbox`, `rrdtool`, `prometheus`, `session`.
+//! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
+//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `rrdtool`, `prometheus`, `session`;
+//! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -9,6 +10,8 @@
 mod harness;
 
 mod demo;
+mod imap;
+mod jobs;
 mod mailbox;
 mod outage;
 mod phases;
@@ -17,5 +20,8 @@ mod prometheus;
 mod rrdtool;
 mod servers;
 mod session;
+mod standing;
+mod stops;
+mod watch;
 
 use harness::scrape;

@@ -3,45 +3,48 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    demo::{ALL_RAN_TIMEOUT, Demo, Job},
+    demo::{ALL_RAN_TIMEOUT, Demo},
+    jobs::Job,
     programs,
     scrape::Line,
 };
 
-/// What every session has.
-const OF_EVERY_SESSION: [&str; 5] = ["resolve", "connect", "banner", "ehlo", "quit"];
-
 #[test]
 fn every_job_of_the_demo_is_up_and_its_phases_add_up_to_the_nanosecond() {
     let Some(demo) = Demo::shared() else { return };
-    for job in demo.jobs() {
-        demo.wait_for_up(&job.name, "1", ALL_RAN_TIMEOUT);
-        check(&job, &demo);
-    }
+    let jobs = demo.jobs();
+    demo.wait_for_whole(&jobs);
+    jobs.iter().for_each(|job| check(job, &demo));
 }
 
 fn check(job: &Job, demo: &Demo) {
     let scrape = demo.scrape();
-    let lines: Vec<Line> = scrape.of_job(&job.name).cloned().collect();
     let server = job.server.map_or(String::new(), |server| format!(",server=\"{server}\""));
-    let labels = format!("agent=\"smtp\",job=\"{}\",target=\"{}\"{server}", job.name, job.target);
-    let times: BTreeMap<&str, u64> = lines
-        .iter()
-        .inspect(|line| assert_eq!(line.labels, labels, "{line:?}"))
-        .filter(|line| line.family != "watchpost_up")
-        .map(|line| (line.family.as_str(), line.nanoseconds()))
-        .collect();
-    assert!(times.values().all(|time| *time > 0), "{}: {times:?}", job.name);
+    let labels = format!("agent=\"{}\",job=\"{}\",target=\"{}\"{server}", job.agent, job.name, job.target);
+    let lines = scrape.of_job(&job.name).inspect(|line| assert_eq!(line.labels, labels, "{line:?}"));
+    let lines = lines.filter(|line| line.family != "watchpost_up");
+    let (figures, times): (Vec<&Line>, Vec<&Line>) = lines.partition(|line| job.figures.iter().any(|(family, _)| line.family == *family));
+    figures_are_right(job, &figures);
+    phases_add_up(job, &times.into_iter().map(|line| (line.family.as_str(), line.nanoseconds())).collect());
+}
 
-    let family = |phase: &&str| format!("watchpost_{phase}_time_seconds");
-    let mut expected: Vec<String> = OF_EVERY_SESSION.iter().chain(job.phases).chain(&["total"]).map(family).collect();
-    expected.push("watchpost_run_duration_seconds".into());
+fn figures_are_right(job: &Job, figures: &[&Line]) {
+    assert_eq!(figures.len(), job.figures.len(), "{}: {figures:?}", job.name);
+    for line in figures {
+        let (_, range) = job.figures.iter().find(|(family, _)| line.family == *family).expect("it was looked for");
+        assert!(line.value.parse().is_ok_and(|value| range.contains(&value)), "{line:?} is not in {range:?}");
+    }
+}
+
+fn phases_add_up(job: &Job, times: &BTreeMap<&str, u64>) {
+    assert!(times.values().all(|time| *time > 0), "{}: {times:?}", job.name);
+    let mut expected = job.times();
     expected.sort();
     assert_eq!(times.keys().collect::<Vec<_>>(), expected.iter().collect::<Vec<_>>(), "{}", job.name);
 
     // The transmission is a span over three phases, no phase beside them.
-    let phases = OF_EVERY_SESSION.iter().chain(job.phases).filter(|phase| **phase != "transmission");
-    let sum: u64 = phases.map(|phase| times[family(phase).as_str()]).sum();
+    let phases = job.phases().into_iter().filter(|phase| *phase != "transmission");
+    let sum: u64 = phases.map(|phase| times[format!("watchpost_{phase}_time_seconds").as_str()]).sum();
     let total = times["watchpost_total_time_seconds"];
     assert_eq!(sum, total, "{}: {times:?}", job.name);
     assert!(total <= times["watchpost_run_duration_seconds"], "{}: {times:?}", job.name);

@@ -1,9 +1,10 @@
 //! Debian's Prometheus, scraping.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    net::{SocketAddr, TcpListener},
+    io::{self, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread::sleep,
     time::Duration,
@@ -14,9 +15,17 @@ use tempfile::TempDir;
 
 use crate::{
     demo::{ALL_RAN_TIMEOUT, BEAT, Demo},
-    harness::{http, until},
+    harness::until,
     programs,
 };
+
+/// How long Prometheus may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is asked again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Families of one job, each with its value.
+type Values = BTreeMap<String, f64>;
 
 #[test]
 fn prometheus_has_the_state_of_every_job_under_its_own_labels() {
@@ -33,13 +42,50 @@ fn prometheus_has_the_state_of_every_job_under_its_own_labels() {
         .collect();
     let mut seen = BTreeSet::new();
     let all = until(ALL_RAN_TIMEOUT, || {
-        seen = prometheus.query("watchpost_up");
-        sleep(Duration::from_millis(200));
+        seen = prometheus.query("watchpost_up").iter().map(|found| (found.label("job"), found.label("target"), found.value())).collect();
+        sleep(LOOK_EVERY);
         (seen == expected).then_some(())
     });
     assert!(all.is_some(), "{seen:?}\n{}", prometheus.log());
     let scraped = prometheus.query("up{job=\"watchpost\"}");
-    assert_eq!(scraped.into_iter().map(|(_, _, up)| up).collect::<Vec<_>>(), ["1"]);
+    assert_eq!(scraped.iter().map(Found::value).collect::<Vec<_>>(), ["1"]);
+}
+
+#[test]
+fn prometheus_has_every_value_of_every_job_as_the_daemon_serves_it() {
+    if !programs::there("prometheus") {
+        return;
+    }
+    let Some(demo) = Demo::shared() else { return };
+    let jobs = demo.jobs();
+    let prometheus = Prometheus::scraping(demo.daemon.listen());
+    demo.wait_for_whole(&jobs);
+    for job in &jobs {
+        let (mut ours, mut theirs) = (Values::new(), Values::new());
+        // A run between two looks changes all: at some moment both have the same one.
+        let same = until(ALL_RAN_TIMEOUT, || {
+            ours = demo.scrape().of_job(&job.name).map(|line| (line.family.clone(), line.value.parse().unwrap())).collect();
+            let found = prometheus.query(&format!("{{job=\"{}\",__name__=~\"watchpost_.*\"}}", job.name));
+            theirs = found.iter().map(|found| (found.label("__name__"), found.value().parse().unwrap())).collect();
+            let is_whole = ours.len() == job.times().len() + job.figures.len() + 1; // and `up`
+            sleep(LOOK_EVERY);
+            (is_whole && ours == theirs).then_some(())
+        });
+        assert!(same.is_some(), "{}: {ours:?} and in Prometheus {theirs:?}\n{}", job.name, prometheus.log());
+    }
+}
+
+/// One series that a query found.
+struct Found(Value);
+
+impl Found {
+    fn label(&self, key: &str) -> String {
+        self.0["metric"][key].as_str().unwrap_or_default().to_owned()
+    }
+
+    fn value(&self) -> String {
+        self.0["value"][1].as_str().unwrap_or_default().to_owned()
+    }
 }
 
 /// A Prometheus with a folder of its own; ends when dropped.
@@ -66,14 +112,21 @@ impl Prometheus {
         Self { child: command.spawn().unwrap(), address, folder }
     }
 
-    /// Job, target and value of each series that an instant query finds; nothing while Prometheus is not ready.
-    fn query(&self, query: &str) -> BTreeSet<(String, String, String)> {
-        let path = format!("/api/v1/query?query={}", query.replace('{', "%7B").replace('}', "%7D").replace('"', "%22"));
-        let answer = http::get(self.address, &path).ok().and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+    /// What an instant query finds; nothing while Prometheus is not ready.
+    fn query(&self, query: &str) -> Vec<Found> {
+        let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer = self.ask(&format!("/api/v1/query?query={escaped}")).ok();
+        let answer = answer.and_then(|answer| serde_json::from_str::<Value>(answer.split_once("\r\n\r\n")?.1).ok());
         let results = answer.and_then(|answer| answer["data"]["result"].as_array().cloned()).unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let row = |found: &Value| (text(&found["metric"]["job"]), text(&found["metric"]["target"]), text(&found["value"][1]));
-        results.iter().map(row).collect()
+        results.into_iter().map(Found).collect()
+    }
+
+    /// Asks in HTTP/1.0: a long answer comes in one piece and ends with the connection. Half of one is no JSON.
+    fn ask(&self, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")?;
+        io::read_to_string(stream)
     }
 
     fn log(&self) -> String {

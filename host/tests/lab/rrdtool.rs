@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     demo::{ALL_RAN_TIMEOUT, BEAT, Demo},
     harness::until,
-    programs::{self, output_of},
+    programs,
     scrape::until_scraped,
 };
 
@@ -47,6 +47,20 @@ fn rrdtool_takes_every_file_and_finds_the_values_that_fetch_gives() {
     assert_eq!(fs::read_dir(demo.house.data().join("series")).unwrap().count(), names.len());
 }
 
+/// Runs rrdtool on files that a daemon writes.
+///
+/// It does not wait for the lock that a writer holds for a moment, but fails; whoever reads beside a writer asks again (rrdfetch(1) has
+/// no option for it).
+fn rrdtool(words: &[&str]) -> String {
+    let said = until(FLUSH_TIMEOUT, || {
+        let output = programs::run("rrdtool", words);
+        let is_locked = String::from_utf8_lossy(&output.stderr).contains("could not lock RRD");
+        assert!(output.status.success() || is_locked, "rrdtool {words:?}: {output:?}");
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    said.unwrap_or_else(|| panic!("the file is always locked for rrdtool {words:?}"))
+}
+
 fn file_of(demo: &Demo, job: &str) -> String {
     let file: PathBuf = demo.house.data().join("series").join(job).join("_.rrd");
     assert!(until(FLUSH_TIMEOUT, || file.exists().then_some(())).is_some(), "there is no {}", file.display());
@@ -55,7 +69,7 @@ fn file_of(demo: &Demo, job: &str) -> String {
 
 /// The data sources of a file, as rrdtool lists them.
 fn sources(file: &str) -> Vec<String> {
-    let info = output_of("rrdtool", &["info", file]);
+    let info = rrdtool(&["info", file]);
     let names = info.lines().filter_map(|line| line.strip_prefix("ds[")?.split_once("].index = "));
     names.map(|(name, _)| name.to_owned()).collect()
 }
@@ -67,7 +81,7 @@ fn is_drawn(file: &str, sources: &[String]) {
     for (index, source) in sources.iter().enumerate() {
         words.extend([format!("DEF:v{index}={file}:{source}:AVERAGE"), format!("LINE1:v{index}#00{:02x}00", 16 * index)]);
     }
-    output_of("rrdtool", &words.iter().map(String::as_str).collect::<Vec<_>>());
+    rrdtool(&words.iter().map(String::as_str).collect::<Vec<_>>());
     let drawn = fs::read(&image).unwrap();
     assert!(drawn.starts_with(b"\x89PNG\r\n") && drawn.len() > 1000, "{} bytes", drawn.len());
 }
@@ -106,7 +120,7 @@ fn rows_of_fetch(json: &str) -> Rows {
 
 /// Source: rrdfetch(1): a line of names, an empty one, then `time: value value …`; the rows are those that end after `start`.
 fn rows_of_rrdtool(file: &str, from: i64, to: i64) -> Rows {
-    let text = output_of("rrdtool", &["fetch", file, "AVERAGE", "--start", &from.to_string(), "--end", &to.to_string()]);
+    let text = rrdtool(&["fetch", file, "AVERAGE", "--start", &from.to_string(), "--end", &to.to_string()]);
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
     let rows = lines.filter_map(|line| {
@@ -152,7 +166,7 @@ fn rrdtool_reading_in_a_loop_loses_no_value_that_the_daemon_writes() {
     let seen = scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                output_of("rrdtool", &["fetch", &file, "AVERAGE", "--start", "-1min"]);
+                rrdtool(&["fetch", &file, "AVERAGE", "--start", "-1min"]);
                 reads.fetch_add(1, Ordering::Relaxed);
             }
         });

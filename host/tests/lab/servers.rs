@@ -19,8 +19,10 @@ use crate::harness::until;
 
 /// How long the lab may take to come up, and to go down.
 const LAB_TIMEOUT: Duration = Duration::from_secs(60);
-/// What the stories need; named, which nobody here asks, costs nothing.
-const NEEDED: [&str; 2] = ["postfix", "dovecot"];
+/// What the stories need: servers, and how the names of their Debian packages begin.
+const NEEDED: [(&str, &str); 3] = [("postfix", "postfix"), ("dovecot", "dovecot-"), ("named", "bind9")];
+/// Instruments whose packages begin like a server's.
+const INSTRUMENTS: [&str; 2] = ["bind9-utils", "bind9-dnsutils"];
 
 /// Real servers on free ports of loopback, until this is dropped.
 pub(crate) struct Lab {
@@ -50,7 +52,7 @@ impl Lab {
         let lab = |facts| Self { xtask, dir: dir.clone(), holder, facts, _folder: folder };
         let facts = fs::read_to_string(dir.join("lab.json")).expect("the lab leaves its facts");
         let lab = lab(serde_json::from_str(&facts).unwrap());
-        for server in NEEDED {
+        for (server, _) in NEEDED {
             if said.iter().any(|line| line.starts_with(&format!("{server} is left out: it needs root"))) {
                 eprintln!("left out: {server} needs root");
                 return None;
@@ -70,6 +72,16 @@ impl Lab {
         self.command(&["start", server]);
     }
 
+    /// Holds one server still: its ports stay open, and nobody answers.
+    pub(crate) fn stall(&self, server: &str) {
+        self.command(&["stall", server]);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn resume(&self, server: &str) {
+        self.command(&["resume", server]);
+    }
+
     /// A schedule we ship, with the ports and the folder of this lab.
     pub(crate) fn schedule(&self, file: &str) -> String {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schedules").join(file);
@@ -82,10 +94,24 @@ impl Lab {
         port.try_into().unwrap()
     }
 
+    /// The address at which this is wrong; ports are the usual ones.
+    pub(crate) fn faulty(&self, fault: &str) -> &str {
+        self.facts["faulty"][fault].as_str().unwrap_or_else(|| panic!("the lab has no fault {fault}"))
+    }
+
+    /// The file of the authority that vouches for the servers.
+    pub(crate) fn ca_file(&self) -> &str {
+        self.facts["ca_file"].as_str().unwrap()
+    }
+
+    /// The file that holds the password of a user.
+    pub(crate) fn password_file(&self, user: &str) -> &str {
+        self.facts["users"][user]["password_file"].as_str().unwrap()
+    }
+
     /// The password of a user.
     pub(crate) fn password(&self, user: &str) -> String {
-        let file = self.facts["users"][user]["password_file"].as_str().unwrap();
-        fs::read_to_string(file).unwrap().trim().to_owned()
+        fs::read_to_string(self.password_file(user)).unwrap().trim().to_owned()
     }
 
     fn command<W: AsRef<OsStr>>(&self, words: &[W]) -> String {
@@ -107,7 +133,8 @@ impl Drop for Lab {
 /// A package that `cargo xtask test` looked for in vain.
 fn missing() -> Option<String> {
     let without = std::env::var("WATCHPOST_TESTS_WITHOUT").unwrap_or_default();
-    without.split_whitespace().find(|package| NEEDED.iter().any(|server| package.starts_with(server))).map(str::to_owned)
+    let is_server = |package: &&str| NEEDED.iter().any(|(_, begins)| package.starts_with(begins)) && !INSTRUMENTS.contains(package);
+    without.split_whitespace().find(is_server).map(str::to_owned)
 }
 
 /// The program that makes labs: the one that runs these tests, or one built now.

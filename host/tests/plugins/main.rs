@@ -1,15 +1,22 @@
 //! Agents that misbehave and files that are no libraries: what they cost, and whom.
 //!
 //! Reading order: [`zoo`] (the libraries, and a plugin with one job for each beast) · `runs` (what stays within one run) ·
-//! `deaths` (what brings a worker down) · `files` (what is refused) · `whole` (the same, seen from outside).
+//! `deaths` (what brings a worker down) · `blame` (who did) · `files` (what is refused) ·
+//! `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since` and `reloads` (what outlives workers, daemons and
+//! changes).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod blame;
 mod deaths;
 mod files;
+mod house;
+mod log;
+mod reloads;
 mod runs;
+mod since;
 mod whole;
 mod zoo;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use watchpost::plugin::RunRequest;
+use watchpost::plugin::{JobOpen, RunRequest};
 
-use crate::zoo::{LONG, Zoo, does, said, values};
+use crate::zoo::{LONG, Zoo, does, example, job, said, values};
 
 #[tokio::test]
 async fn a_panic_is_the_runs_own_and_names_its_place() {
@@ -27,6 +27,16 @@ async fn a_panic_in_new_refuses_the_job_with_its_message() {
         assert!(kind == "panic" && message.starts_with("new of an agent at "), "{kind}: {message}");
     }
     assert_eq!(zoo.0.report().crashes, 0);
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_be_made_does_not_tell_its_secret() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    let config = r#"{ "does": "betray-in-new", "secret": "geheim-4711" }"#;
+    zoo.0.open(JobOpen { secrets: vec!["geheim-4711".into()], ..job(1, "betrays", config) });
+    for _ in 0..2 {
+        assert_eq!(zoo.said(1, LONG).await, ("config", "cannot use <secret>".into()));
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{Agent, AgentError, Cx, Level, Metric, Needs, Unit, export_agents};
+use watchpost_plugin_api::{Agent, AgentError, Cx, Level, Metric, Needs, Secret, Unit, export_agents};
 
 const RUNS: Metric = Metric::gauge("runs", Unit::Number, "Runs of this agent since it was made.");
 const UNDECLARED: Metric = Metric::gauge("undeclared", Unit::Number, "Recorded, and not in the list.");
@@ -65,6 +65,28 @@ pub enum Does {
     Log,
     /// Logs far too much.
     Flood,
+    /// Goes on from what its last run left, after half a second.
+    CursorSlowly,
+    /// Sleeps on its thread after waiting for a second, as one who has others run before.
+    BlockLater,
+    /// Aborts after waiting for a second.
+    AbortLater,
+    /// Aborts while it is dropped.
+    AbortInDrop,
+    /// Sends itself what ends a process, as somebody at a terminal would.
+    Sigterm,
+    /// Says to its host what nobody understands.
+    Garble,
+    /// Dies with the secret of its job on its lips.
+    Betray,
+    /// Cannot be made, and says its secret as the reason.
+    BetrayInNew,
+    /// Is well and fails in turn.
+    Flap,
+    /// Fails with what a hostile server said.
+    Hostile,
+    /// Logs the same line at each run.
+    Nag,
     /// Closes its worker's connection and lives on.
     Mute,
     /// Leaves a child that holds standard error, and dies.
@@ -80,6 +102,9 @@ pub struct Config {
     /// It is well while this file is there.
     #[serde(default)]
     unless: Option<PathBuf>,
+    /// What it must not tell.
+    #[serde(default)]
+    secret: Option<Secret>,
     /// A lost run of it may be repeated.
     #[serde(default = "yes")]
     repeatable: bool,
@@ -114,6 +139,10 @@ impl Agent for Beast {
             Does::PanicInNew if !well => panic!("new of an agent"),
             Does::AbortInNew if !well => abort(),
             Does::BlockInNew if !well => thread::sleep(BLOCKED),
+            Does::BetrayInNew if !well => {
+                let secret = config.secret.as_ref().map(Secret::expose).unwrap_or_default();
+                return Err(AgentError::config("secret", format!("cannot use {secret}")));
+            }
             _ => {}
         }
         Ok(Self { config, runs: 0 })
@@ -134,7 +163,28 @@ impl Agent for Beast {
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         self.runs += 1;
         cx.record(RUNS, self.runs);
-        if self.config.well() { Ok(()) } else { misbehave(self.config.does, cx).await }
+        match self.config.does {
+            _ if self.config.well() => Ok(()),
+            Does::Flap if self.runs.is_multiple_of(2) => Ok(()),
+            Does::Flap => Err(AgentError::protocol("421 come back later")),
+            Does::Betray => self.betray(),
+            does => misbehave(does, cx).await,
+        }
+    }
+}
+
+impl Beast {
+    fn betray(&self) -> ! {
+        eprintln!("cannot go on with {:?}", self.config.secret.as_ref().map(Secret::expose));
+        abort();
+    }
+}
+
+impl Drop for Beast {
+    fn drop(&mut self) {
+        if self.config.does == Does::AbortInDrop && !self.config.well() {
+            abort();
+        }
     }
 }
 
@@ -146,7 +196,14 @@ impl Config {
 
 async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
     match does {
-        Does::Well | Does::PanicInNew | Does::AbortInNew | Does::BlockInNew => {}
+        Does::Well
+        | Does::PanicInNew
+        | Does::AbortInNew
+        | Does::BlockInNew
+        | Does::AbortInDrop
+        | Does::Betray
+        | Does::BetrayInNew
+        | Does::Flap => {}
         Does::Waits => cx.sleep(Duration::from_millis(500)).await,
         Does::Panic => panic!("measure of a run"),
         Does::PanicInDrop => {
@@ -169,6 +226,26 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
             cx.record(RUNS, seen as u32);
             cx.set_cursor(&vec![7; seen + 1])?;
         }
+        Does::CursorSlowly => {
+            let seen = cx.cursor().map_or(0, |cursor| cursor.len());
+            cx.sleep(Duration::from_millis(500)).await;
+            cx.record(RUNS, seen as u32);
+            cx.set_cursor(&vec![7; seen + 1])?;
+        }
+        Does::BlockLater => {
+            cx.sleep(Duration::from_secs(1)).await;
+            thread::sleep(BLOCKED);
+        }
+        Does::AbortLater => {
+            cx.sleep(Duration::from_secs(1)).await;
+            abort();
+        }
+        Does::Sigterm => end_as_asked(),
+        Does::Garble => garble(),
+        Does::Hostile => {
+            return Err(AgentError::protocol("421 bye\r\n2026-01-01T00:00:00.000Z ERROR all is lost \u{1b}]0;x\u{7}\u{9b}2J\u{202e}"));
+        }
+        Does::Nag => cx.log(Level::Warn, "the password is in the clear"),
         Does::Log => cx.log(Level::Warn, "a line of the zoo"),
         Does::Flood => (0..FLOOD_LINES).for_each(|line| cx.log(Level::Info, &format!("flood {line}"))),
         Does::Mute => {
@@ -179,6 +256,17 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::Orphan => orphan(),
     }
     Ok(())
+}
+
+fn end_as_asked() {
+    // SAFETY: a plain kill(2) of this very process.
+    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+}
+
+fn garble() {
+    let noise = [0xff_u8; 64];
+    // SAFETY: writes to the connection of the worker, as a stray descriptor number would.
+    unsafe { libc::write(0, noise.as_ptr().cast(), noise.len()) };
 }
 
 #[expect(unconditional_recursion, reason = "that is the fault")]

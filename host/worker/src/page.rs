@@ -115,9 +115,8 @@ impl Page {
     /// Does a piece of work while the page names it.
     pub fn during<T>(&self, work: Work, body: impl FnOnce() -> T) -> T {
         self.enter(work);
-        let done = body();
-        self.leave();
-        done
+        let _leaves_in_a_panic_too = Leaving(self);
+        body()
     }
 
     /// The work under way, and for how long it has been.
@@ -164,6 +163,15 @@ impl Page {
     }
 }
 
+/// Leaves the page when dropped.
+struct Leaving<'p>(&'p Page);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
 impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: mapped by `map`, not used again.
@@ -198,6 +206,13 @@ mod tests {
         assert_eq!((seen(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
         assert_eq!(theirs.during(Work::Agent(0), seen), Some(Work::Agent(0)));
         assert_eq!(seen(), None);
+    }
+
+    #[test]
+    fn work_that_ends_in_a_panic_is_not_under_way_any_more() {
+        let (page, _file) = Page::create().unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| page.during(Work::Asked(7), || panic!("in the middle"))));
+        assert!(panicked.is_err() && page.under_way().is_none());
     }
 
     #[test]

@@ -18,17 +18,21 @@
 
 mod authority;
 mod entrance;
+mod http;
 mod kit;
 mod packets;
+mod page;
 mod ran;
 mod script;
 mod secrets;
 mod server;
 mod wire;
 
-pub use authority::{Authority, ServerTls};
+pub use authority::{Authority, ClientCertificate, ServerTls};
+pub use http::{Asked, HttpServer, Pages};
 pub use kit::Kit;
 pub use packets::{Answers, PacketServer};
+pub use page::Page;
 pub use ran::Ran;
 pub use script::{Script, Step};
 pub use server::{Served, Server, StoryError};

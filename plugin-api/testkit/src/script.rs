@@ -17,6 +17,8 @@ pub enum Step {
     Expect(Vec<String>),
     /// Reads lines up to and with the one that is just this.
     ExpectUntil(String),
+    /// Reads a message, whose whole length the function tells as soon as enough of it has come; these bytes must be somewhere in it.
+    ExpectMessage(fn(&[u8]) -> Option<usize>, Vec<u8>),
     /// Does nothing for a while.
     Pause(Duration),
     /// Does nothing until the client goes; what it sends is not read as lines.
@@ -115,6 +117,11 @@ impl Script {
     /// Reads lines up to and with the one that is just `line`.
     pub fn expect_until(self, line: &str) -> Self {
         self.step(Step::ExpectUntil(line.to_owned()))
+    }
+
+    /// Waits for a message of a protocol that has no lines; `length` tells how long one is as soon as enough of it has come.
+    pub fn expect_message(self, length: fn(&[u8]) -> Option<usize>, part: impl Into<Vec<u8>>) -> Self {
+        self.step(Step::ExpectMessage(length, part.into()))
     }
 
     /// Does nothing for a while.

@@ -187,6 +187,15 @@ pub(crate) async fn act(step: &Step, wire: &mut Wire, heard: &mut Vec<String>) -
                 return Ok(());
             }
         },
+        Step::ExpectMessage(length, part) => {
+            let message = wire.message_of(*length).await?;
+            let told = String::from_utf8_lossy(&message).into_owned();
+            heard.push(told.clone());
+            match part.is_empty() || message.windows(part.len()).any(|window| window == part) {
+                true => Ok(()),
+                false => Err(io::Error::other(format!("heard {told:?}"))),
+            }
+        }
         Step::Pause(time) => {
             tokio::time::sleep(*time).await;
             Ok(())

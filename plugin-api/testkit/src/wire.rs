@@ -76,6 +76,19 @@ impl Wire {
         }
     }
 
+    /// Reads so many bytes.
+    pub(crate) async fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        if length > LINE_BYTES_MAX * 64 {
+            return Err(io::Error::other("the client sends too much"));
+        }
+        while self.unread.len() < length {
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(self.unread.drain(..length).collect())
+    }
+
     /// Reads a message whose length is in the two bytes before it.
     pub(crate) async fn message(&mut self) -> io::Result<Vec<u8>> {
         loop {
@@ -85,6 +98,23 @@ impl Wire {
                 let message = message.to_vec();
                 self.unread.drain(..2 + message.len());
                 return Ok(message);
+            }
+            if !self.fill().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Reads a message whose length can be told from its beginning.
+    pub(crate) async fn message_of(&mut self, length: fn(&[u8]) -> Option<usize>) -> io::Result<Vec<u8>> {
+        loop {
+            if let Some(length) = length(&self.unread)
+                && self.unread.len() >= length
+            {
+                return Ok(self.unread.drain(..length).collect());
+            }
+            if self.unread.len() > LINE_BYTES_MAX {
+                return Err(io::Error::other("the client's message has no end"));
             }
             if !self.fill().await? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -120,7 +150,7 @@ impl Wire {
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
         let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
         self.unread.clear();
-        self.end = End::Tls(Box::new(tls.acceptor().accept(stream).await?));
+        self.end = End::Tls(Box::new(tls.acceptor()?.accept(stream).await?));
         Ok(())
     }
 

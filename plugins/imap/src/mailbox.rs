@@ -77,7 +77,10 @@ pub(crate) fn number_of(word: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::fetch::Fetched;
 
     #[test]
     fn a_name_beyond_ascii_is_said_in_modified_utf_7() {
@@ -135,6 +138,37 @@ mod tests {
             &["3 EXISTS", "0 EXPUNGE"],
         ] {
             check(data, Err(&format!("no count of messages: \"{}\"", data.last().unwrap())));
+        }
+    }
+
+    /// Reads modified UTF-7 back, as its standard says.
+    fn back(said: &str) -> String {
+        let mut pieces = said.split('&');
+        let mut name = pieces.next().unwrap().to_owned();
+        for piece in pieces {
+            let (shifted, plain) = piece.split_once('-').unwrap();
+            let bytes = UTF7.decode(shifted).unwrap();
+            let units: Vec<u16> = bytes.chunks(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]])).collect();
+            name += if shifted.is_empty() { "&" } else { "" };
+            name += &String::from_utf16(&units).unwrap();
+            name += plain;
+        }
+        name
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_is_seven_bits_and_the_same_again(name in "[a&\"ä台📫 -]{0,20}|.{0,20}") {
+            let said = utf7(&name);
+            prop_assert!(said.bytes().all(|byte| matches!(byte, b' '..=b'~')));
+            prop_assert_eq!(back(&said), name);
+            prop_assert!(quoted_string(&said).is_some());
+        }
+
+        #[test]
+        fn a_quoted_string_has_the_size_of_its_text(text in "[a\"\\\\ )(]{0,20}") {
+            let fetched = Fetched::parse(&format!("2 FETCH (BODY[] {})", quoted_string(&text).unwrap()));
+            prop_assert_eq!(fetched.and_then(|fetched| fetched.body_bytes), Some(text.len() as u64));
         }
     }
 }

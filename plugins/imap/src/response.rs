@@ -123,7 +123,54 @@ pub(crate) fn literal(line: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{prelude::*, sample::select};
+
     use super::*;
+    use crate::{fetch::Fetched, mailbox::Mailbox, search};
+
+    /// What responses are made of.
+    const PIECES: [&str; 40] = [
+        "* ",
+        "w5 ",
+        "+ ",
+        " ",
+        "OK ",
+        "NO ",
+        "BYE",
+        "[",
+        "]",
+        "(",
+        ")",
+        "2",
+        "7 ",
+        "4294967295",
+        "4294967296",
+        "FETCH ",
+        "BODY[]",
+        "BODY[",
+        "<0>",
+        "{3}",
+        "{3+}",
+        "{",
+        "}",
+        "~",
+        "\"",
+        "\\",
+        "NIL",
+        "UID ",
+        "SEARCH ",
+        "ESEARCH ",
+        "(TAG \"w5\")",
+        "COUNT ",
+        "ALL ",
+        ":",
+        ",",
+        "EXISTS",
+        "EXPUNGE",
+        "CAPABILITY ",
+        "é",
+        "\u{0}",
+    ];
 
     fn status(condition: Condition, text: &str) -> Status {
         Status { condition, text: text.into() }
@@ -195,6 +242,30 @@ mod tests {
         check("1 FETCH (BODY[] {99999999999999999999999}", Some(u64::MAX));
         for line in ["1 EXISTS", "{5} ", "{}", "{+}", "{-5}", "{5x}", "5}", "{5"] {
             check(line, None);
+        }
+    }
+
+    /// Reads it in every way there is.
+    fn read(text: &str) {
+        let _ = (Response::parse(text).map(|response| format!("{response:?}")), literal(text), Fetched::parse(text));
+        let _ = (search::count(text, "w5", true), Mailbox::default().take(text));
+        if let Some(Response::Tagged(_, status) | Response::Untagged(status)) = Response::parse(text) {
+            let _ = (status.code(), status.blames_the_server(), status.answered("it"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_response_whatsoever_is_more_than_an_error(
+            text in ".{0,60}",
+            pieces in proptest::collection::vec(select(&PIECES[..]), 0..30),
+        ) {
+            read(&text);
+            let made = pieces.concat();
+            for begun in ["", "* ", "2 FETCH (", "2 FETCH (BODY[] ", "ESEARCH (TAG \"w5\") "] {
+                read(&format!("{begun}{made}"));
+                read(&format!("{begun}{made})"));
+            }
         }
     }
 }

@@ -145,15 +145,20 @@ impl<'a> Session<'a> {
         let figure = self.offers.as_ref().is_some_and(|offers| offers.have("ESEARCH"));
         let returned = if figure { "RETURN (COUNT) " } else { "" };
         self.wire.send(&format!("SEARCH {returned}{criterion}")).await.map_err(during(name))?;
-        let (tag, mut found) = (self.wire.tag(), None);
+        let (tag, mut found, before) = (self.wire.tag(), None, self.mailbox.messages());
         let count = |data: &str| {
             if let Some(counted) = search::count(data, &tag, figure)? {
-                found = Some(found.unwrap_or(0) + counted);
+                found = Some(counted.saturating_add(found.unwrap_or(0)));
             }
             Ok(())
         };
         self.done(name, &search::FOUND, count).await?.positive(name)?;
-        found.ok_or_else(|| AgentError::protocol("SEARCH: the server does not say what it found"))
+        let found = found.ok_or_else(|| AgentError::protocol("SEARCH: the server does not say what it found"))?;
+        let messages = before.max(self.mailbox.messages()).unwrap_or_default();
+        match found > messages.into() {
+            true => Err(AgentError::protocol(format!("SEARCH: the server found {found} of {messages} messages"))),
+            false => Ok(found),
+        }
     }
 
     /// Downloads a message, at most so much of it, and gives its size; `None` if there is none, or none any more. Its flags stay (PEEK).

@@ -89,7 +89,7 @@ impl<'a> Wire<'a> {
             }
         }
         if self.hushed {
-            self.cx.note_received(&in_words(&response, literal_bytes));
+            self.cx.note_received(&in_words(&response, &self.tag(), literal_bytes));
             if let Response::Untagged(status) = &mut response {
                 status.text.clear();
             }
@@ -123,10 +123,11 @@ impl<'a> Wire<'a> {
 }
 
 /// A response without anything that could be a message's text: a server that announces too small a literal sends such text as responses.
-fn in_words(response: &Response, literal_bytes: u64) -> String {
+fn in_words(response: &Response, ours: &str, literal_bytes: u64) -> String {
     match response {
         Response::More(_) => "+".into(),
-        Response::Tagged(tag, status) => format!("{tag} {} {}", status.condition.name(), status.text),
+        Response::Tagged(tag, status) if tag == ours => format!("{tag} {} {}", status.condition.name(), status.text),
+        Response::Tagged(..) => "an answer to another command".into(),
         Response::Untagged(status) => format!("* {}", status.condition.name()),
         Response::Data(text) => {
             let mut words = text.split(' ');

@@ -26,6 +26,8 @@ pub(crate) struct Folder {
     keep: bool,
     /// The names of all jobs of the schedule.
     pub(crate) jobs: Vec<String>,
+    /// How many of them each agent has.
+    pub(crate) agents: Vec<(String, usize)>,
 }
 
 impl Folder {
@@ -35,7 +37,7 @@ impl Folder {
         let root = Path::new(place::FOR_EVERYBODY).join(name);
         // Not create_dir_all: a folder that somebody prepared under this name is refused.
         fs::create_dir(&root).map_err(doing(format!("make {}", root.display())))?;
-        let mut folder = Self { root, keep, jobs: Vec::new() };
+        let mut folder = Self { root, keep, jobs: Vec::new(), agents: Vec::new() };
         place::set_mode(&folder.root, 0o755)?;
         folder.copy_programs(built)?;
         folder.copy_secrets(lab, account)?;
@@ -55,6 +57,11 @@ impl Folder {
     /// Gives the path of the daemon's configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.root.join("watchpost.toml")
+    }
+
+    /// Gives the path of the schedule, which has the lab's ports filled in.
+    pub(crate) fn schedule(&self) -> PathBuf {
+        self.root.join("schedules/demo.toml")
     }
 
     /// Gives the path of the daemon's log.
@@ -103,11 +110,12 @@ impl Folder {
         if !gone.is_empty() {
             println!("left out, because their servers are: {}", gone.join(", "));
         }
-        self.jobs = sheet.names();
+        (self.jobs, self.agents) = (sheet.names(), sheet.agents());
         if self.jobs.is_empty() {
             return Err(Error::Refused("no server of the lab is up, so there is nothing to measure".into()));
         }
-        write(&self.made("schedules")?.join("demo.toml"), &sheet.text())
+        self.made("schedules")?;
+        write(&self.schedule(), &sheet.text())
     }
 
     fn write_config(&self, listen: SocketAddr) -> Outcome {

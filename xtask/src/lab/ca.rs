@@ -11,6 +11,8 @@ use std::process::Command;
 const GOOD_NAMES: &str = "DNS:mail.lab.test,DNS:localhost,DNS:*.lab.test,IP:127.0.0.1";
 /// A name no server of the lab has.
 const WRONG_NAMES: &str = "DNS:wrong.example";
+/// Who vouches for the lab's servers, and who for the one that nobody is told to trust.
+const CA_SUBJECTS: [(&str, &str); 2] = [("ca", "/O=Watchpost lab/CN=Lab CA"), ("other-ca", "/O=Somebody else/CN=Other CA")];
 const CA_DAYS: &str = "3650";
 const GOOD_DAYS: &str = "365";
 /// A span that has passed, as openssl-ca(1) writes times.
@@ -22,8 +24,6 @@ default_ca = lab
 [lab]
 database = work/index
 new_certs_dir = work
-certificate = ca.pem
-private_key = ca.key
 rand_serial = yes
 unique_subject = no
 default_md = sha256
@@ -38,7 +38,7 @@ const RENEW_BEFORE_SECONDS: &str = "86400";
 /// Makes the authority and all certificates unless good ones are there.
 ///
 /// Files below `ca/`: `ca.pem`; `server.pem`, the chain servers present; `wrong-name.pem`,
-/// `expired.pem`, `self-signed.pem`; for each a `.key` of mode 0600.
+/// `expired.pem`, `unknown-ca.pem`, those of faulty doors; for each a `.key` of mode 0600.
 pub(crate) fn make(lab: &Lab) -> Outcome {
     let folder = lab.made("ca")?;
     if is_good(&folder) {
@@ -47,28 +47,30 @@ pub(crate) fn make(lab: &Lab) -> Outcome {
     if programs::find("openssl").is_none() {
         return Err(Error::Refused("there is no openssl to make certificates with".into()));
     }
-    self_signed(&folder, "ca", "/O=Watchpost lab/CN=Lab CA", CA_DAYS)?;
-    signed(&folder, "server", GOOD_NAMES, &["-days", GOOD_DAYS])?;
-    signed(&folder, "wrong-name", WRONG_NAMES, &["-days", GOOD_DAYS])?;
-    signed(&folder, "expired", GOOD_NAMES, &EXPIRED)?;
-    self_signed(&folder, "self-signed", "/O=Watchpost lab/CN=mail.lab.test", GOOD_DAYS)
+    for (name, subject) in CA_SUBJECTS {
+        authority(&folder, name, subject)?;
+    }
+    signed(&folder, "ca", "server", GOOD_NAMES, &["-days", GOOD_DAYS])?;
+    signed(&folder, "ca", "wrong-name", WRONG_NAMES, &["-days", GOOD_DAYS])?;
+    signed(&folder, "ca", "expired", GOOD_NAMES, &EXPIRED)?;
+    signed(&folder, "other-ca", "unknown-ca", GOOD_NAMES, &["-days", GOOD_DAYS])
 }
 
 fn is_good(folder: &Path) -> bool {
-    let last = folder.join("self-signed.pem"); // made last: the others are there
+    let last = folder.join("unknown-ca.pem"); // made last: the others are there
     let mut check = Command::new("openssl");
     check.args(["x509", "-noout", "-checkend", RENEW_BEFORE_SECONDS, "-in"]);
     last.exists() && process::output(check.arg(folder.join("server.pem"))).is_ok()
 }
 
-fn self_signed(folder: &Path, name: &str, subject: &str, days: &str) -> Outcome {
+fn authority(folder: &Path, name: &str, subject: &str) -> Outcome {
     let mut request = new_key(folder, name, subject);
-    request.args(["-x509", "-days", days, "-out", &format!("{name}.pem")]);
+    request.args(["-x509", "-days", CA_DAYS, "-out", &format!("{name}.pem")]);
     process::output(&mut request)?;
     close(folder, name)
 }
 
-fn signed(folder: &Path, name: &str, names: &str, span: &[&str]) -> Outcome {
+fn signed(folder: &Path, by: &str, name: &str, names: &str, span: &[&str]) -> Outcome {
     let work = folder.join("work");
     fs::create_dir_all(&work).map_err(doing("make a folder for requests"))?;
     let extensions = format!(
@@ -82,10 +84,12 @@ fn signed(folder: &Path, name: &str, names: &str, span: &[&str]) -> Outcome {
     process::output(new_key(folder, name, subject).args(["-out", "work/request"]))?;
     let mut sign = Command::new("openssl");
     sign.current_dir(folder).args(["ca", "-batch", "-notext", "-config", "work/authority"]);
+    let (issuer, issuer_key) = (format!("{by}.pem"), format!("{by}.key"));
+    sign.args(["-cert", &issuer, "-keyfile", &issuer_key]);
     sign.args(["-outdir", "work", "-in", "work/request", "-extfile", "work/extensions"]);
     process::output(sign.args(span).args(["-out", "work/leaf"]))?;
     let read = |file: &str| fs::read(folder.join(file)).map_err(doing("read a certificate"));
-    let chain = [read("work/leaf")?, read("ca.pem")?].concat();
+    let chain = [read("work/leaf")?, read(&issuer)?].concat();
     fs::write(folder.join(format!("{name}.pem")), chain).map_err(doing("write a chain"))?;
     fs::remove_dir_all(&work).map_err(doing("tidy the certificates"))?;
     close(folder, name)

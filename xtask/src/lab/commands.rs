@@ -1,5 +1,6 @@
 //! `cargo xtask lab …`: what each word does.
 
+use super::faulty::FAULTY;
 use super::life::{self, State};
 use super::server::Server;
 use super::{Lab, SERVERS, facts, schedule};
@@ -23,12 +24,14 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     let flags = ["hold", "wipe", "json"];
     let arguments = Arguments::parse(words, &flags, &["dir", "port-base"])?;
     let Some((word, names)) = arguments.words.split_first() else {
-        return Err(Error::Usage("lab what? up, down, status, env or schedule".into()));
+        return Err(Error::Usage("lab what? up, down, stall, resume, status, env or schedule".into()));
     };
     let lab = Lab::of(&arguments)?;
     match word.as_str() {
         "up" | "start" => as_root(&lab, words, || up(&lab, &named(names)?, &arguments)),
         "down" | "stop" => as_root(&lab, words, || down(&lab, &named(names)?, arguments.has("wipe"))),
+        "stall" => as_root(&lab, words, || stall(&lab, &named(names)?)),
+        "resume" => as_root(&lab, words, || resume(&lab, &named(names)?)),
         "status" => status(&lab, &named(names)?),
         "env" if arguments.has("json") => print(&facts::json(&lab)),
         "env" => print(&facts::env(&lab)),
@@ -166,6 +169,31 @@ fn lower(lab: &Lab, server: &dyn Server) -> Outcome {
     Ok(())
 }
 
+/// Holds servers that were named: each stays open and answers nobody, as one does whose disk hangs.
+fn stall(lab: &Lab, asked: &Asked) -> Outcome<ExitCode> {
+    if !asked.by_name {
+        return Err(Error::Usage("stall which SERVER?".into()));
+    }
+    let _lock = lab.lock()?;
+    for &server in &asked.servers {
+        life::stall(lab, server)?;
+        say(&format!("{} is stalled", server.name()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets servers go on.
+fn resume(lab: &Lab, asked: &Asked) -> Outcome<ExitCode> {
+    let _lock = lab.lock()?;
+    let mut all_up = true;
+    for &server in &asked.servers {
+        let answers = life::resume(lab, server)?;
+        say(&format!("{} {}", server.name(), if answers { "goes on" } else { "goes on, and does not answer" }));
+        all_up &= answers;
+    }
+    Ok(ExitCode::from(u8::from(!all_up)))
+}
+
 /// Removes a lab's folder, and only a lab's, and only if nothing runs in it.
 fn wipe(lab: &Lab) -> Outcome {
     let dir = lab.dir.display();
@@ -179,15 +207,25 @@ fn wipe(lab: &Lab) -> Outcome {
 }
 
 fn status(lab: &Lab, asked: &Asked) -> Outcome<ExitCode> {
-    println!("{:<10} {:<8} {:>7}  ports", "server", "state", "pid");
+    println!("{:<10} {:<8} {:>7}", "SERVER", "STATE", "PID");
     let mut all_up = true;
     for &server in &asked.servers {
         let state = life::state(lab, server);
         all_up &= matches!(state, State::Up(_));
         let pid = state.pid().map_or("-".into(), |pid| pid.to_string());
-        println!("{:<10} {:<8} {pid:>7}  {}", server.name(), state.word(), ports(lab, server));
+        println!("{:<10} {:<8} {pid:>7}", server.name(), state.word());
+        listeners(lab, server).iter().for_each(|line| println!("  {line}"));
     }
     Ok(ExitCode::from(u8::from(!all_up)))
+}
+
+/// Lists where a server listens: a line for each port, and one for each faulty address.
+fn listeners(lab: &Lab, server: &dyn Server) -> Vec<String> {
+    let line = |place: String, names: &str, word: &str| format!("{place:<15}  {names:<21}  {word}");
+    let right = server.ports().iter().map(|port| line(format!("127.0.0.1:{}", lab.port(port)), port.name, port.word));
+    let names = server.faulty_ports().iter().map(|port| port.name).collect::<Vec<_>>().join(" ");
+    let faulty = FAULTY.iter().filter(|_| !names.is_empty());
+    right.chain(faulty.map(|faulty| line(faulty.address.to_string(), &names, &format!("the same ports, {}", faulty.word)))).collect()
 }
 
 fn ports(lab: &Lab, server: &dyn Server) -> String {
@@ -211,4 +249,29 @@ fn say(line: &str) {
 fn print(text: &str) -> Outcome<ExitCode> {
     print!("{text}");
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::ports::Ports;
+
+    #[test]
+    fn status_lists_every_port_and_every_faulty_address_with_a_word() {
+        let lab = Lab { dir: "/srv/lab".into(), ports: Ports::at(20_000) };
+        for server in SERVERS {
+            let lines = listeners(&lab, server);
+            let line = |begins: &str| lines.iter().find(|line| line.starts_with(begins)).unwrap_or_else(|| panic!("{begins}: {lines:?}"));
+            for port in server.ports() {
+                let (place, word) = (format!("127.0.0.1:{} ", lab.port(port)), port.word);
+                assert!(line(&place).contains(port.name) && !word.is_empty() && line(&place).ends_with(word), "{lines:?}");
+            }
+            let faulty = if server.faulty_ports().is_empty() { &[][..] } else { &FAULTY[..] };
+            assert_eq!(lines.len(), server.ports().len() + faulty.len());
+            for address in faulty {
+                let line = line(&address.address.to_string());
+                assert!(line.ends_with(address.word) && server.faulty_ports().iter().all(|port| line.contains(port.name)), "{line}");
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Lab;
 use super::accounts;
+use super::faulty::FAULTY;
 use super::ports::Port;
 use super::postfix;
 use super::server::Server;
@@ -12,12 +13,12 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const IMAP: Port = Port::new("imap", 1143, 43);
-pub(crate) const IMAPS: Port = Port::new("imaps", 1993, 93);
-pub(crate) const POP3: Port = Port::new("pop3", 1110, 10);
-pub(crate) const POP3S: Port = Port::new("pop3s", 1995, 95);
-pub(crate) const LMTP: Port = Port::new("lmtp", 2424, 24);
-pub(crate) const SUBMISSION: Port = Port::new("dovecot_submission", 3587, 88);
+pub(crate) const IMAP: Port = Port::new("imap", 1143, 43, "mailboxes, STARTTLS");
+pub(crate) const IMAPS: Port = Port::new("imaps", 1993, 93, "mailboxes under TLS");
+pub(crate) const POP3: Port = Port::new("pop3", 1110, 10, "mail is fetched: STLS; PLAIN, LOGIN, APOP");
+pub(crate) const POP3S: Port = Port::new("pop3s", 1995, 95, "the same under TLS");
+pub(crate) const LMTP: Port = Port::new("lmtp", 2424, 24, "mail arrives from Postfix");
+pub(crate) const SUBMISSION: Port = Port::new("dovecot_submission", 3587, 88, "users send, Dovecot hands on to Postfix");
 
 const CONFIG: &str = include_str!("../../lab/dovecot/dovecot.conf");
 /// The configuration's language changed with 2.4.
@@ -39,6 +40,10 @@ impl Server for Dovecot {
 
     fn ports(&self) -> &'static [Port] {
         &[IMAP, IMAPS, POP3, POP3S, LMTP, SUBMISSION]
+    }
+
+    fn faulty_ports(&self) -> &'static [Port] {
+        &[IMAP, IMAPS, POP3, POP3S]
     }
 
     fn obstacle(&self) -> Option<String> {
@@ -68,6 +73,8 @@ impl Server for Dovecot {
                 ("log", &self.log(lab).display().to_string()),
                 ("certificate", &lab.certificate().display().to_string()),
                 ("key", &lab.key().display().to_string()),
+                ("everywhere", &everywhere()),
+                ("faulty", &faulty(lab)),
                 ("mail", &mail.display().to_string()),
                 ("uid", &owner.uid.to_string()),
                 ("gid", &owner.gid.to_string()),
@@ -92,6 +99,19 @@ impl Server for Dovecot {
 /// Gives the socket on which Postfix asks whether a password is right.
 pub(crate) fn auth_socket(lab: &Lab) -> PathBuf {
     lab.folder("dovecot").join("auth-postfix")
+}
+
+/// Lists loopback and every faulty address, as `address` of a listener takes them.
+fn everywhere() -> String {
+    FAULTY.iter().fold("127.0.0.1".into(), |all, faulty| format!("{all} {}", faulty.address))
+}
+
+/// Gives each faulty address its certificate.
+fn faulty(lab: &Lab) -> String {
+    let block = |host, certificate: PathBuf, key: PathBuf| {
+        format!("local {host} {{\n  ssl_cert = <{}\n  ssl_key = <{}\n}}\n", certificate.display(), key.display())
+    };
+    FAULTY.iter().map(|faulty| block(faulty.address, faulty.certificate(lab), faulty.key(lab))).collect()
 }
 
 /// Writes the users for Dovecot's own eyes.

@@ -1,5 +1,6 @@
-//! What a test must know of a lab: where it is, its ports, its authority, its users.
+//! What a test must know of a lab: where it is, its ports, its faulty addresses, its authority, its users.
 
+use super::faulty::FAULTY;
 use super::{Lab, SERVERS, accounts};
 use crate::error::Outcome;
 use std::fmt::Write;
@@ -21,16 +22,18 @@ pub(crate) fn json(lab: &Lab) -> String {
         let file = quoted(&accounts::password_file(lab, user).display().to_string());
         format!("    {}: {{ \"address\": {address}, \"password_file\": {file} }}", quoted(user))
     });
+    let faulty = FAULTY.map(|faulty| format!("    {}: \"{}\"", quoted(faulty.name), faulty.address));
     let path = |name: &str| quoted(&lab.dir.join(name).display().to_string());
     format!(
         "{{\n  \"dir\": {},\n  \"host\": \"127.0.0.1\",\n  \"server_name\": \"mail.lab.test\",\n  \
          \"domain\": {},\n  \"ca_file\": {},\n  \"certificates\": {},\n  \"ports\": {{\n{}\n  }},\n  \
-         \"users\": {{\n{}\n  }}\n}}\n",
+         \"faulty\": {{\n{}\n  }},\n  \"users\": {{\n{}\n  }}\n}}\n",
         quoted(&lab.dir.display().to_string()),
         quoted(accounts::DOMAIN),
         path("ca/ca.pem"),
         path("ca"),
         ports.collect::<Vec<_>>().join(",\n"),
+        faulty.join(",\n"),
         users.join(",\n"),
     )
 }
@@ -42,6 +45,9 @@ pub(crate) fn env(lab: &Lab) -> String {
     lines += &format!("WATCHPOST_LAB_DOMAIN={}\nWATCHPOST_LAB_CA_FILE={dir}/ca/ca.pem\n", accounts::DOMAIN);
     for port in SERVERS.iter().flat_map(|server| server.ports()) {
         lines += &format!("WATCHPOST_LAB_PORT_{}={}\n", port.name.to_uppercase(), lab.port(port));
+    }
+    for faulty in &FAULTY {
+        lines += &format!("WATCHPOST_LAB_FAULTY_{}={}\n", faulty.name.to_uppercase(), faulty.address);
     }
     for user in accounts::USERS {
         let file = accounts::password_file(lab, user);
@@ -77,11 +83,15 @@ mod tests {
     }
 
     #[test]
-    fn every_port_and_user_is_told_in_both_forms() {
+    fn every_port_faulty_address_and_user_is_told_in_both_forms() {
         let lab = Lab { dir: "/srv/lab".into(), ports: Ports::at(20_000) };
         let (json, env) = (json(&lab), env(&lab));
         assert!(json.contains("\"smtp\": 20025") && env.contains("WATCHPOST_LAB_PORT_SMTP=20025\n"));
         assert!(json.contains("\"dir\": \"/srv/lab\""), "{json}");
+        for faulty in &FAULTY {
+            assert!(json.contains(&format!("\"{}\": \"{}\"", faulty.name, faulty.address)), "{json}");
+            assert!(env.contains(&format!("FAULTY_{}={}\n", faulty.name.to_uppercase(), faulty.address)), "{env}");
+        }
         for user in accounts::USERS {
             let file = format!("/srv/lab/secrets/{user}");
             assert!(json.contains(&file) && env.contains(&file), "{user}");

@@ -23,6 +23,8 @@ pub(crate) enum State {
     Up(u32),
     /// Runs but does not answer on every port.
     Silent(u32),
+    /// Runs and is held: its ports are open, and nobody answers on them.
+    Stalled(u32),
     /// Was started, and ended without being asked to.
     Died,
     /// Was not started; its ports are free.
@@ -56,6 +58,7 @@ impl State {
         match self {
             State::Up(_) => "up".into(),
             State::Silent(_) => "silent".into(),
+            State::Stalled(_) => "stalled".into(),
             State::Died => "died".into(),
             State::Down => "down".into(),
             State::Taken(port) => format!("port {port} is another's"),
@@ -65,7 +68,7 @@ impl State {
     /// Gives the process that was started, while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         match self {
-            State::Up(pid) | State::Silent(pid) => Some(*pid),
+            State::Up(pid) | State::Silent(pid) | State::Stalled(pid) => Some(*pid),
             _ => None,
         }
     }
@@ -74,6 +77,7 @@ impl State {
 /// Looks what a server is doing.
 pub(crate) fn state(lab: &Lab, server: &dyn Server) -> State {
     match Record::read(&lab.record(server.name())) {
+        Some(record) if record.is_stalled() => State::Stalled(record.pid),
         Some(record) if record.is_alive() && server.is_ready(lab) => State::Up(record.pid),
         Some(record) if record.is_alive() => State::Silent(record.pid),
         Some(_) => State::Died,
@@ -84,13 +88,14 @@ pub(crate) fn state(lab: &Lab, server: &dyn Server) -> State {
     }
 }
 
-/// Starts a server and waits until it answers; tells whether it had to be started.
+/// Starts a server and waits until it answers; tells whether it had to be started. One that is stalled goes on.
 ///
 /// Errors: the port is another's, the server ended or stayed silent; its log's end is shown.
 pub(crate) fn start(lab: &Lab, server: &dyn Server) -> Outcome<bool> {
     match state(lab, server) {
         State::Up(_) => return Ok(false),
-        State::Silent(_) | State::Died => drop(stop(lab, server)?),
+        State::Stalled(_) if resume(lab, server)? => return Ok(false),
+        State::Stalled(_) | State::Silent(_) | State::Died => drop(stop(lab, server)?),
         State::Down | State::Taken(_) => {}
     }
     if let State::Taken(port) = state(lab, server) {
@@ -126,6 +131,27 @@ pub(crate) fn stop(lab: &Lab, server: &dyn Server) -> Outcome<Stopped> {
     record.stop(STOP_WITHIN)?;
     forget(&path)?;
     Ok(stopped)
+}
+
+/// Holds a server and all it started, as if its machine were stuck.
+///
+/// Errors: [`Error::Refused`] if it does not run.
+pub(crate) fn stall(lab: &Lab, server: &dyn Server) -> Outcome {
+    running(lab, server)?.stall()
+}
+
+/// Lets a server that was held go on; tells whether it answers.
+///
+/// Errors: [`Error::Refused`] if it does not run.
+pub(crate) fn resume(lab: &Lab, server: &dyn Server) -> Outcome<bool> {
+    let record = running(lab, server)?;
+    record.resume();
+    Ok(process::wait_until(READY_WITHIN, || !record.is_stalled() && server.is_ready(lab)))
+}
+
+fn running(lab: &Lab, server: &dyn Server) -> Outcome<Record> {
+    let record = Record::read(&lab.record(server.name())).filter(Record::is_alive);
+    record.ok_or_else(|| Error::Refused(format!("{} does not run", server.name())))
 }
 
 fn forget(record: &Path) -> Outcome {

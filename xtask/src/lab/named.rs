@@ -2,18 +2,28 @@
 
 use super::Lab;
 use super::ports::Port;
-use super::server::Server;
+use super::server::{Server, answers};
 use super::{dovecot, postfix};
 use crate::error::{Outcome, doing};
 use crate::{place, programs, template};
 use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
-pub(crate) const DNS: Port = Port::new("dns", 5300, 53);
+pub(crate) const DNS: Port = Port::new("dns", 5300, 53, "lab.test by UDP and TCP; broken.test fails, other names are refused");
 
 const CONFIG: &str = include_str!("../../lab/named/named.conf");
 const ZONE: &str = include_str!("../../lab/named/lab.test.zone");
+/// Not what a zone file may hold, so that named loads no zone and answers SERVFAIL for it.
+const BROKEN_ZONE: &str = include_str!("../../lab/named/broken.test.zone");
 const REVERSE_ZONE: &str = include_str!("../../lab/named/127.0.0.zone");
+
+/// Asks for the SOA record of lab.test. Source: RFC 1035 4.1.
+const QUESTION: &[u8] = b"\0\x07\0\0\0\x01\0\0\0\0\0\0\x03lab\x04test\0\0\x06\0\x01";
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
 /// BIND's named.
 pub(crate) struct Named;
@@ -39,6 +49,11 @@ impl Server for Named {
         programs::find("named").is_none().then(|| "there is no named".into())
     }
 
+    /// It takes connections before its zones are loaded, and answers SERVFAIL until then.
+    fn is_ready(&self, lab: &Lab) -> bool {
+        answers(lab.port(&DNS)) && knows_its_zone(lab.port(&DNS)).unwrap_or(false)
+    }
+
     fn prepare(&self, lab: &Lab) -> Outcome<Command> {
         let folder = lab.made(self.name())?;
         let config = template::fill(
@@ -55,6 +70,7 @@ impl Server for Named {
         )?;
         lab.write(&folder.join("lab.test.zone"), &zone)?;
         lab.write(&folder.join("127.0.0.zone"), REVERSE_ZONE)?;
+        lab.write(&folder.join("broken.test.zone"), BROKEN_ZONE)?;
         lab.write(&folder.join("named.conf"), &config)?;
         // A copy of the program: Debian's AppArmor profile is bound to the path /usr/sbin/named
         // and would keep that one out of this folder.
@@ -68,4 +84,15 @@ impl Server for Named {
         command.arg("-f").arg("-c").arg(folder.join("named.conf"));
         Ok(command)
     }
+}
+
+fn knows_its_zone(port: u16) -> io::Result<bool> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_read_timeout(Some(ANSWER_WITHIN))?;
+    socket.connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.send(QUESTION)?;
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer)?;
+    // The response code is the low half of the fourth byte, 0 for NOERROR.
+    Ok(answer[..length].get(3).is_some_and(|flags| flags & 0x0f == 0))
 }

@@ -13,6 +13,8 @@ pub(crate) struct Port {
     pub(crate) usual: u16,
     /// Its place in the block of a lab with a port base: the last digits of the well-known number.
     pub(crate) slot: u16,
+    /// What is served there, in a few words.
+    pub(crate) word: &'static str,
 }
 
 /// How many ports a lab with a port base may take.
@@ -28,9 +30,9 @@ const FREE: &str = "free";
 const FREE_FROM: u16 = 20_000;
 
 impl Port {
-    /// Names a port, its usual number and its slot.
-    pub(crate) const fn new(name: &'static str, usual: u16, slot: u16) -> Self {
-        Self { name, usual, slot }
+    /// Names a port, its usual number, its slot, and what is served there.
+    pub(crate) const fn new(name: &'static str, usual: u16, slot: u16, word: &'static str) -> Self {
+        Self { name, usual, slot, word }
     }
 
     /// Gives the number that this port has in a lab.
@@ -105,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_base_moves_every_port_into_its_block() {
-        let smtp = Port::new("smtp", 2525, 25);
+        let smtp = Port::new("smtp", 2525, 25, "mail in");
         assert_eq!((smtp.number(None), smtp.number(Some(20_000))), (2525, 20_025));
     }
 

@@ -1,5 +1,6 @@
 //! Postfix: mail in (smtp), submission with STARTTLS and AUTH, the same with implicit TLS (smtps).
 
+use super::faulty::{FAULTY, Faulty};
 use super::ports::Port;
 use super::server::Server;
 use super::{Lab, accounts, dovecot};
@@ -10,9 +11,9 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const SMTP: Port = Port::new("smtp", 2525, 25);
-pub(crate) const SUBMISSION: Port = Port::new("submission", 2587, 87);
-pub(crate) const SMTPS: Port = Port::new("smtps", 2465, 65);
+pub(crate) const SMTP: Port = Port::new("smtp", 2525, 25, "mail in, STARTTLS");
+pub(crate) const SUBMISSION: Port = Port::new("submission", 2587, 87, "users send: STARTTLS and AUTH");
+pub(crate) const SMTPS: Port = Port::new("smtps", 2465, 65, "the same under TLS");
 
 const MAIN: &str = include_str!("../../lab/postfix/main.cf");
 /// Where Debian keeps the program that leads the others.
@@ -33,6 +34,10 @@ impl Server for Postfix {
 
     fn ports(&self) -> &'static [Port] {
         &[SMTP, SUBMISSION, SMTPS]
+    }
+
+    fn faulty_ports(&self) -> &'static [Port] {
+        &[SMTP, SMTPS]
     }
 
     fn obstacle(&self) -> Option<String> {
@@ -112,6 +117,22 @@ fn master_cf(lab: &Lab) -> Outcome<String> {
             ("smtp", &lab.port(&SMTP).to_string()),
             ("submission", &lab.port(&SUBMISSION).to_string()),
             ("smtps", &lab.port(&SMTPS).to_string()),
+            ("faulty", &faulty(lab)),
         ],
     )
+}
+
+/// Serves mail in, and submission under TLS, at each faulty address with its certificate.
+fn faulty(lab: &Lab) -> String {
+    let line = |faulty: &Faulty, port: &Port, more: &str| {
+        let (name, host, port) = (faulty.name, faulty.address, lab.port(port));
+        let (certificate, key) = (faulty.certificate(lab), faulty.key(lab));
+        format!(
+            "{host}:{port} inet n - n - - smtpd\n  -o syslog_name=postfix/{name}\n{more}  -o smtpd_tls_cert_file={}\n  -o smtpd_tls_key_file={}\n",
+            certificate.display(),
+            key.display()
+        )
+    };
+    let lines = |it| line(it, &SMTP, "") + &line(it, &SMTPS, "  -o smtpd_tls_wrappermode=yes\n");
+    FAULTY.iter().map(lines).collect()
 }

@@ -73,6 +73,19 @@ impl Sheet {
         self.jobs.iter().flat_map(|job| names(job)).collect()
     }
 
+    /// Counts the jobs of each agent, in the order in which the agents come first.
+    pub(crate) fn agents(&self) -> Vec<(String, usize)> {
+        let mut agents: Vec<(String, usize)> = Vec::new();
+        for job in &self.jobs {
+            let agent = setting(job, "agent").and_then(|value| quoted(value).next()).unwrap_or_default();
+            match agents.iter_mut().find(|(known, _)| known == agent) {
+                Some((_, count)) => *count += names(job).len(),
+                None => agents.push((agent.to_owned(), names(job).len())),
+            }
+        }
+        agents
+    }
+
     /// Gives the schedule's text.
     pub(crate) fn text(&self) -> String {
         self.head.clone() + &self.jobs.concat()
@@ -141,6 +154,13 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), Sheet::of(DEMO).names().len());
+    }
+
+    #[test]
+    fn jobs_are_counted_by_agent_those_by_targets_each() {
+        let job = |agent: &str, more: &str| format!("[[job]]\nname = \"a\"\nagent = \"{agent}\"\n{more}\n");
+        let sheet = Sheet::of(&[job("smtp", ""), job("dns", ""), job("smtp", "targets = [\"a:1\", \"b:2\"]")].concat());
+        assert_eq!(sheet.agents(), [("smtp".to_owned(), 3), ("dns".to_owned(), 1)]);
     }
 
     #[test]

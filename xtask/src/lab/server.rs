@@ -1,9 +1,10 @@
 //! What a server of the lab is: one file, one type, this trait.
 
 use super::Lab;
+use super::faulty::FAULTY;
 use super::ports::Port;
 use crate::error::Outcome;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -22,6 +23,11 @@ pub(crate) trait Server: Sync {
     /// The ports it answers on when it is up.
     fn ports(&self) -> &'static [Port];
 
+    /// Those of its ports that it serves at each of the [`FAULTY`] addresses, too.
+    fn faulty_ports(&self) -> &'static [Port] {
+        &[]
+    }
+
     /// Tells whether it must be started by root.
     fn needs_root(&self) -> bool {
         true
@@ -35,9 +41,10 @@ pub(crate) trait Server: Sync {
     /// The lab runs that as the leader of a session of its own, and ends that session.
     fn prepare(&self, lab: &Lab) -> Outcome<Command>;
 
-    /// Tells whether it answers; by default, whether each port takes a connection.
+    /// Tells whether it answers; by default, whether each port takes a connection, at faulty addresses, too.
     fn is_ready(&self, lab: &Lab) -> bool {
-        self.ports().iter().all(|port| answers(lab.port(port)))
+        let faulty = || self.faulty_ports().iter().flat_map(|port| FAULTY.map(|faulty| (faulty.address, lab.port(port))));
+        self.ports().iter().all(|port| answers(lab.port(port))) && faulty().all(|(host, port)| answers_at(host, port))
     }
 
     /// Gives the log that explains why it does not answer.
@@ -48,6 +55,9 @@ pub(crate) trait Server: Sync {
 
 /// Tells whether something on loopback takes connections on a port.
 pub(crate) fn answers(port: u16) -> bool {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
-    TcpStream::connect_timeout(&address, CONNECT_WITHIN).is_ok()
+    answers_at(Ipv4Addr::LOCALHOST, port)
+}
+
+fn answers_at(host: Ipv4Addr, port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from((host, port)), CONNECT_WITHIN).is_ok()
 }

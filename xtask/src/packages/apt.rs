@@ -13,16 +13,17 @@ use std::time::Duration;
 const LOCK_SECONDS: u32 = 600;
 const UPDATE_WITHIN: Duration = Duration::from_secs(15 * 60);
 const INSTALL_WITHIN: Duration = Duration::from_secs(60 * 60);
-/// Answers to what packages would ask: Postfix gets no configuration outside the lab.
-const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
+/// Answers to what packages would ask: servers get no configuration outside the lab.
+const ANSWERS: [(&str, &str); 2] =
+    [("postfix", "postfix postfix/main_mailer_type select No configuration\n"), ("slapd", "slapd slapd/no_configuration boolean true\n")];
 
 /// Installs packages; everything said goes to `log`.
 pub(crate) fn install(names: &[&str], log: &Path) -> Outcome {
     eprintln!("missing: {}; apt's words go to {}", names.join(" "), log.display());
     let _quiet = Policy::lay_down()?;
     update(log)?;
-    if names.contains(&"postfix") {
-        preseed(log)?;
+    for (_, answer) in ANSWERS.iter().filter(|(package, _)| names.contains(package)) {
+        preseed(answer, log)?;
     }
     let mut install = apt_get();
     install.args(["install", "--yes", "--no-install-recommends"]).args(names);
@@ -45,10 +46,10 @@ pub(crate) fn apt_get() -> Command {
     command
 }
 
-fn preseed(log: &Path) -> Outcome {
+fn preseed(answer: &str, log: &Path) -> Outcome {
     let answers = log.with_extension("answers");
-    fs::write(&answers, ANSWERS).map_err(doing("write the answers for Postfix"))?;
+    fs::write(&answers, answer).map_err(doing("write the answers for a package"))?;
     let told = process::output(Command::new("debconf-set-selections").arg(&answers));
-    fs::remove_file(&answers).map_err(doing("remove the answers for Postfix"))?;
+    fs::remove_file(&answers).map_err(doing("remove the answers for a package"))?;
     told.map(drop)
 }

@@ -75,6 +75,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "swaks", sign: Program("swaks"), uses: &[Tests] },
     Package { name: "curl", sign: Program("curl"), uses: &[Tests] },
     Package { name: "faketime", sign: Program("faketime"), uses: &[Tests] },
+    Package { name: "slapd", sign: Program("slapd"), uses: &[Lab] },
+    Package { name: "ldap-utils", sign: Program("ldapsearch"), uses: &[Tests] },
 ];
 
 impl Package {

@@ -1,49 +1,118 @@
 //! Each rule has a file that breaks only that rule, and its exact message.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use super::{House, SOUND, golden};
+use super::{
+    House, SOUND, golden, now,
+    probe::{all_faults, house},
+};
+use crate::config::{Faults, Rule, ad_hoc};
 
-fn faults_of(house: &House) -> String {
-    match house.load() {
-        Ok(loaded) => format!("accepted\n{}", house.shown(&loaded.warnings)).trim_end().into(),
-        Err(faults) => house.shown(&faults),
-    }
-}
+/// Rules whose cases need a daemon's programs: `host/tests/cli` runs them.
+const WITH_AGENTS: &str = "agents";
 
 #[test]
 fn every_rule_of_the_main_file_has_its_message() {
     golden::check("main", |case| {
-        let house = House::new().with("schedules/sound.toml", SOUND).with("watchpost.toml", fs::read(case).unwrap());
-        fs::create_dir(house.path().join("empty")).unwrap();
-        faults_of(&house)
+        let house = House::new();
+        for folder in ["empty", "pipes"] {
+            fs::create_dir(house.path().join(folder)).unwrap();
+        }
+        let pipe = house.path().join("pipes/pipe.toml");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        house.lay("schedules/sound.toml", SOUND);
+        if case.extension().is_some_and(|ending| ending == "missing") {
+            fs::remove_file(house.main()).unwrap();
+        } else {
+            house.lay("watchpost.toml", fs::read(case).unwrap());
+        }
+        remove_where_left_out(&house, case);
+        said(house)
     });
+}
+
+/// A key that is left out means a folder, which must not be there.
+fn remove_where_left_out(house: &House, case: &Path) {
+    let stem = case.file_stem().unwrap().to_str().unwrap();
+    if let Some(key) = stem.strip_suffix("-unreadable--left-out") {
+        fs::remove_dir_all(house.path().join(key)).unwrap();
+    }
 }
 
 #[test]
 fn every_rule_of_a_schedule_file_has_its_message() {
-    golden::check("schedule", |case| faults_of(&House::new().with("schedules/broken.toml", fs::read(case).unwrap())));
+    golden::check("schedule", |case| said(House::new().with("schedules/broken.toml", fs::read(case).unwrap())));
 }
 
 #[test]
 fn every_rule_between_files_has_its_message() {
-    golden::check("between", |case| {
-        let files = fs::read_dir(case).unwrap().map(|entry| entry.unwrap().path());
-        let place = |house: House, file: &Path| {
-            let name = file.file_name().unwrap().to_str().unwrap();
-            house.with(&format!("schedules/{name}"), fs::read(file).unwrap())
-        };
-        faults_of(&files.fold(House::new(), |house, file| place(house, &file)))
+    golden::check("between", |case| said(house_of(case)));
+}
+
+#[test]
+fn every_rule_of_a_config_has_its_message() {
+    let only_root_gives_away = (!rustix::process::getuid().is_root()).then_some(Rule::SecretFileForeign);
+    golden::check_but("bind", only_root_gives_away, |case| {
+        let house = house().with("schedules/broken.toml", fs::read(case).unwrap());
+        let faults = all_faults(&house);
+        (house, faults)
     });
 }
 
 #[test]
-fn all_faults_of_all_files_come_at_once() {
-    let house = House::new()
-        .with("watchpost.toml", "lissten = \"x\"\nlisten = \"nowhere\"\nplugins = [\"plugins\"]\nschedules = [\"schedules\"]\n")
-        .with("schedules/a.toml", "[[job]]\nname = \"A\"\nagent = 3\nevery = \"30\"\ntimeout = \"1 year\"\nzone = \"UTC\"\n")
-        .with("schedules/b.toml", "[[job]]\nname = \"b\"\n[[job]\n");
-    let faults = house.load().unwrap_err();
-    let places: Vec<_> = faults.iter().map(|fault| (fault.place.file.file_stem().unwrap().to_str().unwrap(), fault.place.line)).collect();
-    assert_eq!(places, [("a", 2), ("a", 3), ("a", 4), ("a", 5), ("a", 6), ("b", 3), ("watchpost", 1), ("watchpost", 2)], "{faults}");
+fn every_rule_of_a_reload_has_its_message() {
+    golden::check("reload", |case| {
+        let house = House::new().with("schedules/sound.toml", SOUND);
+        let old = house.load().unwrap().config;
+        house.lay("watchpost.toml", fs::read(case).unwrap());
+        let faults = house.load().unwrap().config.moved_from(&old);
+        (house, faults.into())
+    });
+}
+
+#[test]
+fn every_rule_of_a_command_line_has_its_message() {
+    golden::check("settings", |case| {
+        let text = fs::read_to_string(case).unwrap();
+        let settings: Vec<_> = text.lines().map(str::to_owned).collect();
+        (House::new(), ad_hoc("probe", &settings, now()).unwrap_err())
+    });
+}
+
+#[test]
+fn whatever_is_wrong_is_told_at_once_and_nothing_twice_or_because_of_another() {
+    golden::check_together("together", |case| {
+        let house = house();
+        house.lay_all(case);
+        let faults = all_faults(&house);
+        (house, faults)
+    });
+}
+
+#[test]
+fn every_rule_has_one_file_of_its_own_and_no_file_is_of_no_rule() {
+    let claims = ["main", "schedule", "between", "bind", "reload", "settings", WITH_AGENTS];
+    let mut files: BTreeMap<String, usize> = BTreeMap::new();
+    for case in claims.iter().flat_map(|claim| golden::cases(claim)) {
+        let (stem, rule) = (case.file_stem().unwrap().to_str().unwrap(), golden::rule_of(&case));
+        assert!(Rule::ALL.iter().any(|known| known.name() == rule), "{}: there is no such rule", case.display());
+        *files.entry(rule.to_owned()).or_default() += usize::from(stem == rule);
+    }
+    let wrong: Vec<_> = Rule::ALL.iter().map(|rule| (rule.name(), files.get(rule.name()).copied().unwrap_or_default())).collect();
+    let wrong: Vec<_> = wrong.iter().filter(|(_, files)| *files != 1).collect();
+    assert!(wrong.is_empty(), "rules and the number of their files: {wrong:?}");
+}
+
+fn said(house: House) -> (House, Faults) {
+    let faults = match house.load() {
+        Ok(loaded) => loaded.warnings,
+        Err(faults) => faults,
+    };
+    (house, faults)
+}
+
+fn house_of(case: &Path) -> House {
+    let house = House::new();
+    house.lay_all(case);
+    house
 }

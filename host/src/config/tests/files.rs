@@ -51,7 +51,7 @@ fn the_sample_is_accepted_whole() {
     assert_eq!(config.plugin_folders(), [house.path().join("target/release")]);
     assert_eq!(config.listen.value, "127.0.0.1:9470".parse::<SocketAddr>().unwrap());
     let job = &config.jobs[0];
-    assert_eq!((job.name.as_str(), job.agent.as_str(), job.labels["site"].as_str()), ("pop-paris", "pop3", "paris"));
+    assert_eq!((job.name.as_str(), job.asks.agent.as_str(), job.asks.labels["site"].as_str()), ("pop-paris", "pop3", "paris"));
     assert_eq!((job.timing.rhythm.interval(), job.timeout), (Duration::from_secs(30), Duration::from_secs(10)));
     assert_eq!((job.overlap, job.labels_max), (Overlap::Skip, 100));
 }
@@ -89,7 +89,7 @@ fn a_target_makes_a_job_of_its_own() {
     let config = sound(&House::new().with("schedules/mx.toml", text));
     assert_eq!(names(&config), ["mx@--1-2525", "mx@four", "mx@mx1-25", "mx@mx3-26"]);
     let mx3 = &config.jobs[3];
-    assert_eq!((mx3.labels["site"].as_str(), mx3.labels["tier"].as_str()), ("paris", "2"));
+    assert_eq!((mx3.asks.labels["site"].as_str(), mx3.asks.labels["tier"].as_str()), ("paris", "2"));
     let phases: std::collections::HashSet<_> = config.jobs.iter().map(|job| job.timing.timetable.to_string()).collect();
     assert_eq!(phases.len(), 4, "each job has a phase of its own: {phases:?}");
 }
@@ -116,9 +116,10 @@ fn a_job_wins_over_the_defaults_of_its_file() {
     let config = sound(&House::new().with("schedules/d.toml", text));
     let [own, plain] = config.jobs.as_slice() else { panic!("two jobs") };
     assert_eq!((own.timing.rhythm.interval(), own.timeout), (Duration::from_secs(60), Duration::from_secs(5)));
-    assert_eq!((own.labels["site"].as_str(), own.labels["tier"].as_str()), ("paris", "2"));
+    assert_eq!((own.asks.labels["site"].as_str(), own.asks.labels["tier"].as_str()), ("paris", "2"));
     assert_eq!((plain.timing.timetable.zone().name(), plain.timeout), ("Europe/Paris", Duration::from_secs(20)));
-    assert_eq!((own.place_of("host").line, own.place_of("tls").line), (8, 14));
+    let line = |key: &str| own.asks.place_of(key).spot.unwrap().line;
+    assert_eq!((line("host"), line("tls")), (8, 14));
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn a_named_pipe_is_refused_without_waiting_for_its_other_end() {
 #[test]
 fn a_missing_main_file_is_a_fault_with_its_name() {
     let faults = load(Path::new("nowhere/watchpost.toml"), now()).unwrap_err().to_string();
-    assert!(faults.starts_with("error: cannot read nowhere/watchpost.toml: No such file"), "{faults}");
+    assert_eq!(faults, "error: cannot read nowhere/watchpost.toml: No such file or directory");
 }
 
 /// Pieces that make a text reach further than noise does.
@@ -194,7 +195,8 @@ proptest! {
         if let Err(faults) = House::new().with("schedules/any.toml", &text).load() {
             let lines = text.split('\n').count();
             for fault in faults.iter() {
-                prop_assert!(fault.place.line as usize <= lines.max(2) && fault.place.column > 0, "{fault}");
+                let spot = fault.place.spot.unwrap();
+                prop_assert!(spot.line as usize <= lines.max(2) && spot.column > 0, "{fault}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A path that an agent names leads to the place where it was written.
 
 use super::House;
+use crate::config::Spot;
 
 const CONFIG: &str = r#"[[job]]
 name = "a"
@@ -28,7 +29,7 @@ fn a_path_leads_to_its_place_or_the_nearest_around_it() {
         ("servers[9].port", 7, 11),
         ("host.deeper[0]", 6, 8),
     ] {
-        let place = jobs[0].place_of(path);
-        assert_eq!((place.line, place.column), (line, column), "{path:?}");
+        let place = jobs[0].asks.place_of(path);
+        assert_eq!(place.spot, Some(Spot { line, column }), "{path:?}");
     }
 }

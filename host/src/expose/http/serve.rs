@@ -1,6 +1,11 @@
 //! Takes connections, few enough and each with a deadline, until told to stop.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -16,7 +21,7 @@ use tokio::{
 };
 
 use super::patience::Patient;
-use crate::expose::host_metrics::HostMetrics;
+use crate::{expose::host_metrics::HostMetrics, log::trouble::Trouble};
 
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -50,12 +55,14 @@ pub async fn serve(listener: TcpListener, routes: Router, host: Arc<HostMetrics>
     let (stopping, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
+    let mut refused = Trouble::new();
     loop {
         tokio::select! {
             () = &mut stop => break,
             Some(_ended) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < limits.connections => {
+                    refused.is_over(Instant::now());
                     let open = host.http_connection();
                     let talk = talk(stream, routes.clone(), limits, stopped.clone());
                     connections.spawn(async move {
@@ -64,7 +71,7 @@ pub async fn serve(listener: TcpListener, routes: Router, host: Arc<HostMetrics>
                     });
                 }
                 Ok(_one_too_many) => host.http_connection_refused(),
-                Err(error) => pause_after(&error).await,
+                Err(error) => pause_after(&error, &mut refused).await,
             }
         }
     }
@@ -90,15 +97,18 @@ async fn talk(stream: TcpStream, routes: Router, limits: Limits, mut stopped: wa
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+        tracing::debug!("a connection ended early: {}", crate::chain(&error));
     }
 }
 
-async fn pause_after(error: &io::Error) {
+async fn pause_after(error: &io::Error, refused: &mut Trouble) {
     // accept(2): these speak of a connection that is gone, the others of ourselves.
     let of_the_peer = [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted];
     if !of_the_peer.contains(&error.kind()) {
-        tracing::warn!(%error, "cannot accept connections");
+        let why = crate::chain(error);
+        if let Some(told) = refused.met(&why, Instant::now()) {
+            tracing::error!(times = told.times, "cannot accept connections: {why}");
+        }
         sleep(ACCEPT_PAUSE).await;
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::SeriesStore;
 use super::open_file::OpenFile;
+use crate::log::seconds;
 use crate::series::Position;
 use crate::series::error::SeriesError;
 use crate::series::writer::WriteError;
@@ -23,6 +24,8 @@ pub struct Flushed {
     pub rows: usize,
     /// Files that must be tried again.
     pub files_behind: usize,
+    /// Those of them that another process has open.
+    pub files_locked: usize,
 }
 
 impl SeriesStore {
@@ -62,13 +65,23 @@ impl SeriesStore {
                 Ok(()) => flushed.rows += file.release(),
                 Err(error) => {
                     flushed.files_behind += 1;
+                    flushed.files_locked += usize::from(matches!(error, WriteError::Locked { .. }));
                     self.failed(&error);
                 }
             }
         }
+        if flushed.rows > 0 && flushed.files_behind == flushed.files_locked {
+            self.written_again();
+        }
         self.rows_held -= flushed.rows;
         self.counts.rows_written += flushed.rows as u64;
         flushed
+    }
+
+    fn written_again(&mut self) {
+        if let Some(told) = self.unwritable.is_over(Instant::now()) {
+            tracing::info!(lasted_s = seconds(told.lasted), "series files are written again");
+        }
     }
 
     fn failed(&mut self, error: &WriteError) {
@@ -76,7 +89,10 @@ impl SeriesStore {
             self.counts.writes_locked += 1;
         } else {
             self.counts.writes_failed += 1;
-            tracing::warn!(error = error as &dyn std::error::Error, "rows are kept for another try");
+            let why = crate::chain(error);
+            if let Some(told) = self.unwritable.met(&why, Instant::now()) {
+                tracing::error!(times = told.times, "a series file cannot be written; its rows are kept for another try: {why}");
+            }
         }
     }
 

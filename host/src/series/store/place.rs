@@ -141,7 +141,7 @@ impl SeriesStore {
             return Err(error);
         }
         self.counts.files_set_aside += 1;
-        tracing::warn!(error = &error as &dyn std::error::Error, to = aside, "damaged series file set aside");
+        tracing::warn!(from = path, to = aside, "series file set aside, for it is damaged: {}", crate::chain(&error));
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use watchpost_plugin_api::ErrorKind;
 use watchpost_services::outcome::{Outcome, Status};
 
 use super::rig::{Rig, counter, gauge, query, reading, sample, shape};
+use crate::log::lines_of;
 use crate::reading::{Cause, Record};
 use crate::series::error::SeriesError;
 use crate::series::fetch::Query;
@@ -70,6 +71,28 @@ fn rows_of_a_locked_file_are_held_and_read() {
     let written = ["connect_time", "messages_sent"].map(|metric| rig.rows(metric, BEGIN, BEGIN + 540, false));
     assert_eq!(held, written);
     assert_eq!(written[1].iter().filter(|(_, rate)| *rate == Some(1.0)).count(), 8);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_has_a_line_when_that_begins_and_one_when_it_ends() {
+    let mut rig = Rig::new();
+    rig.give(shape(60, &[gauge("connect_time", &[]), counter("messages_sent", &[])]));
+    give(&mut rig, 1);
+    rig.flush();
+    let folder = rig.folder.path().join("series/mx");
+    std::fs::rename(&folder, folder.with_extension("away")).unwrap();
+    let lines = lines_of(|| {
+        give(&mut rig, 2);
+        for _ in 0..100 {
+            assert_eq!(rig.store.flush().files_behind, 1);
+        }
+        std::fs::rename(folder.with_extension("away"), &folder).unwrap();
+        rig.flush();
+        rig.flush();
+    });
+    let said: Vec<_> = lines.iter().map(|line| (line["level"].as_str().unwrap(), line["message"].as_str().unwrap())).collect();
+    assert!(said.len() == 2 && said[0].1.starts_with("a series file cannot be written; its rows are kept for another try: "), "{said:?}");
+    assert_eq!((said[0].0, said[1]), ("ERROR", ("INFO", "series files are written again")));
 }
 
 #[test]

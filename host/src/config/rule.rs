@@ -1,0 +1,232 @@
+//! Every rule of a configuration, by name.
+//!
+//! `cases/` has one file for each, which breaks that rule and no other, with the exact message; a test holds that none is missing.
+
+use serde::{Deserialize, Serialize};
+
+use super::Weight;
+
+/// Makes the enum, the list of all its variants, and their names.
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $rule:ident = $name:literal,)+) => {
+        /// What a configuration has to keep to; a fault says which one was broken.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Rule {
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $rule,)+
+        }
+
+        impl Rule {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$rule,)+];
+
+            /// Names it, as JSON and the files of `cases/` do.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$rule => $name,)+
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    /// A file can be read.
+    FileUnreadable = "file-unreadable",
+    /// A file is a text in UTF-8.
+    FileNotUtf8 = "file-not-utf8",
+    /// A file is TOML.
+    FileNotToml = "file-not-toml",
+    /// A table has each key once.
+    KeyTwice = "key-twice",
+    /// A number fits into 64 bits.
+    NumberTooLarge = "number-too-large",
+    /// A key has its meaning.
+    KeyUnknown = "key-unknown",
+    /// A key that has to be there is there.
+    KeyMissing = "key-missing",
+    /// A key of the plan waits for what it comes with.
+    KeyLater = "key-later",
+    /// A key stands in its own file and table.
+    KeyElsewhere = "key-elsewhere",
+    /// A value has the type of its key.
+    TypeWrong = "type-wrong",
+    /// A path has a character at least, and no NUL.
+    PathIllegal = "path-illegal",
+    /// Plugin folders can be read.
+    PluginsUnreadable = "plugins-unreadable",
+    /// Schedules are there.
+    SchedulesUnreadable = "schedules-unreadable",
+    /// A schedule is read once.
+    SchedulesTwice = "schedules-twice",
+    /// Something is measured; a warning.
+    SchedulesEmpty = "schedules-empty",
+    /// `listen` is an address with a port.
+    ListenIllegal = "listen-illegal",
+    /// `listen` is of this machine only; a warning.
+    ListenOpen = "listen-open",
+    /// The data folder stays while the daemon runs.
+    DataMoved = "data-moved",
+    /// The address stays while the daemon runs.
+    ListenMoved = "listen-moved",
+
+    /// A job's name is made of a few characters.
+    NameIllegal = "name-illegal",
+    /// A job's name is of some length.
+    NameTooLong = "name-too-long",
+    /// A job's name is its own.
+    NameTwice = "name-twice",
+    /// A job runs by one of `every` and `cron`.
+    TimingMissing = "timing-missing",
+    /// A job runs by one of `every` and `cron` only.
+    TimingTwice = "timing-twice",
+    /// A span is numbers with units.
+    SpanIllegal = "span-illegal",
+    /// A span's number has a unit.
+    SpanUnitMissing = "span-unit-missing",
+    /// A span's unit is known.
+    SpanUnitUnknown = "span-unit-unknown",
+    /// A span's units fall.
+    SpanUnitOrder = "span-unit-order",
+    /// A span has no fractions.
+    SpanFraction = "span-fraction",
+    /// A span lasts.
+    SpanZero = "span-zero",
+    /// A span ends.
+    SpanTooLong = "span-too-long",
+    /// A cron expression has five fields or six.
+    CronFields = "cron-fields",
+    /// A shorthand of cron is known.
+    CronShorthandUnknown = "cron-shorthand-unknown",
+    /// No item of a cron field is empty.
+    CronItemEmpty = "cron-item-empty",
+    /// Unix' signs alone stand in a cron field.
+    CronSignForeign = "cron-sign-foreign",
+    /// An item of a cron field is a number or a name of it.
+    CronValueUnknown = "cron-value-unknown",
+    /// A value of a cron field is in its range.
+    CronValueOutOfRange = "cron-value-out-of-range",
+    /// A cron step is a number.
+    CronStepIllegal = "cron-step-illegal",
+    /// A cron step has a range.
+    CronStepWithoutRange = "cron-step-without-range",
+    /// A cron step is smaller than its field.
+    CronStepTooLong = "cron-step-too-long",
+    /// A cron expression can run.
+    CronNeverRuns = "cron-never-runs",
+    /// A time zone is in the IANA list.
+    ZoneUnknown = "zone-unknown",
+    /// A run has ended when the next is due.
+    TimeoutTooLong = "timeout-too-long",
+    /// What happens to overlapping runs has a word.
+    OverlapUnknown = "overlap-unknown",
+    /// What happens to overlapping runs is skipping, so far.
+    OverlapLater = "overlap-later",
+    /// A label's key is a word.
+    LabelKeyIllegal = "label-key-illegal",
+    /// A label's key is none of the host's.
+    LabelOfTheHost = "label-of-the-host",
+    /// A label's key is none of the agent's.
+    LabelOfTheAgent = "label-of-the-agent",
+    /// A label's value is of some length.
+    LabelTooLong = "label-too-long",
+    /// A label's value can be shown.
+    LabelIllegal = "label-illegal",
+    /// A label's value is no secret; a warning.
+    LabelSecret = "label-secret",
+    /// Label sets of a job are some.
+    LabelsMaxOutOfRange = "labels-max-out-of-range",
+    /// Measurements of a run are some.
+    SamplesOutOfRange = "samples-out-of-range",
+    /// What acts on the world is done once.
+    SamplesOfWhatActs = "samples-of-what-acts",
+    /// Targets, where they are, are some.
+    TargetsEmpty = "targets-empty",
+    /// A target's text is a host, maybe with a port.
+    TargetIllegal = "target-illegal",
+    /// A target has a host or a name.
+    TargetNameless = "target-nameless",
+    /// A target's name is made of a few characters.
+    TargetNameIllegal = "target-name-illegal",
+    /// A target's port is one.
+    TargetPortOutOfRange = "target-port-out-of-range",
+    /// A target says a key of its agent once.
+    TargetKeyTwice = "target-key-twice",
+
+    /// A library carries the agent.
+    AgentUnknown = "agent-unknown",
+    /// One library carries the agent.
+    AgentTwice = "agent-twice",
+    /// A library in a plugin folder can be loaded; a warning, unless its agent is missed.
+    LibraryNotLoaded = "library-not-loaded",
+    /// The agent knows a key of its config.
+    ConfigKeyUnknown = "config-key-unknown",
+    /// The agent gets the keys that it needs.
+    ConfigKeyMissing = "config-key-missing",
+    /// A value has the type that the agent wants.
+    ConfigTypeWrong = "config-type-wrong",
+    /// A text is one of those that the agent offers.
+    ConfigChoiceUnknown = "config-choice-unknown",
+    /// A text is not shorter than the agent wants.
+    ConfigTextTooShort = "config-text-too-short",
+    /// A text is not longer than the agent wants.
+    ConfigTextTooLong = "config-text-too-long",
+    /// A text is an address where the agent wants one.
+    ConfigAddressIllegal = "config-address-illegal",
+    /// A number is in the range that the agent wants.
+    ConfigNumberOutOfRange = "config-number-out-of-range",
+    /// A number is finite.
+    ConfigNumberNotFinite = "config-number-not-finite",
+    /// A list has as many items as the agent wants.
+    ConfigListLength = "config-list-length",
+    /// The agent's own check passes.
+    ConfigRefused = "config-refused",
+    /// A file that the agent will read can be read; a warning, for it may come later.
+    ConfigFileUnreadable = "config-file-unreadable",
+
+    /// A secret stands in a file of its own; a warning.
+    SecretPlain = "secret-plain",
+    /// A reference to a secret stands where a secret belongs.
+    SecretMisplaced = "secret-misplaced",
+    /// A secret is a text, or says where one is.
+    SecretTypeWrong = "secret-type-wrong",
+    /// A secret has one source.
+    SecretSources = "secret-sources",
+    /// The source of a secret is of a kind that there is.
+    SecretSourceUnknown = "secret-source-unknown",
+    /// A secret has a character at least.
+    SecretEmpty = "secret-empty",
+    /// The variable of a secret is set.
+    SecretEnvUnset = "secret-env-unset",
+    /// The service manager passes credentials.
+    SecretCredentialsMissing = "secret-credentials-missing",
+    /// A credential is named, not a path to it.
+    SecretCredentialIllegal = "secret-credential-illegal",
+    /// The file of a secret can be read.
+    SecretFileUnreadable = "secret-file-unreadable",
+    /// The file of a secret holds some bytes.
+    SecretFileTooLarge = "secret-file-too-large",
+    /// The file of a secret is a text.
+    SecretFileNotUtf8 = "secret-file-not-utf8",
+    /// The file of a secret is its owner's alone.
+    SecretFileOpen = "secret-file-open",
+    /// The file of a secret is ours.
+    SecretFileForeign = "secret-file-foreign",
+
+    /// A setting of the command line is a key with a value.
+    SettingIllegal = "setting-illegal",
+}
+
+impl Rule {
+    /// Says whether breaking it stops the daemon.
+    pub fn weight(self) -> Weight {
+        match self {
+            Self::SchedulesEmpty
+            | Self::ListenOpen
+            | Self::LabelSecret
+            | Self::LibraryNotLoaded
+            | Self::ConfigFileUnreadable
+            | Self::SecretPlain => Weight::Warning,
+            _ => Weight::Error,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One run: measured, and stored.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+
+use super::{super::appender::Appender, Command};
+use crate::{
+    job::Job,
+    plugin::RunRequest,
+    reading::{Cause, Reading, Record},
+};
+
+/// One run, with all it takes along.
+pub(super) struct OneRun {
+    pub(super) job: Arc<Job>,
+    pub(super) cause: Cause,
+    pub(super) slot: i64,
+    pub(super) due_ns: i64,
+    pub(super) stale_ns: i64,
+    pub(super) cursor: Option<Vec<u8>>,
+    pub(super) timeout: Duration,
+}
+
+impl OneRun {
+    /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
+    pub(super) async fn measure(
+        self,
+        appender: &Appender,
+        commands: &mpsc::UnboundedSender<Command>,
+    ) -> (Option<Reading>, Option<Vec<u8>>) {
+        let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor, explain: false };
+        let end = self.job.run(request).await;
+        if commands.is_closed() && !end.outcome.status.is_ok() {
+            // The daemon ends and took the worker with it: nothing was learnt of the target.
+            return (None, None);
+        }
+        let reading = Reading {
+            job: self.job.name().to_owned(),
+            cause: self.cause,
+            slot: self.slot,
+            due_ns: self.due_ns,
+            stale_ns: self.stale_ns,
+            outcome: end.outcome,
+        };
+        let record = Record::Reading(reading);
+        let durable = appender.append(&record);
+        let Record::Reading(reading) = record else { return (None, None) };
+        let outcome = &reading.outcome;
+        // Who goes on from a cursor must not go on from one that may be lost.
+        let waits = outcome.cursor_read || outcome.cursor.is_some() || self.cause == Cause::Manual;
+        if !waits {
+            return (None, None);
+        }
+        match durable.await {
+            Ok(Some(_)) => {
+                let cursor = outcome.cursor.clone();
+                (Some(reading), cursor)
+            }
+            _ => (None, None),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A job under the runner's eyes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{
+    job::Job,
+    reading::Cause,
+    schedule::{Slot, Ticker, UnixTime},
+};
+
+/// A run this near to its deadline is as good as over.
+const ENDING: Duration = Duration::from_millis(100);
+
+/// A job with its next due times and the run that is under way.
+pub(super) struct Scheduled {
+    pub(super) job: Arc<Job>,
+    pub(super) ticker: Ticker,
+    /// The run that is under way.
+    pub(super) running: Option<Running>,
+    /// A run that became due while the one before was as good as over: it starts when that one is.
+    pub(super) next: Option<Due>,
+    /// How much later than the whole second its runs start, so that jobs of one second do not start as one.
+    spread: Duration,
+    pub(super) cursor: Option<Vec<u8>>,
+}
+
+/// A run that is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Running {
+    /// Number of the job that it is a run of: another one, if the job was changed meanwhile.
+    pub(super) number: u64,
+    pub(super) deadline: Instant,
+}
+
+/// A run that is to be started.
+#[derive(Clone, Copy)]
+pub(super) struct Due {
+    pub(super) cause: Cause,
+    pub(super) slot: Slot,
+    pub(super) due: UnixTime,
+}
+
+impl Scheduled {
+    pub(super) fn new(job: Arc<Job>, ticker: Ticker, running: Option<Running>, cursor: Option<Vec<u8>>) -> Self {
+        let spread = if job.config.timing.timetable.is_spread() { spread(job.name()) } else { Duration::ZERO };
+        Self { job, ticker, running, next: None, spread, cursor }
+    }
+
+    /// When its next run starts, as a label of the clock.
+    pub(super) fn starts(&self) -> Option<Duration> {
+        let due = self.ticker.next_due()?.as_secs().max(0).unsigned_abs();
+        Some(Duration::from_secs(due) + self.spread)
+    }
+
+    /// The label by which its ticker goes.
+    pub(super) fn ticks_at(&self, label: Duration) -> Duration {
+        label.saturating_sub(self.spread)
+    }
+
+    /// Whether a run that is due now may wait for the one that is under way: a timeout as long as the interval must not cost every
+    /// second run, nor a change of the job the first run of what it became.
+    pub(super) fn may_wait(&self, running: Running) -> bool {
+        let ends = running.deadline <= Instant::now() + ENDING || running.number != self.job.number;
+        ends && self.next.is_none()
+    }
+}
+
+/// A part of a second from the job's name: the same over restarts.
+fn spread(job: &str) -> Duration {
+    let digest = Sha256::digest([b"spread within the second: ".as_slice(), job.as_bytes()].concat());
+    Duration::from_millis(u64::from(u16::from_le_bytes([digest[0], digest[1]])) % 1000)
+}

@@ -1,0 +1,180 @@
+//! Holds what a job asks to the agent that it asks.
+
+use std::{path::Path, sync::Arc};
+
+use rustix::fs::{Access, access};
+use serde_json::Value;
+use watchpost_plugin_api::{AgentDescriptor, AgentError, ErrorKind, wire::Examined};
+use watchpost_services::mask::Masker;
+
+use crate::{
+    config::{self, Assignment, Bound, Fault, Rest, Rule, process_environment, unknown_agent},
+    plugin::{Plugin, Plugins},
+};
+
+/// An assignment that its agent takes.
+pub(super) struct Held<'p> {
+    pub(super) plugin: &'p Arc<Plugin>,
+    pub(super) agent: &'p AgentDescriptor,
+    pub(super) bound: Bound,
+    pub(super) examined: Examined,
+    pub(super) warnings: Vec<Fault>,
+}
+
+/// Holds an assignment to its agent: the schema first, then the agent's own check.
+///
+/// Errors: everything wrong with it, warnings among it.
+pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<Held<'p>, Vec<Fault>> {
+    let (plugin, agent) = carrier(asks, plugins).map_err(|fault| vec![*fault])?;
+    match config::bind(asks, agent, &process_environment) {
+        Ok(bound) => match examine(plugin, agent, &bound).await {
+            Ok(examined) => {
+                let warnings = bound.warnings().iter().cloned().chain(unreadable(asks, &bound, &examined));
+                match samples_of_what_acts(asks, &examined) {
+                    None => Ok(Held { plugin, agent, warnings: warnings.collect(), bound, examined }),
+                    Some(fault) => Err(warnings.chain([fault]).collect()),
+                }
+            }
+            Err(error) => Err(bound.warnings().iter().cloned().chain([refused(asks, &bound, &error)]).collect()),
+        },
+        Err(unbound) => {
+            let mut faults = unbound.faults;
+            if let Some(rest) = unbound.rest {
+                let bound = rest.bound();
+                match examine(plugin, agent, bound).await {
+                    Ok(examined) => {
+                        faults.extend(unreadable(asks, bound, &examined).into_iter().chain(samples_of_what_acts(asks, &examined)))
+                    }
+                    Err(error) => faults.extend(refused_of_rest(asks, &rest, &error)),
+                }
+            }
+            Err(faults)
+        }
+    }
+}
+
+/// Finds the one library that carries an agent.
+fn carrier<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<(&'p Arc<Plugin>, &'p AgentDescriptor), Box<Fault>> {
+    match plugins.agent(&asks.agent) {
+        Ok(Some(found)) => Ok(found),
+        Err(several) => {
+            let several = several.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ");
+            let message = format!("`agent`: several libraries carry \"{}\": {several}", asks.agent.value);
+            Err(Box::new(Fault::new(Rule::AgentTwice, &asks.agent.place, message).hint("keep one of them in the plugin folders")))
+        }
+        Ok(None) => {
+            let fault = unknown_agent(asks, plugins.agent_names().collect::<Vec<_>>());
+            Err(with_problems(Box::new(fault), plugins))
+        }
+    }
+}
+
+/// The library that did not load may be the one that is missed.
+fn with_problems(fault: Box<Fault>, plugins: &Plugins) -> Box<Fault> {
+    let problems: Vec<String> =
+        plugins.problems().iter().map(|problem| format!("{}: {}", problem.path.display(), problem.reason)).collect();
+    if problems.is_empty() {
+        return fault;
+    }
+    let hint = fault.hint.clone().map(|hint| format!("{hint}; ")).unwrap_or_default();
+    Box::new(fault.hint(format!("{hint}not loaded: {}", problems.join("; "))))
+}
+
+async fn examine(plugin: &Plugin, agent: &AgentDescriptor, bound: &Bound) -> Result<Examined, AgentError> {
+    plugin.examine(&agent.name, &bound.config().to_string()).await
+}
+
+/// The fault that an agent's own check finds; an agent may quote what it was told.
+fn refused(asks: &Assignment, bound: &Bound, error: &AgentError) -> Fault {
+    let what = match (error.path(), error.kind()) {
+        ("", ErrorKind::CONFIG) => "`config`".to_owned(),
+        ("", ErrorKind::PANIC) => format!("`config`: agent `{}` panicked over it", asks.agent.value),
+        ("", _) => format!("`config`: agent `{}` could not check it", asks.agent.value),
+        (path, _) => format!("`{path}`"),
+    };
+    let said = Masker::new(bound.secrets()).mask(error.message());
+    Fault::new(Rule::ConfigRefused, asks.place_of(error.path()), format!("{what}: {}", crate::plain(&said)))
+}
+
+/// The fault that an agent's own check finds in what is left of a config; what it says of a stand-in is not the operator's fault.
+fn refused_of_rest(asks: &Assignment, rest: &Rest, error: &AgentError) -> Option<Fault> {
+    (!rest.is_of_a_stand_in(error.path())).then(|| refused(asks, rest.bound(), error))
+}
+
+/// The fault of measuring several times what changes the world each time.
+fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault> {
+    let samples = asks.samples.as_ref().filter(|samples| samples.value > 1 && !examined.repeatable)?;
+    let why = "`samples`: a run of this job acts on the world and is not repeated";
+    Some(Fault::new(Rule::SamplesOfWhatActs, &samples.place, why).hint("leave the key out, or measure without what acts"))
+}
+
+/// Tells of the files that the agent will read and cannot, each where the config names it.
+fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Fault> {
+    let refusal = |path: &Path| access(path, Access::READ_OK).err().map(std::io::Error::from);
+    let fault = |path: &Path, error: &std::io::Error| {
+        let key = key_of(bound.config(), path).unwrap_or_default();
+        let shown = if key.is_empty() { "config" } else { key.as_str() };
+        let message = format!("`{shown}`: cannot read {}: {}", path.display(), crate::chain(error));
+        Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint("runs fail until it can be read")
+    };
+    examined.needs.files.iter().filter_map(|path| refusal(path).map(|error| fault(path, &error))).collect()
+}
+
+/// Finds the key of a config that says just this path.
+fn key_of(config: &Value, path: &Path) -> Option<String> {
+    match config {
+        Value::String(text) => (Path::new(text) == path).then(String::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| Some(joined(&format!("[{at}]"), &key_of(item, path)?))),
+        Value::Object(table) => table.iter().find_map(|(key, value)| Some(joined(key, &key_of(value, path)?))),
+        _ => None,
+    }
+}
+
+fn joined(step: &str, rest: &str) -> String {
+    let point = if rest.is_empty() || rest.starts_with('[') { "" } else { "." };
+    format!("{step}{point}{rest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_plugin_api::SECRET_MARK;
+
+    use super::*;
+    use crate::schedule::UnixTime;
+
+    /// A job of an agent with a user and a password, and the agent.
+    fn job(settings: [&str; 2]) -> (config::Job, AgentDescriptor) {
+        let schema =
+            serde_json::json!({ "properties": { "password": { "type": "string", SECRET_MARK: true }, "user": { "type": "string" } } });
+        let agent = AgentDescriptor { name: "talks".into(), metrics: Vec::new(), schema };
+        (config::ad_hoc("talks", &settings.map(str::to_owned), UnixTime::from_secs(0)).unwrap(), agent)
+    }
+
+    #[test]
+    fn an_agent_that_quotes_a_secret_is_not_repeated() {
+        let (job, agent) = job(["password=Zwiebelkuchen-4711", "user=alice"]);
+        let bound = config::bind(&job.asks, &agent, &process_environment).unwrap();
+        let error = AgentError::config("user", "\"alice\" cannot have Zwiebelkuchen-4711,\nin base64 WndpZWJlbGt1Y2hlbi00NzEx");
+        let fault = refused(&job.asks, &bound, &error);
+        assert_eq!(fault.message, "`user`: \"alice\" cannot have <secret>,\u{FFFD}in base64 <secret>");
+        assert_eq!(fault.place.to_string(), "--set:2:6");
+    }
+
+    #[test]
+    fn what_an_agent_says_of_a_stand_in_is_nobodys_fault() {
+        let (job, agent) = job(["password.file=/nowhere", "user=alice"]);
+        let rest = config::bind(&job.asks, &agent, &process_environment).unwrap_err().rest.unwrap();
+        let said = |path: &str| refused_of_rest(&job.asks, &rest, &AgentError::config(path, "too short")).map(|fault| fault.message);
+        assert_eq!((said("password"), said("")), (None, None));
+        assert_eq!(said("user").as_deref(), Some("`user`: too short"));
+    }
+
+    #[test]
+    fn a_path_is_found_where_the_config_says_it() {
+        let config = serde_json::json!({ "host": "a", "servers": [{ "ca_file": "/a" }, { "ca_file": "/b" }], "spool": "/c" });
+        let found = |path: &str| key_of(&config, Path::new(path));
+        assert_eq!(found("/b").as_deref(), Some("servers[1].ca_file"));
+        assert_eq!(found("/c").as_deref(), Some("spool"));
+        assert_eq!(found("/d"), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! What stands wrong in the lab, and what must be said of it.
+
+use crate::servers::Lab;
+
+/// A job that meets a fault, and what must become of it.
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) agent: &'static str,
+    pub(super) config: String,
+    /// Kind and reason of the failure; none where the fault is expected, or overcome.
+    pub(super) fails: Option<(&'static str, &'static str)>,
+    /// What is known all the same, by its family without `watchpost_`; nothing else may be.
+    pub(super) known: Vec<&'static str>,
+}
+
+/// Up to the connection, as every session begins.
+const CONNECTED: [&str; 2] = ["resolve_time_seconds", "connect_time_seconds"];
+/// Up to the greeting.
+const GREETED: [&str; 3] = ["resolve_time_seconds", "connect_time_seconds", "banner_time_seconds"];
+/// Up to the answer of a name server.
+const ANSWERED: [&str; 2] = ["resolve_time_seconds", "query_time_seconds"];
+
+fn case(agent: &'static str, name: String, config: String, fails: Option<(&'static str, &'static str)>, known: &[&'static str]) -> Case {
+    Case { name, agent, config, fails, known: known.to_vec() }
+}
+
+/// The keys that lead to a service of the lab.
+fn at(lab: &Lab, host: &str, service: &str) -> String {
+    format!("host = \"{host}\", port = {}", lab.port(service))
+}
+
+/// The keys of a session that trusts the lab's authority.
+fn trusting(lab: &Lab, mode: &str) -> String {
+    format!("tls = \"{mode}\", server_name = \"mail.lab.test\", ca_file = {:?}", lab.ca_file())
+}
+
+/// A wrong password, in each way of saying one: nothing after the login may be claimed.
+pub(super) fn logins(lab: &Lab, password: &str) -> Vec<Case> {
+    let login = |agent, name: &str, service: &str, more: &str, why, known: &[_]| {
+        let place = at(lab, "127.0.0.1", service);
+        let config = format!("{place}, user = \"alice@lab.test\", password = {password}, {more}");
+        case(agent, format!("{agent}-login-{name}"), config, Some(("auth", why)), known)
+    };
+    let (starttls, implicit) = (trusting(lab, "starttls"), trusting(lab, "implicit"));
+    let (smtp, pop3): (&[_], &[_]) =
+        (&[GREETED.as_slice(), &["ehlo_time_seconds", "tls_time_seconds"]].concat(), &[GREETED.as_slice(), &["tls_time_seconds"]].concat());
+    let refused = "[AUTH] Authentication failed.";
+    vec![
+        login("smtp", "starttls", "submission", &starttls, "AUTH PLAIN: the server answered 535 5.7.8", smtp),
+        login("smtp", "implicit", "smtps", &implicit, "AUTH PLAIN: the server answered 535 5.7.8", smtp),
+        login("smtp", "dovecot", "dovecot_submission", &starttls, "AUTH PLAIN: the server answered 535 5.7.8", smtp),
+        login("pop3", "plain", "pop3", &format!("{starttls}, auth = \"plain\""), refused, pop3),
+        login("pop3", "user", "pop3s", &format!("{implicit}, auth = \"user\""), refused, pop3),
+        login("pop3", "apop", "pop3", "auth = \"apop\"", refused, &GREETED),
+    ]
+}
+
+/// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting.
+pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
+    let faults = [
+        ("expired", "the certificate expired"),
+        ("wrong_name", "the certificate is for wrong.example, not for mail.lab.test"),
+        ("unknown_ca", "the certificate's authority is not in "),
+    ];
+    let doors = [("smtp", "smtp", "starttls"), ("smtp", "smtps", "implicit"), ("pop3", "pop3", "starttls"), ("pop3", "pop3s", "implicit")];
+    let each = doors.iter().flat_map(|&(agent, service, mode)| {
+        faults.iter().map(move |&(fault, why)| {
+            let config = format!("{}, {}", at(lab, lab.faulty(fault), service), trusting(lab, mode));
+            let greeted = [GREETED.as_slice(), if agent == "smtp" { &["ehlo_time_seconds"] } else { &[] }].concat();
+            let known = if mode == "implicit" { CONNECTED.to_vec() } else { greeted };
+            case(agent, format!("{service}-{}", fault.replace('_', "-")), config, Some(("tls", why)), &known)
+        })
+    });
+    each.collect()
+}
+
+/// Names that do not resolve, zones that fail, and answers that are not those expected.
+pub(super) fn names(lab: &Lab) -> Vec<Case> {
+    let question = |name: &str, more: &str, fails, known: &[_]| {
+        case("dns", format!("dns-{name}"), format!("{}, {more}", at(lab, "127.0.0.1", "dns")), fails, known)
+    };
+    let protocol = |why| Some(("protocol", why));
+    let with = |more: &[&'static str]| [ANSWERED.as_slice(), more].concat();
+    let (counted, found) = (with(&["dns_answers"]), with(&["dns_answers", "dns_answer_ttl_seconds"]));
+    let by_both = with(&["connect_time_seconds", "total_time_seconds", "dns_answers", "dns_answer_ttl_seconds"]);
+    vec![
+        question("nxdomain", "name = \"nobody.lab.test\"", protocol("NXDOMAIN"), &counted),
+        question(
+            "nxdomain-expected",
+            "name = \"nobody.lab.test\", expect = \"NXDOMAIN\"",
+            None,
+            &[&counted[..], &["total_time_seconds"]].concat(),
+        ),
+        question("servfail", "name = \"mail.broken.test\"", protocol("SERVFAIL"), &ANSWERED),
+        question("refused", "name = \"www.example.org\"", protocol("REFUSED"), &ANSWERED),
+        question("other-answer", "name = \"mail.lab.test\", expect = \"127.0.0.99\"", protocol("127.0.0.99"), &found),
+        question("one-missing", MISSING_EXCHANGER, protocol("30 third.lab.test."), &found),
+        question("no-answer", "name = \"mail.lab.test\", type = \"AAAA\", expect = \"::1\"", protocol("::1"), &counted),
+        question("truncated-udp", "name = \"big.lab.test\", type = \"TXT\", transport = \"udp\"", protocol("truncated"), &ANSWERED),
+        question("truncated", "name = \"big.lab.test\", type = \"TXT\"", None, &by_both),
+    ]
+}
+
+/// Two of three exchangers are there.
+const MISSING_EXCHANGER: &str =
+    "name = \"lab.test\", type = \"MX\", expect = [\"10 mail.lab.test.\", \"20 backup.lab.test.\", \"30 third.lab.test.\"]";

@@ -1,0 +1,130 @@
+//! Who is to blame when it is not plain to see: the job that was closed, the neighbour that was done, nobody at all.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use watchpost::plugin::{Crash, WorkerState};
+
+use crate::zoo::{LONG, Zoo, does, example, job};
+
+fn unrepeatable(what: &str) -> String {
+    format!(r#"{{ "does": "{what}", "repeatable": false }}"#)
+}
+
+/// Waits for the worker's first death.
+async fn death(zoo: &Zoo) -> Crash {
+    let began = Instant::now();
+    loop {
+        if let Some(crash) = zoo.0.report().last_crash {
+            return crash;
+        }
+        assert!(began.elapsed() < LONG, "it lives on: {:?}", zoo.0.report());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_was_closed_while_it_ran_is_named_to_its_neighbours() {
+    let zoo = Zoo::with("abort-later").await;
+    zoo.0.open(job(2, "neighbour", &unrepeatable("waits")));
+    let closing = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        zoo.0.close(1);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        zoo.said(2, LONG).await
+    };
+    let (guilty, neighbour) = tokio::join!(zoo.said(1, LONG), closing);
+    assert_eq!(guilty, ("crash", "the worker died of signal 6 (SIGABRT: abort) while this job was running".into()));
+    assert_eq!(neighbour, ("interrupted", "the worker died of job guilty".into()));
+    assert_eq!(death(&zoo).await.guilty.as_deref(), Some("guilty"));
+    assert_eq!(zoo.ready().await.jobs, 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_aborts_while_its_job_is_closed_is_named() {
+    let zoo = Zoo::with("abort-in-drop").await;
+    assert_eq!(zoo.said(1, LONG).await.0, "ok");
+    zoo.0.close(1);
+    assert_eq!(death(&zoo).await.guilty.as_deref(), Some("guilty"));
+}
+
+#[tokio::test]
+async fn a_worker_that_somebody_told_to_end_blames_no_job() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    zoo.0.open(job(1, "innocent", &unrepeatable("sigterm")));
+    assert_eq!(zoo.said(1, LONG).await, ("interrupted", "the worker died of signal 15 (SIGTERM: asked to end)".into()));
+    assert_eq!(death(&zoo).await.guilty, None);
+}
+
+#[tokio::test]
+async fn a_worker_that_says_what_nobody_understands_is_ended_and_said_to_have_done_so() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    zoo.0.open(job(1, "innocent", &unrepeatable("garble")));
+    let how = "said what is not understood and was ended: a frame of 4294967295 bytes";
+    assert_eq!(zoo.said(1, LONG).await, ("interrupted", format!("the worker {how}")));
+    let crash = death(&zoo).await;
+    assert_eq!((crash.how.as_str(), crash.guilty), (how, None));
+}
+
+/// What a debugger does, while nothing is polled and in the middle of a poll.
+#[tokio::test]
+async fn a_worker_that_somebody_stopped_is_ended_and_blames_no_job() {
+    for what in ["well", "block"] {
+        let zoo = Zoo::of(&example("zoo")).await;
+        zoo.0.open(job(1, "innocent", &unrepeatable(what)));
+        let pid = Pid::from_raw(zoo.0.report().pid.unwrap().try_into().unwrap()).unwrap();
+        let stopping = async {
+            if what == "block" {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+            kill_process(pid, Signal::STOP).unwrap();
+        };
+        let run = async {
+            if what == "well" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            zoo.said(1, Duration::from_secs(1)).await
+        };
+        let ((), said) = tokio::join!(stopping, run);
+        assert_eq!(said, ("interrupted", "the worker did not answer in time".into()), "{what}");
+        let crash = death(&zoo).await;
+        assert_eq!((crash.how.as_str(), crash.guilty), ("answered nothing any more and was ended", None), "{what}");
+        zoo.ready().await;
+    }
+}
+
+/// The daemon is too busy to read what the worker said before it went wrong: it counts all the same.
+#[tokio::test]
+async fn a_run_that_ended_before_its_neighbour_went_wrong_is_not_lost_and_not_repeated() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    zoo.0.open(job(1, "guilty", &does("block-later")));
+    zoo.0.open(job(2, "done", &unrepeatable("waits")));
+    let busy = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        thread::sleep(Duration::from_millis(6500));
+    };
+    let ((), guilty, done) = tokio::join!(busy, zoo.said(1, LONG), zoo.said(2, LONG));
+    assert!(guilty.0 == "crash" && guilty.1.starts_with("the worker blocked its thread for "), "{guilty:?}");
+    assert_eq!(done, ("ok", String::new()));
+}
+
+#[tokio::test]
+async fn the_guilty_jobs_next_run_does_not_bring_down_the_next_worker() {
+    let zoo = Zoo::with("block").await;
+    assert_eq!(zoo.said(1, Duration::from_millis(500)).await, ("interrupted", "it blocks its worker's thread".into()));
+    // It is due again, and its worker still hangs in the run before.
+    assert_eq!(zoo.said(1, LONG).await, ("interrupted", "the worker died of job guilty".into()));
+    zoo.ready().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!((zoo.0.report().crashes, zoo.0.report().state), (1, WorkerState::Ready));
+}
+
+#[tokio::test]
+async fn a_run_of_a_job_that_was_just_closed_says_nothing_of_its_configuration() {
+    let zoo = Zoo::with("well").await;
+    zoo.0.close(1);
+    assert_eq!(zoo.said(1, LONG).await, ("interrupted", "the job was changed or removed before it ran".into()));
+}
