@@ -24,15 +24,21 @@ const USER_VERSION: std::ops::Range<usize> = 60..64;
 /// Puts things back; what was put in their place must be as it was put.
 type Undo = Box<dyn FnOnce()>;
 
-/// One obstacle: how it comes about, the exit code, and the error, where `DATA` and `HOUSE` stand for the folders.
+/// One obstacle: how it comes about, the exit code, the error, where `DATA` and `HOUSE` stand for the folders, and the place of a
+/// fault in the main file.
 struct Obstacle {
     put: fn(&House) -> Undo,
     code: i32,
     says: &'static str,
+    place: Option<&'static str>,
 }
 
 const fn obstacle(code: i32, put: fn(&House) -> Undo, says: &'static str) -> Obstacle {
-    Obstacle { put, code, says }
+    Obstacle { put, code, says, place: None }
+}
+
+const fn fault(put: fn(&House) -> Undo, says: &'static str, place: &'static str) -> Obstacle {
+    Obstacle { put, code: 2, says, place: Some(place) }
 }
 
 const OBSTACLES: [Obstacle; 17] = [
@@ -82,9 +88,9 @@ const OBSTACLES: [Obstacle; 17] = [
     obstacle(1, newer_cursors, "the daemon does not start: cannot open the cursors: DATA/cursors has format version 99, known up to "),
     // The configuration.
     obstacle(2, |house| mode(&house.folder().join("watchpost.toml"), 0o000), "cannot read HOUSE/watchpost.toml: Permission denied"),
-    obstacle(2, |house| mode(&house.folder().join("jobs.toml"), 0o000), "cannot read HOUSE/jobs.toml: Permission denied"),
-    obstacle(2, schedules_closed, "`schedules`: cannot read HOUSE/closed: Permission denied"),
-    obstacle(2, plugins_closed, "`plugins`: cannot read folder HOUSE/closed: Permission denied"),
+    fault(|house| mode(&house.folder().join("jobs.toml"), 0o000), "`schedules`: cannot read HOUSE/jobs.toml: Permission denied", "3:14"),
+    fault(schedules_closed, "`schedules`: cannot read HOUSE/closed: Permission denied", "3:14"),
+    fault(plugins_closed, "`plugins`: cannot read folder HOUSE/closed: Permission denied", "2:12"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,8 +129,9 @@ fn check(house: &House, obstacle: &Obstacle) {
         let [error] = errors[..] else { panic!("{says}: {said:?}") };
         assert!(error.starts_with(&says), "{error}\nis not\n{says}");
         assert_eq!(said.code, Some(obstacle.code), "{said:?}");
-        let place = said.err.lines().any(|line| line.starts_with("  --> ") && line.contains("watchpost.toml:"));
-        assert_eq!(place, obstacle.code == 2, "{said:?}");
+        let place = said.err.lines().find_map(|line| line.strip_prefix("  --> "));
+        let expected = obstacle.place.map(|place| format!("{}/watchpost.toml:{place}", house.folder().display()));
+        assert_eq!(place, expected.as_deref(), "{said:?}");
     }
     let after = contents(house.folder());
     let changed: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();

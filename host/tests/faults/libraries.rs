@@ -109,9 +109,9 @@ fn libraries_that_cannot_be_loaded_are_named_by_check_and_by_a_start_and_the_oth
     let (house, plugins) = house();
     let said = house.run(&["check"]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    let warned = said.err.lines().map(|line| line.strip_prefix("warning: not loaded: ").unwrap_or_else(|| panic!("{line}")));
-    let split = |line: &str| line.split_once(": ").map(|(path, why)| (path.to_owned(), why.to_owned())).unwrap();
-    check_told(&warned.map(split).collect::<Vec<_>>(), &plugins);
+    let warned = said.err.lines().filter_map(|line| line.strip_prefix("warning: `plugins`: ")?.split_once(" is not loaded: "));
+    check_told(&warned.map(|(path, why)| (path.to_owned(), why.to_owned())).collect::<Vec<_>>(), &plugins);
+    assert!(!said.err.contains("error: "), "{said:?}");
 
     let daemon = house.start();
     let of_line =
