@@ -27,7 +27,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     for checked in jobs {
         match checked {
             Checked::Sound(job) => sound.push(*job),
-            Checked::Faulty { asks, .. } => faulty.extend(asks),
+            Checked::Faulty { asks, .. } => faulty.extend(asks.map(|asks| *asks)),
         }
     }
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));

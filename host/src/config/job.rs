@@ -49,7 +49,7 @@ pub(super) enum Checked {
     /// It can run, if its agent agrees.
     Sound(Box<Job>),
     /// It was told of; its name is taken all the same, and its agent can still be asked.
-    Faulty { name: Option<At<JobName>>, asks: Option<Assignment> },
+    Faulty { name: Option<At<JobName>>, asks: Option<Box<Assignment>> },
 }
 
 impl Checked {
@@ -130,7 +130,7 @@ impl Shared {
             (Some(name), Some(asks), Some((timing, timeout)), Some(overlap)) if sound => {
                 Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max: self.labels_max }))
             }
-            (name, asks, ..) => Checked::Faulty { name, asks },
+            (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new) },
         }
     }
 }
