@@ -1,12 +1,16 @@
 //! The commands, one file each.
 
 mod agents;
+mod as_check;
 mod check;
 mod client;
+mod elsewhere;
 mod events;
 mod explain;
+mod failure;
 mod fetch;
 mod generate;
+mod job_table;
 mod jobs;
 mod load;
 mod measure;
@@ -15,17 +19,19 @@ mod reload;
 mod run;
 mod status;
 mod table;
+mod terminal;
 mod time;
+mod values;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Faults;
+use failure::{Failure, Outcome};
 
 /// Measures messaging services: every phase of every protocol, stored, exposed, explained.
 #[derive(Parser)]
-#[command(name = "watchpost", version, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "watchpost", version, propagate_version = true, arg_required_else_help = true, after_help = HELP)]
 struct Arguments {
     /// The main configuration file [default: ./watchpost.toml, then /etc/watchpost/watchpost.toml].
     #[arg(long, global = true, value_name = "FILE")]
@@ -37,45 +43,52 @@ struct Arguments {
     command: Command,
 }
 
+/// What the whole of the command line has in common.
+const HELP: &str = "Exit codes: 0 fine, 1 the thing failed, 2 wrong usage or configuration.
+
+Examples:
+  watchpost check
+  watchpost measure pop-paris --explain";
+
 #[derive(Subcommand)]
 enum Command {
     /// Runs the daemon until SIGTERM; SIGHUP reloads.
-    #[command(after_help = "Example: watchpost run --config /etc/watchpost/watchpost.toml")]
+    #[command(after_help = "Examples:\n  watchpost run\n  watchpost run --config watchpost.toml --log json --log-level debug")]
     Run(run::Arguments),
     /// Checks the configuration, its secrets and its plugins, and names every fault.
-    #[command(after_help = "Example: watchpost check --config watchpost.toml")]
+    #[command(after_help = "Examples:\n  watchpost check\n  watchpost check --config watchpost.toml --json")]
     Check,
     /// Lists the agents that the plugin folders carry, or explains one.
-    #[command(after_help = "Example: watchpost agents smtp")]
+    #[command(after_help = "Examples:\n  watchpost agents\n  watchpost agents smtp")]
     Agents(agents::Arguments),
     /// Shows when jobs run next, in their own zone.
-    #[command(after_help = "Example: watchpost plan pop-paris -n 5")]
+    #[command(after_help = "Examples:\n  watchpost plan\n  watchpost plan pop-paris -n 5")]
     Plan(plan::Arguments),
     /// Measures once, now, and stores nothing.
-    #[command(
-        after_help = "Examples:\n  watchpost measure pop-paris --explain\n  watchpost measure --agent smtp --set host=mail.example.org --as-check"
-    )]
+    #[command(after_help = measure::EXAMPLES)]
     Measure(measure::Arguments),
     /// Tells the health of daemon, workers and jobs.
-    #[command(after_help = "Example: watchpost status")]
+    #[command(after_help = "Examples:\n  watchpost status\n  watchpost status --json")]
     Status,
     /// Gives stored values of series as a table or as JSON.
-    #[command(after_help = "Example: watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h --format csv")]
+    #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Arguments),
     /// Lists what agents and the daemon reported: the latest, oldest first.
-    #[command(after_help = "Example: watchpost events --job pop-paris --since now-2d --severity minor")]
+    #[command(after_help = "Examples:\n  watchpost events\n  watchpost events --job pop-paris --since now-2d --severity minor")]
     Events(events::Arguments),
     /// Lists jobs, runs one now, pauses or resumes one.
-    #[command(after_help = "Example: watchpost jobs run pop-paris")]
+    #[command(after_help = "Examples:\n  watchpost jobs\n  watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
     /// Makes the daemon take its changed configuration, whole or not at all.
-    #[command(after_help = "Example: watchpost reload")]
+    ///
+    /// Libraries that are new in the plugin folders are loaded. `data` and `listen` cannot change while it runs.
+    #[command(after_help = "Example:\n  watchpost reload")]
     Reload,
     /// Prints the completions of a shell.
-    #[command(after_help = "Example: watchpost completions bash > /etc/bash_completion.d/watchpost")]
+    #[command(after_help = generate::COMPLETIONS_EXAMPLES)]
     Completions(generate::Completions),
     /// Writes the man pages, one for each command.
-    #[command(after_help = "Example: watchpost man --output /usr/local/share/man/man1")]
+    #[command(after_help = "Example:\n  watchpost man --output ~/.local/share/man/man1")]
     Man(generate::Man),
 }
 
@@ -87,27 +100,6 @@ struct Context {
     json: bool,
 }
 
-/// How a command failed; it has told why by then, or tells it now.
-enum Failure {
-    /// The thing failed: exit 1.
-    Failed(String),
-    /// Wrong usage or configuration: exit 2.
-    Wrong(String),
-    /// The configuration has faults: exit 2.
-    Faults(Faults),
-    /// Told already: this exit code.
-    Told(u8),
-}
-
-impl Failure {
-    /// The thing failed, for this reason.
-    fn of(what: &str, error: &dyn std::error::Error) -> Self {
-        Self::Failed(format!("{what}: {}", crate::chain(error)))
-    }
-}
-
-type Outcome = Result<(), Failure>;
-
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     // A reader that had enough (`| head`) ends us quietly instead of with a panic.
@@ -117,7 +109,7 @@ pub fn main() -> ExitCode {
     }
     let Arguments { config, json, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(refusal) => return refused(&refusal),
+        Err(refusal) => return failure::refused(&refusal),
     };
     let context = Context { config, json };
     let done = match command {
@@ -134,40 +126,13 @@ pub fn main() -> ExitCode {
         Command::Completions(arguments) => generate::completions(&arguments),
         Command::Man(arguments) => generate::man(&arguments),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(why)) => told(&why, 1),
-        Err(Failure::Wrong(why)) => told(&why, 2),
-        Err(Failure::Faults(faults)) => {
-            eprintln!("{faults}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Told(code)) => ExitCode::from(code),
-    }
-}
-
-/// Tells what is wrong with the arguments, or the help that was asked for.
-fn refused(refusal: &clap::Error) -> ExitCode {
-    let _nobody_reads = refusal.print();
-    let wrong = refusal.use_stderr();
-    // To Nagios, 2 would be a verdict on the target.
-    let as_check = std::env::args().any(|argument| argument == "--as-check");
-    ExitCode::from(match (wrong, as_check) {
-        (false, _) => 0,
-        (true, true) => 3,
-        (true, false) => 2,
-    })
-}
-
-fn told(why: &str, code: u8) -> ExitCode {
-    eprintln!("error: {why}");
-    ExitCode::from(code)
+    done.map_or_else(Failure::tell, |()| ExitCode::SUCCESS)
 }
 
 /// A runtime for commands: one thread is plenty.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    built.map_err(|error| Failure::of("cannot start", &error))
+    built.map_err(|error| Failure::of("cannot start the runtime", &error))
 }
 
 /// Writes an answer for programs.

@@ -6,7 +6,8 @@
 //! Reading order: [`Fault`] is what goes wrong and where, each breaking one [`Rule`]; `text` makes a tree of values with places out of a
 //! file; `reader` asks a table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it
 //! means, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
-//! agent's schema (`schema`, `value`) and fetches its secrets; [`ad_hoc`] makes the job of a command line that names none.
+//! agent's schema (`schema`, `value`) and fetches its secrets; [`ad_hoc`] makes the job of a command line that
+//! names none, and [`describe`] tells people what a config may hold.
 //!
 //! Nothing hides anything: what was told of becomes broken, not absent, and whatever does not depend on it is checked on.
 
@@ -14,6 +15,7 @@ mod ad_hoc;
 mod assignment;
 mod bind;
 mod bound;
+pub mod describe;
 mod fault;
 mod files;
 mod job;
@@ -47,6 +49,7 @@ pub use bound::{Bound, Rest, Unbound};
 pub use fault::{Fault, Faults, Weight};
 pub use job::Job;
 pub use name::JobName;
+pub(crate) use near::nearest;
 pub use place::{At, Place, Spot};
 pub use rule::Rule;
 pub use secret::{Environment, process_environment};

@@ -24,6 +24,7 @@ mod told;
 mod view;
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::{SystemTime, UNIX_EPOCH},
@@ -39,18 +40,19 @@ use crate::{
         request::{EventRequest, EventRequestError},
         store::Found,
     },
-    expose::host_metrics::HostMetrics,
+    expose::host_metrics::{HostMetrics, process},
     latest::{Latest, Snapshot},
     plugin::Plugins,
-    series::request::{FetchError, FetchRequest},
+    series::request::{FetchError, FetchRequest, Fetched},
 };
 use appender::Appender;
 use carriers::Carriers;
-use series_view::SharedStore;
+use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
 pub use event_view::take_events_left;
 pub use lock::{DataFolder, LockError};
+pub use reload::Reloaded;
 pub use runner::Changes;
 pub use series_view::take_what_is_left;
 
@@ -71,6 +73,10 @@ pub struct Daemon {
     journal: Arc<Journal>,
     appender: Appender,
     store: SharedStore,
+    /// What stands in the way of writing series.
+    hindrance: Hindrance,
+    /// Where it listens; the configuration may leave the port to the system.
+    address: SocketAddr,
     runner: mpsc::UnboundedSender<runner::Command>,
     views: Vec<(&'static str, Arc<Progress>)>,
     /// One reload at a time.
@@ -92,8 +98,8 @@ impl Daemon {
 
     /// Why the daemon is not ready, if it is not: a view of the journal is behind, or nothing can be stored.
     fn not_ready(&self) -> Result<(), String> {
-        if let watchpost_journal::State::Stopped { error, .. } = self.journal.state() {
-            return Err(format!("the journal cannot be written: {}", crate::chain(&error)));
+        if let Some(why) = self.journal_trouble() {
+            return Err(format!("the journal cannot be written: {why}"));
         }
         if let Some((name, _)) = self.views.iter().find(|(_, progress)| progress.ended()) {
             return Err(format!("{name} no longer follows the journal; the log says why"));
@@ -102,6 +108,14 @@ impl Daemon {
             return Err(format!("{name} is {records} records behind the journal"));
         }
         Ok(())
+    }
+
+    /// Why readings are not being stored.
+    fn journal_trouble(&self) -> Option<String> {
+        match self.journal.state() {
+            watchpost_journal::State::Stopped { error, .. } => Some(crate::chain(&error)),
+            _ => None,
+        }
     }
 
     /// Drops segments of the journal that every view is done with.
@@ -116,7 +130,7 @@ impl Daemon {
         self.views.iter().map(move |(name, progress)| (*name, end.saturating_sub(progress.next().into())))
     }
 
-    fn fetch(&self, request: &FetchRequest) -> Result<Vec<u8>, FetchError> {
+    fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let now = now_ns() / 1_000_000_000;
         request.answer(&mut series_view::lend(&self.store), now, || Box::new(records(self.journal.reader(self.journal.first()))))
     }
@@ -140,9 +154,11 @@ impl Daemon {
                 started: status::unix_seconds(self.started),
                 config: self.file.clone(),
                 data: config.data.value.clone(),
-                listen: config.listen.value.to_string(),
+                listen: self.address.to_string(),
+                memory_bytes: process::resident_bytes("self"),
                 not_ready: self.not_ready().err(),
-                journal: self.not_ready().err().unwrap_or_else(|| "ok".to_owned()),
+                journal: self.journal_trouble().unwrap_or_else(|| "ok".to_owned()),
+                series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
                 behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
                 refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
             },

@@ -63,7 +63,8 @@ pub fn start(form: Form, filter: EnvFilter) {
 
 /// Whether whoever reads takes colours. Source: no-color.org.
 fn colours() -> bool {
-    stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stderr().is_terminal() && !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// What a panic said.

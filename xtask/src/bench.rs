@@ -18,15 +18,19 @@ struct Bench {
 const BENCHES: &[Bench] =
     &[Bench { name: "start", tells: "from start to ready with 2,000 jobs, how their first runs spread, memory at rest", run: start::run }];
 
-/// Runs `bench NAME`.
+/// Runs `bench NAME`; without a name lists what can be measured.
 pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
+    let lines: Vec<String> = BENCHES.iter().map(|bench| format!("  {:<10} {}", bench.name, bench.tells)).collect();
     let bench = match words {
+        [] => {
+            println!("{}", lines.join("\n"));
+            return Ok(ExitCode::SUCCESS);
+        }
         [name] => BENCHES.iter().find(|bench| bench.name == name),
         _ => None,
     };
     let Some(bench) = bench else {
-        let lines: Vec<String> = BENCHES.iter().map(|bench| format!("  {:<10} {}", bench.name, bench.tells)).collect();
-        return Err(Error::Usage(format!("measure what?\n{}", lines.join("\n"))));
+        return Err(Error::Usage(format!("measure what? there are:\n{}", lines.join("\n"))));
     };
     packages::check_build(&packages::ensure(&[Use::Build])?)?;
     let status = process::attend(test::cargo("build")?.arg("--release"))?;

@@ -36,14 +36,11 @@ const PROOFS: &[Proof] = &[
     },
 ];
 
-/// Runs `prove NAME`.
+/// Runs `prove NAME`; without a name lists what can be proved.
 pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
-    let proof = match words {
-        [name] => PROOFS.iter().find(|proof| proof.name == name),
-        _ => None,
-    };
-    let Some(proof) = proof else {
-        return Err(Error::Usage(format!("prove what?\n{}", list())));
+    let Some(proof) = chosen(words)? else {
+        println!("{}", list());
+        return Ok(ExitCode::SUCCESS);
     };
     // The tests start programs of the whole workspace, which `cargo test --package` alone does not refresh.
     let built = process::attend(test::cargo("build")?.arg("--workspace"))?;
@@ -55,6 +52,16 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     cargo.args(["--package", proof.package, "--test", proof.target, "--", "--nocapture"]);
     cargo.env(proof.variable, proof.count.to_string());
     process::attend(&mut cargo).map(code)
+}
+
+/// The proof that is named; none if none is.
+fn chosen(words: &[String]) -> Outcome<Option<&'static Proof>> {
+    let wrong = |what: String| Error::Usage(format!("{what}; there are:\n{}", list()));
+    match words {
+        [] => Ok(None),
+        [name] => PROOFS.iter().find(|proof| proof.name == name).map(Some).ok_or_else(|| wrong(format!("no proof `{name}`"))),
+        _ => Err(wrong("one proof at a time".into())),
+    }
 }
 
 /// Passes on how a program ended.
@@ -72,12 +79,23 @@ fn list() -> String {
 mod tests {
     use super::*;
 
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(str::to_owned).collect()
+    }
+
     #[test]
     fn an_unknown_proof_lists_all_and_is_wrong_usage() {
-        for words in [vec![], vec!["nothing".to_owned()]] {
-            let error = run(&words).unwrap_err();
+        for line in ["nothing", "kill journal"] {
+            let error = run(&words(line)).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             assert!(PROOFS.iter().all(|proof| error.to_string().contains(proof.name)), "{error}");
         }
+    }
+
+    #[test]
+    fn no_name_lists_all_and_is_no_error() {
+        assert!(chosen(&[]).unwrap().is_none());
+        assert_eq!(run(&[]).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(chosen(&words("kill")).unwrap().map(|proof| proof.name), Some("kill"));
     }
 }

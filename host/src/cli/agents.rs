@@ -1,14 +1,30 @@
 //! `watchpost agents`
 
-use serde::Serialize;
-use watchpost_plugin_api::{AgentDescriptor, Kind};
+use std::path::{Path, PathBuf};
 
-use super::{Context, Failure, Outcome, load::plugins, print_json, runtime, table};
+use serde::Serialize;
+use watchpost_plugin_api::{AgentDescriptor, Kind, MetricSpec};
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    load::plugins,
+    print_json, runtime,
+    table::{self, plain},
+    terminal,
+};
+use crate::config::{
+    describe::{self, Key},
+    nearest,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Explains this agent: its configuration and its metrics.
     name: Option<String>,
+    /// A folder with agent libraries [default: those of the configuration, else those beside this program].
+    #[arg(long, value_name = "FOLDER")]
+    plugins: Vec<PathBuf>,
 }
 
 /// An agent and the library that carries it.
@@ -22,21 +38,32 @@ struct Carried {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let agents = all(context)?;
+    let agents = all(&context.plugin_folders(&arguments.plugins)?)?;
     let Some(name) = &arguments.name else {
-        return if context.json { print_json(&agents) } else { list(&agents) };
+        if context.json {
+            return print_json(&agents);
+        }
+        list(&agents);
+        return Ok(());
     };
     let Some(found) = agents.iter().find(|carried| carried.agent.name == *name) else {
-        let known: Vec<&str> = agents.iter().map(|carried| carried.agent.name.as_str()).collect();
-        return Err(Failure::Wrong(format!("there is no agent `{name}`; there are: {}", known.join(", "))));
+        let known = || agents.iter().map(|carried| carried.agent.name.as_str());
+        let hint = match nearest(name, known()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("there are: {}", known().collect::<Vec<_>>().join(", ")),
+        };
+        return Err(Failure::wrong(format!("cannot explain agent `{name}`"), format!("no library carries it; {hint}")));
     };
-    if context.json { print_json(found) } else { explain(found) }
+    if context.json {
+        return print_json(found);
+    }
+    explain(found);
+    Ok(())
 }
 
-fn all(context: &Context) -> Result<Vec<Carried>, Failure> {
-    let config = context.load()?.config;
+fn all(folders: &[PathBuf]) -> Result<Vec<Carried>, Failure> {
     runtime()?.block_on(async {
-        let plugins = plugins(&config).await;
+        let plugins = plugins(folders).await;
         let carried = plugins.all().iter().flat_map(|plugin| {
             let library = plugin.descriptor();
             library.agents.iter().map(|agent| Carried {
@@ -54,52 +81,64 @@ fn all(context: &Context) -> Result<Vec<Carried>, Failure> {
     })
 }
 
-fn list(agents: &[Carried]) -> Outcome {
+fn list(agents: &[Carried]) {
     let row = |carried: &Carried| {
+        let file = Path::new(&carried.library).file_name().map(|name| name.to_string_lossy().into_owned());
         vec![
             carried.agent.name.clone(),
-            carried.agent.metrics.len().to_string(),
             carried.version.clone(),
+            carried.agent.metrics.len().to_string(),
+            file.unwrap_or_default(),
             carried.about.clone(),
-            carried.library.clone(),
         ]
     };
-    table::print(&["agent", "metrics", "version", "about", "library"], &agents.iter().map(row).collect::<Vec<_>>());
-    Ok(())
+    table::print_text(&["agent", "version", "metrics", "library", "about"], &agents.iter().map(row).collect::<Vec<_>>());
 }
 
-fn explain(carried: &Carried) -> Outcome {
+fn explain(carried: &Carried) {
     let agent = &carried.agent;
-    println!("{}: {}\n{} {}, {}\n", agent.name, carried.about, carried.package, carried.version, carried.library);
-    let required = |key: &str| agent.schema["required"].as_array().is_some_and(|keys| keys.iter().any(|known| known == key));
-    let none = serde_json::Map::new();
-    let rows: Vec<Vec<String>> = agent.schema["properties"]
-        .as_object()
-        .unwrap_or(&none)
-        .iter()
-        .map(|(key, schema)| {
-            let about = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
-            vec![key.clone(), if required(key) { "required".into() } else { default_of(schema) }, table::plain(&about)]
-        })
-        .collect();
-    table::print(&["config", "default", "meaning"], &rows);
+    println!("{}: {}", agent.name, plain(&carried.about));
+    println!("{} {}, {}\n", plain(&carried.package), plain(&carried.version), carried.library);
+    println!("CONFIG");
+    let keys = describe::keys(&agent.schema);
+    let widest = keys.iter().map(|key| key.name.chars().count()).max().unwrap_or(0);
+    keys.iter().for_each(|key| explain_key(key, widest));
     println!();
-    let rows: Vec<Vec<String>> = agent
-        .metrics
-        .iter()
-        .map(|metric| {
-            let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
-            vec![metric.name.clone(), kind.into(), metric.unit.name().into(), metric.keys.join(" "), table::plain(&metric.help)]
-        })
-        .collect();
-    table::print(&["metric", "kind", "unit", "labels", "meaning"], &rows);
-    Ok(())
+    metrics(&agent.metrics);
+    if let Some(config) = describe::example(&keys) {
+        let name = &agent.name;
+        println!("\nEXAMPLE\n[[job]]\nname = \"{name}-example\"\nagent = \"{name}\"\nevery = \"1m\"\nconfig = {}", plain(&config));
+    }
 }
 
-fn default_of(schema: &serde_json::Value) -> String {
-    match &schema["default"] {
-        serde_json::Value::Null => "-".into(),
-        serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
+fn metrics(metrics: &[MetricSpec]) {
+    let mut head = vec!["metric", "kind", "unit", "labels", "meaning"];
+    let row = |metric: &MetricSpec| {
+        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        vec![metric.name.clone(), kind.into(), metric.unit.name().into(), metric.keys.join(" "), metric.help.clone()]
+    };
+    let mut rows: Vec<Vec<String>> = metrics.iter().map(row).collect();
+    if metrics.iter().all(|metric| metric.keys.is_empty()) {
+        head.remove(3);
+        rows.iter_mut().for_each(|row| drop(row.remove(3)));
     }
+    table::print_text(&head, &rows);
+}
+
+fn explain_key(key: &Key, widest: usize) {
+    let needed = if key.required { ", required".to_owned() } else { String::new() };
+    let default = key.default.as_ref().map(|default| format!("; default {default}")).unwrap_or_default();
+    println!("  {:<widest$}  {}", plain(&key.name), plain(&format!("{}{needed}{default}", key.kind)));
+    let indent = widest + 4;
+    // An example that the text does not give is given beside it.
+    let example = key.example.as_ref().filter(|example| !key.about.contains(example.as_str()));
+    let example = example.map(|example| format!(" For example: {example}.")).unwrap_or_default();
+    for line in terminal::wrapped(&plain_text(&format!("{}{example}", key.about)), terminal::text_columns().saturating_sub(indent)) {
+        println!("{:indent$}{line}", "");
+    }
+}
+
+/// Text whose line breaks are blanks.
+fn plain_text(text: &str) -> String {
+    plain(&text.replace('\n', " "))
 }

@@ -1,6 +1,6 @@
 //! Asks a running daemon over its socket.
 
-use std::{path::Path, time::Duration};
+use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Empty};
 use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
@@ -8,14 +8,25 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::UnixStream, time::timeout};
 
-use super::{Context, Failure, runtime};
-use crate::daemon::api::{Refusal, socket_path};
+use super::{
+    Context,
+    elsewhere::{self, Elsewhere},
+    failure::Failure,
+    runtime,
+};
+use crate::daemon::api::{NOTE, Refusal, socket_path};
 
-/// How long a daemon may take to answer; a run takes as long as its own timeout at most.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a daemon may take to do what it is asked; a run takes as long as its own timeout at most.
+const WORK_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long it may take to tell what it knows.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// What takes as long as work, though it only tells.
+const SLOW: [&str; 2] = ["/api/v1/fetch?", "/api/v1/events?"];
 
 /// What a daemon answered.
 pub(super) struct Answer {
+    /// What it was asked for, as an error begins: `cannot run job `relay``.
+    cannot: String,
     pub(super) status: StatusCode,
     pub(super) body: Bytes,
     headers: HeaderMap,
@@ -27,10 +38,21 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// What the daemon says beside the answer.
+    pub(super) fn notes(&self) -> Vec<String> {
+        self.headers.get_all(NOTE).iter().map(|note| String::from_utf8_lossy(note.as_bytes()).into_owned()).collect()
+    }
+
     /// Reads the body of a success; anything else is a failure with the daemon's reason.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         self.success()?;
-        serde_json::from_slice(&self.body).map_err(|error| Failure::of("the daemon's answer is not understood", &error))
+        self.parsed()
+    }
+
+    /// Reads the body, whatever it tells.
+    pub(super) fn parsed<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        let parsed = serde_json::from_slice(&self.body);
+        parsed.map_err(|error| Failure::failed(&self.cannot, format!("the daemon's answer is not understood: {error}")))
     }
 
     /// Passes a success.
@@ -39,64 +61,96 @@ impl Answer {
             return Ok(());
         }
         let why = serde_json::from_slice::<Refusal>(&self.body).map(|refusal| refusal.error);
-        let why = why.unwrap_or_else(|_| format!("it answered {}", self.status));
+        let why = why.unwrap_or_else(|_| format!("the daemon answered {}", self.status));
         let asked_wrong = [StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND].contains(&self.status);
-        Err(if asked_wrong { Failure::Wrong(why) } else { Failure::Failed(why) })
+        Err(if asked_wrong { Failure::wrong(&self.cannot, why) } else { Failure::failed(&self.cannot, why) })
     }
 }
 
 impl Context {
     /// Asks the daemon of this configuration; without one this fails.
-    pub(super) fn ask(&self, method: Method, path: &str) -> Result<Answer, Failure> {
-        let data = self.data_folder()?;
-        match ask(&data, method, path)? {
+    ///
+    /// `cannot` begins the error: `cannot run job `relay``.
+    pub(super) fn ask(&self, cannot: &str, method: Method, path: &str) -> Result<Answer, Failure> {
+        match self.ask_if_it_runs(cannot, method, path)? {
             Some(answer) => Ok(answer),
-            None => Err(no_daemon(&data)),
+            None => {
+                Err(Failure::failed(cannot, format!("no daemon runs on {}; start one with `watchpost run`", self.data_folder()?.display())))
+            }
         }
+    }
+
+    /// Asks the daemon of this configuration, if one runs: that of its data folder, else one that was started with this file
+    /// when it named another folder.
+    pub(super) fn ask_if_it_runs(&self, cannot: &str, method: Method, path: &str) -> Result<Option<Answer>, Failure> {
+        let data = self.data_folder()?;
+        if let Some(answer) = ask(&data, cannot, &method, path)? {
+            return Ok(Some(answer));
+        }
+        let file = self.file()?;
+        let Some(Elsewhere { pid, data: old }) = elsewhere::find(&file) else { return Ok(None) };
+        let runs = format!("process {pid}, which runs {},", file.display());
+        let Some(old) = old else {
+            let why = format!("no daemon runs on {}, and {runs} is another user's", data.display());
+            return Err(Failure::failed(cannot, why));
+        };
+        if std::fs::canonicalize(&data).is_ok_and(|data| data == old) {
+            return Err(Failure::failed(cannot, format!("{runs} does not answer: it is starting or ending")));
+        }
+        let answer = ask(&old, cannot, &method, path)?;
+        if answer.is_some() {
+            eprintln!("note: `data` is {} now; process {pid} was started on {} and is asked there", data.display(), old.display());
+        }
+        Ok(answer)
     }
 }
 
-/// There is nobody to ask.
-pub(super) fn no_daemon(data: &Path) -> Failure {
-    Failure::Failed(format!("no daemon runs on {}; start one with `watchpost run`", data.display()))
-}
-
 /// Asks the daemon with this data folder, if one runs.
-pub(super) fn ask(data: &Path, method: Method, path: &str) -> Result<Option<Answer>, Failure> {
+fn ask(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, Failure> {
     runtime()?.block_on(async {
-        match timeout(ANSWER_TIMEOUT, exchange(data, method, path)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::Failed("the daemon does not answer".into())),
-        }
+        let is_work = *method != Method::GET || SLOW.iter().any(|slow| path.starts_with(slow));
+        let patience = if is_work { WORK_TIMEOUT } else { ANSWER_TIMEOUT };
+        let asked = timeout(patience, exchange(data, cannot, method, path)).await;
+        let late = || Err(format!("the daemon has not answered for {} s", patience.as_secs()));
+        asked.unwrap_or_else(|_| late()).map_err(|why| Failure::failed(cannot, why))
     })
 }
 
-async fn exchange(data: &Path, method: Method, path: &str) -> Result<Option<Answer>, Failure> {
+async fn exchange(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, String> {
     let socket = socket_path(data);
     let stream = match UnixStream::connect(&socket).await {
         Ok(stream) => stream,
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused) => return Ok(None),
-        Err(error) => return Err(Failure::of(&format!("cannot reach the daemon at {}", socket.display()), &error)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(not_ours(data)),
+        Err(error) => return Err(format!("the daemon's socket {}: {}", socket.display(), crate::chain(&error))),
     };
-    let broken = |error: hyper::Error| Failure::of("the daemon broke off", &error);
+    let broken = |error: hyper::Error| format!("the daemon broke off: {}", crate::chain(&error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     tokio::spawn(connection);
     let request = Request::builder().method(method).uri(path).header("host", "watchpost").body(Empty::<Bytes>::new());
-    let request = request.map_err(|error| Failure::of("cannot ask the daemon", &error))?;
+    let request = request.map_err(|error| format!("it cannot be asked: {error}"))?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
-    Ok(Some(Answer { status, body, headers }))
+    Ok(Some(Answer { cannot: cannot.to_owned(), status, body, headers }))
+}
+
+/// The data folder is closed to us.
+fn not_ours(data: &Path) -> String {
+    let owner = std::fs::metadata(data).map(|facts| format!(" (uid {})", facts.uid())).unwrap_or_default();
+    format!("{} is closed to you; only the user who runs the daemon{owner} may ask it", data.display())
 }
 
 /// Puts parameters into a URL.
 pub(super) fn query(pairs: &[(&str, String)]) -> String {
-    let encode = |text: &str| -> String {
-        let byte = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        };
-        text.bytes().map(byte).collect()
+    pairs.iter().map(|(key, value)| format!("{key}={}", encoded(value))).collect::<Vec<_>>().join("&")
+}
+
+/// A text as a part of a URL.
+pub(super) fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
     };
-    pairs.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect::<Vec<_>>().join("&")
+    text.bytes().map(byte).collect()
 }

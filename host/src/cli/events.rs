@@ -5,8 +5,9 @@ use std::path::Path;
 use hyper::Method;
 
 use super::{
-    Context, Failure, Outcome,
-    client::{ask, query},
+    Context,
+    client::query,
+    failure::{Failure, Outcome},
     print_json, table, time,
 };
 use crate::{
@@ -18,6 +19,9 @@ use crate::{
     },
     expose::http::MORE,
 };
+
+/// How each failure begins.
+const CANNOT: &str = "cannot list events";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -51,10 +55,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         code: code.clone(),
         limit: *limit,
     };
-    let data = context.data_folder()?;
-    let found = match ask(&data, Method::GET, &format!("/api/v1/events?{}", query(&request.to_pairs())))? {
+    let path = format!("/api/v1/events?{}", query(&request.to_pairs()));
+    let found = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
         Some(answer) => Found { events: answer.read()?, more: answer.header(MORE) == Some("true") },
-        None => from_files(&data, &request)?,
+        None => from_files(&context.data_folder()?, &request)?,
     };
     if found.more {
         eprintln!("note: there are earlier ones; --limit gives more than {limit}");
@@ -76,14 +80,14 @@ fn row(event: &Event) -> Vec<String> {
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
 fn from_files(data: &Path, request: &EventRequest) -> Result<Found, Failure> {
     if !data.is_dir() {
-        return Err(Failure::Failed(format!("cannot read the events: there is no data folder {}", data.display())));
+        return Err(Failure::failed(CANNOT, format!("there is no data folder {}", data.display())));
     }
-    let folder = DataFolder::lock(data).map_err(|error| Failure::of("cannot read the events", &error))?;
+    let folder = DataFolder::lock(data).map_err(|error| Failure::of(CANNOT, &error))?;
     if folder.is_ours() {
-        take_events_left(&folder).map_err(|error| Failure::of("cannot read the events", &error))?;
+        take_events_left(&folder).map_err(|error| Failure::of(CANNOT, &error))?;
     }
     request.answer(data, now_ns()).map_err(|error| match error.is_asked_wrong() {
-        true => Failure::Wrong(format!("cannot list events: {}", crate::chain(&error))),
-        false => Failure::Failed(crate::chain(&error)),
+        true => Failure::wrong(CANNOT, crate::chain(&error)),
+        false => Failure::of(CANNOT, &error),
     })
 }

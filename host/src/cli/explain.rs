@@ -1,16 +1,17 @@
 //! What a run said, timed and masked, as people read it.
 
+use watchpost_plugin_api::MetricSpec;
 use watchpost_services::{
     dialogue::{Said, Speaker},
     outcome::{Outcome, Sample, Status},
 };
 
-use super::{table::plain, time};
-use crate::plugin::RunEnd;
+use super::{table::plain, time, values};
+use crate::{plugin::RunEnd, series::selector::notation};
 
 /// Prints dialogue, phases, and what would be stored.
-pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd) {
-    println!("{job}: {target}\n");
+pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, metrics: &[MetricSpec]) {
+    println!("{job}: {}\n", plain(target));
     for said in &end.dialogue {
         println!("{}", line(said));
     }
@@ -18,15 +19,15 @@ pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd) {
         println!();
     }
     let RunEnd { outcome, .. } = end;
-    phases(outcome);
+    phases(outcome, metrics);
     println!("status: {}", status(outcome));
     if outcome.refused > 0 {
-        println!("refused: {} ({})", outcome.refused, outcome.refusal.as_deref().unwrap_or("?"));
+        println!("refused: {} ({})", outcome.refused, plain(outcome.refusal.as_deref().unwrap_or("?")));
     }
     for event in &outcome.events {
-        println!("event: {:?} {}: {}", event.severity, plain(&event.code), plain(&event.text));
+        println!("event: {} {}: {}", format!("{:?}", event.severity).to_lowercase(), plain(&event.code), plain(&event.text));
     }
-    stored(outcome, slot);
+    stored(outcome, slot, metrics);
 }
 
 fn line(said: &Said) -> String {
@@ -39,14 +40,14 @@ fn line(said: &Said) -> String {
 }
 
 /// Bars as long as each phase took.
-fn phases(outcome: &Outcome) {
+fn phases(outcome: &Outcome, metrics: &[MetricSpec]) {
     const BAR: f64 = 40.0;
     let times: Vec<&Sample> =
         outcome.samples.iter().filter(|sample| sample.metric.ends_with("_time") && sample.metric != "total_time").collect();
     let longest = times.iter().map(|sample| sample.value).fold(0.0, f64::max);
     for sample in &times {
         let bar = "#".repeat(if longest > 0.0 { (sample.value / longest * BAR).ceil() as usize } else { 0 });
-        println!("{:<20} {:>10}  {bar}", sample.metric, time::short(sample.value));
+        println!("{:<20} {:>10}  {bar}", plain(&notation(sample, metrics)), time::short(sample.value));
     }
     println!("{:<20} {:>10}", "run", time::short(outcome.duration_ns as f64 / 1e9));
 }
@@ -58,14 +59,11 @@ fn status(outcome: &Outcome) -> String {
     }
 }
 
-fn stored(outcome: &Outcome, slot: Option<i64>) {
+fn stored(outcome: &Outcome, slot: Option<i64>, metrics: &[MetricSpec]) {
     let at = slot.map_or(String::new(), |slot| format!(" at slot {slot} ({})", time::local(slot as f64)));
     println!("\na scheduled run would store{at}:");
     println!("  up = {}", outcome.status.up().map_or("unknown".into(), |up| up.to_string()));
     println!("  run_duration = {}", outcome.duration_ns as f64 / 1e9);
-    for sample in &outcome.samples {
-        let labels = if sample.labels.is_empty() { String::new() } else { format!(" {:?}", sample.labels) };
-        println!("  {}{labels} = {}", sample.metric, sample.value);
-    }
+    values::print(&outcome.samples, metrics);
     println!("nothing was stored");
 }

@@ -6,18 +6,32 @@ use hyper::Method;
 use watchpost_journal::Reader;
 
 use super::{
-    Context, Failure, Outcome,
-    client::{ask, query},
+    Context,
+    client::query,
+    failure::{Failure, Outcome},
+    table::plain,
 };
 use crate::{
     daemon::{DataFolder, now_ns, records, take_what_is_left},
     reading::Record,
     series::{
         Position,
-        request::{FetchError, FetchRequest, Format, format_of},
+        request::{FetchError, FetchRequest, Fetched, Format, format_of},
         store::{Options, SeriesStore},
     },
 };
+
+pub(super) const EXAMPLES: &str =
+    "A table has a column for each series and a row for each time in UTC; an empty cell is unknown. Its lines end with a line
+feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are.
+
+Examples:
+  watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h
+  watchpost fetch 'total_time{job=~\"pop-.*\"}' 'up{site=\"paris\"}' --json
+  watchpost fetch total_time --from -1d --step 1h --consolidation MAX";
+
+/// How each failure begins.
+const CANNOT: &str = "cannot fetch";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -30,7 +44,7 @@ pub(super) struct Arguments {
     /// Where the range ends.
     #[arg(long, default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
     to: String,
-    /// The step of the rows; the finest there is otherwise.
+    /// Time between rows, as 300 or 5m; a multiple of what is kept so far back. The finest there is otherwise.
     #[arg(long, value_name = "LENGTH")]
     step: Option<String>,
     /// How rows of a longer step are made: AVERAGE, MIN, MAX or LAST.
@@ -43,7 +57,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let format = match &arguments.format {
-        Some(name) => format_of(name).map_err(|error| Failure::Wrong(error.to_string()))?,
+        Some(name) => format_of(name).map_err(|error| Failure::wrong(CANNOT, error.to_string()))?,
         None if context.json => Format::Json,
         None => Format::Csv,
     };
@@ -55,30 +69,34 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         consolidation: arguments.consolidation.clone(),
         format,
     };
-    let data = context.data_folder()?;
-    let body = match ask(&data, Method::GET, &format!("/api/v1/fetch?{}", query(&request.to_pairs())))? {
+    let path = format!("/api/v1/fetch?{}", query(&request.to_pairs()));
+    let Fetched { body, notes } = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
         Some(answer) => {
             answer.success()?;
-            answer.body.to_vec()
+            Fetched { body: answer.body.to_vec(), notes: answer.notes() }
         }
-        None => from_files(&data, &request)?,
+        None => from_files(&context.data_folder()?, &request)?,
     };
+    for note in &notes {
+        eprintln!("note: {}", plain(note));
+    }
     std::io::stdout().write_all(&body).map_err(|error| Failure::of("cannot write the answer", &error))
 }
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
-fn from_files(data: &Path, request: &FetchRequest) -> Result<Vec<u8>, Failure> {
+fn from_files(data: &Path, request: &FetchRequest) -> Result<Fetched, Failure> {
     if !data.is_dir() {
-        return Err(Failure::Failed(format!("there is no data folder {}", data.display())));
+        let why = format!("there is no data folder {}: nothing was ever measured with this configuration", data.display());
+        return Err(Failure::failed(CANNOT, why));
     }
-    let folder = DataFolder::lock(data).map_err(|error| Failure::of("cannot read the series", &error))?;
-    let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of("cannot read the series", &error))?;
-    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of("cannot read the series", &error))?;
+    let folder = DataFolder::lock(data).map_err(|error| Failure::of(CANNOT, &error))?;
+    let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(CANNOT, &error))?;
+    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(CANNOT, &error))?;
     let journal = folder.path().join("journal");
     let answer = request.answer(&mut store, now_ns() / 1_000_000_000, || offline(&journal));
     answer.map_err(|error| match error {
-        FetchError::NoSeries(_) | FetchError::Asked(_) => Failure::Wrong(crate::chain(&error)),
-        other => Failure::Failed(crate::chain(&other)),
+        FetchError::NoSeries(_) | FetchError::Asked(_) => Failure::wrong(CANNOT, crate::chain(&error)),
+        other => Failure::of(CANNOT, &other),
     })
 }
 

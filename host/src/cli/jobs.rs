@@ -3,12 +3,19 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Context, Failure, Outcome, print_json, status, time};
+use watchpost_plugin_api::MetricSpec;
+use watchpost_services::outcome::Status;
+
+use super::{
+    Context,
+    client::encoded,
+    failure::{Failure, Outcome},
+    job_table, print_json, table, time, values,
+};
 use crate::{
     daemon::{now_ns, status::Job},
     reading::Reading,
 };
-use watchpost_services::outcome::Status;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -19,18 +26,22 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Lists the jobs of the running daemon.
+    #[command(after_help = "Examples:\n  watchpost jobs list\n  watchpost jobs list --json")]
     List,
     /// Runs a job now, in the daemon; the result is stored as the job's latest.
+    #[command(after_help = "Example:\n  watchpost jobs run pop-paris")]
     Run {
         /// The job's name.
         job: String,
     },
     /// Stops starting a job's runs, over restarts, until it is resumed.
+    #[command(after_help = "Example:\n  watchpost jobs pause pop-paris")]
     Pause {
         /// The job's name.
         job: String,
     },
     /// Starts a paused job's runs again.
+    #[command(after_help = "Example:\n  watchpost jobs resume pop-paris")]
     Resume {
         /// The job's name.
         job: String,
@@ -47,41 +58,45 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 }
 
 fn list(context: &Context) -> Outcome {
-    let jobs: Vec<Job> = context.ask(Method::GET, "/api/v1/jobs")?.read()?;
+    let jobs: Vec<Job> = context.ask("cannot list the jobs", Method::GET, "/api/v1/jobs")?.read()?;
     if context.json {
         return print_json(&jobs);
     }
-    status::jobs(&jobs, now_ns() as f64 / 1e9);
+    job_table::all(&jobs, now_ns() as f64 / 1e9);
     Ok(())
 }
 
 fn run_now(context: &Context, job: &str) -> Outcome {
-    let reading: Reading = context.ask(Method::POST, &format!("/api/v1/jobs/{job}/run"))?.read()?;
+    let cannot = format!("cannot run job `{job}`");
+    let reading: Reading = context.ask(&cannot, Method::POST, &path(job, "run"))?.read()?;
+    let outcome = &reading.outcome;
     if context.json {
         print_json(&reading)?;
     } else {
-        let took = time::short(reading.outcome.duration_ns as f64 / 1e9);
-        match &reading.outcome.status {
+        let took = time::short(outcome.duration_ns as f64 / 1e9);
+        match &outcome.status {
             Status::Ok => println!("{job}: ok in {took}"),
-            Status::Failed { kind, message } => println!("{job}: failed after {took}: {kind}: {}", super::table::plain(message)),
+            Status::Failed { kind, message } => println!("{job}: failed after {took}: {kind}: {}", table::plain(message)),
         }
-        for sample in &reading.outcome.samples {
-            println!(
-                "  {}{} = {}",
-                sample.metric,
-                if sample.labels.is_empty() { String::new() } else { format!("{:?}", sample.labels) },
-                sample.value
-            );
-        }
+        // A reading names its labels' values only; whoever has no labels need not ask for their keys.
+        let has_labels = outcome.samples.iter().any(|sample| !sample.labels.is_empty());
+        let mut metrics: Vec<MetricSpec> =
+            if has_labels { context.ask(&cannot, Method::GET, &path(job, "metrics"))?.read()? } else { Vec::new() };
+        metrics.extend(outcome.declared.iter().cloned());
+        values::print(&outcome.samples, &metrics);
     }
-    if reading.outcome.status.is_ok() { Ok(()) } else { Err(Failure::Told(1)) }
+    if outcome.status.is_ok() { Ok(()) } else { Err(Failure::Told(1)) }
 }
 
 fn switch(context: &Context, job: &str, how: &str) -> Outcome {
-    context.ask(Method::POST, &format!("/api/v1/jobs/{job}/{how}"))?.success()?;
+    context.ask(&format!("cannot {how} job `{job}`"), Method::POST, &path(job, how))?.success()?;
     if context.json {
         return print_json(&serde_json::json!({ "job": job, "paused": how == "pause" }));
     }
     println!("{job}: {how}d");
     Ok(())
+}
+
+fn path(job: &str, what: &str) -> String {
+    format!("/api/v1/jobs/{}/{what}", encoded(job))
 }

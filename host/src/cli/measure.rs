@@ -1,32 +1,49 @@
 //! `watchpost measure`
 
+use std::path::PathBuf;
+
 use serde::Serialize;
+use watchpost_plugin_api::MetricSpec;
 use watchpost_services::outcome::{Outcome as Measured, Status};
 
 use super::{
-    Context, Failure, Outcome, explain,
-    load::{now, plugins},
+    Context, as_check, explain,
+    failure::{Failure, Outcome},
+    load::{now, plugins, unknown_job},
     print_json, runtime,
     table::plain,
-    time,
+    time, values,
 };
 use crate::{
-    config::{self, Config, Weight},
+    config::{self, Faults},
+    daemon::cursor_of,
     job::{Job, bind},
     plugin::{RunEnd, RunRequest},
 };
+
+pub(super) const EXAMPLES: &str = "A value of --set is what TOML takes it for, else a text as it stands; a dot leads into a table:
+  --set port=25 --set submit=true --set password.file=secret
+
+Examples:
+  watchpost measure pop-paris
+  watchpost measure pop-paris --explain
+  watchpost measure --agent smtp --set host=127.0.0.1 --set port=2525
+  watchpost measure --as-check --agent smtp --set host=127.0.0.1 --set port=2525";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// A job of the configuration.
     #[arg(required_unless_present = "agent", conflicts_with = "agent")]
     job: Option<String>,
-    /// An agent, with its configuration by `--set`, instead of a job.
+    /// An agent, with its configuration by `--set`, instead of a job; needs no configuration file.
     #[arg(long)]
     agent: Option<String>,
-    /// One key of the agent's configuration: a TOML value, or a text as it stands.
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "agent")]
+    /// One key of the agent's configuration.
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "agent", conflicts_with = "job")]
     sets: Vec<String>,
+    /// A folder with agent libraries [default: those of the configuration, else those beside this program].
+    #[arg(long, value_name = "FOLDER", requires = "agent", conflicts_with = "job")]
+    plugins: Vec<PathBuf>,
     /// Shows the dialogue with credentials masked, the phases, and what would be stored.
     #[arg(long)]
     explain: bool,
@@ -44,67 +61,65 @@ struct Answer<'a> {
     dialogue: &'a [watchpost_services::dialogue::Said],
 }
 
+/// What is to be measured.
+struct Chosen {
+    job: config::Job,
+    /// What the job's last good run left.
+    cursor: Option<Vec<u8>>,
+    /// Where its agent may be.
+    folders: Vec<PathBuf>,
+}
+
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let done = measure(context, arguments);
-    match (done, arguments.as_check) {
-        (Err(Failure::Failed(why) | Failure::Wrong(why)), true) => {
-            println!("WATCHPOST UNKNOWN - {}", plain(&why));
-            Err(Failure::Told(3))
-        }
-        (Err(Failure::Faults(faults)), true) => {
-            let first =
-                faults.iter().find(|fault| fault.weight == Weight::Error).map_or("the configuration has faults", |fault| &fault.message);
-            println!("WATCHPOST UNKNOWN - {}", plain(first));
-            eprintln!("{faults}");
-            Err(Failure::Told(3))
-        }
-        (Ok(code), _) => {
-            if code == 0 {
-                Ok(())
-            } else {
-                Err(Failure::Told(code))
-            }
-        }
-        (Err(failure), _) => Err(failure),
+    let measured = choose(context, arguments).and_then(|chosen| measure(context, arguments, chosen));
+    let code = measured.map_err(|failure| if arguments.as_check { as_check::unknown(failure) } else { failure })?;
+    if code == 0 { Ok(()) } else { Err(Failure::Told(code)) }
+}
+
+fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
+    if let Some(agent) = &arguments.agent {
+        let folders = context.plugin_folders(&arguments.plugins)?;
+        let job = config::ad_hoc(agent, &arguments.sets, now()).map_err(Failure::Faults)?;
+        return Ok(Chosen { job, cursor: None, folders });
+    }
+    let name = arguments.job.as_deref().unwrap_or_default();
+    // A job without a fault can be measured, whatever is wrong with others.
+    let file = context.file()?;
+    let (draft, faults) = config::read(&file, now());
+    let Some(config) = draft.config(&file) else { return Err(Failure::Faults(faults)) };
+    match config.jobs.iter().find(|job| job.name.as_str() == name) {
+        Some(job) => Ok(Chosen { job: job.clone(), cursor: cursor_of(&config.data.value, name), folders: config.plugin_folders() }),
+        None if faults.stop() => Err(Failure::Faults(faults)),
+        None => Err(unknown_job(&format!("cannot measure job `{name}`"), name, &config)),
     }
 }
 
 /// Measures and tells; gives the exit code.
-fn measure(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let config = context.load()?.config;
-    let chosen = choose(&config, arguments)?;
-    let cursor = if arguments.job.is_some() { crate::daemon::cursor_of(&config.data.value, chosen.name.as_str()) } else { None };
+fn measure(context: &Context, arguments: &Arguments, chosen: Chosen) -> Result<u8, Failure> {
+    let Chosen { job, cursor, folders } = chosen;
     let (job, end) = runtime()?.block_on(async {
-        let plugins = plugins(&config).await;
-        let job = bind(&chosen, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
+        let plugins = plugins(&folders).await;
+        let job = bind(&job, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
         job.plugin.open(job.open());
         let request = RunRequest { job: job.number, timeout: job.config.timeout, cursor, explain: arguments.explain || context.json };
         let end = job.run(request).await;
         plugins.stop().await;
         Ok((job, end))
     })?;
-    show(context, arguments, &job, &end)?;
-    Ok(match (arguments.as_check, end.outcome.status.is_ok(), end.outcome.status.up()) {
-        (_, true, _) => 0,
-        (true, false, None) => 3,
-        (true, false, Some(_)) => 2,
-        (false, false, _) => 1,
-    })
-}
-
-fn choose(config: &Config, arguments: &Arguments) -> Result<config::Job, Failure> {
-    if let Some(agent) = &arguments.agent {
-        return config::ad_hoc(agent, &arguments.sets, now()).map_err(Failure::Faults);
+    if arguments.agent.is_some() && !job.warnings.is_empty() {
+        // `check` tells those of a file; nobody else tells these.
+        eprintln!("{}", Faults::from(job.warnings.clone()));
     }
-    let name = arguments.job.as_deref().unwrap_or_default();
-    let found = config.jobs.iter().find(|job| job.name.as_str() == name);
-    found.cloned().ok_or_else(|| Failure::Wrong(format!("there is no job `{name}`; `watchpost plan` lists all")))
+    show(context, arguments, &job, &end)?;
+    let status = &end.outcome.status;
+    Ok(if arguments.as_check { as_check::code(status) } else { u8::from(!status.is_ok()) })
 }
 
 fn show(context: &Context, arguments: &Arguments, job: &Job, end: &RunEnd) -> Outcome {
     let (name, target, outcome) = (job.name(), &job.examined.target, &end.outcome);
+    let metrics: Vec<MetricSpec> = job.shape.metrics.iter().chain(&outcome.declared).cloned().collect();
     if arguments.as_check {
-        println!("{}", check_line(target, outcome));
+        println!("{}", as_check::line(target, outcome, &metrics));
         return Ok(());
     }
     if context.json {
@@ -112,33 +127,14 @@ fn show(context: &Context, arguments: &Arguments, job: &Job, end: &RunEnd) -> Ou
     }
     if arguments.explain {
         let slot = job.config.timing.timetable.next_after(now()).map(|due| job.config.timing.rhythm.step().slot(due).time().as_secs());
-        explain::print(name, target, slot, end);
+        // A run that is in no file has no schedule.
+        explain::print(name, target, slot.filter(|_| arguments.agent.is_none()), end, &metrics);
         return Ok(());
     }
     match &outcome.status {
-        Status::Ok => println!("{name}: ok: {target} in {}", time::short(outcome.duration_ns as f64 / 1e9)),
-        Status::Failed { kind, message } => println!("{name}: failed: {target}: {kind}: {}", plain(message)),
+        Status::Ok => println!("{name}: ok: {} in {}", plain(target), time::short(outcome.duration_ns as f64 / 1e9)),
+        Status::Failed { kind, message } => println!("{name}: failed: {}: {kind}: {}", plain(target), plain(message)),
     }
-    for sample in &outcome.samples {
-        let labels = if sample.labels.is_empty() { String::new() } else { format!(" {:?}", sample.labels) };
-        println!("  {}{labels} = {}", sample.metric, sample.value);
-    }
+    values::print(&outcome.samples, &metrics);
     Ok(())
-}
-
-/// Source: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios", "Performance data".
-fn check_line(target: &str, outcome: &Measured) -> String {
-    let (word, text) = match &outcome.status {
-        Status::Ok => ("OK", format!("answered in {}", time::short(outcome.duration_ns as f64 / 1e9))),
-        Status::Failed { kind, message } => {
-            (if outcome.status.up().is_some() { "CRITICAL" } else { "UNKNOWN" }, format!("{kind}: {message}"))
-        }
-    };
-    let values = outcome.samples.iter().filter(|sample| sample.labels.is_empty());
-    let perfdata: Vec<String> = values
-        .map(|sample| format!("{}={}{}", sample.metric, sample.value, if sample.metric.ends_with("_time") { "s" } else { "" }))
-        .collect();
-    // A bar would begin the performance data.
-    let text = plain(&text).replace('|', "/");
-    format!("WATCHPOST {word} - {target}: {text} | {}", perfdata.join(" ")).trim_end_matches(" | ").to_owned()
 }

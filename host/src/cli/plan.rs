@@ -4,15 +4,23 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use serde::Serialize;
 
-use super::{Context, Failure, Outcome, load::now, print_json, table};
+use super::{
+    Context,
+    failure::Outcome,
+    load::{now, unknown_job},
+    print_json, table,
+};
 use crate::{config::Job, schedule::UnixTime};
+
+/// Runs that are listed at most: more than anybody reads.
+const RUNS_MAX: usize = 100_000;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Only this job.
     job: Option<String>,
-    /// How many runs.
-    #[arg(short = 'n', long = "count", default_value_t = 20, value_name = "COUNT")]
+    /// How many runs, at least 1.
+    #[arg(short = 'n', long = "count", default_value_t = 20, value_name = "COUNT", value_parser = runs)]
     count: usize,
 }
 
@@ -31,15 +39,25 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let chosen = |job: &&Job| arguments.job.as_ref().is_none_or(|name| job.name.as_str() == name);
     let jobs: Vec<&Job> = config.jobs.iter().filter(chosen).collect();
     if let (Some(name), true) = (&arguments.job, jobs.is_empty()) {
-        return Err(Failure::Wrong(format!("there is no job `{name}`; `watchpost plan` lists all")));
+        return Err(unknown_job(&format!("cannot plan job `{name}`"), name, &config));
     }
     let runs: Vec<Run<'_>> = upcoming(&jobs, now()).take(arguments.count).map(|(due, job)| shown(job, due)).collect();
     if context.json {
         return print_json(&runs);
     }
+    if runs.is_empty() {
+        println!("nothing is planned: {} has no job", config.file.display());
+        return Ok(());
+    }
     let rows: Vec<Vec<String>> = runs.iter().map(|run| vec![run.local.clone(), run.job.to_owned(), run.schedule.clone()]).collect();
     table::print(&["due", "job", "schedule"], &rows);
     Ok(())
+}
+
+/// Reads a number of runs.
+fn runs(text: &str) -> Result<usize, String> {
+    let count = text.parse().ok().filter(|count| (1..=RUNS_MAX).contains(count));
+    count.ok_or_else(|| format!("a whole number from 1 to {RUNS_MAX} is wanted"))
 }
 
 /// The runs of all jobs in the order in which they are due.

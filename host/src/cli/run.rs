@@ -3,7 +3,10 @@
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-use super::{Context, Failure, Outcome};
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+};
 use crate::{
     daemon::start::{self, StartError},
     log,
@@ -34,18 +37,18 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let file = std::path::absolute(&file).unwrap_or(file);
     ignore_sigpipe();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::of("cannot start", &error))?;
+    let runtime = runtime.map_err(|error| Failure::of("the daemon does not start", &error))?;
     let ended = runtime.block_on(start::run(file));
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     ended.map_err(|error| match error {
         StartError::Config(faults) => Failure::Faults(faults),
-        other => Failure::Failed(format!("the daemon does not start: {}", crate::chain(&other))),
+        other => Failure::of("the daemon does not start", &other),
     })
 }
 
 fn start_log(arguments: &Arguments) -> Outcome {
     let filter = EnvFilter::try_new(&arguments.log_level);
-    let filter = filter.map_err(|error| Failure::Wrong(format!("`--log-level {}`: {error}", arguments.log_level)))?;
+    let filter = filter.map_err(|error| Failure::wrong(format!("`--log-level {}`", arguments.log_level), error.to_string()))?;
     let form = match arguments.log {
         LogFormat::Text => log::Form::Text,
         LogFormat::Json => log::Form::Json,

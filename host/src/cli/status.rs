@@ -1,55 +1,90 @@
-//! `watchpost status`
+//! `watchpost status`: host, workers and jobs on one screen, whatever their number.
 
 use hyper::Method;
 
-use super::{Context, Outcome, print_json, table, time};
+use super::{
+    Context,
+    failure::Outcome,
+    job_table, print_json,
+    table::{self, counted, plain},
+    terminal, time,
+};
 use crate::{
     daemon::{
         now_ns,
-        status::{Job, Status, Worker},
+        status::{Host, Status, Worker},
     },
-    plugin::Crash,
+    plugin::{Crash, WorkerState},
 };
 
+/// Workers that are listed, those that do not run first.
+const WORKERS_SHOWN: usize = 6;
+/// Lines beside those of host, workers and listed jobs: blank ones, heads, counts, what was left out, and the shell's next line.
+const LINES_BESIDE: usize = 7;
+/// Records that a view of the journal may be behind without a word: they come many at a time.
+const BEHIND_UNTOLD: u64 = 1_000;
+
 pub(super) fn run(context: &Context) -> Outcome {
-    let answer = context.ask(Method::GET, "/api/v1/status")?;
+    let answer = context.ask("cannot tell the status", Method::GET, "/api/v1/status")?;
     let status: Status = answer.read()?;
     if context.json {
         return print_json(&status);
     }
-    show(&status, now_ns() as f64 / 1e9);
+    let now = now_ns() as f64 / 1e9;
+    let above = host(&status.host, now);
+    println!();
+    let workers = workers(&status.workers, now);
+    println!();
+    job_table::summary(&status.jobs, now, terminal::rows().saturating_sub(above + workers + LINES_BESIDE));
     Ok(())
 }
 
-fn show(status: &Status, now: f64) {
-    let host = &status.host;
-    println!("watchpost {}, process {}, up {}, {}", host.version, host.pid, time::span(now - host.started as f64), host.config.display());
+/// Prints how the host is; gives the lines that this takes.
+fn host(host: &Host, now: f64) -> usize {
+    let up = time::span(now - host.started as f64);
+    println!("watchpost {}, process {}, up {up}, memory {}, {}", host.version, host.pid, memory(host.memory_bytes), host.config.display());
     println!("http://{}/  data {}", host.listen, host.data.display());
     match &host.not_ready {
-        None => println!("ready; journal {}", host.journal),
-        Some(why) => println!("NOT READY: {}", table::plain(why)),
+        None => println!("ready; journal {}; series {}", plain(&host.journal), plain(&host.series)),
+        Some(why) => println!("NOT READY: {}; series {}", plain(why), plain(&host.series)),
     }
-    for (view, records) in host.behind.iter().filter(|(_, records)| **records > 0) {
-        println!("{view} is {} behind the journal", table::counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"));
+    let behind: Vec<_> = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD).collect();
+    for (view, records) in &behind {
+        println!("{view} is {} behind the journal", counted(usize::try_from(**records).unwrap_or(usize::MAX), "record"));
     }
     for (path, why) in &host.refused_libraries {
-        println!("not loaded: {}: {}", path.display(), table::plain(why));
+        println!("not loaded: {}: {}", path.display(), plain(why));
     }
-    println!();
-    table::print(
-        &["plugin", "worker", "pid", "jobs", "crashes", "last crash"],
-        &status.workers.iter().map(|worker| row_of_worker(worker, now)).collect::<Vec<_>>(),
-    );
-    println!();
-    jobs(&status.jobs, now);
+    3 + behind.len() + host.refused_libraries.len()
 }
 
-fn row_of_worker(worker: &Worker, now: f64) -> Vec<String> {
+/// Prints how the workers are; gives the lines that this takes, its head not counted.
+fn workers(all: &[Worker], now: f64) -> usize {
+    let mut workers: Vec<&Worker> = all.iter().collect();
+    workers.sort_by_key(|worker| (worker.report.state == WorkerState::Ready, std::cmp::Reverse(worker.report.crashes)));
+    let shown = if workers.len() > WORKERS_SHOWN { &workers[..WORKERS_SHOWN] } else { &workers };
+    let rows: Vec<Vec<String>> = shown.iter().map(|worker| row(worker, now)).collect();
+    table::print(&["plugin", "worker", "pid", "memory", "jobs", "crashes", "restarts", "last crash"], &rows);
+    if workers.len() > shown.len() {
+        println!("and {} more; --json lists all", workers.len() - shown.len());
+    }
+    shown.len() + usize::from(workers.len() > shown.len())
+}
+
+fn row(worker: &Worker, now: f64) -> Vec<String> {
     let report = &worker.report;
-    let pid = report.pid.map_or("-".into(), |pid| pid.to_string());
     let crash = report.last_crash.as_ref().map_or("-".into(), |crash| crash_line(crash, now));
     let crash = report.refusal.as_ref().map_or(crash.clone(), |why| format!("{crash}; not back: {why}"));
-    vec![worker.plugin.clone(), report.state.name().into(), pid, report.jobs.to_string(), report.crashes.to_string(), crash]
+    vec![
+        worker.plugin.clone(),
+        report.state.name().into(),
+        report.pid.map_or("-".into(), |pid| pid.to_string()),
+        memory(worker.memory_bytes),
+        report.jobs.to_string(),
+        report.crashes.to_string(),
+        report.restarts.to_string(),
+        crash,
+    ]
 }
 
 fn crash_line(crash: &Crash, now: f64) -> String {
@@ -58,29 +93,7 @@ fn crash_line(crash: &Crash, now: f64) -> String {
     format!("{} ago, {guilty}: {}", time::span(now - at), crash.how)
 }
 
-/// Prints jobs, the failing ones first.
-pub(super) fn jobs(jobs: &[Job], now: f64) {
-    let count = |health: &str| jobs.iter().filter(|job| job.health == health).count();
-    println!("{}: {} ok, {} failing, {} unknown", table::counted(jobs.len(), "job"), count("ok"), count("failing"), count("unknown"));
-    let mut jobs: Vec<&Job> = jobs.iter().collect();
-    jobs.sort_by_key(|job| (["failing", "unknown", "ok"].iter().position(|health| *health == job.health), job.name.clone()));
-    let rows: Vec<Vec<String>> = jobs.into_iter().map(|job| row_of_job(job, now)).collect();
-    table::print(&["job", "health", "since", "target", "total", "next run", "runs", "skipped", "why"], &rows);
-}
-
-fn row_of_job(job: &Job, now: f64) -> Vec<String> {
-    let mark = match job.health.as_str() {
-        "ok" => "ok",
-        "failing" => "FAILING",
-        _ => "unknown",
-    };
-    let since = job.since.map_or("-".into(), |since| time::span(now - since));
-    let total = job.values.get("total_time").or_else(|| job.values.get("query_time")).map_or("-".into(), |seconds| time::short(*seconds));
-    let next = job.next_run.map_or("paused".into(), |next| format!("in {}", time::span(next - now)));
-    let why = match (&job.kind, &job.why) {
-        (Some(kind), Some(why)) => format!("{kind}: {why}"),
-        (None, Some(why)) => why.clone(),
-        _ => String::new(),
-    };
-    vec![job.name.clone(), mark.into(), since, job.target.clone(), total, next, job.runs.to_string(), job.skipped.to_string(), why]
+/// Memory in use, in whole MiB.
+fn memory(bytes: Option<u64>) -> String {
+    bytes.map_or("unknown".into(), |bytes| format!("{} MiB", bytes.div_ceil(1 << 20)))
 }

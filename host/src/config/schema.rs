@@ -150,6 +150,11 @@ impl<'s> Schema<'s> {
         written.lines().next().map(|line| line.trim_end_matches('.')).filter(|line| !line.is_empty())
     }
 
+    /// The schema of a key as it is written, references not followed.
+    pub(super) fn written(&self, key: &str) -> Option<&'s Map<String, Value>> {
+        self.maps().find_map(|one| one.get("properties")?.get(key)?.as_object())
+    }
+
     /// Says what stands under a key; `None` if no such key may be.
     pub(super) fn property(&self, key: &str) -> Option<Self> {
         if self.alternatives.is_empty() {

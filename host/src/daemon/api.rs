@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Path as UrlPath, Query, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -21,13 +21,18 @@ use tokio::{net::UnixListener, sync::oneshot, task::spawn_blocking};
 
 use super::{Daemon, runner::Command, status};
 use crate::{
+    config::nearest,
     event::request::EventRequest,
     expose::http::answer_events,
-    series::request::{FetchError, FetchRequest},
+    plain,
+    series::request::{FetchError, FetchRequest, Fetched},
 };
 
 /// Longest path of a unix socket that the kernel takes (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// The header under which an answer says what its reader should know besides.
+pub const NOTE: &str = "watchpost-note";
 
 /// Where a daemon with this data folder is reached.
 pub fn socket_path(data: &Path) -> PathBuf {
@@ -70,6 +75,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
     let routes = Router::new()
         .route("/api/v1/status", get(status_of))
         .route("/api/v1/jobs", get(jobs))
+        .route("/api/v1/jobs/{job}/metrics", get(metrics))
         .route("/api/v1/jobs/{job}/run", post(run_job))
         .route("/api/v1/jobs/{job}/pause", post(pause_job))
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
@@ -90,9 +96,17 @@ async fn jobs(State(daemon): Shared) -> Response {
     Json(status::jobs(&daemon.snapshot())).into_response()
 }
 
+/// What a job's agent declares: a reading has the values of labels, here are their keys.
+async fn metrics(State(daemon): Shared, UrlPath(job): UrlPath<String>) -> Response {
+    match daemon.snapshot().jobs.iter().find(|known| known.shape.job == job) {
+        Some(known) => Json(&known.shape.metrics).into_response(),
+        None => unknown(&daemon, &job),
+    }
+}
+
 async fn run_job(State(daemon): Shared, UrlPath(job): UrlPath<String>) -> Response {
     if !daemon.knows(&job) {
-        return unknown(&job);
+        return unknown(&daemon, &job);
     }
     match daemon.command(|done| Command::RunNow { job, done }).await {
         Some(Ok(reading)) => Json(reading).into_response(),
@@ -111,7 +125,7 @@ async fn resume_job(daemon: Shared, job: UrlPath<String>) -> Response {
 
 async fn pause(State(daemon): Shared, UrlPath(job): UrlPath<String>, paused: bool) -> Response {
     if !daemon.knows(&job) {
-        return unknown(&job);
+        return unknown(&daemon, &job);
     }
     match daemon.command(|done| Command::Pause { job, paused, done }).await {
         Some(Ok(())) => Json(serde_json::json!({ "paused": paused })).into_response(),
@@ -120,11 +134,21 @@ async fn pause(State(daemon): Shared, UrlPath(job): UrlPath<String>, paused: boo
     }
 }
 
-async fn reload(State(daemon): Shared) -> Response {
-    match daemon.reload().await {
-        Ok(changes) => Json(changes).into_response(),
+/// Who asks may say which file he means; the daemon reads the one that it was started with.
+#[derive(Deserialize)]
+struct Meant {
+    file: Option<PathBuf>,
+}
+
+async fn reload(State(daemon): Shared, Query(meant): Query<Meant>) -> Response {
+    let answer = match daemon.reload().await {
+        Ok(reloaded) => Json(reloaded).into_response(),
         Err(faults) => (StatusCode::UNPROCESSABLE_ENTITY, Json(faults)).into_response(),
-    }
+    };
+    let canonical = |path: &Path| path.canonicalize().ok();
+    let is_another = meant.file.is_some_and(|file| canonical(&file) != canonical(&daemon.file));
+    let note = is_another.then(|| format!("the daemon was started with {}, and has read that", daemon.file.display()));
+    noted(answer, note.as_slice())
 }
 
 async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
@@ -135,11 +159,20 @@ async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>
     let kind = request.format.content_type();
     let answered = spawn_blocking(move || daemon.fetch(&request)).await;
     match answered {
-        Ok(Ok(body)) => ([(header::CONTENT_TYPE, kind)], body).into_response(),
+        Ok(Ok(Fetched { body, notes })) => noted(([(header::CONTENT_TYPE, kind)], body).into_response(), &notes),
         Ok(Err(error @ (FetchError::NoSeries(_) | FetchError::Asked(_)))) => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
+}
+
+fn noted(mut answer: Response, notes: &[String]) -> Response {
+    for note in notes {
+        if let Ok(note) = HeaderValue::from_bytes(plain(note).as_bytes()) {
+            answer.headers_mut().append(NOTE, note);
+        }
+    }
+    answer
 }
 
 async fn events(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
@@ -151,8 +184,11 @@ fn refused(status: StatusCode, error: String) -> Response {
     (status, Json(Refusal { error })).into_response()
 }
 
-fn unknown(job: &str) -> Response {
-    refused(StatusCode::NOT_FOUND, format!("there is no job `{job}`; `watchpost jobs` lists all"))
+fn unknown(daemon: &Daemon, job: &str) -> Response {
+    let jobs = daemon.snapshot().jobs;
+    let meant = nearest(job, jobs.iter().map(|known| known.shape.job.as_str()));
+    let hint = meant.map_or("`watchpost jobs` lists all".to_owned(), |meant| format!("did you mean `{meant}`?"));
+    refused(StatusCode::NOT_FOUND, format!("no job is called so; {hint}"))
 }
 
 fn stopping() -> Response {

@@ -11,8 +11,9 @@ use watchpost_journal::Counters;
 
 use tracing::{error, info, warn};
 
-use super::Daemon;
+use super::{Daemon, service_manager::Standing};
 use crate::{
+    latest::Health,
     log::{seconds, trouble::Trouble},
     plugin::WorkerState,
 };
@@ -37,6 +38,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
     let (mut swept, mut unswept, mut unready) = (Instant::now(), Trouble::new(), Trouble::new());
+    let mut standing = Standing::default();
     loop {
         ticks.tick().await;
         if swept.elapsed() >= SWEEP_EVERY {
@@ -47,6 +49,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
+        standing.tell(|| daemon.standing());
         for (name, records) in daemon.behind() {
             daemon.metrics.set_consumer_behind(name, records);
         }
@@ -78,6 +81,21 @@ fn watch(ready: Result<(), String>, unready: &mut Trouble, now: Instant) {
             if let Some(told) = unready.met(&why, now) {
                 error!(lasted_s = seconds(told.lasted), "not ready: {why}");
             }
+        }
+    }
+}
+
+impl Daemon {
+    /// How the jobs stand, in a line.
+    fn standing(&self) -> String {
+        let snapshot = self.snapshot();
+        let count = |health| snapshot.jobs.iter().filter(|job| job.health(snapshot.now_ns) == health).count();
+        let [ok, failing, unknown] = [Health::Ok, Health::Failing, Health::Unknown].map(count);
+        let jobs = snapshot.jobs.len();
+        let standing = format!("{jobs} jobs: {ok} ok, {failing} failing, {unknown} unknown; http://{}/", self.address);
+        match self.not_ready() {
+            Ok(()) => standing,
+            Err(why) => format!("not ready: {why}; {standing}"),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! Taking a changed configuration, whole or not at all.
 
 use std::{
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     time::SystemTime,
 };
 
-use tracing::{error, info};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
 use watchpost_plugin_api::Severity;
 
 use super::{
@@ -15,23 +17,83 @@ use super::{
     start::{tell, tell_problems},
 };
 use crate::{
-    config::{Config, Faults},
+    config::{Config, Fault, Faults},
     job::{Configured, Job, configure},
     latest::JobView,
     plugin::Plugins,
 };
 
+/// What a reload changed, and what somebody should look at.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// What became of the jobs.
+    #[serde(flatten)]
+    pub changes: Changes,
+    /// Libraries that were loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loaded: Vec<PathBuf>,
+    /// Libraries that are no longer in a plugin folder, and ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unloaded: Vec<PathBuf>,
+    /// Libraries and folders that did not load, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<(PathBuf, String)>,
+    /// Libraries whose file has changed since they were loaded; they run on as they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outdated: Vec<PathBuf>,
+    /// Faults of the configuration that do not stop it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Fault>,
+}
+
+impl Reloaded {
+    /// Compares the libraries of before and after.
+    fn libraries(before: &Plugins, after: &Plugins) -> Self {
+        let paths = |of: &Plugins, without: &Plugins| -> Vec<PathBuf> {
+            let known = |path: &Path| without.all().iter().any(|plugin| plugin.path() == path);
+            of.all().iter().map(|plugin| plugin.path()).filter(|path| !known(path)).map(Path::to_owned).collect()
+        };
+        let outdated = after.all().iter().filter(|plugin| plugin.is_outdated());
+        Self {
+            loaded: paths(after, before),
+            unloaded: paths(before, after),
+            refused: after.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
+            outdated: outdated.map(|plugin| plugin.path().to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Logs the libraries.
+    fn tell(&self) {
+        for path in &self.loaded {
+            info!(path = %path.display(), "library loaded");
+        }
+        for path in &self.unloaded {
+            info!(path = %path.display(), "library no longer there, its worker ends");
+        }
+        for (path, reason) in &self.refused {
+            warn!(path = %path.display(), "not loaded: {reason}");
+        }
+        for path in &self.outdated {
+            warn!(path = %path.display(), "the library has changed since it was loaded; it runs on as it was, until watchpost is restarted");
+        }
+    }
+}
+
 impl Daemon {
     /// Takes the configuration as its files say now.
     ///
     /// Errors: every fault; then the configuration in force stays as it was, and every job runs on.
-    pub(super) async fn reload(&self) -> Result<Changes, Faults> {
+    pub(super) async fn reload(&self) -> Result<Reloaded, Faults> {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
-        let reloaded = match configure(&self.file, &self.plugins(), |config| config.moved_from(&self.config())).await {
+        let before = self.plugins();
+        let reloaded = match configure(&self.file, &before, |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
+                let libraries = Reloaded::libraries(&before, &plugins);
+                libraries.tell();
                 warnings.iter().for_each(tell);
-                tell_problems(&plugins, &self.plugins());
+                tell_problems(&plugins, &before);
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -44,7 +106,7 @@ impl Daemon {
                 let Changes { added, changed, removed, unchanged } = changes;
                 let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
                 self.report(Severity::Indeterminate, "reloaded", text);
-                Ok(changes)
+                Ok(Reloaded { changes, warnings: warnings.into_iter().collect(), ..libraries })
             }
             Err(faults) => {
                 self.metrics.reload_refused();
@@ -58,8 +120,7 @@ impl Daemon {
                 Err(faults)
             }
         };
-        let config = self.config();
-        service_manager::ready(config.jobs.len(), config.listen.value);
+        service_manager::ready(self.config().jobs.len(), self.address);
         reloaded
     }
 

@@ -262,6 +262,9 @@ impl Runner {
 
     fn pause(&mut self, name: &str, paused: bool) -> Result<(), String> {
         let Some(scheduled) = self.jobs.get(name) else { return Err(format!("there is no job `{name}`")) };
+        if self.paused.holds(name) == paused {
+            return Ok(());
+        }
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
         let was_paused = self.paused.holds(name);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {}", crate::chain(&error)))?;

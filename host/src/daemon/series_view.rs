@@ -52,20 +52,39 @@ pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result
     Ok(())
 }
 
+/// What stands in the way of writing series just now, for `status` to tell.
+#[derive(Clone, Default)]
+pub(super) struct Hindrance(Arc<Mutex<Option<String>>>);
+
+impl Hindrance {
+    pub(super) fn told(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is(&self, now: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+}
+
 /// Feeds the store from the journal.
 pub(super) struct SeriesView {
     store: SharedStore,
+    hindrance: Hindrance,
+    /// Whether something failed since the last flush.
+    failed: bool,
     flushed: Instant,
     stuck: Trouble,
     in_use: Trouble,
 }
 
 impl SeriesView {
-    pub(super) fn new(store: SharedStore) -> Self {
-        Self { store, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
+    pub(super) fn new(store: SharedStore, hindrance: Hindrance) -> Self {
+        Self { store, hindrance, failed: false, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
     }
 
     fn complain(&mut self, what: &str) {
+        self.failed = true;
+        self.hindrance.is(Some(what.to_owned()));
         if let Some(told) = self.stuck.met(what, Instant::now()) {
             error!(times = told.times, lasted_s = seconds(told.lasted), "{what}; it is tried again");
         }
@@ -102,8 +121,18 @@ impl View for SeriesView {
         if self.flushed.elapsed() < FLUSH_EVERY {
             return;
         }
-        let flushed = lend(&self.store).flush();
+        let (flushed, waiting) = {
+            let mut store = lend(&self.store);
+            (store.flush(), store.rows_held())
+        };
         self.flushed = Instant::now();
+        if flushed.files_behind == 0 && !std::mem::take(&mut self.failed) {
+            self.hindrance.is(None);
+        }
+        if flushed.files_behind > 0 {
+            let files = flushed.files_behind;
+            self.hindrance.is(Some(format!("{files} files cannot be written now, {waiting} rows wait; the log says why")));
+        }
         match flushed.files_locked {
             0 => {
                 if let Some(told) = self.in_use.is_over(self.flushed) {

@@ -19,6 +19,25 @@ pub(super) fn ready(jobs: usize, listen: std::net::SocketAddr) {
     tell(&[NotifyState::Ready, NotifyState::Status(&format!("{jobs} jobs, http://{listen}/"))]);
 }
 
+/// Tells how the jobs stand when that has changed: `systemctl status` shows it.
+#[derive(Default)]
+pub(super) struct Standing {
+    told: String,
+}
+
+impl Standing {
+    pub(super) fn tell(&mut self, now: impl FnOnce() -> String) {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return;
+        }
+        let now = now();
+        if now != self.told {
+            tell(&[NotifyState::Status(&now)]);
+            self.told = now;
+        }
+    }
+}
+
 /// A reload begins; `ready` ends it.
 pub(super) fn reloading() {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
@@ -53,7 +72,8 @@ pub(super) struct Watchdog {
 impl Watchdog {
     pub(super) fn new() -> Self {
         // A third of what it allows, so that one late look does no harm.
-        Self { every: sd_notify::watchdog_enabled().map(|limit| limit / 3), fed: Instant::now() }
+        let limit = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero());
+        Self { every: limit.map(|limit| limit / 3), fed: Instant::now() }
     }
 
     /// The longest the loop may sleep.

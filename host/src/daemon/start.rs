@@ -31,7 +31,7 @@ use super::{
     paused::Paused,
     present::{self, Present},
     runner::{Past, Runner},
-    series_view::{self, SeriesView, SharedStore, lend},
+    series_view::{self, Hindrance, SeriesView, SharedStore, lend},
     service_manager,
     view::{Begin, Running},
 };
@@ -123,6 +123,7 @@ struct Parts {
     started: SystemTime,
     journal: Arc<Journal>,
     store: SharedStore,
+    hindrance: Hindrance,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
@@ -148,7 +149,20 @@ impl Parts {
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
         let live = Arc::new(AtomicBool::new(false));
-        Ok(Self { started, journal, store, cursors, latest, metrics, carriers: Carriers::default(), live, views: Vec::new(), paused, data })
+        Ok(Self {
+            started,
+            journal,
+            store,
+            hindrance: Hindrance::default(),
+            cursors,
+            latest,
+            metrics,
+            carriers: Carriers::default(),
+            live,
+            views: Vec::new(),
+            paused,
+            data,
+        })
     }
 
     /// Starts the views and waits until they have read what an earlier daemon left.
@@ -159,8 +173,14 @@ impl Parts {
         self.views
             .push(Running::start(present::NAME, Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
-            Running::start(series_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, SeriesView::new(self.store.clone()))
-                .map_err(cannot())?,
+            Running::start(
+                series_view::NAME,
+                Begin::ItsPlace,
+                self.journal.clone(),
+                dir,
+                SeriesView::new(self.store.clone(), self.hindrance.clone()),
+            )
+            .map_err(cannot())?,
         );
         let events = EventView::new(self.data.path())?;
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
@@ -214,6 +234,8 @@ impl Parts {
             journal: self.journal.clone(),
             appender: appender.clone(),
             store: self.store.clone(),
+            hindrance: self.hindrance.clone(),
+            address,
             runner: commands,
             views: self.views.iter().map(|view| (view.name, view.progress.clone())).collect(),
             reloading: tokio::sync::Mutex::new(()),

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -10,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use watchpost_services::outcome::Status as RunStatus;
 
 use crate::{
+    expose::host_metrics::process::resident_bytes,
     latest::{Health, JobState, Snapshot},
-    plugin::{Plugins, Report},
+    plugin::{Plugin, Plugins, Report},
+    series::selector::notation,
 };
 
 /// Everything `status` tells.
@@ -38,12 +41,16 @@ pub struct Host {
     pub config: PathBuf,
     /// The data folder.
     pub data: PathBuf,
-    /// Where it listens.
+    /// Where it listens: the port that it has, also where the configuration leaves that to the system.
     pub listen: String,
+    /// Memory in use, bytes.
+    pub memory_bytes: Option<u64>,
     /// Whether it is ready, and if not, why.
     pub not_ready: Option<String>,
-    /// Whether readings are being stored; else why not.
+    /// Whether readings are being stored: `ok`, else why not.
     pub journal: String,
+    /// Whether they enter their series: `ok`, else why not.
+    pub series: String,
     /// Records each view of the journal is behind.
     pub behind: BTreeMap<String, u64>,
     /// Libraries that did not load, and why.
@@ -55,6 +62,8 @@ pub struct Host {
 pub struct Worker {
     /// Its short name.
     pub plugin: String,
+    /// Memory in use by its process, bytes.
+    pub memory_bytes: Option<u64>,
     /// How it fares.
     #[serde(flatten)]
     pub report: Report,
@@ -93,7 +102,7 @@ pub struct Job {
     pub timed_out: u64,
     /// Runs that did not end well, by kind; those that reached their deadline among them.
     pub failed: BTreeMap<String, u64>,
-    /// The last values, by metric (and labels, where it has some).
+    /// The last values, by series as SERIES has it, without the labels that the job gives.
     pub values: BTreeMap<String, f64>,
 }
 
@@ -137,16 +146,8 @@ impl Job {
 }
 
 fn values(state: &JobState, last: &crate::latest::Last) -> BTreeMap<String, f64> {
-    let keys = |metric: &str| {
-        let known = state.shape.metrics.iter().chain(&last.declared);
-        known.clone().find(|spec| spec.name == metric).map(|spec| spec.keys.clone()).unwrap_or_default()
-    };
-    let named = last.samples.iter().map(|sample| {
-        let labels: Vec<String> = keys(&sample.metric).iter().zip(&sample.labels).map(|(key, value)| format!("{key}={value:?}")).collect();
-        let name = if labels.is_empty() { sample.metric.clone() } else { format!("{}{{{}}}", sample.metric, labels.join(",")) };
-        (name, sample.value)
-    });
-    named.collect()
+    let metrics = state.shape.metrics.iter().chain(&last.declared);
+    last.samples.iter().map(|sample| (notation(sample, metrics.clone()), sample.value)).collect()
 }
 
 /// Shows every job of a snapshot.
@@ -156,7 +157,12 @@ pub(super) fn jobs(snapshot: &Snapshot) -> Vec<Job> {
 
 /// Shows every library's worker.
 pub(super) fn workers(plugins: &Plugins) -> Vec<Worker> {
-    plugins.all().iter().map(|plugin| Worker { plugin: plugin.name(), report: plugin.report() }).collect()
+    let worker = |plugin: &Arc<Plugin>| {
+        let report = plugin.report();
+        let memory_bytes = report.pid.and_then(|pid| resident_bytes(&pid.to_string()));
+        Worker { plugin: plugin.name(), memory_bytes, report }
+    };
+    plugins.all().iter().map(worker).collect()
 }
 
 pub(super) fn unix_seconds(time: SystemTime) -> u64 {

@@ -2,7 +2,7 @@
 //!
 //! Gauges of queues and processes that nobody has told yet are absent, not 0.
 
-mod process;
+pub(crate) mod process;
 mod register;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -194,7 +194,7 @@ impl HostMetrics {
 
     /// Reads all of them, those of the process as they are now.
     pub fn gather(&self) -> Vec<MetricFamily> {
-        for (gauge, now) in [(&self.open_fds, process::open_fds()), (&self.resident, process::resident_bytes())] {
+        for (gauge, now) in [(&self.open_fds, process::open_fds()), (&self.resident, process::resident_bytes("self"))] {
             match now {
                 Some(now) => set(gauge, &[], now as f64),
                 None => gauge.reset(),

@@ -1,6 +1,7 @@
 //! One plugin: a library, its worker, and the jobs open in it.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -81,6 +82,8 @@ impl RunEnd {
 /// A library of agents with a worker of its own.
 pub struct Plugin {
     path: PathBuf,
+    /// What its file was before it was loaded.
+    stamp: Option<Stamp>,
     descriptor: LibraryDescriptor,
     commands: mpsc::UnboundedSender<Command>,
     report: Arc<Mutex<Report>>,
@@ -92,6 +95,7 @@ impl Plugin {
     ///
     /// Errors: why it is refused, for people.
     pub async fn start(path: &Path) -> Result<Self, String> {
+        let stamp = Stamp::of(path);
         let (live, descriptor) = Live::start(path).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (commands, queue) = mpsc::unbounded_channel();
@@ -108,12 +112,17 @@ impl Plugin {
         let report = Arc::new(Mutex::new(report));
         let ending = Arc::new(AtomicBool::new(false));
         tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone(), ending.clone()).lead(queue));
-        Ok(Self { path: path.to_owned(), descriptor, commands, report, ending })
+        Ok(Self { path: path.to_owned(), stamp, descriptor, commands, report, ending })
     }
 
     /// The library's file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the file is another by now than the one that was loaded. Not known once the worker was started again.
+    pub fn is_outdated(&self) -> bool {
+        self.report().restarts == 0 && Stamp::of(&self.path) != self.stamp
     }
 
     /// The library's name as people read it: `smtp` for `libwatchpost_smtp.so`.
@@ -175,6 +184,22 @@ impl Plugin {
         if self.commands.send(Command::Stop(reply)).is_ok() {
             let _late_or_gone = timeout(STOP_TIMEOUT, answer).await;
         }
+    }
+}
+
+/// Tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let facts = std::fs::metadata(path).ok()?;
+        let (inode, modified) = ((facts.dev(), facts.ino()), (facts.mtime(), facts.mtime_nsec()));
+        Some(Self { inode, bytes: facts.len(), modified })
     }
 }
 

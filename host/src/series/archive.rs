@@ -28,21 +28,27 @@ pub enum Consolidation {
     Min,
     /// The greatest.
     Max,
+    /// The latest; no archive keeps it, so rows are made of base rows as far back as those are kept.
+    Last,
 }
 
 impl Consolidation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Average, Self::Min, Self::Max, Self::Last];
+
     /// The name RRD has for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Average => "AVERAGE",
             Self::Min => "MIN",
             Self::Max => "MAX",
+            Self::Last => "LAST",
         }
     }
 
     /// Finds the consolidation of that name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Average, Self::Min, Self::Max].into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
     }
 }
 

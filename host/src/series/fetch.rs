@@ -1,7 +1,9 @@
 //! Reads a range of series: over the journal's span from readings, before it from files.
 
+mod hint;
 mod journal;
 mod pick;
+mod read;
 mod resolution;
 mod track;
 
@@ -11,6 +13,7 @@ use std::rc::Rc;
 
 use journal::Overlay;
 use pick::Pick;
+use read::Read;
 use resolution::{Resolution, choose};
 use track::Track;
 use watchpost_plugin_api::{Kind, Unit};
@@ -56,6 +59,8 @@ pub struct Series {
     pub kind: Kind,
     /// Seconds between rows.
     pub step: u32,
+    /// Seconds between what is kept over the range; `step` is a multiple of it.
+    pub kept: u32,
     /// Every row of the range by rising time, aligned to the step. A row stands for the step that ends with it.
     pub rows: Vec<(i64, Option<f64>)>,
 }
@@ -123,9 +128,12 @@ impl SeriesStore {
         files.sort_by_key(|(file, _)| (file.generation != 0, std::cmp::Reverse(file.generation)));
         let newest = files.first().and_then(|(_, header)| choose(header, query.consolidation, query.from, query.step));
         let base = job.map_or(1, |job| job.step.max(1));
-        let step = newest.map_or(query.step.map_or(base, |wanted| wanted.div_ceil(base) * base), |found| found.step);
+        let (kept, step) = newest.map_or_else(
+            || (base, query.step.map_or(base, |wanted| wanted.div_ceil(base).saturating_mul(base))),
+            |found| (found.archive_step, found.step),
+        );
         let to = query.to.min(now.saturating_add(step.into()));
-        Ok(Read { files, step, from: query.from, to })
+        Ok(Read { files, kept, step, from: query.from, to })
     }
 
     fn read(
@@ -152,7 +160,7 @@ impl SeriesStore {
         };
         let rows = read.times().map(|to| (to, row(to))).collect();
         let (metric, labels) = (pick.metric.clone(), pick.labels.clone());
-        Ok(Series { metric, labels, unit: pick.unit, kind: pick.kind, step: read.step, rows })
+        Ok(Series { metric, labels, unit: pick.unit, kind: pick.kind, step: read.step, kept: read.kept, rows })
     }
 
     /// What slots are worth whose rows wait for their file.
@@ -198,30 +206,5 @@ impl SeriesStore {
             Err(WriteError::Missing { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// How one series is read.
-struct Read {
-    files: Vec<(SeriesFile, Header)>,
-    step: u32,
-    from: i64,
-    to: i64,
-}
-
-impl Read {
-    fn times(&self) -> impl Iterator<Item = i64> + use<> {
-        let step = i64::from(self.step);
-        let first = (self.from.div_euclid(step) + 1) * step;
-        (first..=self.to).step_by(usize::try_from(step).unwrap_or(1))
-    }
-
-    /// The begin of the first row's span.
-    fn begin(&self) -> i64 {
-        self.from - self.from.rem_euclid(i64::from(self.step))
-    }
-
-    fn rows(&self) -> u64 {
-        u64::try_from((self.to - self.begin()).div_euclid(i64::from(self.step))).unwrap_or(0)
     }
 }

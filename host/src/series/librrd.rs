@@ -103,6 +103,7 @@ fn function(consolidation: Consolidation) -> ConsolidationFn {
         Consolidation::Average => ConsolidationFn::Avg,
         Consolidation::Min => ConsolidationFn::Min,
         Consolidation::Max => ConsolidationFn::Max,
+        Consolidation::Last => ConsolidationFn::Last,
     }
 }
 

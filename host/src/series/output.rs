@@ -14,7 +14,8 @@ const IMPLIED: [&str; 2] = ["agent", "target"];
 
 /// Writes a table: `time` (RFC 3339, UTC), then a column for each series, titled as its selector; unknown is an empty cell.
 ///
-/// Shape: one row for each time that any series has, so that several steps fit one table. Source: RFC 4180.
+/// Shape: one row for each time that any series has, so that several steps fit one table. Source: RFC 4180, but for the end of a
+/// line: a bare line feed, as `awk`, `cut` and `join` want it and every spreadsheet takes it.
 pub fn write_csv(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
     let titles = ["time".to_owned()].into_iter().chain(series.iter().map(title));
     write_line(out, titles)?;
@@ -49,7 +50,8 @@ fn object(series: &Series) -> Value {
     })
 }
 
-fn title(series: &Series) -> String {
+/// A series as whoever reads the answer selects it again.
+pub(super) fn title(series: &Series) -> String {
     let labels: Vec<_> = series.labels.iter().filter(|(key, _)| !IMPLIED.contains(&key.as_str())).cloned().collect();
     Shown { metric: &series.metric, labels: &labels }.to_string()
 }
@@ -60,7 +62,7 @@ fn rfc3339(time: i64) -> String {
 
 fn write_line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
     let cells: Vec<_> = cells.map(quoted).collect();
-    write!(out, "{}\r\n", cells.join(","))
+    writeln!(out, "{}", cells.join(","))
 }
 
 fn quoted(cell: String) -> String {
@@ -76,7 +78,7 @@ mod tests {
     fn series(metric: &str, step: u32, rows: &[(i64, Option<f64>)]) -> Series {
         let labels = [("agent", "smtp"), ("job", "mx"), ("target", "h:25"), ("site", "a\"b")];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        Series { metric: metric.into(), labels, unit: Unit::Seconds, kind: Kind::Gauge, step, rows: rows.to_vec() }
+        Series { metric: metric.into(), labels, unit: Unit::Seconds, kind: Kind::Gauge, step, kept: step, rows: rows.to_vec() }
     }
 
     fn written(write: fn(&[Series], &mut dyn Write) -> io::Result<()>) -> String {
@@ -88,9 +90,9 @@ mod tests {
 
     #[test]
     fn a_table_has_a_row_for_every_time_and_leaves_unknown_empty() {
-        let expected = "time,\"a{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\",\"b{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\"\r\n\
-                        1970-01-01T00:01:00Z,0.5,\r\n\
-                        1970-01-01T00:02:00Z,,0.0000001\r\n";
+        let expected = "time,\"a{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\",\"b{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\"\n\
+                        1970-01-01T00:01:00Z,0.5,\n\
+                        1970-01-01T00:02:00Z,,0.0000001\n";
         assert_eq!(written(write_csv), expected);
     }
 

@@ -7,12 +7,16 @@ use super::{
     archive::Consolidation,
     error::SeriesError,
     fetch::{Query, Series},
+    notes,
     output::{write_csv, write_json},
     selector::{Selector, SelectorError},
     store::SeriesStore,
     time::{self, TimeError},
 };
-use crate::reading::Record;
+use crate::{config::nearest, reading::Record};
+
+/// The names of the formats.
+const FORMATS: [&str; 2] = ["csv", "json"];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +84,10 @@ pub enum AskedWrong {
     #[error("`{0}` is no step; write seconds or a length as 5m")]
     Step(String),
     /// A consolidation that is none.
-    #[error("`{0}` is no consolidation; there are AVERAGE, MIN, MAX and LAST")]
+    #[error("`{given}` is no consolidation; {hint}", given = .0, hint = near(.0, &Consolidation::ALL.map(Consolidation::name)))]
     Consolidation(String),
     /// A format that is none.
-    #[error("`{0}` is no format; there are csv and json")]
+    #[error("`{given}` is no format; {hint}", given = .0, hint = near(.0, &FORMATS))]
     Format(String),
     /// A parameter that is none.
     #[error("`{0}` is no parameter of fetch")]
@@ -93,11 +97,11 @@ pub enum AskedWrong {
 /// Why nothing was fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Nothing has that name and those labels.
-    #[error("no series matches {}", .0.join(", "))]
+    /// Nothing has that name and those labels; each with what was probably meant.
+    #[error("{}", .0.join("; "))]
     NoSeries(Vec<String>),
     /// The question is wrong.
-    #[error("the question is wrong")]
+    #[error(transparent)]
     Asked(#[from] AskedWrong),
     /// The store fails.
     #[error("the series cannot be read")]
@@ -105,6 +109,15 @@ pub enum FetchError {
     /// The answer cannot be written.
     #[error("the answer cannot be written")]
     Write(#[from] io::Error),
+}
+
+/// What is given.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The answer in the form that was asked for.
+    pub body: Vec<u8>,
+    /// What whoever reads the answer should know besides.
+    pub notes: Vec<String>,
 }
 
 impl FetchRequest {
@@ -143,24 +156,31 @@ impl FetchRequest {
         store: &mut SeriesStore,
         now: i64,
         journal: impl Fn() -> Box<dyn Iterator<Item = (Position, Record)>>,
-    ) -> Result<Vec<u8>, FetchError> {
-        let mut found: Vec<Series> = Vec::new();
-        for query in self.queries(now)? {
-            for series in store.fetch(&query, now, journal())? {
+    ) -> Result<Fetched, FetchError> {
+        let (mut found, mut missed): (Vec<Series>, _) = (Vec::new(), Vec::new());
+        let queries = self.queries(now)?;
+        for (query, asked) in queries.iter().zip(&self.series) {
+            let matching = store.fetch(query, now, journal())?;
+            if matching.is_empty() {
+                missed.push(format!("no series matches {asked}: {}", store.hint(&query.selector)));
+            }
+            for series in matching {
                 if !found.iter().any(|known| known.metric == series.metric && known.labels == series.labels) {
                     found.push(series);
                 }
             }
         }
         if found.is_empty() {
-            return Err(FetchError::NoSeries(self.series.clone()));
+            return Err(FetchError::NoSeries(missed));
         }
+        let mut notes = missed;
+        notes.extend(notes::of_steps(&found, queries.first().and_then(|query| query.step), self.format));
         let mut body = Vec::new();
         match self.format {
             Format::Csv => write_csv(&found, &mut body)?,
             Format::Json => write_json(&found, &mut body)?,
         }
-        Ok(body)
+        Ok(Fetched { body, notes })
     }
 
     fn queries(&self, now: i64) -> Result<Vec<Query>, AskedWrong> {
@@ -188,5 +208,13 @@ pub fn format_of(name: &str) -> Result<Format, AskedWrong> {
         "csv" => Ok(Format::Csv),
         "json" => Ok(Format::Json),
         other => Err(AskedWrong::Format(other.into())),
+    }
+}
+
+/// Says which name was probably meant, else lists those there are.
+fn near(written: &str, names: &[&str]) -> String {
+    match nearest(written, names.iter().copied()) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("there are {}", names.join(", ")),
     }
 }

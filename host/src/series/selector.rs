@@ -8,6 +8,8 @@ use std::fmt;
 
 use lexer::Lexer;
 use regex::Regex;
+use watchpost_plugin_api::MetricSpec;
+use watchpost_services::outcome::Sample;
 
 /// The label that a bare name in front of the braces stands for.
 pub const NAME_LABEL: &str = "__name__";
@@ -64,6 +66,14 @@ impl Selector {
             return Err(SelectorError { column: begin, message });
         }
         Ok(Self { matchers })
+    }
+
+    /// Labels that must have one value, each with it.
+    pub fn fixed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.matchers.iter().filter_map(|matcher| match &matcher.test {
+            Test::Is(value) => Some((matcher.label.as_str(), value.as_str())),
+            _ => None,
+        })
     }
 
     /// Says whether a series is meant; a label that it does not have is empty.
@@ -132,11 +142,27 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.metric)?;
         for (index, (label, value)) in self.labels.iter().enumerate() {
-            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            write!(f, "{}{label}=\"{value}\"", if index == 0 { "{" } else { "," })?;
+            write!(f, "{}{label}=\"", if index == 0 { "{" } else { "," })?;
+            for c in value.chars() {
+                match c {
+                    '\\' | '"' => write!(f, "\\{c}")?,
+                    '\n' => f.write_str("\\n")?,
+                    // A terminal would obey them.
+                    c if c.is_control() => write!(f, "\\u{:04x}", u32::from(c))?,
+                    c => write!(f, "{c}")?,
+                }
+            }
+            f.write_str("\"")?;
         }
         if self.labels.is_empty() { Ok(()) } else { f.write_str("}") }
     }
+}
+
+/// Shows the series of a sample, without the labels that its job gives it: `queue_size{queue="deferred"}`.
+pub fn notation<'a>(sample: &Sample, metrics: impl IntoIterator<Item = &'a MetricSpec>) -> String {
+    let keys = metrics.into_iter().find(|metric| metric.name == sample.metric).map(|metric| metric.keys.as_slice()).unwrap_or_default();
+    let labels: Vec<(String, String)> = keys.iter().cloned().zip(sample.labels.iter().cloned()).collect();
+    Shown { metric: &sample.metric, labels: &labels }.to_string()
 }
 
 #[cfg(test)]
@@ -201,8 +227,9 @@ mod tests {
 
     #[test]
     fn a_shown_series_selects_itself() {
-        let labels = [("queue".to_owned(), "a\"b\\\nc".to_owned())];
+        let labels = [("queue".to_owned(), "a\"b\\\nc\u{1b}[31m\u{9b}ü".to_owned())];
         let shown = Shown { metric: "queue_size", labels: &labels }.to_string();
+        assert_eq!(shown, "queue_size{queue=\"a\\\"b\\\\\\nc\\u001b[31m\\u009bü\"}");
         let selector = Selector::parse(&shown).unwrap();
         assert!(selector.matches(|label| Some(if label == NAME_LABEL { "queue_size" } else { &labels[0].1 })), "{shown}");
     }

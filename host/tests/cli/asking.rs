@@ -32,7 +32,11 @@ async fn a_job_is_listed_run_paused_and_resumed() {
     let rare = one(&house, "rare");
     assert_eq!((&rare["runs"], &rare["health"], &rare["up"]), (&2.into(), &"ok".into(), &1.0.into()), "{rare}");
 
-    assert_eq!(house.run(&["jobs", "pause", "often"]).ok(), "often: paused\n");
+    for _again in 0..2 {
+        assert_eq!(house.run(&["jobs", "pause", "often"]).ok(), "often: paused\n");
+    }
+    let paused = daemon.log().iter().filter(|line| line["message"] == "paused").count();
+    assert_eq!(paused, 1, "who is paused already is not paused again: {}", daemon.log_text());
     assert_eq!(one(&house, "often")["next_run"], Value::Null);
     assert!(row(&house, "often").contains("  paused  "), "{}", row(&house, "often"));
     assert!(daemon.stop().status.success());
@@ -43,7 +47,9 @@ async fn a_job_is_listed_run_paused_and_resumed() {
     let again = until(RUN_TIMEOUT, || (one(&house, "often")["runs"].as_u64() > runs).then_some(()));
     assert!(again.is_some(), "{}", daemon.log_text());
     for word in ["run", "pause", "resume"] {
-        refused(&house.run(&["jobs", word, "never"]), 2, &["there is no job `never`; `watchpost jobs` lists all"]);
+        let cannot = |name: &str| format!("error: cannot {word} job `{name}`: no job is called so; ");
+        refused(&house.run(&["jobs", word, "never"]), 2, &[&(cannot("never") + "`watchpost jobs` lists all")]);
+        refused(&house.run(&["jobs", word, "raer"]), 2, &[&(cannot("raer") + "did you mean `rare`?")]);
     }
 }
 
@@ -58,10 +64,11 @@ async fn status_tells_who_runs_what_and_how_it_fares() {
     let said = house.run(&["status"]).ok();
     let head = format!("process {}, up ", daemon.pid());
     let counts = "\n2 jobs: 1 ok, 1 failing, 0 unknown\nJOB ";
-    for part in [&head, counts, "\nready; journal ok\n", "\nsmtp    ready   "] {
+    for part in [&head, counts, "\nready; journal ok; series ok\n", "\nsmtp    ready   "] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
     assert!(said.find("\ngone  FAILING") < said.find("\nfine  ok"), "who fails comes first:\n{said}");
+    assert!(row_of(&said, "gone").ends_with(&format!("connect: cannot connect to 127.0.0.1:{closed}: Connection refused")), "{said}");
     assert!(row(&house, "gone").ends_with(&format!("connect: cannot connect to 127.0.0.1:{closed}: Connection refused")), "{said}");
     let status = json(&house, &["status"]);
     assert_eq!((&status["host"]["pid"], &status["workers"][0]["state"]), (&daemon.pid().into(), &"ready".into()), "{status}");
@@ -95,13 +102,18 @@ async fn fetch_gives_the_same_from_the_daemon_and_from_the_files() {
 /// Questions that cannot be answered, whoever is asked.
 fn asked_wrong(house: &House) {
     let check = |words: &[&str], part: &str| refused(&house.run(&[&["fetch"], words].concat()), 2, &[part]);
-    check(&["never"], "no series matches never");
+    check(&["never"], "error: cannot fetch: no series matches never: no metric is called so; there are `");
+    check(&["totl_time"], "no series matches totl_time: did you mean the metric `total_time`?");
+    check(&["up{job=\"oftn\"}"], "did you mean the job `often`?");
+    check(&["up{queue=\"a\"}"], "no series has a label `queue`");
+    check(&["up{job=\"often\",job!=\"often\"}"], "nothing of that is stored");
     check(&["up{job="], "`up{job=` is no series: column ");
     check(&["up", "--from", "soon"], "\"soon\" is no time; right would be now-1h");
     check(&["up", "--from", "now", "--to", "now-1h"], "a range ends after it begins: from now, to now-1h");
     check(&["up", "--step", "long"], "`long` is no step");
-    check(&["up", "--consolidation", "MEAN"], "there are AVERAGE, MIN, MAX and LAST");
-    check(&["up", "--format", "xls"], "there are csv and json");
+    check(&["up", "--consolidation", "MEAN"], "there are AVERAGE, MIN, MAX, LAST");
+    check(&["up", "--format", "xls"], "there are csv, json");
+    check(&["up", "--format", "cvs"], "did you mean csv?");
 }
 
 /// What `jobs` says of a job.
@@ -112,6 +124,9 @@ fn one(house: &House, name: &str) -> Value {
 
 /// The row of a job in the table for people.
 fn row(house: &House, name: &str) -> String {
-    let table = house.run(&["jobs", "list"]).ok();
+    row_of(&house.run(&["jobs", "list"]).ok(), name)
+}
+
+fn row_of(table: &str, name: &str) -> String {
     table.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{table}")).to_owned()
 }

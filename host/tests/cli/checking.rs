@@ -121,10 +121,15 @@ fn agents_are_listed_and_explained_key_by_key_and_metric_by_metric() {
     let house = House::new("");
     assert!(house.run(&["agents"]).ok().lines().any(|row| row.starts_with("smtp ")));
     let said = house.run(&["agents", "smtp"]).ok();
-    for part in ["\nhost         required  Name or address", "\nserver_name  ", "\nconnect_time       gauge  seconds"] {
+    for part in [
+        "\n  host         text, required\n               Name or address",
+        "\n  server_name  text\n",
+        "\nconnect_time       gauge  seconds",
+    ] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }
-    refused(&house.run(&["agents", "pop"]), 2, &[&format!("there is no agent `pop`; there are: {}", agents().join(", "))]);
+    refused(&house.run(&["agents", "pop"]), 2, &["error: cannot explain agent `pop`: no library carries it; did you mean `pop3`?"]);
+    refused(&house.run(&["agents", "mailman"]), 2, &[&format!("no library carries it; there are: {}", agents().join(", "))]);
     let carried = crate::json(&house, &["agents"]);
     let names: Vec<_> = carried.as_array().unwrap().iter().map(|carried| carried["agent"]["name"].as_str().unwrap()).collect();
     assert_eq!(names, agents());
@@ -142,7 +147,7 @@ fn plan_gives_the_next_runs_in_the_zone_of_each_job() {
     let runs = crate::json(&house, &["plan", "-n", "5"]);
     let due: Vec<i64> = runs.as_array().unwrap().iter().map(|run| run["due"].as_i64().unwrap()).collect();
     assert!(due.len() == 5 && due.windows(2).all(|pair| pair[0] <= pair[1]), "{runs}");
-    refused(&house.run(&["plan", "never"]), 2, &["there is no job `never`; `watchpost plan` lists all"]);
+    refused(&house.run(&["plan", "never"]), 2, &["error: cannot plan job `never`: no job is called so; `watchpost plan` lists all"]);
 }
 
 #[test]

@@ -1,20 +1,33 @@
 //! The command line as people and programs meet it: what it prints, where, and with which exit code.
 //!
-//! Reading order: `checking` (before anything runs) · `ordinary` (the same, by a user who may not read all) · `measuring` (one run, here and now) · `asking` (a daemon that runs, or none) ·
-//! `reloading` (a configuration that changes) · `rules` (what `check` says of each fault of an agent's) · `shipped` (files that we give to others). Servers are scripted; real ones are in `lab`.
+//! Reading order: `checking` (before anything runs) · `ordinary` (the same, by a user who may not read all) · `rules` (what `check`
+//! says of each fault of an agent's) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) ·
+//! `adhoc` (of an agent without a file) · `asking` (a daemon that runs, or none) · `screen` (its status) · `steps` (how far rows are
+//! apart) · `terminal` (and pipes) · `reloading` and `unchangeable` (a configuration that changes) · `shipped` (files that we give to
+//! others). Servers are scripted; real ones are in `lab`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[expect(dead_code, reason = "some of it is for the stories of the lab")]
+#[path = "../lab/programs.rs"]
+mod programs;
 
+mod adhoc;
 mod asking;
 mod checking;
+mod errors;
+mod help;
 mod measuring;
 mod ordinary;
 mod reloading;
 mod rules;
+mod screen;
 mod shipped;
+mod steps;
+mod terminal;
+mod unchangeable;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 

@@ -73,9 +73,9 @@ async fn nagios_gets_its_verdict_its_line_and_its_figures() {
     drop(server);
     verdict(&check(&["host=127.0.0.1", &port]), 2, "WATCHPOST CRITICAL - 127.0.0.1:");
     verdict(&check(&[&port]), 3, "WATCHPOST UNKNOWN - `host`: missing");
-    verdict(&house.run(&["measure", "never", "--as-check"]), 3, "WATCHPOST UNKNOWN - there is no job `never`");
+    verdict(&house.run(&["measure", "never", "--as-check"]), 3, "WATCHPOST UNKNOWN - cannot measure job `never`: no job is called so");
     // Wrong usage is no verdict on the target either.
-    assert_eq!(house.run(&["measure", "--as-check"]).code, Some(3));
+    verdict(&house.run(&["measure", "--as-check"]), 3, "WATCHPOST UNKNOWN - wrong usage");
 }
 
 /// One line for Nagios.
@@ -98,7 +98,7 @@ async fn a_run_that_fails_is_told_with_its_kind_and_exits_1() {
 #[test]
 fn what_cannot_be_measured_is_wrong_usage() {
     let house = House::new(&crate::job("relay", "every = \"5s\"", 25));
-    refused(&house.run(&["measure", "never"]), 2, &["there is no job `never`"]);
+    refused(&house.run(&["measure", "never"]), 2, &["error: cannot measure job `never`: no job is called so"]);
     refused(&house.run(&["measure", "--agent", "pop", "--set", "host=a"]), 2, &["\"pop\"", "did you mean `pop3`?"]);
     refused(&house.run(&["measure", "--agent", "smtp", "--set", "hots=a"]), 2, &["`hots`", "did you mean `host`?"]);
     assert_eq!(json(&house, &["plan", "-n", "1"])[0]["job"], "relay");

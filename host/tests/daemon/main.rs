@@ -9,6 +9,11 @@ mod folder;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
+#[expect(dead_code, reason = "some of it is for the stories of the lab")]
+#[path = "../lab/programs.rs"]
+mod programs;
 mod remembers;
 mod samples;
 mod servers;
+mod service_manager;
+mod unit_file;

@@ -118,6 +118,15 @@ impl House {
         daemon
     }
 
+    /// Starts a daemon with something added to its command, and waits until it is ready.
+    pub(crate) fn start_with(&self, add: impl FnOnce(&mut Command)) -> Daemon {
+        let mut command = self.command(&["run", "--log", "json"]);
+        add(&mut command);
+        let mut daemon = Daemon::spawn(command, self.folder());
+        daemon.wait_ready();
+        daemon
+    }
+
     /// Starts a daemon and does not wait.
     pub(crate) fn spawn(&self) -> Daemon {
         self.spawn_as(&["run", "--log", "json"])
@@ -144,9 +153,17 @@ impl House {
         Said { code: status.code(), out: read(out.path()), err: read(err.path()) }
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// A command that is told of no configuration, not started yet.
+    pub(crate) fn bare(&self, words: &[&str]) -> Command {
         let mut command = Command::new(self.programs.watchpost());
-        command.args(words).arg("--config").arg(self.folder().join("watchpost.toml"));
+        command.args(words);
+        command
+    }
+
+    /// A command on this configuration, not started yet.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.bare(words);
+        command.arg("--config").arg(self.folder().join("watchpost.toml"));
         // From elsewhere: no path may lean on the working directory.
         command.current_dir("/").stdin(Stdio::null());
         if let Some(user) = self.user {

@@ -6,7 +6,16 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 4] = [("promtool", "prometheus"), ("prometheus", "prometheus"), ("rrdtool", "rrdtool"), ("curl", "curl")];
+const PACKAGES: [(&str, &str); 8] = [
+    ("promtool", "prometheus"),
+    ("prometheus", "prometheus"),
+    ("rrdtool", "rrdtool"),
+    ("curl", "curl"),
+    ("mandoc", "mandoc"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("systemd-analyze", "systemd"),
+];
 
 /// Whether `cargo xtask test` found a program's package; a line says what is left out.
 pub(crate) fn there(program: &str) -> bool {

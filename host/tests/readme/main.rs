@@ -92,6 +92,6 @@ fn prometheus_takes_the_readmes_scrape_configuration() {
 fn the_proofs_are_listed() {
     let mut words = story::LISTS.split(' ');
     let output = Command::new(words.next().unwrap()).args(words).current_dir(page::workspace()).output().unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("\n  kill ") && said.contains("\n  journal "), "{said}");
+    let said = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success() && said.contains("  kill ") && said.contains("\n  journal "), "{output:?}");
 }

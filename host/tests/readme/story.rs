@@ -13,7 +13,7 @@ pub(crate) const ELSEWHERE: [(&str, &str, &str); 2] =
 pub(crate) const RUNS: &str = "watchpost run";
 /// The line that makes an agent of one's own.
 pub(crate) const MAKES_AGENT: &str = "cargo new --quiet --lib spool";
-/// The command that lists, and takes its lack of a name for wrong usage.
+/// The command that lists, without a name.
 pub(crate) const LISTS: &str = "cargo xtask prove";
 
 /// All lines that are typed here.
@@ -29,7 +29,7 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost jobs run mx1", &["mx1: ok", "connect_time = "]),
     says("watchpost status", &["ready; journal ok", "smtp    ready", "2 jobs: ", "0 failing"]),
     says("watchpost jobs list", &["mx1         ok", "submission  "]),
-    says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\r\n", "Z,0."]),
+    says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\n", "Z,0."]),
     says("cd ..", &[]),
     says(MAKES_AGENT, &[]),
     says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),

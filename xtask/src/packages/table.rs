@@ -77,6 +77,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "faketime", sign: Program("faketime"), uses: &[Tests] },
     Package { name: "slapd", sign: Program("slapd"), uses: &[Lab] },
     Package { name: "ldap-utils", sign: Program("ldapsearch"), uses: &[Tests] },
+    Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
+    Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
+    Package { name: "fish", sign: Program("fish"), uses: &[Tests] },
+    Package { name: "systemd", sign: Program("systemd-analyze"), uses: &[Tests] },
 ];
 
 impl Package {

@@ -60,14 +60,14 @@ pub(super) fn pick(catalogue: &Catalogue, selector: &Selector) -> Vec<Pick> {
     picks
 }
 
-fn labels(name: &str, job: &Job, set: &LabelSet) -> Vec<(String, String)> {
+pub(super) fn labels(name: &str, job: &Job, set: &LabelSet) -> Vec<(String, String)> {
     let host = [("agent", job.agent.as_str()), ("job", name), ("target", job.target.as_str())];
     let host = host.map(|(key, value)| (key.to_owned(), value.to_owned()));
     host.into_iter().chain(job.labels.iter().cloned()).chain(set.iter().cloned()).collect()
 }
 
 /// Every metric that a file of this label set holds, as the newest file has it.
-fn metrics(job: &Job, set: &LabelSet) -> Vec<(String, Kind, Unit)> {
+pub(super) fn metrics(job: &Job, set: &LabelSet) -> Vec<(String, Kind, Unit)> {
     let mut files: Vec<_> = job.files.iter().filter(|file| file.labels == *set).collect();
     files.sort_by_key(|file| (file.generation != 0, std::cmp::Reverse(file.generation)));
     let mut metrics: Vec<(String, Kind, Unit)> = Vec::new();

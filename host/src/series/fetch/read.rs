@@ -7,6 +7,8 @@ use crate::series::header::Header;
 pub(super) struct Read {
     /// The series' files with their heads, the one written to first, then the last set aside.
     pub(super) files: Vec<(SeriesFile, Header)>,
+    /// Seconds between rows of the archive that answers; between slots, where there is no file yet.
+    pub(super) kept: u32,
     /// Seconds between rows of the answer.
     pub(super) step: u32,
     pub(super) from: i64,

@@ -48,6 +48,7 @@ impl Track {
             Consolidation::Average => average(inside, from, to),
             Consolidation::Min => inside.map(|piece| piece.value).reduce(f64::min),
             Consolidation::Max => inside.map(|piece| piece.value).reduce(f64::max),
+            Consolidation::Last => inside.map(|piece| piece.value).last(),
         }
     }
 }
@@ -75,12 +76,14 @@ mod tests {
         for (to, value) in [(60, Some(1.0)), (120, None), (180, Some(4.0)), (240, Some(7.0))] {
             track.push(to - 60, to, value);
         }
-        let row = |from, to| [Consolidation::Average, Consolidation::Min, Consolidation::Max].map(|how| track.value(from, to, how));
-        assert_eq!(row(0, 60), [Some(1.0); 3]);
-        assert_eq!(row(60, 120), [None; 3]);
-        assert_eq!(row(0, 300), [Some(4.0), Some(1.0), Some(7.0)]);
-        assert_eq!(row(150, 210), [Some(5.5), Some(4.0), Some(7.0)]);
-        assert_eq!(row(240, 600), [None; 3]);
+        let all = [Consolidation::Average, Consolidation::Min, Consolidation::Max, Consolidation::Last];
+        let row = |from, to| all.map(|how| track.value(from, to, how));
+        assert_eq!(row(0, 60), [Some(1.0); 4]);
+        assert_eq!(row(60, 120), [None; 4]);
+        assert_eq!(row(0, 180), [Some(2.5), Some(1.0), Some(4.0), Some(4.0)]);
+        assert_eq!(row(0, 300), [Some(4.0), Some(1.0), Some(7.0), Some(7.0)]);
+        assert_eq!(row(150, 210), [Some(5.5), Some(4.0), Some(7.0), Some(7.0)]);
+        assert_eq!(row(240, 600), [None; 4]);
         assert!(track.covers(0, 600) && !track.covers(-60, 0) && !track.covers(540, 660));
     }
 }

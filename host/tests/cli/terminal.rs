@@ -1,0 +1,97 @@
+//! What a terminal gets and a pipe does not: colours, lines of its width; and what ends quietly.
+
+use std::{
+    fs,
+    io::Read,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::{
+    harness::{House, until},
+    job, willing,
+};
+
+/// How long a daemon may take to say that a job fails.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Runs a line of shell at a terminal of so many columns; gives all that was shown.
+fn at_terminal(house: &House, columns: u32, line: &str) -> String {
+    let mut shell = Command::new("script");
+    // script(1) makes the terminal; a program of it that ends ends it.
+    shell.args(["--quiet", "--return", "--command", &format!("stty cols {columns} rows 24; {line}"), "/dev/null"]);
+    shell.env("TERM", "xterm").env_remove("NO_COLOR").env("W", house.bare(&[]).get_program());
+    shell.env("C", house.folder().join("watchpost.toml")).stdin(Stdio::null());
+    let output = shell.output().unwrap_or_else(|error| panic!("script of bsdutils or util-linux: {error}"));
+    String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n")
+}
+
+#[test]
+fn colours_are_for_terminals_whose_people_want_them() {
+    let house = House::new("");
+    let shown = |line: &str| at_terminal(&house, 80, line);
+    assert!(shown("$W --config $C plan --help").contains('\u{1b}'), "clap's help has colours: {}", shown("$W plan --help"));
+    for line in
+        ["NO_COLOR=1 $W plan --help", "TERM=dumb $W plan --help", "$W plan --help | cat", "$W plan -n x", "$W --config $C agents smtp"]
+    {
+        assert!(!shown(line).contains('\u{1b}'), "{line}: {}", shown(line));
+    }
+    // The log of a daemon, told to end when it is ready.
+    let run = "$W --config $C run & pid=$!; i=0; while [ $i -lt 100 ] && ! $W --config $C status > /dev/null 2>&1; do i=$((i+1)); sleep 0.1; done; kill $pid; wait";
+    let log = shown(run);
+    assert!(log.contains("\u{1b}[32m INFO") && log.contains("stopped"), "{log}");
+    for quiet in [format!("export NO_COLOR=1; {run}"), format!("{{ {run}; }} 2>&1 | cat")] {
+        let log = shown(&quiet);
+        assert!(log.contains("INFO") && log.contains("stopped") && !log.contains('\u{1b}'), "{log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
+    let closed = willing().await.port();
+    let house = House::new(&job("a-job-with-a-rather-long-name", "every = \"1s\"", closed));
+    let daemon = house.start();
+    let reason = format!("connect: cannot connect to 127.0.0.1:{closed}: Connection refused");
+    let status = until(SOON, || Some(house.run(&["status"]).ok()).filter(|said| said.contains(&reason)));
+    let piped = status.unwrap_or_else(|| panic!("{}", daemon.log_text()));
+    let row = piped.lines().find(|line| line.contains("FAILING")).unwrap();
+    assert!(row.ends_with(&reason), "a pipe gets one line for each job: {piped}");
+
+    let narrow = at_terminal(&house, 60, "$W --config $C status");
+    let rows: Vec<&str> = narrow.lines().skip_while(|line| !line.starts_with("1 job: ")).collect();
+    assert!(rows.iter().all(|line| line.chars().count() <= 60), "{narrow}");
+    let told = rows.iter().filter(|line| line.starts_with("    ")).map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    assert_eq!(told, reason, "{narrow}");
+    let list = at_terminal(&house, 60, "$W --config $C jobs");
+    assert!(list.lines().all(|line| line.chars().count() <= 60), "{list}");
+    for columns in [60, 100] {
+        let agent = at_terminal(&house, columns, "$W --config $C agents smtp");
+        let wide = agent.lines().filter(|line| !line.contains(".so")).map(|line| line.chars().count()).max();
+        assert!(wide <= usize::try_from(columns).ok() && wide > Some(columns as usize - 20), "{wide:?} of {columns}:\n{agent}");
+    }
+}
+
+#[test]
+fn a_reader_that_had_enough_ends_a_command_without_a_word() {
+    let jobs: String = (0..50).map(|at| job(&format!("job-{at}"), "every = \"1s\"", 25)).collect();
+    let house = House::new(&jobs);
+    let mut child = house.command(&["plan", "-n", "20000"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 100];
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut first).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap().as_str()), (None, ""), "SIGPIPE, as cat and ls");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_an_error() {
+    let house = House::new(&job("often", "every = \"1s\"", 25));
+    for words in [&["plan"] as &[&str], &["plan", "--json"], &["agents"], &["completions", "bash"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = house.command(words).stdout(full).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!((ended.status.code(), said.contains("cannot write the")), (Some(1), true), "{words:?}: {said}");
+        assert!(said.starts_with("error: cannot write the ") && said.contains(": No space left on device"), "{words:?}: {said}");
+    }
+}
