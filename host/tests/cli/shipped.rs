@@ -26,7 +26,10 @@ fn taken(file: &Path) {
     }
     let said = house.run(&["check", "--json"]);
     let answer = crate::parsed(&said.out);
-    assert_eq!((said.code, &answer["faults"]), (Some(0), &serde_json::json!([])), "{}: {said:?}", file.display());
+    // A sample names spools and logs of servers that this machine need not have; `check` warns of them, rightly.
+    let is_elsewhere = |fault: &&serde_json::Value| fault["rule"] == "config-file-unreadable";
+    let faults: Vec<_> = answer["faults"].as_array().unwrap().iter().filter(|fault| !is_elsewhere(fault)).collect();
+    assert!(said.code == Some(0) && faults.is_empty(), "{}: {said:?}", file.display());
     assert!(answer["jobs"].as_u64() > Some(0), "{}", file.display());
 }
 
