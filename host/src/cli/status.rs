@@ -1,5 +1,7 @@
 //! `watchpost status`: host, workers and jobs on one screen, whatever their number.
 
+use std::cmp::Reverse;
+
 use hyper::Method;
 
 use super::{
@@ -17,7 +19,7 @@ use crate::{
     plugin::{Crash, WorkerState},
 };
 
-/// Workers that are listed, those that do not run first.
+/// Workers that are listed, those that do not run first, then those with most jobs.
 const WORKERS_SHOWN: usize = 6;
 /// Lines beside those of host, workers and listed jobs: blank ones, heads, counts, what was left out, and the shell's next line.
 const LINES_BESIDE: usize = 7;
@@ -61,7 +63,7 @@ fn host(host: &Host, now: f64) -> usize {
 /// Prints how the workers are; gives the lines that this takes, its head not counted.
 fn workers(all: &[Worker], now: f64) -> usize {
     let mut workers: Vec<&Worker> = all.iter().collect();
-    workers.sort_by_key(|worker| (worker.report.state == WorkerState::Ready, std::cmp::Reverse(worker.report.crashes)));
+    workers.sort_by_key(|worker| (worker.report.state == WorkerState::Ready, Reverse(worker.report.crashes), Reverse(worker.report.jobs)));
     let shown = if workers.len() > WORKERS_SHOWN { &workers[..WORKERS_SHOWN] } else { &workers };
     let rows: Vec<Vec<String>> = shown.iter().map(|worker| row(worker, now)).collect();
     table::print(&["plugin", "worker", "pid", "memory", "jobs", "crashes", "restarts", "last crash"], &rows);

@@ -28,7 +28,7 @@ pub(crate) fn agree(house: &House, known: &Known) {
 
 /// Takes apart a table of one metric of many jobs.
 pub(crate) fn parse(csv: &str) -> Rows {
-    let mut lines = csv.split_terminator("\r\n");
+    let mut lines = csv.lines();
     let head = lines.next().expect("a table has a head");
     let jobs: Vec<&str> = head.split("job=\"\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     let mut rows = Rows::new();
