@@ -20,7 +20,11 @@ fn at_terminal(house: &House, columns: u32, line: &str) -> String {
     let mut shell = Command::new("script");
     // script(1) makes the terminal; a program of it that ends ends it.
     shell.args(["--quiet", "--return", "--command", &format!("stty cols {columns} rows 24; {line}"), "/dev/null"]);
-    shell.env("TERM", "xterm").env_remove("NO_COLOR").env("W", house.bare(&[]).get_program());
+    // What the machine that runs the tests says of colours (CI among it) is not the terminal's.
+    for name in ["NO_COLOR", "CI", "CLICOLOR", "CLICOLOR_FORCE"] {
+        shell.env_remove(name);
+    }
+    shell.env("TERM", "xterm").env("W", house.bare(&[]).get_program());
     shell.env("C", house.folder().join("watchpost.toml")).stdin(Stdio::null());
     let output = shell.output().unwrap_or_else(|error| panic!("script of bsdutils or util-linux: {error}"));
     String::from_utf8(output.stdout).unwrap().replace("\r\n", "\n")
