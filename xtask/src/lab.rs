@@ -7,6 +7,7 @@ mod accounts;
 mod ca;
 mod commands;
 mod dovecot;
+mod exim;
 mod facts;
 mod faulty;
 mod life;
@@ -31,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
-pub(crate) const SERVERS: [&dyn Server; 4] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &slapd::Slapd];
+pub(crate) const SERVERS: [&dyn Server; 5] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &slapd::Slapd];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);

@@ -40,6 +40,23 @@ pub(crate) fn ensure(uses: &[Use]) -> Outcome<Vec<&'static Package>> {
         eprintln!("missing, and there is no apt to install it with: {}", names.join(" "));
         return Ok(wanted);
     }
+    let (unpacked, installed): (Vec<&Package>, Vec<&Package>) = wanted.into_iter().partition(|package| package.is_unpacked());
+    if !installed.is_empty() {
+        install(&installed, uses)?;
+    }
+    if !unpacked.is_empty() {
+        unpack_or_tell()?;
+    }
+    let left = missing(uses);
+    for package in &left {
+        eprintln!("still missing: {}", package.name);
+    }
+    Ok(left)
+}
+
+/// Installs packages, or says why that cannot be.
+fn install(wanted: &[&Package], uses: &[Use]) -> Outcome {
+    let names: Vec<&str> = wanted.iter().map(|package| package.name).collect();
     match privilege::root(&format!("installing {}", names.join(" "))) {
         Ok(Root::Already) => apt::install(&names, &place::built("packages.log")?)?,
         Ok(Root::Sudo) => {
@@ -50,11 +67,19 @@ pub(crate) fn ensure(uses: &[Use]) -> Outcome<Vec<&'static Package>> {
         Err(Error::Interrupted) => return Err(Error::Interrupted),
         Err(why) => eprintln!("{why}"),
     }
-    let left = missing(uses);
-    for package in &left {
-        eprintln!("still missing: {}", package.name);
+    Ok(())
+}
+
+/// Unpacks the servers that are never installed; the lab has all others without them.
+fn unpack_or_tell() -> Outcome {
+    match unpack::fetch_exim(&place::built("packages.log")?) {
+        Err(Error::Interrupted) => Err(Error::Interrupted),
+        Err(why) => {
+            eprintln!("{} is not unpacked: {why}", unpack::EXIM);
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
-    Ok(left)
 }
 
 /// Checks that nothing is missing that the build needs.

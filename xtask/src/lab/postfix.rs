@@ -11,7 +11,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(crate) const SMTP: Port = Port::new("smtp", 2525, 25, "mail in, STARTTLS");
+pub(crate) const SMTP: Port = Port::new("smtp", 2525, 25, "mail in, STARTTLS; stuck.test waits, hold.test is held");
 pub(crate) const SUBMISSION: Port = Port::new("submission", 2587, 87, "users send: STARTTLS and AUTH");
 pub(crate) const SMTPS: Port = Port::new("smtps", 2465, 65, "the same under TLS");
 

@@ -1,5 +1,6 @@
 //! Debian's packages, what each is for, and how to see that it is there.
 
+use super::unpack;
 use crate::programs;
 use std::fs;
 use std::path::Path;
@@ -37,6 +38,8 @@ enum Sign {
     File(&'static str),
     /// A shared library whose file name begins so, in one of the [`LIBRARY_FOLDERS`].
     Library(&'static str),
+    /// The tree of a mail server that is never installed, for it would remove the machine's own ([`unpack::exim`]).
+    Exim,
 }
 
 /// A Debian package.
@@ -50,7 +53,7 @@ pub(crate) struct Package {
 /// Where shared libraries are; `*` stands for any one folder.
 const LIBRARY_FOLDERS: [&str; 5] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/local/lib"];
 
-use Sign::{File, Library, Program};
+use Sign::{Exim, File, Library, Program};
 use Use::{Build, Lab, Tests};
 
 /// All packages. The compiler and the headers of librrd and libclang (bindgen reads the former
@@ -63,6 +66,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "libclang-dev", sign: Library("libclang"), uses: &[Build] },
     Package { name: "openssl", sign: Program("openssl"), uses: &[Lab, Tests] },
     Package { name: "postfix", sign: Program("postfix"), uses: &[Lab] },
+    Package { name: unpack::EXIM, sign: Exim, uses: &[Lab] },
     Package { name: "dovecot-imapd", sign: File("/usr/lib/dovecot/imap"), uses: &[Lab] },
     Package { name: "dovecot-pop3d", sign: File("/usr/lib/dovecot/pop3"), uses: &[Lab] },
     Package { name: "dovecot-lmtpd", sign: File("/usr/lib/dovecot/lmtp"), uses: &[Lab] },
@@ -74,6 +78,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests] },
     Package { name: "swaks", sign: Program("swaks"), uses: &[Tests] },
     Package { name: "curl", sign: Program("curl"), uses: &[Tests] },
+    Package { name: "pflogsumm", sign: Program("pflogsumm"), uses: &[Tests] },
     Package { name: "faketime", sign: Program("faketime"), uses: &[Tests] },
     Package { name: "slapd", sign: Program("slapd"), uses: &[Lab] },
     Package { name: "ldap-utils", sign: Program("ldapsearch"), uses: &[Tests] },
@@ -89,12 +94,18 @@ impl Package {
         self.uses.contains(&use_)
     }
 
+    /// Tells whether it is only unpacked, never installed.
+    pub(crate) fn is_unpacked(&self) -> bool {
+        matches!(self.sign, Exim)
+    }
+
     /// Tells whether its content is on this machine.
     pub(crate) fn is_there(&self) -> bool {
         match self.sign {
             Program(name) => programs::find(name).is_some(),
             File(path) => Path::new(path).exists(),
             Library(name) => LIBRARY_FOLDERS.iter().any(|folder| holds_library(folder, name)),
+            Exim => unpack::exim().is_some(),
         }
     }
 }

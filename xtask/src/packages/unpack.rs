@@ -1,11 +1,12 @@
-//! Postfix without installing it: unpacked beside a mail server that must stay.
+//! Mail servers without installing them: unpacked beside one that must stay.
 //!
-//! Debian lets one package at most provide `mail-transport-agent`; installing Postfix would
-//! remove the machine's own. So its package is downloaded and unpacked into the lab's folder.
+//! Debian lets one package at most provide `mail-transport-agent`; installing another would
+//! remove the machine's own. So Postfix, if that is the other, is downloaded and unpacked into the
+//! lab's folder; Exim, which always is, into a folder beside what cargo built, for all labs.
 
 use super::apt;
 use crate::error::{Outcome, doing};
-use crate::{process, programs, progress, user};
+use crate::{place, process, programs, progress, user};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +18,8 @@ const DOWNLOAD_WITHIN: Duration = Duration::from_secs(10 * 60);
 const UNPACK_WITHIN: Duration = Duration::from_secs(60);
 /// Written when everything is unpacked.
 const COMPLETE: &str = "complete";
+/// The package of an Exim that does what the lab asks, and no more.
+pub(crate) const EXIM: &str = "exim4-daemon-light";
 
 /// Tells whether Postfix has to be unpacked: forced, or another mail server is installed.
 pub(crate) fn is_wanted() -> bool {
@@ -26,25 +29,51 @@ pub(crate) fn is_wanted() -> bool {
 
 /// Unpacks Postfix and the libraries it lacks below `tree`, once; makes its users if there are none.
 pub(crate) fn postfix(tree: &Path, log: &Path) -> Outcome {
-    let complete = tree.join(COMPLETE);
-    if !complete.exists() {
+    if !tree.join(COMPLETE).exists() {
         if let Some(other) = another_mail_server().filter(|other| other != "postfix") {
             eprintln!("{other} is this machine's mail server and stays: Postfix is unpacked into the lab");
         }
-        let debs = tree.join("debs");
-        fs::create_dir_all(&debs).map_err(doing(format!("make {}", debs.display())))?;
-        download(&debs, log)?;
-        for deb in files_of(&debs)? {
-            let stage = format!("unpacking {}", deb.file_name().unwrap_or_default().to_string_lossy());
-            let mut unpack = Command::new("dpkg-deb");
-            progress::run(&stage, unpack.arg("-x").arg(deb).arg(tree), log, UNPACK_WITHIN)?;
-        }
-        fs::write(&complete, "").map_err(doing("note that Postfix is unpacked"))?;
+        unpack("postfix", tree, log)?;
     }
-    make_users()
+    let has_group = process::output(Command::new("getent").args(["group", "postdrop"])).is_ok();
+    if !has_group {
+        eprintln!("making the group postdrop, which Postfix needs");
+        process::output(Command::new("groupadd").args(["--system", "postdrop"]))?;
+    }
+    make_user("postfix", "Postfix")
 }
 
-/// Gives the value of LD_LIBRARY_PATH for an unpacked Postfix.
+/// Gives the root of the file tree that holds Exim and the libraries it lacks: the system's, or the unpacked one.
+pub(crate) fn exim() -> Option<PathBuf> {
+    if programs::find("exim4").is_some() {
+        return Some("/".into());
+    }
+    exim_tree().ok().filter(|tree| tree.join(COMPLETE).exists())
+}
+
+/// Unpacks Exim where [`exim`] finds it.
+pub(crate) fn fetch_exim(log: &Path) -> Outcome {
+    unpack(EXIM, &exim_tree()?, log)
+}
+
+fn exim_tree() -> Outcome<PathBuf> {
+    place::built("unpacked/exim")
+}
+
+/// Downloads a package and those it lacks here, and unpacks them below `tree`.
+fn unpack(package: &str, tree: &Path, log: &Path) -> Outcome {
+    let debs = tree.join("debs");
+    fs::create_dir_all(&debs).map_err(doing(format!("make {}", debs.display())))?;
+    download(package, &debs, log)?;
+    for deb in files_of(&debs)? {
+        let stage = format!("unpacking {}", deb.file_name().unwrap_or_default().to_string_lossy());
+        let mut unpack = Command::new("dpkg-deb");
+        progress::run(&stage, unpack.arg("-x").arg(deb).arg(tree), log, UNPACK_WITHIN)?;
+    }
+    fs::write(tree.join(COMPLETE), "").map_err(doing(format!("note that {package} is unpacked")))
+}
+
+/// Gives the value of LD_LIBRARY_PATH for what was unpacked.
 pub(crate) fn library_path(tree: &Path) -> String {
     let base = tree.join("usr/lib");
     let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
@@ -69,12 +98,12 @@ fn provider(packages: &str) -> Option<&str> {
     })
 }
 
-fn download(debs: &Path, log: &Path) -> Outcome {
-    let names = match needed() {
+fn download(package: &str, debs: &Path, log: &Path) -> Outcome {
+    let names = match needed(package) {
         Ok(names) => names,
         Err(_) => {
             apt::update(log)?;
-            needed()?
+            needed(package)?
         }
     };
     let mut download = apt::apt_get();
@@ -83,18 +112,18 @@ fn download(debs: &Path, log: &Path) -> Outcome {
     progress::run(&stage, &mut download, log, DOWNLOAD_WITHIN)
 }
 
-/// Lists what apt would install for Postfix; it only pretends to.
-fn needed() -> Outcome<Vec<String>> {
+/// Lists what apt would install for a package; it only pretends to.
+fn needed(package: &str) -> Outcome<Vec<String>> {
     let mut pretend = apt::apt_get();
-    pretend.args(["--simulate", "--no-install-recommends", "install", "postfix"]);
-    Ok(would_install(&process::output(&mut pretend)?))
+    pretend.args(["--simulate", "--no-install-recommends", "install", package]);
+    Ok(would_install(package, &process::output(&mut pretend)?))
 }
 
-fn would_install(simulated: &str) -> Vec<String> {
+fn would_install(package: &str, simulated: &str) -> Vec<String> {
     let lines = simulated.lines().filter_map(|line| line.strip_prefix("Inst "));
     let mut names: Vec<String> = lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect();
-    if !names.iter().any(|name| name == "postfix") {
-        names.push("postfix".into());
+    if !names.iter().any(|name| name == package) {
+        names.push(package.into());
     }
     names
 }
@@ -104,18 +133,13 @@ fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
 
-/// Makes the users that Postfix will not run without, as its package would have done.
-fn make_users() -> Outcome {
-    let has_group = process::output(Command::new("getent").args(["group", "postdrop"])).is_ok();
-    if !has_group {
-        eprintln!("making the group postdrop, which Postfix needs");
-        process::output(Command::new("groupadd").args(["--system", "postdrop"]))?;
-    }
-    if user::find("postfix").is_none() {
-        eprintln!("making the user postfix, which Postfix needs");
+/// Makes the user that an unpacked server will not run without, as its package would have done.
+pub(crate) fn make_user(name: &str, server: &str) -> Outcome {
+    if user::find(name).is_none() {
+        eprintln!("making the user {name}, which {server} needs");
         let mut make = Command::new("useradd");
         make.args(["--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]);
-        process::output(make.args(["--shell", "/usr/sbin/nologin", "postfix"]))?;
+        process::output(make.args(["--shell", "/usr/sbin/nologin", name]))?;
     }
     Ok(())
 }
@@ -136,7 +160,7 @@ mod tests {
     #[test]
     fn what_apt_would_install_is_taken_and_what_it_would_remove_is_not() {
         let simulated = "Remv exim4-base [4.96]\nInst libnsl2 (1.3 Debian [amd64])\nInst postfix (3.7)\nConf postfix\n";
-        assert_eq!(would_install(simulated), ["libnsl2", "postfix"]);
-        assert_eq!(would_install("postfix is already the newest version"), ["postfix"]);
+        assert_eq!(would_install("postfix", simulated), ["libnsl2", "postfix"]);
+        assert_eq!(would_install("postfix", "postfix is already the newest version"), ["postfix"]);
     }
 }
