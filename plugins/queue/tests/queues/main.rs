@@ -1,7 +1,8 @@
 //! The agent on queues made for the purpose, and on the lab's Postfix.
 //!
 //! Reading order: `server` (a `showq` that follows a script) · `showq` (what it says, well and badly) · `exim`, `sendmail`, `opensmtpd`,
-//! `folders` (spools in temporary folders) · `denied` (queues that may not be read) · `events` · `lab`, `postfix` (the real thing).
+//! `folders` (spools in temporary folders) · `denied` (queues that may not be read) · `events` · `lab`, `postfix`, `second` (the real thing: Postfix, and
+//! Exim before it).
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -12,6 +13,7 @@ mod folders;
 mod lab;
 mod opensmtpd;
 mod postfix;
+mod second;
 mod sendmail;
 mod server;
 mod showq;

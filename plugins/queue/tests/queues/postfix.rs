@@ -1,5 +1,7 @@
 //! A real Postfix: each queue as `postqueue -j` lists it.
 
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
 use crate::{lab::Lab, *};
 
 /// Waits until `postqueue -j` lists so many messages in a queue.
@@ -62,16 +64,55 @@ async fn every_queue_is_as_postqueue_lists_it() {
 }
 
 #[tokio::test]
-async fn what_postfix_set_aside_is_an_error() {
+async fn all_queues_at_once_are_as_postqueue_lists_them_and_as_postfix_set_aside() {
     let Some(lab) = Lab::up() else { return };
     assert_eq!(known(&run("postfix", &lab.queue()).await, "error"), [Some(0.0); 3]);
-    // No queue file of Postfix's.
-    write(&lab.queue().join("incoming/4AbCdEf"), "garbage", 0);
-    let set_aside = lab.queue().join("corrupt/4AbCdEf");
-    fs::rename(lab.queue().join("incoming/4AbCdEf"), &set_aside).unwrap();
+    put_garbage(&lab).await;
+    lab.send(&["held@stuck.test"], "of a destination that refuses");
+    settled(&lab, "deferred", 1).await;
+    lab.postsuper(&["-h", "ALL"]);
+    lab.send(&["a@stuck.test", "b@stuck.test"], "the same");
+    settled(&lab, "deferred", 1).await;
+    // Whoever comes is taken in, and hears nothing: a delivery that goes on and on.
+    let silent = std::net::TcpListener::bind(("127.0.0.1", lab.port("lmtp"))).unwrap();
+    lab.send(&["alice@lab.test"], "on its way");
+    settled(&lab, "active", 1).await;
+    lab.signal_to("qmgr", "-STOP");
+    lab.send(&["bob@lab.test"], "nobody looks at it");
+    settled(&lab, "incoming", 1).await;
+    lab.signal_to("pickup", "-STOP");
+    lab.send(&["bob@lab.test"], "nobody fetches it");
+    settled(&lab, "maildrop", 1).await;
+
     let ran = run("postfix", &lab.queue()).await;
-    assert_queue(&ran, "error", 1, 7, 0);
-    assert_agrees(&ran, &lab.postqueue());
+    let listed = lab.postqueue();
+    ["pickup", "qmgr"].iter().for_each(|program| lab.signal_to(program, "-CONT"));
+    drop(silent);
+    assert_agrees(&ran, &listed);
+    for queue in ["maildrop", "incoming", "active", "deferred", "hold"] {
+        assert_eq!(of(&listed, queue).len(), 1, "{listed:#?}");
+    }
+    assert_queue(&ran, "error", 1, GARBAGE.len() as u32, 0);
+}
+
+/// No queue file of Postfix's.
+const GARBAGE: &str = "garbage";
+
+/// Leaves a file among the messages that come, and waits until Postfix has set it aside.
+async fn put_garbage(lab: &Lab) {
+    let file = lab.queue().join("incoming/4AbCdEf");
+    write(&file, GARBAGE, 0);
+    std::os::unix::fs::chown(&file, Some(fs::metadata(lab.queue().join("incoming")).unwrap().uid()), None).unwrap();
+    // As Postfix marks a message that has come whole.
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o700)).unwrap();
+    for _ in 0..300 {
+        lab.flush();
+        if lab.queue().join("corrupt/4AbCdEf").exists() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("Postfix does not see to it");
 }
 
 #[tokio::test]
