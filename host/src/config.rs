@@ -5,7 +5,7 @@
 //!
 //! Reading order: [`Fault`] is what goes wrong and where, each breaking one [`Rule`]; `text` makes a tree of values with places out of a
 //! file; `reader` asks a table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it
-//! means, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
+//! means, [`Row`] what a table of figures asks for, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
 //! agent's schema (`schema`, `value`) and fetches its secrets; [`ad_hoc`] makes the job of a command line that
 //! names none, and [`describe`] tells people what a config may hold.
 //!
@@ -26,6 +26,7 @@ mod near;
 mod path;
 mod place;
 mod reader;
+mod row;
 mod rule;
 mod schedule_file;
 mod schema;
@@ -51,6 +52,7 @@ pub use job::Job;
 pub use name::JobName;
 pub(crate) use near::nearest;
 pub use place::{At, Place, Spot};
+pub use row::Row;
 pub use rule::Rule;
 pub use secret::{Environment, process_environment};
 pub use timing::Timing;
@@ -70,6 +72,8 @@ pub struct Config {
     pub listen: At<SocketAddr>,
     /// What is measured, by name.
     pub jobs: Vec<Job>,
+    /// What of that a table of figures asks for, as the files have it.
+    pub rows: Vec<Row>,
 }
 
 impl Config {
@@ -114,6 +118,8 @@ pub struct Draft {
     pub jobs: Vec<Job>,
     /// What the jobs with a fault ask of their agents.
     pub faulty: Vec<Assignment>,
+    /// The rows without a fault, as the files have them.
+    pub rows: Vec<Row>,
 }
 
 /// What the main file says of the daemon itself.
@@ -129,7 +135,7 @@ impl Draft {
     /// Shape: it can be run if nothing was told of.
     pub fn config(&self, file: &Path) -> Option<Config> {
         let Settled { data, listen } = self.settled.clone()?;
-        Some(Config { file: file.into(), data, plugins: self.plugins.clone(), listen, jobs: self.jobs.clone() })
+        Some(Config { file: file.into(), data, plugins: self.plugins.clone(), listen, jobs: self.jobs.clone(), rows: self.rows.clone() })
     }
 }
 
@@ -139,6 +145,15 @@ impl Draft {
 pub fn data_folder(file: &Path) -> Result<PathBuf, Faults> {
     let mut faults = Faults::default();
     files::data_folder(file, &mut faults).ok_or_else(|| faults.sorted())
+}
+
+/// Reads the rows of one schedule file, whatever is wrong with its jobs.
+///
+/// Errors: the faults of its rows, or of a file that is no TOML.
+pub fn rows_of(file: &Path) -> Result<Vec<Row>, Faults> {
+    let mut faults = Faults::default();
+    let rows = files::rows_of(file, &mut faults);
+    if faults.stop() { Err(faults.sorted()) } else { Ok(rows) }
 }
 
 /// Reads the main file and every schedule it names.

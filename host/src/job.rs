@@ -1,6 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
 mod hold;
+mod rows;
 mod samples;
 
 use std::{
@@ -136,6 +137,7 @@ pub async fn survey(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec
             Err(faults) => faults,
         });
     }
+    found.extend(rows::warnings(&draft.rows, &jobs, jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop()));
     // An agent that no library carries may be in a folder that could not be read: that fault is told already.
     found.retain(|fault| draft.plugins_whole || fault.rule != Rule::AgentUnknown);
     faults.extend(found);

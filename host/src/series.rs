@@ -2,8 +2,8 @@
 //!
 //! Reading order, along the flow: [`layout`] (which cells of which files a reading fills), [`plan`] (the rows that this takes),
 //! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
-//! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`] and [`time`]
-//! (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
+//! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`], [`meant`] and
+//! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
 //! `notes` (what is said besides).
 
 pub mod archive;
@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod header;
 pub mod layout;
 pub mod librrd;
+pub mod meant;
 pub mod name;
 mod notes;
 pub mod output;

@@ -11,6 +11,7 @@ use super::{
     job::{self, Checked},
     main_file::{self, Paths, usual_hint},
     name::JobName,
+    row::{self, Row},
     schedule_file,
     text::{self, Table},
     timing::Rhythms,
@@ -19,9 +20,9 @@ use crate::schedule::UnixTime;
 
 /// Reads everything there is to be read.
 pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
-    let Some(tree) = read_main(file, faults) else { return Draft::default() };
+    let Some(tree) = read_tree(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
-    let jobs = read_schedules(&main.schedules, &tree.place, now, faults);
+    let Read { jobs, rows, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
     for checked in jobs {
@@ -33,17 +34,27 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen });
-    Draft { settled, plugins, plugins_whole, jobs: sound, faulty }
+    Draft { settled, plugins, plugins_whole, jobs: sound, faulty, rows }
 }
 
-/// Reads the jobs of every schedule.
-fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Vec<Checked> {
+/// What schedules hold.
+struct Read {
+    jobs: Vec<Checked>,
+    rows: Vec<Row>,
+    /// Whether every job there is bears one of the names that are known.
+    whole: bool,
+}
+
+/// Reads every schedule.
+fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Read {
     let (mut rhythms, mut known) = (Rhythms::at(now), HashSet::new());
-    let (mut jobs, mut found) = (Vec::new(), Faults::default());
+    let (mut read, mut found) = (Read { jobs: Vec::new(), rows: Vec::new(), whole: schedules.whole }, Faults::default());
     for named in &schedules.paths {
-        for schedule in schedule_files(named, schedules.usual, &mut found) {
+        let files = schedule_files(named, schedules.usual, &mut found);
+        read.whole &= files.is_some();
+        for schedule in files.into_iter().flatten() {
             if known.insert(schedule.clone()) {
-                jobs.extend(read_jobs(&schedule, &named.place, &mut rhythms, &mut found));
+                read_schedule(&schedule, &named.place, &mut rhythms, &mut read, &mut found);
             } else {
                 let message = format!("`schedules`: {} is named twice", schedule.display());
                 found
@@ -52,23 +63,30 @@ fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut F
         }
     }
     // Where something was told of, a job may be behind it.
-    if jobs.is_empty() && schedules.whole && !found.stop() {
+    if read.jobs.is_empty() && schedules.whole && !found.stop() {
         let place = schedules.paths.first().map_or(main, |named| &named.place);
         let fault = Fault::new(Rule::SchedulesEmpty, place, "`schedules`: no job in them, nothing will be measured");
         found.push(fault.hint("jobs are `[[job]]` tables in files that end in .toml"));
     }
-    tell_duplicates(jobs.iter().filter_map(Checked::name), &mut found);
+    tell_duplicates(read.jobs.iter().filter_map(Checked::name), &mut found);
+    row::tell_unknown_jobs(&read.rows, &read.jobs, read.whole, &mut found);
     faults.extend(found);
-    jobs
+    read
+}
+
+/// Reads the rows of one schedule file, its jobs left aside.
+pub(super) fn rows_of(file: &Path, faults: &mut Faults) -> Vec<Row> {
+    let Some(tree) = read_tree(file, faults) else { return Vec::new() };
+    row::check(schedule_file::parse_rows(&tree, faults), faults)
 }
 
 /// Reads where the data folder is; faults of other keys are kept only when there is none.
 pub(super) fn data_folder(file: &Path, faults: &mut Faults) -> Option<PathBuf> {
-    let tree = read_main(file, faults)?;
+    let tree = read_tree(file, faults)?;
     Some(main_file::parse(&tree, faults).check(faults).data?.value)
 }
 
-fn read_main(file: &Path, faults: &mut Faults) -> Option<At<Table>> {
+fn read_tree(file: &Path, faults: &mut Faults) -> Option<At<Table>> {
     match text::read(file) {
         Ok(bytes) => text::parse(file, &bytes, faults),
         Err(error) => {
@@ -79,8 +97,8 @@ fn read_main(file: &Path, faults: &mut Faults) -> Option<At<Table>> {
     }
 }
 
-/// Reads the jobs of one schedule file.
-fn read_jobs(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, faults: &mut Faults) -> Vec<Checked> {
+/// Reads one schedule file.
+fn read_schedule(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, read: &mut Read, faults: &mut Faults) {
     let tree = match text::read(schedule) {
         Ok(bytes) => text::parse(schedule, &bytes, faults),
         Err(error) => {
@@ -88,22 +106,25 @@ fn read_jobs(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, faults: &
             None
         }
     };
-    let Some(tree) = tree else { return Vec::new() };
+    let Some(tree) = tree else {
+        read.whole = false;
+        return;
+    };
     let file = schedule_file::parse(&tree, faults);
-    file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, rhythms, faults)).collect()
+    read.whole &= file.whole;
+    read.rows.extend(row::check(file.rows, faults));
+    read.jobs.extend(file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, rhythms, faults)));
 }
 
 /// Lists the files a name of `schedules` stands for: itself, or a folder's `*.toml` in order of their names.
-fn schedule_files(named: &At<PathBuf>, usual: bool, faults: &mut Faults) -> Vec<PathBuf> {
+fn schedule_files(named: &At<PathBuf>, usual: bool, faults: &mut Faults) -> Option<Vec<PathBuf>> {
     let files = match fs::metadata(&named.value) {
         Ok(found) if found.is_dir() => toml_files(named),
         Ok(_) => Ok(vec![named.value.clone()]),
         Err(error) => Err(error),
     };
-    files.unwrap_or_else(|error| {
-        faults.push(unreadable(named, &named.place, &error).maybe_hint(usual_hint("schedules", usual)));
-        Vec::new()
-    })
+    let told = |error: &io::Error| faults.push(unreadable(named, &named.place, error).maybe_hint(usual_hint("schedules", usual)));
+    files.inspect_err(told).ok()
 }
 
 fn unreadable(schedule: &Path, named_at: &Place, error: &io::Error) -> Fault {

@@ -152,6 +152,19 @@ rules! {
     /// A target says a key of its agent once.
     TargetKeyTwice = "target-key-twice",
 
+    /// A row's number is one.
+    RowNumberOutOfRange = "row-number-out-of-range",
+    /// A row's number is its own in its file.
+    RowNumberTwice = "row-number-twice",
+    /// A row's text is a line that can be shown.
+    RowTextIllegal = "row-text-illegal",
+    /// A row's series are written as SERIES are.
+    RowSeriesIllegal = "row-series-illegal",
+    /// A row's job is there; a warning.
+    RowJobUnknown = "row-job-unknown",
+    /// A job can give a row's series; a warning.
+    RowSeriesUnknown = "row-series-unknown",
+
     /// A library carries the agent.
     AgentUnknown = "agent-unknown",
     /// One library carries the agent.
@@ -223,6 +236,8 @@ impl Rule {
             Self::SchedulesEmpty
             | Self::ListenOpen
             | Self::LabelSecret
+            | Self::RowJobUnknown
+            | Self::RowSeriesUnknown
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
             | Self::SecretPlain => Weight::Warning,

@@ -1,13 +1,14 @@
-//! The shape of a schedule file: `[[job]]` and `[defaults]`, nothing judged yet.
+//! The shape of a schedule file: `[[job]]`, `[[row]]` and `[defaults]`, nothing judged yet.
 
 use super::{
     At, Fault, Faults, Place, Rule,
     reader::{Field, Reader, misshapen},
+    row::RawRow,
     text::{Data, Table},
 };
 
 /// Keys of the file.
-const KEYS: [&str; 2] = ["defaults", "job"];
+const KEYS: [&str; 3] = ["defaults", "job", "row"];
 
 /// Keys of a job: those of [`Settings`], and its own two.
 const KEYS_OF_JOB: [&str; 12] =
@@ -21,7 +22,7 @@ const KEYS_OF_DEFAULTS: [&str; 10] =
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 
 /// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 3] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms"), ("row", "comes with the store")];
+const LATER: [(&str, &str); 2] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms")];
 
 /// Keys of a job that have their place in the plan, and what they come with.
 const LATER_IN_JOB: [(&str, &str); 3] =
@@ -92,28 +93,49 @@ pub(super) struct TargetTable {
 pub(super) struct ScheduleFile {
     pub(super) defaults: Settings,
     pub(super) jobs: Vec<RawJob>,
+    pub(super) rows: Vec<RawRow>,
+    /// Whether every job in it is one of those.
+    pub(super) whole: bool,
 }
 
 /// Takes the shape of a schedule file.
 pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
-    let mut reader = Reader::new("a schedule file", &KEYS, &tree.value);
-    for (key, with) in LATER {
-        reader.refuse_until(key, with, faults);
-    }
-    for key in OF_MAIN_FILE {
-        reader.refuse_here(key, "belongs in watchpost.toml, not in a schedule file", faults);
-    }
-    let jobs = reader.tables("job", faults);
+    let told = faults.iter().len();
+    let mut reader = reader_of(&tree.value, faults);
+    let (jobs, rows) = (reader.tables("job", faults), reader.tables("row", faults));
     let defaults = reader.table("defaults", faults);
     reader.finish(faults);
+    // What was told of may have been meant for jobs: `[[jbo]]`.
+    let whole = faults.iter().len() == told;
     ScheduleFile {
+        whole,
         defaults: match defaults {
             Field::Given(table) => parse_defaults(&table, faults),
             Field::Absent => Settings::default(),
             Field::Broken => Settings::broken(),
         },
         jobs: jobs.iter().map(|table| parse_job(table, faults)).collect(),
+        rows: rows.iter().map(|table| RawRow::parse(table, faults)).collect(),
     }
+}
+
+/// Takes the shape of the rows of a schedule file alone; what is wrong with its jobs is not told of.
+pub(super) fn parse_rows(tree: &At<Table>, faults: &mut Faults) -> Vec<RawRow> {
+    let mut reader = reader_of(&tree.value, faults);
+    let rows = reader.tables("row", faults);
+    reader.finish(faults);
+    rows.iter().map(|table| RawRow::parse(table, faults)).collect()
+}
+
+fn reader_of<'t>(tree: &'t Table, faults: &mut Faults) -> Reader<'t> {
+    let mut reader = Reader::new("a schedule file", &KEYS, tree);
+    for (key, with) in LATER {
+        reader.refuse_until(key, with, faults);
+    }
+    for key in OF_MAIN_FILE {
+        reader.refuse_here(key, "belongs in watchpost.toml, not in a schedule file", faults);
+    }
+    reader
 }
 
 fn parse_defaults(table: &Table, faults: &mut Faults) -> Settings {

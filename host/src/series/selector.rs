@@ -24,9 +24,10 @@ pub struct SelectorError {
     pub message: String,
 }
 
-/// Which series are meant.
+/// Which series are meant; two are equal when they are written alike.
 #[derive(Clone, Debug)]
 pub struct Selector {
+    text: String,
     matchers: Vec<Matcher>,
 }
 
@@ -65,7 +66,12 @@ impl Selector {
             let message = "this selects everything; name a metric or a label's value, as in up{job=\"pop-paris\"}".into();
             return Err(SelectorError { column: begin, message });
         }
-        Ok(Self { matchers })
+        Ok(Self { text: text.to_owned(), matchers })
+    }
+
+    /// The selector as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Labels that must have one value, each with it.
@@ -76,9 +82,43 @@ impl Selector {
         })
     }
 
+    /// The one job whose series are meant, if one is named.
+    pub fn job(&self) -> Option<&str> {
+        self.fixed().find(|(label, value)| *label == "job" && !value.is_empty()).map(|(_, value)| value)
+    }
+
     /// Says whether a series is meant; a label that it does not have is empty.
     pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.matchers.iter().all(|matcher| matcher.test.holds(label(&matcher.label).unwrap_or_default()))
+    }
+
+    /// Says whether a series may be meant of which some labels are not known yet: those are open, and any value may come.
+    pub fn may_match<'a>(&self, label: impl Fn(&str) -> Known<'a>) -> bool {
+        self.matchers.iter().all(|matcher| match label(&matcher.label) {
+            Known::Open => true,
+            Known::Is(value) => matcher.test.holds(value),
+        })
+    }
+}
+
+/// What is known of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// Nothing yet.
+    Open,
+    /// Its value; empty where the series does not have it.
+    Is(&'a str),
+}
+
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
