@@ -4,6 +4,7 @@ mod agents;
 mod as_check;
 mod check;
 mod client;
+mod coverage;
 mod elsewhere;
 mod events;
 mod explain;
@@ -73,6 +74,9 @@ enum Command {
     /// Gives stored values of series as a table or as JSON.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Arguments),
+    /// Says which rows of a table of figures have a value.
+    #[command(after_help = coverage::EXAMPLES)]
+    Coverage(coverage::Arguments),
     /// Lists what agents and the daemon reported: the latest, oldest first.
     #[command(after_help = "Examples:\n  watchpost events\n  watchpost events --job pop-paris --since now-2d --severity minor")]
     Events(events::Arguments),
@@ -120,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Measure(arguments) => measure::run(&context, &arguments),
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
+        Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Reload => reload::run(&context),

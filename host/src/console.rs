@@ -2,7 +2,7 @@
 
 mod html;
 mod page;
-mod readable;
+pub(crate) mod readable;
 
 pub use page::{missing, page};
 

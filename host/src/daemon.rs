@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
 //! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
-//! command line asks) · [`status`].
+//! command line asks) · [`status`] · `left` (what of it is told when it has ended).
 
 pub mod api;
 mod appender;
@@ -10,6 +10,7 @@ mod carriers;
 mod cursors;
 mod event_view;
 mod formats;
+mod left;
 mod lock;
 mod meter;
 mod paused;
@@ -51,6 +52,7 @@ use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
 pub use event_view::take_events_left;
+pub use left::{LeftError, left};
 pub use lock::{DataFolder, LockError};
 pub use reload::Reloaded;
 pub use runner::Changes;

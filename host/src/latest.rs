@@ -3,8 +3,10 @@
 //! A view of the journal, in memory: readings enter in the journal's order, time is passed in. A reader takes a
 //! [`Snapshot`] (a list of shared pointers, copied under a short lock) and works on it at leisure.
 
+mod ask;
 mod counts;
 mod standing;
+mod totals;
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +19,10 @@ use watchpost_services::outcome::{Sample, Status};
 
 use crate::reading::{Reading, Shape};
 
+pub use ask::{Found, SeriesNow, Unknown};
 pub use counts::Counts;
 pub use standing::{Health, Standing};
+use totals::Totals;
 
 /// The last reading of every job of the configuration in force.
 #[derive(Debug, Default)]
@@ -48,6 +52,8 @@ pub struct JobState {
     pub counts: Counts,
     /// How it stood at its last run, and since when; it may come from an earlier daemon.
     standing: Option<Standing>,
+    /// The totals that its counters had before the last run.
+    before: Option<Arc<Totals>>,
 }
 
 /// What the last run of a job gave.
@@ -141,7 +147,7 @@ impl JobState {
         let known = before.get(&shape.job).filter(|old| old.shape.agent == shape.agent && old.shape.target == shape.target);
         match known {
             Some(old) => Self { shape, next_due_ns: view.next_due_ns.or(old.next_due_ns), ..JobState::clone(old) },
-            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), standing: None },
+            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), standing: None, before: None },
         }
     }
 
@@ -152,6 +158,8 @@ impl JobState {
 
     fn show(&mut self, last: Arc<Last>) {
         self.standing = Some(Standing::after(self.standing, last.health(), last.started_ns, last.stale_ns));
+        let before = self.last.as_ref().and_then(|before| Totals::of(before, &self.shape.metrics));
+        self.before = before.map(Arc::new).or(self.before.take());
         self.last = Some(last);
     }
 

@@ -3,7 +3,7 @@
 use watchpost_plugin_api::Unit;
 
 /// A value with its unit, to three digits: `2.1 ms`, `12 KiB`, `99.5 %`, `1,204 messages`.
-pub(super) fn value(value: f64, unit: Unit) -> String {
+pub(crate) fn value(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Seconds => duration(value),
         Unit::Bytes => scaled(value, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"]),
@@ -14,7 +14,7 @@ pub(super) fn value(value: f64, unit: Unit) -> String {
 }
 
 /// A time, in the unit that suits it.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let size = seconds.abs();
     if size == 0.0 {
         return "0 s".into();
@@ -34,7 +34,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// How long ago an instant was, or how far ahead it lies; whole seconds at the finest, so that a page does not flicker.
-pub(super) fn distance(from_ns: i64, to_ns: i64) -> String {
+pub(crate) fn distance(from_ns: i64, to_ns: i64) -> String {
     let seconds = to_ns.saturating_sub(from_ns).abs() / 1_000_000_000;
     if seconds == 0 { "less than 1 s".into() } else { duration(seconds as f64) }
 }

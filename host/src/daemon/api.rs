@@ -24,8 +24,12 @@ use crate::{
     config::nearest,
     event::request::EventRequest,
     expose::http::answer_events,
+    latest::Found,
     plain,
-    series::request::{FetchError, FetchRequest, Fetched},
+    series::{
+        request::{FetchError, FetchRequest, Fetched},
+        selector::Selector,
+    },
 };
 
 /// Longest path of a unix socket that the kernel takes (unix(7)).
@@ -81,6 +85,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/fetch", get(fetch))
+        .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
         .with_state(daemon);
     axum::serve(listener, routes).with_graceful_shutdown(stop).await
@@ -162,6 +167,24 @@ async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>
         Ok(Ok(Fetched { body, notes })) => noted(([(header::CONTENT_TYPE, kind)], body).into_response(), &notes),
         Ok(Err(error @ (FetchError::NoSeries(_) | FetchError::Asked(_)))) => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// The last values of the series that each parameter `series` means, in their order.
+async fn latest(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let mut selectors = Vec::new();
+    for (key, series) in &asked {
+        match Selector::parse(series) {
+            Ok(selector) if key == "series" => selectors.push(selector),
+            Ok(_) => return refused(StatusCode::BAD_REQUEST, format!("`{key}` is no parameter of latest")),
+            Err(error) => return refused(StatusCode::BAD_REQUEST, format!("`{series}` is no series: {error}")),
+        }
+    }
+    let snapshot = daemon.snapshot();
+    let found = spawn_blocking(move || selectors.iter().map(|selector| snapshot.find(selector)).collect::<Vec<Found>>());
+    match found.await {
+        Ok(found) => Json(found).into_response(),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
 }

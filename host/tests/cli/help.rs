@@ -54,6 +54,10 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(house.folder().join(folder)).unwrap();
     }
+    // A schedule that we ship, as far as its rows go.
+    fs::create_dir(house.folder().join("schedules")).unwrap();
+    let row = "[[row]]\nnumber = 31\nsubsystem = \"POP server\"\nname = \"availability\"\nseries = 'up{job=\"pop-paris\"}'\n";
+    fs::write(house.folder().join("schedules/esm.toml"), row).unwrap();
     let helps = helps(&house, &[]);
     assert!(helps.len() > 12, "{}", helps.len());
     let all: Vec<(&[String], Vec<&str>)> = helps.iter().map(|(words, help)| (words.as_slice(), examples(help))).collect();

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -72,6 +72,35 @@ async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
         let agent = at_terminal(&house, columns, "$W --config $C agents smtp");
         let wide = agent.lines().filter(|line| !line.contains(".so")).map(|line| line.chars().count()).max();
         assert!(wide <= usize::try_from(columns).ok() && wide > Some(columns as usize - 20), "{wide:?} of {columns}:\n{agent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coverage_fits_the_terminal_whatever_a_row_is_called() {
+    let (closed, long) = (willing().await.port(), "x".repeat(80));
+    let log = "[[job]]\nname = \"feed\"\nagent = \"sysmon\"\nevery = \"1s\"\n\
+               config = { log = \"errors\", format = \"words\", words = { minor = [\"error\"] } }\n";
+    let house = House::new(&(job("gone", "every = \"1s\"", closed) + log));
+    fs::write(house.folder().join("errors"), "").unwrap();
+    let row = |number: u32, name: &str, series: &str| {
+        format!("[[row]]\nnumber = {number}\nsubsystem = \"{long}\"\nname = \"{name}\"\nseries = '{series}'\n")
+    };
+    let rows = row(1, &long, "lines{job=\"feed\"}") + &row(999_999, "short", "banner_time{job=\"gone\"}");
+    fs::write(house.folder().join("rows.toml"), rows).unwrap();
+    let daemon = house.start();
+    let file = house.folder().join("rows.toml").display().to_string();
+    let full = until(SOON, || {
+        fs::OpenOptions::new().append(true).open(house.folder().join("errors")).unwrap().write_all(b"an error\n").unwrap();
+        Some(house.run(&["coverage", &file]).out).filter(|said| said.contains("/s  ") && said.contains("Connection refused"))
+    });
+    let piped = full.unwrap_or_else(|| panic!("{}", daemon.log_text()));
+    assert!(piped.contains(&format!("\n1       {long}  ")), "a pipe gets names whole: {piped}");
+    for columns in [80, 60] {
+        let shown = at_terminal(&house, columns, &format!("$W --config $C coverage {file}"));
+        let wide = shown.lines().map(|line| line.chars().count()).max();
+        assert!(wide <= usize::try_from(columns).ok(), "{wide:?} of {columns}:\n{shown}");
+        assert!(shown.contains("/s  ") && shown.contains("… ") && shown.contains("  ok\n"), "values stay whole: {shown}");
+        assert!(shown.contains("\n    job gone failing for ") && shown.ends_with("\n1 of 2 rows have a value\n"), "{shown}");
     }
 }
 
