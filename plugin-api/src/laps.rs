@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Cx, Metric};
+use crate::{Cx, Named};
 
 /// A running clock whose laps are phases. A lap begins where the last one ended, so no time falls between two.
 ///
@@ -13,7 +13,7 @@ pub struct Laps<'a> {
     start: Duration,
     last: Duration,
     /// What each phase has taken so far; a handful, so a list is enough.
-    phases: Vec<(Metric, Duration)>,
+    phases: Vec<(String, Duration)>,
 }
 
 impl<'a> Laps<'a> {
@@ -23,16 +23,18 @@ impl<'a> Laps<'a> {
     }
 
     /// Ends a lap, records what its phase has taken so far, and begins the next one; gives the time of this lap.
-    pub fn lap(&mut self, phase: Metric) -> Duration {
+    ///
+    /// A phase is a [`Metric`](crate::Metric), or one that was [declared](Cx::declare).
+    pub fn lap(&mut self, phase: impl Named) -> Duration {
         self.lap_at(phase, self.cx.elapsed())
     }
 
     /// Ends a lap at a moment that has passed, as [`HttpTimes`](crate::HttpTimes) has them; one before the last lap's end makes a lap of
     /// no time.
-    pub fn lap_at(&mut self, phase: Metric, at: Duration) -> Duration {
+    pub fn lap_at(&mut self, phase: impl Named, at: Duration) -> Duration {
         let time = at.saturating_sub(self.last);
         self.last += time;
-        let taken = self.add(phase, time);
+        let taken = self.add(phase.name(), time);
         self.cx.record(phase, taken);
         time
     }
@@ -50,21 +52,21 @@ impl<'a> Laps<'a> {
     }
 
     /// Records the time between a [`mark`](Laps::mark) and the end of the last lap.
-    pub fn span(&self, metric: Metric, from: Duration) {
+    pub fn span(&self, metric: impl Named, from: Duration) {
         self.cx.record(metric, self.last.saturating_sub(from));
     }
 
     /// Records the sum of all laps. What was begun after the last one belongs to no phase and not to the sum.
-    pub fn total(self, metric: Metric) {
+    pub fn total(self, metric: impl Named) {
         self.cx.record(metric, self.last - self.start);
     }
 
-    fn add(&mut self, phase: Metric, time: Duration) -> Duration {
-        if let Some((_, taken)) = self.phases.iter_mut().find(|(known, _)| known.name() == phase.name()) {
+    fn add(&mut self, phase: &str, time: Duration) -> Duration {
+        if let Some((_, taken)) = self.phases.iter_mut().find(|(known, _)| known == phase) {
             *taken += time;
             return *taken;
         }
-        self.phases.push((phase, time));
+        self.phases.push((phase.to_owned(), time));
         time
     }
 }
