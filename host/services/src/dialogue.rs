@@ -100,7 +100,8 @@ impl Dialogue {
         *self.lock() = State::begin(self.mask.clone(), kept);
     }
 
-    /// Hides a text until the next run begins, as if it were a secret of the job.
+    /// Hides a text until the next run begins, as if it were a secret of the job; also where the run has shown it already, for what a
+    /// target sends can be known as a secret only once it was read.
     ///
     /// Errors: kind `limit` when the run has hidden too many already.
     pub fn hide(&self, text: &str) -> Result<(), AgentError> {
@@ -110,6 +111,10 @@ impl Dialogue {
         }
         state.hidden += 1;
         state.mask = Arc::new(state.mask.with(text));
+        let mask = Masker::new(&[text.to_owned()]);
+        for said in &mut state.lines {
+            said.text = mask.mask(&said.text);
+        }
         Ok(())
     }
 
@@ -288,6 +293,15 @@ mod tests {
         assert_eq!(lines(&dialogue), [(Speaker::Target, "<secret>, in words".into())]);
         dialogue.begin(true);
         assert_eq!(dialogue.masked("c4c9334bac560ecc geheim"), "c4c9334bac560ecc <secret>");
+    }
+
+    #[test]
+    fn what_was_shown_before_it_was_known_as_a_secret_is_hidden_too() {
+        let dialogue = Dialogue::new(&["geheim".into()], None);
+        dialogue.begin(true);
+        dialogue.note_said(Speaker::Target, "Location: /mail?token=a%2Fb%3D-c4c9");
+        dialogue.hide("a/b=-c4c9").unwrap();
+        assert_eq!(lines(&dialogue), [(Speaker::Target, "Location: /mail?token=<secret>".into())]);
     }
 
     #[test]
