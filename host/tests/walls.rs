@@ -36,7 +36,7 @@ const SHARED_BY_PLUGINS: [&str; 1] = ["watchpost-logs"];
 /// Agents' names that are words of the configuration too: `overlap = "queue"`.
 const WORDS: [&str; 1] = ["queue"];
 /// Crates that only turn bytes into values and back.
-const CODECS: [&str; 6] = ["base64", "domain", "flate2", "md-5", "memchr", "serde_json"];
+const CODECS: [&str; 7] = ["base64", "domain", "flate2", "md-5", "memchr", "serde_json", "toml"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
