@@ -14,6 +14,7 @@ mod life;
 mod named;
 pub(crate) mod ports;
 mod postfix;
+mod roundcube;
 pub(crate) mod schedule;
 mod server;
 mod slapd;
@@ -32,7 +33,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
-pub(crate) const SERVERS: [&dyn Server; 5] = [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &slapd::Slapd];
+pub(crate) const SERVERS: [&dyn Server; 6] =
+    [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &slapd::Slapd, &roundcube::Roundcube];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);

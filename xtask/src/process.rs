@@ -118,7 +118,8 @@ impl Record {
         self.resume(); // a process that is held does not see SIGTERM
         if self.is_alive() {
             signal::send(self.pid, Signal::Terminate);
-            wait_until(LEADERS_TURN, || self.members().is_empty());
+            // A leader that is gone ends nobody any more.
+            wait_until(LEADERS_TURN, || !self.is_alive() || self.members().is_empty());
         }
         for (signal, patience) in [(Signal::Terminate, grace), (Signal::Kill, KILLED_GRACE)] {
             self.members().into_iter().for_each(|pid| signal::send(pid, signal));

@@ -45,7 +45,8 @@ pub(crate) fn make(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-fn random() -> Outcome<String> {
+/// Gives 24 digits that nobody guesses.
+pub(crate) fn random() -> Outcome<String> {
     let mut bytes = [0_u8; 12];
     let mut source = File::open("/dev/urandom").map_err(doing("open /dev/urandom"))?;
     source.read_exact(&mut bytes).map_err(doing("read /dev/urandom"))?;

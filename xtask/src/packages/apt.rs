@@ -14,8 +14,11 @@ const LOCK_SECONDS: u32 = 600;
 const UPDATE_WITHIN: Duration = Duration::from_secs(15 * 60);
 const INSTALL_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Answers to what packages would ask: servers get no configuration outside the lab.
-const ANSWERS: [(&str, &str); 2] =
-    [("postfix", "postfix postfix/main_mailer_type select No configuration\n"), ("slapd", "slapd slapd/no_configuration boolean true\n")];
+const ANSWERS: [(&str, &str); 3] = [
+    ("postfix", "postfix postfix/main_mailer_type select No configuration\n"),
+    ("slapd", "slapd slapd/no_configuration boolean true\n"),
+    ("roundcube-core", "roundcube-core roundcube/dbconfig-install boolean false\n"),
+];
 
 /// Installs packages; everything said goes to `log`.
 pub(crate) fn install(names: &[&str], log: &Path) -> Outcome {

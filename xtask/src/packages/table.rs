@@ -51,13 +51,15 @@ pub(crate) struct Package {
 }
 
 /// Where shared libraries are; `*` stands for any one folder.
-const LIBRARY_FOLDERS: [&str; 5] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/local/lib"];
+const LIBRARY_FOLDERS: [&str; 6] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/lib/php/*", "/usr/local/lib"];
 
 use Sign::{Exim, File, Library, Program};
 use Use::{Build, Lab, Tests};
 
 /// All packages. The compiler and the headers of librrd and libclang (bindgen reads the former
-/// with the latter) build the product; servers make the lab; the rest are instruments of tests.
+/// with the latter) build the product; servers make the lab; the rest are instruments of tests,
+/// and servers that a newcomer's demo does not wait for: PHP and Roundcube take half a minute to
+/// install. Of what may run PHP pages, which Roundcube insists on, php-cgi is no server.
 pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "gcc", sign: Program("cc"), uses: &[Build] },
     Package { name: "libc6-dev", sign: File("/usr/include/stdio.h"), uses: &[Build] },
@@ -81,6 +83,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "pflogsumm", sign: Program("pflogsumm"), uses: &[Tests] },
     Package { name: "faketime", sign: Program("faketime"), uses: &[Tests] },
     Package { name: "slapd", sign: Program("slapd"), uses: &[Lab] },
+    Package { name: "php-cli", sign: Program("php"), uses: &[Tests] },
+    Package { name: "php-cgi", sign: Program("php-cgi"), uses: &[Tests] },
+    Package { name: "roundcube-core", sign: File("/var/lib/roundcube/public_html/index.php"), uses: &[Tests] },
+    Package { name: "roundcube-sqlite3", sign: Library("pdo_sqlite"), uses: &[Tests] },
     Package { name: "ldap-utils", sign: Program("ldapsearch"), uses: &[Tests] },
     Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
     Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn every_server_of_the_lab_has_its_packages_in_the_table() {
         for name in SERVERS.iter().flat_map(|server| server.packages()) {
-            let listed = PACKAGES.iter().any(|it| it.name == *name && it.serves(Use::Lab));
+            let listed = PACKAGES.iter().any(|it| it.name == *name && (it.serves(Use::Lab) || it.serves(Use::Tests)));
             assert!(listed, "{name}");
         }
     }
