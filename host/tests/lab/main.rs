@@ -2,7 +2,9 @@
 //!
 //! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
 //! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `rrdtool`, `prometheus`, `session`;
-//! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time).
+//! `timing` (others' clocks, over a `wire`);
+//! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time),
+//! `disk` (the mail disk is full, AUTH is gone).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -10,6 +12,7 @@
 mod harness;
 
 mod demo;
+mod disk;
 mod imap;
 mod jobs;
 mod mailbox;
@@ -22,6 +25,8 @@ mod servers;
 mod session;
 mod standing;
 mod stops;
+mod timing;
 mod watch;
+mod wire;
 
 use harness::scrape;

@@ -6,11 +6,13 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
     ("curl", "curl"),
+    ("dig", "bind9-dnsutils"),
+    ("ldapsearch", "ldap-utils"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),
     ("fish", "fish"),

@@ -20,7 +20,7 @@ use crate::harness::until;
 /// How long the lab may take to come up, and to go down.
 const LAB_TIMEOUT: Duration = Duration::from_secs(60);
 /// What the stories need: servers, and how the names of their Debian packages begin.
-const NEEDED: [(&str, &str); 3] = [("postfix", "postfix"), ("dovecot", "dovecot-"), ("named", "bind9")];
+const NEEDED: [(&str, &str); 4] = [("postfix", "postfix"), ("dovecot", "dovecot-"), ("named", "bind9"), ("slapd", "slapd")];
 /// Instruments whose packages begin like a server's.
 const INSTRUMENTS: [&str; 2] = ["bind9-utils", "bind9-dnsutils"];
 

@@ -4,7 +4,7 @@ mod cases;
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{servers::Lab, watch::Watch};
+use crate::{harness::until, servers::Lab, watch::Watch};
 use cases::Case;
 
 /// How often each fault is met. Dovecot answers a wrong password only after 2 seconds, to make guessing slow.
@@ -25,6 +25,7 @@ fn each_fault_has_its_kind_and_reason_and_nothing_is_claimed_that_was_not_measur
     let mut cases = cases::logins(&lab, &password);
     cases.extend(cases::certificates(&lab));
     cases.extend(cases::names(&lab));
+    cases.extend(cases::refusals(&lab));
 
     let watch = Watch::start(lab, &cases.iter().map(job).collect::<String>());
     for case in &cases {
@@ -66,7 +67,12 @@ fn told_by_status(watch: &Watch, case: &Case) {
 /// In the series, too, a run that failed has no total: neither 0, nor that of another run.
 fn stored(watch: &Watch, case: &Case, up: &str) {
     let series = [format!("up{{job=\"{}\"}}", case.name), format!("total_time{{job=\"{}\"}}", case.name)];
-    let answer = watch.json_of(&["fetch", "--format", "json", "--from", "now-1m", &series[0], &series[1]]);
+    // What is on /metrics reaches the file within a second; on a busy machine a little later.
+    let stored = until(ALL_RAN_TIMEOUT, || {
+        let said = watch.house.run(&["fetch", "--format", "json", "--from", "now-1m", &series[0], &series[1]]);
+        (said.code == Some(0)).then_some(said.out)
+    });
+    let answer: serde_json::Value = serde_json::from_str(&stored.expect("the run is stored")).unwrap();
     let values = |metric: &str| {
         let series = answer.as_array().unwrap().iter().find(|series| series["metric"] == metric);
         let values = series.and_then(|series| series["values"].as_array()).into_iter().flatten();

@@ -13,6 +13,8 @@ pub(super) struct Case {
     pub(super) known: Vec<&'static str>,
 }
 
+/// Whom the directory knows by another password.
+const USER: &str = "uid=alice,ou=people,dc=lab,dc=test";
 /// Up to the connection, as every session begins.
 const CONNECTED: [&str; 2] = ["resolve_time_seconds", "connect_time_seconds"];
 /// Up to the greeting.
@@ -45,6 +47,8 @@ pub(super) fn logins(lab: &Lab, password: &str) -> Vec<Case> {
     let (smtp, pop3): (&[_], &[_]) =
         (&[GREETED.as_slice(), &["ehlo_time_seconds", "tls_time_seconds"]].concat(), &[GREETED.as_slice(), &["tls_time_seconds"]].concat());
     let refused = "[AUTH] Authentication failed.";
+    let imap = "the server answered NO [AUTHENTICATIONFAILED]";
+    let directory = format!("{}, user = {USER:?}, password = {password}", at(lab, "127.0.0.1", "ldap"));
     vec![
         login("smtp", "starttls", "submission", &starttls, "AUTH PLAIN: the server answered 535 5.7.8", smtp),
         login("smtp", "implicit", "smtps", &implicit, "AUTH PLAIN: the server answered 535 5.7.8", smtp),
@@ -52,17 +56,50 @@ pub(super) fn logins(lab: &Lab, password: &str) -> Vec<Case> {
         login("pop3", "plain", "pop3", &format!("{starttls}, auth = \"plain\""), refused, pop3),
         login("pop3", "user", "pop3s", &format!("{implicit}, auth = \"user\""), refused, pop3),
         login("pop3", "apop", "pop3", "auth = \"apop\"", refused, &GREETED),
+        login("imap", "plain", "imap", &starttls, imap, pop3),
+        login("imap", "login", "imap", "auth = \"login\"", imap, &GREETED),
+        case("ldap", "ldap-login".into(), directory, Some(("auth", "bind: the server answered invalidCredentials (49)")), &CONNECTED),
     ]
 }
 
-/// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting.
+/// What a server refuses by its rules, and goes on: the step before is known, and nothing of that step but its failure.
+pub(super) fn refusals(lab: &Lab) -> Vec<Case> {
+    let mail = |to: &str| format!("{}, from = \"probe@lab.test\", to = \"{to}\"", at(lab, "127.0.0.1", "smtp"));
+    let asked = [GREETED.as_slice(), &["ehlo_time_seconds", "mail_time_seconds"]].concat();
+    let login = format!("user = \"alice@lab.test\", password = {{ file = {:?} }}", lab.password_file("alice"));
+    let mailbox = format!("{}, {login}, mailbox = \"Nowhere\"", at(lab, "127.0.0.1", "imap"));
+    let nowhere = format!("{}, base = \"dc=nowhere\"", at(lab, "127.0.0.1", "ldap"));
+    let bound = [CONNECTED.as_slice(), &["bind_time_seconds", "search_time_seconds"]].concat();
+    let protocol = |why| Some(("protocol", why));
+    vec![
+        case("smtp", "smtp-relay".into(), mail("somebody@elsewhere.example"), protocol("RCPT: the server answered 550 5.1.2"), &asked),
+        case("smtp", "smtp-nobody".into(), mail("nobody@lab.test"), protocol("RCPT: the server answered 550 5.1.1"), &asked),
+        case(
+            "imap",
+            "imap-mailbox".into(),
+            mailbox,
+            protocol("EXAMINE: the server answered NO Mailbox doesn't exist"),
+            &[GREETED.as_slice(), &["authenticate_time_seconds"]].concat(),
+        ),
+        case("ldap", "ldap-base".into(), nowhere, protocol("search: the server answered noSuchObject (32)"), &bound),
+    ]
+}
+
+/// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting, and by slapd.
 pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
     let faults = [
         ("expired", "the certificate expired"),
         ("wrong_name", "the certificate is for wrong.example, not for mail.lab.test"),
         ("unknown_ca", "the certificate's authority is not in "),
     ];
-    let doors = [("smtp", "smtp", "starttls"), ("smtp", "smtps", "implicit"), ("pop3", "pop3", "starttls"), ("pop3", "pop3s", "implicit")];
+    let doors = [
+        ("smtp", "smtp", "starttls"),
+        ("smtp", "smtps", "implicit"),
+        ("pop3", "pop3", "starttls"),
+        ("pop3", "pop3s", "implicit"),
+        ("imap", "imap", "starttls"),
+        ("imap", "imaps", "implicit"),
+    ];
     let each = doors.iter().flat_map(|&(agent, service, mode)| {
         faults.iter().map(move |&(fault, why)| {
             let config = format!("{}, {}", at(lab, lab.faulty(fault), service), trusting(lab, mode));
@@ -71,7 +108,22 @@ pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
             case(agent, format!("{service}-{}", fault.replace('_', "-")), config, Some(("tls", why)), &known)
         })
     });
-    each.collect()
+    each.chain(certificates_of_slapd(lab)).collect()
+}
+
+/// It has one certificate only, which is not what these jobs ask for.
+fn certificates_of_slapd(lab: &Lab) -> Vec<Case> {
+    let door = |service: &str, mode: &str, name: &str, more: &str, why| {
+        let config = format!("{}, tls = \"{mode}\", {more}", at(lab, "127.0.0.1", service));
+        case("ldap", format!("{service}-{name}"), config, Some(("tls", why)), &CONNECTED)
+    };
+    let other = format!("server_name = \"other.example\", ca_file = {:?}", lab.ca_file());
+    let (wrong, unknown) = ("not for other.example", "the certificate's authority is unknown to this system");
+    vec![
+        door("ldap", "starttls", "wrong-name", &other, wrong),
+        door("ldaps", "implicit", "wrong-name", &other, wrong),
+        door("ldaps", "implicit", "unknown-ca", "server_name = \"mail.lab.test\"", unknown),
+    ]
 }
 
 /// Names that do not resolve, zones that fail, and answers that are not those expected.
