@@ -26,6 +26,12 @@ impl Ran {
         }
     }
 
+    /// What the run waited for when it met its deadline, as its message says; `None` if it did not meet it, or waited for nothing that is known.
+    pub fn awaited(&self) -> Option<&str> {
+        let (_, told) = self.failure()?.1.strip_prefix("no end within ")?.split_once(": ")?;
+        Some(told.rsplit_once("; ").map_or(told, |(awaited, _)| awaited))
+    }
+
     /// The value of a metric without labels; `None` if it was not recorded.
     pub fn value(&self, metric: Metric) -> Option<f64> {
         let of_metric = self.outcome.samples.iter().find(|sample| sample.metric == metric.name() && sample.labels.is_empty());
