@@ -15,6 +15,12 @@ pub(crate) async fn answer(question: &str, detail: &str, needs: &Needs) -> Resul
     }
 }
 
+/// Names what is done for an answer that may take long.
+pub(crate) fn doing(question: &str, detail: &str) -> Option<String> {
+    let wanted = (question == "resolve").then(|| parse::<Resolve>(detail).ok())??;
+    Some(format!("the look-up of {}", wanted.name))
+}
+
 pub(crate) fn parse<T: DeserializeOwned>(detail: &str) -> Result<T, AgentError> {
     serde_json::from_str(detail).map_err(|error| AgentError::local(format!("the agent's question is not understood: {error}")))
 }

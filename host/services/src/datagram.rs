@@ -34,6 +34,7 @@ impl Datagrams {
         let socket = UdpSocket::bind(from).await;
         let socket = socket.map_err(|error| AgentError::local(format!("no datagram socket for {peer}: {}", reason(&error))))?;
         socket.connect(peer).await.map_err(|error| unreachable(peer, &error))?;
+        dialogue.reaches(format!("the first datagram to {peer}"));
         dialogue.note(&format!("datagrams to {peer}"));
         Ok(Self { socket, peer, dialogue })
     }
@@ -54,6 +55,7 @@ impl Datagrams {
                 ignore_blocked(self.socket.try_io(Interest::ERROR, || self.fault()))?;
             }
             if let Some(received) = ignore_blocked(self.socket.try_recv(buf))? {
+                self.dialogue.hears();
                 self.dialogue.note(&format!("received {received} bytes"));
                 return Ok(received);
             }

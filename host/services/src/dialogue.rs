@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::AgentError;
 
-use crate::mask::Masker;
+use crate::{mask::Masker, waiting::Waiting};
 
 /// Bytes of one line that are kept; the rest of it is dropped and said so.
 const LINE_BYTES_MAX: usize = 1024;
@@ -65,6 +65,7 @@ struct State {
     partial: [Partial; 2],
     /// Bytes that one side has sent since the last line, where they are counted only.
     counted: Option<(Speaker, usize)>,
+    waiting: Waiting,
 }
 
 #[derive(Default)]
@@ -84,6 +85,7 @@ impl State {
             kept,
             partial: Default::default(),
             counted: None,
+            waiting: Waiting::default(),
         }
     }
 }
@@ -138,6 +140,32 @@ impl Dialogue {
         self.push(Speaker::Host, text);
     }
 
+    /// Notes that the run waits for the host to end something.
+    pub fn begins(&self, what: impl Into<String>) {
+        self.lock().waiting.begins(what.into());
+    }
+
+    /// Notes that the host has ended it, well or not.
+    pub fn ends(&self) {
+        self.lock().waiting.ends();
+    }
+
+    /// Notes that a stretch of the session begins in which nothing was said yet.
+    pub fn reaches(&self, what: impl Into<String>) {
+        self.lock().waiting.reaches(what.into());
+    }
+
+    /// Notes that the target said something that is not shown.
+    pub fn hears(&self) {
+        self.lock().waiting.answers();
+    }
+
+    /// What has not come, masked, for a run that meets its deadline.
+    pub fn awaited(&self) -> Option<String> {
+        let told = self.lock().waiting.told()?;
+        Some(self.masked(&told))
+    }
+
     /// Notes in an agent's words what passed; it is one line, whatever the words have in them.
     pub fn note_said(&self, speaker: Speaker, text: &str) {
         let mut text = bounded(self.masked(text));
@@ -161,6 +189,9 @@ impl Dialogue {
     /// Counts bytes on a stream that are not shown. What one side sends between two lines is one figure, in however many pieces it comes:
     /// a large body would else push out everything that was said before it.
     pub fn counted(&self, speaker: Speaker, bytes: usize) {
+        if speaker == Speaker::Target && bytes > 0 {
+            self.lock().waiting.answers();
+        }
         if let Some((_, sum)) = self.lock().counted.as_mut().filter(|(same, _)| *same == speaker) {
             *sum += bytes;
             return;
@@ -182,6 +213,9 @@ impl Dialogue {
     fn gather(&self, speaker: Speaker, bytes: &[u8]) {
         // What is cut off may begin inside a secret, so enough is gathered to see it whole.
         let mut state = self.lock();
+        if speaker == Speaker::Target && !bytes.is_empty() {
+            state.waiting.answers();
+        }
         let room = LINE_BYTES_MAX + 2 * state.mask.reach();
         let partial = &mut state.partial[usize::from(speaker == Speaker::Target)];
         let take = bytes.len().min(room - partial.bytes.len().min(room));
@@ -216,6 +250,11 @@ impl Dialogue {
         self.finish_count();
         let mut state = self.lock();
         let at_ns = u64::try_from(state.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        match speaker {
+            Speaker::Agent => state.waiting.asks(&text),
+            Speaker::Target => state.waiting.answers(),
+            Speaker::Host => {}
+        }
         let said = Said { at_ns, speaker, text };
         if let Some(listener) = &self.listener {
             listener(&said);

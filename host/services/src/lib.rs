@@ -18,5 +18,6 @@ mod results;
 mod run;
 mod stream;
 mod tls;
+mod waiting;
 
 pub use run::{JobServices, LogSink, Request, Shared};

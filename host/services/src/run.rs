@@ -173,11 +173,12 @@ impl Run {
     }
 
     fn late(&self, results: &Results) -> Status {
+        let awaited = self.job.dialogue.awaited().map(|what| format!(": {what}")).unwrap_or_default();
         let after = match results.latest() {
             Some(last) => format!("; {} was the last it recorded", last.metric),
             None => String::new(),
         };
-        let message = format!("no end within {}{after}", shown(self.timeout));
+        let message = cut(&format!("no end within {}{awaited}{after}", shown(self.timeout)));
         Status::Failed { kind: ErrorKind::TIMEOUT, message }
     }
 }
@@ -210,8 +211,16 @@ impl HostCx for Handle {
     }
 
     fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>> {
-        let (question, detail, needs) = (question.to_string(), detail.to_string(), self.0.needs.clone());
-        FfiFuture::new(async move { crossing(answers::answer(&question, &detail, &needs).await.map(RString::from)) })
+        let (question, detail, run) = (question.to_string(), detail.to_string(), self.0.clone());
+        FfiFuture::new(async move {
+            let dialogue = &run.job.dialogue;
+            if let Some(what) = answers::doing(&question, &detail) {
+                dialogue.begins(what);
+            }
+            let answered = answers::answer(&question, &detail, &run.needs).await;
+            dialogue.ends();
+            crossing(answered.map(RString::from))
+        })
     }
 
     fn tell(&self, statement: RStr<'_>, detail: RStr<'_>) -> FfiResult<()> {

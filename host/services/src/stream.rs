@@ -61,7 +61,11 @@ impl Connection {
     ) -> Result<Self, AgentError> {
         let io = match endpoint {
             Endpoint::Tcp(addresses) => Io::Tcp(first_of(&addresses, within, &dialogue).await?),
-            Endpoint::Unix(path) => Io::Unix(unix(&path).await?),
+            Endpoint::Unix(path) => {
+                let connected = unix(&path).await?;
+                dialogue.reaches(format!("the connection to {}", path.display()));
+                Io::Unix(connected)
+            }
             other => return Err(AgentError::local(format!("this host cannot connect to {other:?}"))),
         };
         Ok(Self { io, binary: false, dialogue, tls })
@@ -94,7 +98,10 @@ impl Connection {
     /// Does a TLS handshake, and goes on encrypted.
     pub(crate) async fn start_tls(&mut self, wanted: &Tls) -> Result<TlsFacts, AgentError> {
         let plain = std::mem::replace(&mut self.io, Io::Lost);
-        let (stream, facts) = self.tls.handshake(wanted, plain).await?;
+        let handshake = format!("the TLS handshake with {}", wanted.server_name);
+        self.dialogue.begins(handshake.as_str());
+        let (stream, facts) = self.tls.handshake(wanted, plain).await.inspect_err(|_| self.dialogue.ends())?;
+        self.dialogue.reaches(handshake);
         self.io = Io::Tls(Box::new(stream));
         self.io.acknowledge_at_once();
         self.dialogue.note(&format!("{} {} for {}", facts.version, facts.cipher, wanted.server_name));
@@ -107,16 +114,20 @@ async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogu
     let mut last = AgentError::connect("no address to connect to");
     for (tried, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
+        let connection = format!("the connection to {address}");
+        dialogue.begins(connection.as_str());
         match timeout(within / left, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Probes send small commands and wait: Nagle's algorithm would time itself, not the server.
                 stream.set_nodelay(true).map_err(|error| AgentError::connect(reason(&error)))?;
+                dialogue.reaches(connection);
                 dialogue.note(&format!("connected to {address}"));
                 return Ok(stream);
             }
             Ok(Err(error)) => last = AgentError::connect(format!("cannot connect to {address}: {}", reason(&error))),
             Err(_) => last = AgentError::connect(format!("cannot connect to {address}: no answer")),
         }
+        dialogue.ends();
         dialogue.note(last.message());
     }
     Err(last)

@@ -154,7 +154,8 @@ async fn a_literal_that_lies_is_caught_and_nothing_after_it_is_quoted() {
     // Too long: the end of the answer is taken for the message, and the server waits for us.
     let (ran, _) =
         run_within(Duration::from_secs(1), asked_for().then(asked(4, "FETCH 2")).send(short(5000)).silence(), &login(json!({}))).await;
-    assert_failed(&ran, "timeout", "no end within 1 s; search_found was the last it recorded", &kept());
+    let awaited = "nothing more came after the answer to `w4 FETCH 2 BODY.PEEK[]<0.1048576>` began";
+    assert_failed(&ran, "timeout", &format!("no end within 1 s: {awaited}; search_found was the last it recorded"), &kept());
     assert!(!ran.everything().contains("Mirabelle"), "{ran:#?}");
 }
 

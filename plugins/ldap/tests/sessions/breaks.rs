@@ -115,7 +115,9 @@ async fn check_late(fault: impl Fn(&Phase) -> Script) {
             for seconds in DEADLINES {
                 let (ran, _) = run_within(Duration::from_secs(seconds), script.clone(), &keys).await;
                 if ran.recorded().len() == phase.kept.len() || seconds == DEADLINES[2] {
-                    let message = format!("no end within {seconds} s; {last} was the last it recorded");
+                    let awaited = ran.awaited().unwrap_or_else(|| panic!("{ran:#?}"));
+                    assert!(awaited.contains(phase.name), "{}: {awaited}", phase.name);
+                    let message = format!("no end within {seconds} s: {awaited}; {last} was the last it recorded");
                     return assert_failed(&ran, "timeout", &message, phase.kept);
                 }
             }

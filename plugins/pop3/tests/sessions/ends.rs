@@ -30,7 +30,7 @@ async fn a_server_that_closes_instead_of_answering_quit_is_forgiven() {
 #[tokio::test]
 async fn a_server_that_is_silent_at_the_end_meets_the_deadline() {
     let (ran, _) = run_within(Duration::from_millis(500), greeted().expect("QUIT").silence(), &json!({})).await;
-    assert_failed(&ran, "timeout", "no end within 0.5 s; banner_time was the last it recorded", &GREETED);
+    assert_failed(&ran, "timeout", "no end within 0.5 s: no answer to `QUIT`; banner_time was the last it recorded", &GREETED);
 }
 
 #[tokio::test]

@@ -122,7 +122,10 @@ async fn a_stalled_postfix_meets_the_deadline_and_a_stopped_one_refuses() {
     let mut kit = Kit::<Queue>::new(&config("postfix", &lab.queue())).unwrap().timeout(Duration::from_secs(1));
     let ran = kit.run().await;
     lab.signal("-CONT");
-    assert_unknown(&ran, Some(("timeout", "no end within 1 s; connect_time was the last it recorded")));
+    let showq = lab.queue().join("public/showq");
+    let message =
+        format!("no end within 1 s: nothing came after the connection to {}; connect_time was the last it recorded", showq.display());
+    assert_unknown(&ran, Some(("timeout", &message)));
     let queue = lab.queue();
     assert_eq!(run("postfix", &queue).await.failure(), None);
     lab.signal("-TERM");

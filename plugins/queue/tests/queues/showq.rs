@@ -88,7 +88,9 @@ async fn a_listing_that_stalls_meets_the_deadline() {
     for listing in [String::new(), listing()[..700].to_owned()] {
         let showq = Showq::start(listing, usize::MAX, Then::Stall);
         let ran = Kit::<Queue>::new(&config("postfix", showq.path())).unwrap().timeout(Duration::from_millis(300)).run().await;
-        assert_unknown(&ran, Some(("timeout", "no end within 0.3 s; connect_time was the last it recorded")));
+        assert!(ran.awaited().is_some_and(|awaited| awaited.ends_with("public/showq")), "{ran:#?}");
+        let message = format!("no end within 0.3 s: {}; connect_time was the last it recorded", ran.awaited().unwrap_or_default());
+        assert_unknown(&ran, Some(("timeout", &message)));
     }
 }
 

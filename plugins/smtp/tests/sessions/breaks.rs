@@ -136,7 +136,9 @@ async fn check_late(fault: impl Fn(Script) -> Script) {
             for seconds in DEADLINES {
                 let (ran, _) = run_within(Duration::from_secs(seconds), script.clone(), &keys).await;
                 if ran.recorded().len() == phase.kept.len() || seconds == DEADLINES[2] {
-                    let message = format!("no end within {seconds} s; {last}_time was the last it recorded");
+                    let awaited = ran.awaited().unwrap_or_else(|| panic!("{ran:#?}"));
+                    assert!(["banner", "end of DATA"].contains(&phase.name) || awaited.contains(phase.name), "{}: {awaited}", phase.name);
+                    let message = format!("no end within {seconds} s: {awaited}; {last}_time was the last it recorded");
                     return assert_failed(&ran, "timeout", &message, phase.kept);
                 }
             }

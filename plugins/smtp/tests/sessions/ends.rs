@@ -46,7 +46,7 @@ async fn a_server_that_refuses_to_take_a_transaction_back_is_forgiven() {
 #[tokio::test]
 async fn a_server_that_is_silent_at_the_end_meets_the_deadline() {
     let (ran, _) = run_within(Duration::from_millis(500), greeted(&[]).expect("QUIT").silence(), &json!({})).await;
-    let message = "no end within 0.5 s; ehlo_time was the last it recorded";
+    let message = "no end within 0.5 s: no answer to `QUIT`; ehlo_time was the last it recorded";
     assert_failed(&ran, "timeout", message, &["resolve", "connect", "banner", "ehlo"]);
 }
 
