@@ -42,6 +42,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
     ended.map_err(|error| match error {
         StartError::Config(faults) => Failure::Faults(faults),
+        StartError::Hindered(faults) => {
+            eprintln!("{faults}");
+            Failure::Told(1)
+        }
         other => Failure::of("the daemon does not start", &other),
     })
 }

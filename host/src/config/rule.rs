@@ -64,6 +64,12 @@ rules! {
     ListenIllegal = "listen-illegal",
     /// `listen` is of this machine only; a warning.
     ListenOpen = "listen-open",
+    /// The data folder is one daemon's at a time.
+    DataInUse = "data-in-use",
+    /// The data folder can be made, written and understood.
+    DataUnusable = "data-unusable",
+    /// The address is free, and ours to take.
+    ListenUnusable = "listen-unusable",
     /// The data folder stays while the daemon runs.
     DataMoved = "data-moved",
     /// The address stays while the daemon runs.
@@ -113,6 +119,8 @@ rules! {
     CronStepTooLong = "cron-step-too-long",
     /// A cron expression can run.
     CronNeverRuns = "cron-never-runs",
+    /// A time zone stands beside a cron expression, which follows it; a warning.
+    ZoneIdle = "zone-idle",
     /// A time zone is in the IANA list.
     ZoneUnknown = "zone-unknown",
     /// A run has ended when the next is due.
@@ -208,6 +216,8 @@ rules! {
     SecretSourceUnknown = "secret-source-unknown",
     /// A secret has a character at least.
     SecretEmpty = "secret-empty",
+    /// A secret is one line.
+    SecretLines = "secret-lines",
     /// The variable of a secret is set.
     SecretEnvUnset = "secret-env-unset",
     /// The service manager passes credentials.
@@ -235,6 +245,7 @@ impl Rule {
         match self {
             Self::SchedulesEmpty
             | Self::ListenOpen
+            | Self::ZoneIdle
             | Self::LabelSecret
             | Self::RowJobUnknown
             | Self::RowSeriesUnknown

@@ -78,7 +78,7 @@ pub(super) fn fetch(path: &str, table: &Table, place: &Place, environment: Envir
     };
     let refused =
         |refused: Refused| Some(Fault::new(refused.rule, &name.place, format!("`{path}`: {}", refused.why)).maybe_hint(refused.hint));
-    fetched.and_then(not_empty).map_err(refused)
+    fetched.and_then(of_one_line).map_err(refused)
 }
 
 /// Why there is no secret.
@@ -98,8 +98,17 @@ impl Refused {
     }
 }
 
-fn not_empty(secret: String) -> Result<String, Refused> {
-    if secret.is_empty() { Err(Refused::new(Rule::SecretEmpty, "the secret is empty".into())) } else { Ok(secret) }
+/// Refuses what no login takes: nothing, and what an end of line would cut in two.
+fn of_one_line(secret: String) -> Result<String, Refused> {
+    if secret.is_empty() {
+        return Err(Refused::new(Rule::SecretEmpty, "the secret is empty".into()));
+    }
+    let ends = secret.replace("\r\n", "\n").matches(['\n', '\r']).count();
+    if ends > 0 {
+        let refused = Refused::new(Rule::SecretLines, format!("the secret has {} lines, and is to be one", ends + 1));
+        return Err(refused.hint("write the secret alone, in the first line; the end of that line is left out"));
+    }
+    Ok(secret)
 }
 
 fn from_environment(name: &str, environment: Environment<'_>) -> Result<String, Refused> {

@@ -44,6 +44,9 @@ impl Timing {
         let timeout = check_timeout(&settings.timeout, faults);
         // The expressions are checked even where the zone is unknown, and both of them where one is too many.
         let shown_in = zone.unwrap_or_default();
+        if zone.is_some() {
+            tell_idle_zone(settings, faults);
+        }
         let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in), faults);
         let cron = timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in), faults);
         let (text, timetable) = choose(every, cron, place, faults)?;
@@ -103,6 +106,17 @@ fn check_zone(field: &Field<String>, faults: &mut Faults) -> Option<Zone> {
         Field::Absent => Some(Zone::default()),
         Field::Broken => None,
         Field::Given(name) => Zone::parse(name).map_err(|error| faults.push(refused("timezone", &name.place, &error))).ok(),
+    }
+}
+
+/// Tells of a job's own zone that no expression of its follows; one of `[defaults]` is meant for those that have one.
+fn tell_idle_zone(settings: &Settings, faults: &mut Faults) {
+    if let (Field::Given(zone), Field::Given(_), Field::Absent) = (&settings.timezone, &settings.every, &settings.cron)
+        && settings.zone_is_own
+    {
+        let message = "`timezone`: `every` follows no clock on the wall; the zone is only what `plan` shows times in";
+        let fault = Fault::new(Rule::ZoneIdle, &zone.place, message);
+        faults.push(fault.hint("leave it out, or write an appointment: cron = \"*/5 8-18 * * MON-FRI\""));
     }
 }
 

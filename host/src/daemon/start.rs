@@ -36,7 +36,7 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
-    config::{Config, Fault, Faults, Weight},
+    config::{Config, Fault, Faults, Rule, Weight},
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
@@ -64,9 +64,9 @@ pub enum StartError {
     /// The configuration has faults.
     #[error("{0}")]
     Config(Faults),
-    /// The data folder is not ours.
-    #[error(transparent)]
-    Data(#[from] LockError),
+    /// What the configuration names cannot be had: told at the keys that name it.
+    #[error("{0}")]
+    Hindered(Faults),
     /// The journal cannot be opened.
     #[error("cannot open the journal")]
     Journal(#[from] OpenError),
@@ -98,6 +98,14 @@ impl From<CursorsError> for StartError {
     }
 }
 
+impl StartError {
+    /// Tells it at the key that names the data folder.
+    fn in_data(self, config: &Config) -> Self {
+        let message = format!("`data`: {}", crate::chain(&self));
+        Self::Hindered(Fault::new(Rule::DataUnusable, &config.data.place, message).into())
+    }
+}
+
 fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
     let what = what.into();
     move |source| StartError::System { what, source }
@@ -112,10 +120,33 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
         configure(&file, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
     tell_problems(&plugins, &Plugins::default());
     warnings.iter().for_each(tell);
-    let data = DataFolder::lock(&config.data.value)?;
-    let listener = TcpListener::bind(config.listen.value).await.map_err(system(format!("cannot listen on {}", config.listen.value)))?;
-    let parts = Parts::open(data, started)?;
+    let (data, listener) = take_places(&config).await.map_err(StartError::Hindered)?;
+    let parts = Parts::open(data, started).map_err(|error| error.in_data(&config))?;
     parts.up(signals, file, config, plugins, jobs, listener).await
+}
+
+/// Takes the data folder and the address.
+///
+/// Errors: what is wrong with either, both at once.
+async fn take_places(config: &Config) -> Result<(DataFolder, TcpListener), Faults> {
+    let data = DataFolder::lock(&config.data.value).map_err(|error| {
+        let (rule, hint) = match &error {
+            LockError::Taken { .. } => (Rule::DataInUse, Some("end that one, or give this one a folder of its own")),
+            LockError::Unusable { .. } => (Rule::DataUnusable, None),
+        };
+        Fault::new(rule, &config.data.place, format!("`data`: {error}")).maybe_hint(hint.map(str::to_owned))
+    });
+    let address = config.listen.value;
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("`listen`: cannot listen on {address}: {}", crate::chain(&error));
+        let in_use = error.kind() == io::ErrorKind::AddrInUse;
+        let hint = in_use.then(|| "end whatever listens there, another watchpost perhaps, or choose another port".to_owned());
+        Fault::new(Rule::ListenUnusable, &config.listen.place, message).maybe_hint(hint)
+    });
+    match (data, listener) {
+        (Ok(data), Ok(listener)) => Ok((data, listener)),
+        (data, listener) => Err(Faults::from([data.err(), listener.err()].into_iter().flatten().collect::<Vec<_>>()).sorted()),
+    }
 }
 
 /// What lives in the data folder, opened, and what reads it.
@@ -216,7 +247,8 @@ impl Parts {
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
         self.catch_up(&data.join("journal")).await?;
-        let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())))?;
+        let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())));
+        let socket = socket.map_err(|error| error.in_data(&config))?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
         let configured = config.listen.value.to_string();
         // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.

@@ -4,14 +4,16 @@
 //! `more` and `other` hold the library of one of them each, `bad` a file that is none.
 
 use std::{
+    any::Any,
     env, fs,
+    net::TcpListener,
     path::{Path, PathBuf},
 };
 
 use serde_json::Value;
 
 use crate::{
-    harness::{House, plugin_library},
+    harness::{Daemon, House, plugin_library},
     parsed,
 };
 
@@ -48,14 +50,64 @@ fn differs(case: &Path, breaks_what_it_should: &impl Fn(&Path, &[&str]) -> bool)
     }
     let stops = faults.iter().any(|fault| fault["weight"] == "error");
     assert_eq!((said.code, &answer["ok"], said.err.as_str()), (Some(if stops { 2 } else { 0 }), &Value::from(!stops), ""), "{said:?}");
-    let shown = house.run(&["check"]).err.replace(&format!("{}/", house.folder().display()), "");
-    let shown = shown.replace(&house.plugins().display().to_string(), "PLUGINS");
+    differs_from_file(case, &shown(&house, &house.run(&["check"]).err))
+}
+
+/// What was said, without the places of this house.
+fn shown(house: &House, said: &str) -> String {
+    said.replace(&format!("{}/", house.folder().display()), "").replace(&house.plugins().display().to_string(), "PLUGINS")
+}
+
+fn differs_from_file(case: &Path, shown: &str) -> Option<String> {
     let file = case.with_extension("txt");
     if env::var_os("UPDATE").is_some() {
-        fs::write(&file, &shown).unwrap();
+        fs::write(&file, shown).unwrap();
     }
     let expected = fs::read_to_string(&file).unwrap_or_default();
     (expected != shown).then(|| format!("{}\n--- expected\n{expected}\n--- said\n{shown}\n", file.display()))
+}
+
+/// What stands in a daemon's way when it starts, by the name of its case.
+type InTheWay = fn(&House) -> Box<dyn Any>;
+
+const IN_THE_WAY: [(&str, InTheWay); 4] = [
+    ("data-in-use", |house| Box::new(house.start())),
+    ("data-unusable", |house| Box::new(fs::write(house.data(), "a file"))),
+    ("data-unusable--newer", |house| {
+        fs::create_dir(house.data()).unwrap();
+        let catalogue = rusqlite::Connection::open(house.data().join("catalogue.sqlite")).unwrap();
+        catalogue.pragma_update(None, "user_version", 99).unwrap();
+        Box::new(catalogue)
+    }),
+    ("listen-unusable", |_| Box::new(())),
+];
+
+#[test]
+fn every_rule_of_a_start_has_its_message() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("127.0.0.1:{}", taken.local_addr().unwrap().port());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/cases/start");
+    let check = |case: &PathBuf, in_the_way: &[InTheWay]| {
+        let house = House::new("");
+        let main = fs::read_to_string(case).unwrap();
+        fs::write(house.folder().join("watchpost.toml"), main.replace("127.0.0.1:TAKEN", &port)).unwrap();
+        let things: Vec<_> = in_the_way.iter().map(|put| put(&house)).collect();
+        let said = house.run(&["run", "--log-level", "error"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+        let owner = things.iter().find_map(|thing| thing.downcast_ref::<Daemon>()).map_or(0, Daemon::pid);
+        let shown = shown(&house, &said.err).replace(&port, "127.0.0.1:TAKEN").replace(&format!("process {owner}"), "process OTHER");
+        differs_from_file(case, &shown)
+    };
+    let mut wrong: Vec<String> = Vec::new();
+    for (name, put) in IN_THE_WAY {
+        wrong.extend(check(&folder.join(format!("{name}.toml")), &[put]));
+    }
+    // Neither hides the other.
+    wrong.extend(check(&folder.with_file_name("start-together").join("folder-and-port.toml"), &[IN_THE_WAY[1].1]));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let cases =
+        fs::read_dir(folder).unwrap().filter(|entry| entry.as_ref().is_ok_and(|file| file.path().extension().is_some_and(|e| e == "toml")));
+    assert_eq!(cases.count(), IN_THE_WAY.len());
 }
 
 fn house_of(case: &Path) -> House {

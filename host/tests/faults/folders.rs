@@ -33,8 +33,9 @@ struct Obstacle {
     place: Option<&'static str>,
 }
 
-const fn obstacle(code: i32, put: fn(&House) -> Undo, says: &'static str) -> Obstacle {
-    Obstacle { put, code, says, place: None }
+/// In the data folder, which the main file leaves to be the usual one.
+const fn in_data(put: fn(&House) -> Undo, says: &'static str) -> Obstacle {
+    Obstacle { put, code: 1, says, place: Some("1:1") }
 }
 
 const fn fault(put: fn(&House) -> Undo, says: &'static str, place: &'static str) -> Obstacle {
@@ -42,52 +43,53 @@ const fn fault(put: fn(&House) -> Undo, says: &'static str, place: &'static str)
 }
 
 const OBSTACLES: [Obstacle; 17] = [
-    obstacle(1, port_taken, "the daemon does not start: cannot listen on PORT: Address already in use"),
+    Obstacle { put: port_taken, code: 1, says: "`listen`: cannot listen on PORT: Address already in use", place: Some("1:10") },
     // The data folder.
-    obstacle(1, |house| file_instead(&house.data()), "the daemon does not start: cannot use the data folder DATA: not a directory"),
-    obstacle(1, |house| mode(&house.data(), 0o500), "the daemon does not start: cannot use the data folder DATA: Permission denied"),
-    obstacle(1, |house| mode(&house.data(), 0o000), "the daemon does not start: cannot use the data folder DATA: Permission denied"),
-    obstacle(1, nowhere_to_make_it, "the daemon does not start: cannot use the data folder HOUSE/closed/data: Permission denied"),
-    obstacle(
-        1,
+    in_data(|house| file_instead(&house.data()), "`data`: cannot use the data folder DATA: not a directory"),
+    in_data(|house| mode(&house.data(), 0o500), "`data`: cannot use the data folder DATA: Permission denied"),
+    in_data(|house| mode(&house.data(), 0o000), "`data`: cannot use the data folder DATA: Permission denied"),
+    Obstacle {
+        place: Some("3:8"),
+        ..in_data(nowhere_to_make_it, "`data`: cannot use the data folder HOUSE/closed/data: Permission denied")
+    },
+    in_data(
         |house| mode(&house.data().join("journal"), 0o000),
-        "the daemon does not start: cannot open the journal: cannot write DATA/journal/lock: Permission denied",
+        "`data`: cannot open the journal: cannot write DATA/journal/lock: Permission denied",
     ),
-    obstacle(
-        1,
+    in_data(
         |house| mode(&house.data().join("cursors"), 0o000),
-        "the daemon does not start: cannot open the cursors: cannot read DATA/cursors: Permission denied",
+        "`data`: cannot open the cursors: cannot read DATA/cursors: Permission denied",
     ),
-    obstacle(
-        1,
+    in_data(
         |house| mode(&house.data().join("catalogue.sqlite"), 0o000),
-        "the daemon does not start: cannot open the series: cannot use the catalogue of series: the catalogue failed: \
+        "`data`: cannot open the series: cannot use the catalogue of series: the catalogue failed: \
          unable to open database file",
     ),
     // Of a later version.
-    obstacle(
-        1,
+    in_data(
         |house| sealed(&house.data().join("journal/format"), |text| text.replacen("watchpost-journal 1 ", "watchpost-journal 2 ", 1)),
-        "the daemon does not start: cannot open the journal: journal has format version 2, known up to 1",
+        "`data`: cannot open the journal: journal has format version 2, known up to 1",
     ),
-    obstacle(
-        1,
+    in_data(
         |house| sealed(&house.data().join("journal/consumers/series"), |text| text.replacen("consumer 1 ", "consumer 2 ", 1)),
-        "the daemon does not start: cannot open the journal: position in DATA/journal/consumers/series has version 2, known up to 1",
+        "`data`: cannot open the journal: position in DATA/journal/consumers/series has version 2, known up to 1",
     ),
-    obstacle(
-        1,
+    in_data(
         |house| database(&house.data().join("catalogue.sqlite")),
-        "the daemon does not start: cannot open the series: cannot use the catalogue of series: DATA/catalogue.sqlite has format 99",
+        "`data`: cannot open the series: cannot use the catalogue of series: DATA/catalogue.sqlite has format 99",
     ),
-    obstacle(
-        1,
+    in_data(
         |house| database(&day_of_events(house)),
-        "the daemon does not start: cannot open the events: DATA/events/DAY has format 99, this program knows up to 1",
+        "`data`: cannot open the events: DATA/events/DAY has format 99, this program knows up to 1",
     ),
-    obstacle(1, newer_cursors, "the daemon does not start: cannot open the cursors: DATA/cursors has format version 99, known up to "),
+    in_data(newer_cursors, "`data`: cannot open the cursors: DATA/cursors has format version 99, known up to "),
     // The configuration.
-    obstacle(2, |house| mode(&house.folder().join("watchpost.toml"), 0o000), "cannot read HOUSE/watchpost.toml: Permission denied"),
+    Obstacle {
+        put: |house| mode(&house.folder().join("watchpost.toml"), 0o000),
+        code: 2,
+        says: "cannot read HOUSE/watchpost.toml: Permission denied",
+        place: None,
+    },
     fault(|house| mode(&house.folder().join("jobs.toml"), 0o000), "`schedules`: cannot read HOUSE/jobs.toml: Permission denied", "3:14"),
     fault(schedules_closed, "`schedules`: cannot read HOUSE/closed: Permission denied", "3:14"),
     fault(plugins_closed, "`plugins`: cannot read folder HOUSE/closed: Permission denied", "2:12"),

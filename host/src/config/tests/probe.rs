@@ -101,6 +101,8 @@ pub(super) fn house() -> House {
         ("open", b"geheim\n", 0o644),
         ("group", b"geheim\n", 0o640),
         ("empty", b"\n", 0o600),
+        ("lines", b"geheim\nalso\n", 0o600),
+        ("blank", b"geheim\r\n\r\n", 0o600),
         ("bytes", b"\xff\xfe", 0o600),
         ("large", "x".repeat(70_000).as_bytes(), 0o600),
     ] {
