@@ -110,8 +110,8 @@ pub struct Survey {
     pub jobs: Vec<Job>,
     /// Every fault of files, agents and jobs, warnings among them, by file and place.
     pub faults: Faults,
-    /// What is wrong in the plugin folders, at the place that names the folder.
-    pub not_loaded: Vec<Fault>,
+    /// What is wrong in the plugin folders, and the fault of it at the place that names the folder.
+    pub not_loaded: Vec<(Problem, Fault)>,
 }
 
 /// Reads a configuration as [`configure`] does; a job at fault is held to its agent as far as that goes.
@@ -146,12 +146,13 @@ pub async fn survey(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec
 }
 
 /// Tells of every library that is in a plugin folder and cannot be used.
-fn not_loaded(folders: &[At<PathBuf>], plugins: &Plugins) -> Vec<Fault> {
+fn not_loaded(folders: &[At<PathBuf>], plugins: &Plugins) -> Vec<(Problem, Fault)> {
     let of = |path: &Path| folders.iter().find(|folder| path.starts_with(&folder.value));
     let problems = plugins.problems().iter().filter_map(|problem| Some((of(&problem.path)?, problem)));
     let fault = |(folder, problem): (&At<_>, &Problem)| {
         let message = format!("`plugins`: {} is not loaded: {}", problem.path.display(), problem.reason);
-        Fault::new(Rule::LibraryNotLoaded, &folder.place, message).hint("mend it, or take it out of the folder")
+        let fault = Fault::new(Rule::LibraryNotLoaded, &folder.place, message);
+        (problem.clone(), fault.hint("mend it, or take it out of the folder"))
     };
     problems.map(fault).collect()
 }

@@ -27,7 +27,10 @@ pub(super) fn run(context: &Context) -> Outcome {
         survey
     });
     let mut faults = survey.faults;
-    faults.extend(survey.not_loaded);
+    // An agent that is missed has been told of the libraries that may carry it.
+    let told = |reason: &str| faults.iter().any(|fault| fault.hint.as_ref().is_some_and(|hint| hint.contains(reason)));
+    let untold: Vec<_> = survey.not_loaded.into_iter().filter(|(problem, _)| !told(&problem.reason)).map(|(_, fault)| fault).collect();
+    faults.extend(untold);
     let faults = faults.sorted();
     let (jobs, agents) = (survey.jobs.len(), survey.plugins.agent_names().count());
     let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect() };

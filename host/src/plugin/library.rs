@@ -11,6 +11,9 @@ use watchpost_plugin_api::AgentDescriptor;
 
 use super::Plugin;
 
+/// How a worker begins to say that a library, or a folder above it, belongs to others.
+const NOT_TRUSTED: &str = "it is not trusted: ";
+
 /// Something wrong with a library or a folder of libraries; a warning unless a job needs what it would have carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -54,7 +57,7 @@ impl Plugins {
             }
         }
         plugins.sort_by(|a, b| a.path().cmp(b.path()));
-        Self::of(plugins, problems)
+        Self::of(plugins, told_once(problems))
     }
 
     fn of(plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>) -> Self {
@@ -111,6 +114,29 @@ impl Plugins {
     }
 }
 
+/// What is wrong with a folder is told of the folder, and not of each library in it.
+fn told_once(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut alike: BTreeMap<(Option<&Path>, &str), usize> = BTreeMap::new();
+    let distrust = |problem: &'_ Problem| problem.reason.strip_prefix(NOT_TRUSTED).map(str::to_owned);
+    for problem in &problems {
+        *alike.entry((problem.path.parent(), &problem.reason)).or_default() += 1;
+    }
+    let mut told: Vec<Problem> = Vec::with_capacity(problems.len());
+    for problem in &problems {
+        let count = alike.get(&(problem.path.parent(), problem.reason.as_str())).copied().unwrap_or_default();
+        let once = match (problem.path.parent(), distrust(problem)) {
+            (Some(folder), Some(why)) if count > 1 => {
+                Problem { path: folder.to_owned(), reason: format!("none of its {count} libraries is trusted: {why}") }
+            }
+            _ => problem.clone(),
+        };
+        if !told.contains(&once) {
+            told.push(once);
+        }
+    }
+    told
+}
+
 fn libraries(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for folder in folders {
@@ -136,4 +162,30 @@ fn libraries_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_folder_is_told_of_it_once() {
+        let problem = |path: &str, reason: &str| Problem { path: path.into(), reason: reason.into() };
+        let open = "it is not trusted: /p may be written by others";
+        let told = told_once(vec![
+            problem("/p/liba.so", open),
+            problem("/p/libb.so", open),
+            problem("/p/libc.so", "it is no shared library"),
+            problem("/p/libd.so", "it is no shared library"),
+            problem("/q/libe.so", "it is not trusted: /q may be written by others"),
+        ]);
+        let whole = "none of its 2 libraries is trusted: /p may be written by others";
+        let expected = [
+            problem("/p", whole),
+            problem("/p/libc.so", "it is no shared library"),
+            problem("/p/libd.so", "it is no shared library"),
+            problem("/q/libe.so", "it is not trusted: /q may be written by others"),
+        ];
+        assert_eq!(told, expected);
+    }
 }
