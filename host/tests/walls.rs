@@ -31,8 +31,9 @@ const HOST_ONLY: [&str; 13] = [
 ];
 /// What a plugin may depend on beside codecs.
 const OF_PLUGINS: [&str; 3] = ["watchpost-plugin-api", "serde", "schemars"];
-/// What several plugins share, and the wall holds for as for them: two agents read logs, and following one over rotation must not differ.
-const SHARED_BY_PLUGINS: [&str; 1] = ["watchpost-logs"];
+/// What several plugins share, and the wall holds for as for them: two agents read logs, and following one over rotation must not differ;
+/// two ask a directory, and what a hostile one may send is bounded in one place.
+const SHARED_BY_PLUGINS: [&str; 2] = ["watchpost-directory", "watchpost-logs"];
 /// Agents' names that are words of the configuration too: `overlap = "queue"`.
 const WORDS: [&str; 1] = ["queue"];
 /// Crates that only turn bytes into values and back.

@@ -1,15 +1,16 @@
 //! What a job of this agent says of itself.
 
-use std::{
-    fmt,
-    num::{NonZeroU16, NonZeroU32},
-};
+use std::num::{NonZeroU16, NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Door, Login, Needs, PathBuf, Secret, TlsMode};
+use watchpost_directory::{Auth, Keys, Scope, Search, filter};
+use watchpost_plugin_api::{AgentError, PathBuf, Secret, TlsMode};
 
 use crate::expect::Expected;
+
+/// Asks for all attributes that people have put in (RFC 4511 4.5.1.8).
+const ALL: &str = "*";
 
 /// A search in an LDAP directory, to be timed. Only `host` (or `socket`) is required: the directory then tells of itself (its root DSE).
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -67,78 +68,6 @@ pub struct Config {
     pub expect: Expected,
 }
 
-/// How to bind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Auth {
-    /// By name and password, or without both.
-    #[default]
-    Simple,
-    /// By SASL EXTERNAL.
-    External,
-}
-
-/// How far a search goes (RFC 4511 4.5.1.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Scope {
-    /// The entry itself.
-    #[default]
-    Base = 0,
-    /// Those right below it.
-    One = 1,
-    /// It and all below it.
-    Sub = 2,
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Base => "base",
-            Self::One => "one",
-            Self::Sub => "sub",
-        })
-    }
-}
-
-/// Where the directory is.
-#[derive(Clone, Debug)]
-pub(crate) enum Place {
-    /// Over the network.
-    Door(Door),
-    /// On this machine.
-    Socket(PathBuf),
-}
-
-/// As whom to bind.
-#[derive(Clone, Debug)]
-pub(crate) enum Who {
-    /// Nobody.
-    Nobody,
-    /// An entry, by its password.
-    Entry(Login),
-    /// Whom the socket says.
-    OfSocket,
-}
-
-impl Place {
-    /// `host:port`, or the path of the socket.
-    pub(crate) fn target(&self) -> String {
-        match self {
-            Self::Door(door) => door.target(),
-            Self::Socket(path) => path.display().to_string(),
-        }
-    }
-
-    /// What a connection touches.
-    pub(crate) fn needs(&self) -> Needs {
-        match self {
-            Self::Door(door) => door.needs(),
-            Self::Socket(path) => Needs::none().socket(path),
-        }
-    }
-}
-
 fn everything() -> String {
     "(objectClass=*)".into()
 }
@@ -148,54 +77,49 @@ fn thousand() -> NonZeroU32 {
 }
 
 impl Config {
-    /// The port, given or usual.
-    pub fn port(&self) -> u16 {
-        let usual = match self.tls {
-            TlsMode::None | TlsMode::Starttls => 389,
-            TlsMode::Implicit => 636,
-        };
-        self.port.map_or(usual, NonZeroU16::get)
-    }
-
-    /// Where the directory is, whether or not the keys fit together.
-    pub(crate) fn place(&self) -> Place {
-        if let Some(path) = &self.socket {
-            return Place::Socket(path.clone());
+    /// The part of it that says where the directory is, and as whom to bind.
+    pub(crate) fn keys(&self) -> Keys {
+        Keys {
+            host: self.host.clone(),
+            socket: self.socket.clone(),
+            port: self.port,
+            tls: self.tls,
+            server_name: self.server_name.clone(),
+            ca_file: self.ca_file.clone(),
+            user: self.user.clone(),
+            password: self.password.clone(),
+            auth: self.auth,
         }
-        let (host, server_name, ca_file) = (self.host.clone().unwrap_or_default(), self.server_name.clone(), self.ca_file.clone());
-        Place::Door(Door { host, port: self.port(), tls: self.tls, server_name, ca_file })
     }
 
-    /// Checks what the types cannot hold.
-    pub(crate) fn check(&self) -> Result<(), AgentError> {
-        match (&self.host, self.place()) {
-            (None, Place::Door(_)) => Err(AgentError::config("", "neither `host` nor `socket` is there")),
-            (Some(_), Place::Door(door)) => door.check("ldap.example.org"),
-            (Some(_), Place::Socket(_)) => Err(AgentError::config("socket", "stands in place of `host`, not beside it")),
-            (None, Place::Socket(_)) if self.port.is_some() => Err(AgentError::config("port", "goes with `host`; a socket has none")),
-            (None, Place::Socket(_)) if self.tls != TlsMode::None => {
-                Err(AgentError::config("tls", "goes with `host`; what crosses a socket stays on this machine"))
+    /// The search; attributes that the job expects something of are asked for, too.
+    ///
+    /// Errors: kind `config`, at the key.
+    pub(crate) fn search<'a>(&self, expected: impl Iterator<Item = &'a str>) -> Result<Search, AgentError> {
+        for (at, name) in self.attributes.iter().enumerate() {
+            let is_special = name == ALL || name == "+";
+            if let (false, Err(why)) = (is_special, filter::attribute(name)) {
+                return Err(AgentError::config(format!("attributes[{at}]"), why));
             }
-            (None, Place::Socket(_)) => Ok(()),
         }
-    }
-
-    /// As whom to bind.
-    pub(crate) fn who(&self) -> Result<Who, AgentError> {
-        match (self.auth, &self.user, &self.password) {
-            (Auth::External, Some(_), _) => Err(AgentError::config("user", "goes with `auth = \"simple\"`; the socket says who we are")),
-            (Auth::External, _, Some(_)) => Err(AgentError::config("password", "goes with `auth = \"simple\"`")),
-            (Auth::External, None, None) if self.socket.is_none() => Err(AgentError::config("auth", "\"external\" needs `socket`")),
-            (Auth::External, None, None) => Ok(Who::OfSocket),
-            // RFC 4513 5.1.2: a name with an empty password would be a bind as nobody, which succeeds and proves nothing.
-            (Auth::Simple, user, password) => Ok(Login::of(user.as_ref(), password.as_ref())?.map_or(Who::Nobody, Who::Entry)),
+        let mut attributes = self.attributes.clone();
+        for name in expected {
+            if attributes.is_empty() {
+                attributes.push(ALL.into());
+            }
+            if !attributes.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                attributes.push(name.to_owned());
+            }
         }
+        let search = Search::new(&self.base, self.scope, &self.filter, attributes, self.entries_max.get());
+        search.map_err(|why| AgentError::config("filter", why))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expect::Expectation;
 
     fn parse(text: &str) -> Config {
         toml::from_str(text).unwrap()
@@ -203,7 +127,7 @@ mod tests {
 
     fn check(text: &str, expected: Result<&str, (&str, &str)>) {
         let config = parse(text);
-        let found = config.check().and_then(|()| config.who()).map(|_| config.place().target());
+        let found = config.keys().directory().map(|directory| directory.target());
         let found = found.map_err(|error| (error.path().to_owned(), error.message().to_owned()));
         let expected = expected.map(str::to_owned).map_err(|(path, message)| (path.to_owned(), message.to_owned()));
         assert_eq!(found, expected, "{text}");
@@ -246,6 +170,18 @@ mod tests {
         let user = "goes with `auth = \"simple\"`; the socket says who we are";
         check("socket = 's'\nauth = 'external'\nuser = 'cn=u'\npassword = 'p'", Err(("user", user)));
         check("socket = 's'\nauth = 'external'\npassword = 'p'", Err(("password", "goes with `auth = \"simple\"`")));
+    }
+
+    #[test]
+    fn what_is_expected_is_asked_for_besides() {
+        let asked = |more: &str| {
+            let config = parse(&format!("host = 'ldap'\n{more}"));
+            config.search(Expectation::of(&config).unwrap().attributes()).unwrap().attributes
+        };
+        assert_eq!(asked("expect = 'mail=a@b'"), ["*", "mail"]);
+        assert_eq!(asked("expect = ['cn=a', 'cn=b']\nattributes = ['CN', 'sn']"), ["CN", "sn"]);
+        assert_eq!(asked("expect = 'namingContexts=dc=x'\nattributes = ['1.1']"), ["1.1", "namingContexts"]);
+        assert!(asked("").is_empty());
     }
 
     #[test]

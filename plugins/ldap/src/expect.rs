@@ -7,14 +7,14 @@ use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use watchpost_plugin_api::AgentError;
-
-use crate::{
-    config::Config,
+use watchpost_directory::{
     filter,
     message::{Answer, Entry},
     outcome::Outcome,
 };
+use watchpost_plugin_api::AgentError;
+
+use crate::config::Config;
 
 /// What a job expects, as it is written: one string, or several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,11 +169,12 @@ fn is_of(name: &[u8], wanted: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::{
+    use watchpost_directory::{
         ber::{self, ENUMERATED, INTEGER, OCTET_STRING, SEQUENCE, SET},
         message,
     };
+
+    use super::*;
 
     fn config(more: &str) -> Config {
         toml::from_str(&format!("host = 'ldap'\n{more}")).unwrap()

@@ -2,8 +2,7 @@
 //! expected.
 //!
 //! Target: `host:port` of a directory, or the path of its Unix socket. Reading order: [`Config`] (what a job says) · [`Ldap`] (the order
-//! of the phases) · `session` (the operations) · `message`, `outcome`, `search`, `filter` (what crosses) · `frames`, `ber` (how) ·
-//! `expect` (what is judged).
+//! of the phases) · `expect` (what is judged) · the crate `watchpost-directory` (the protocol).
 //!
 //! The phases are laps of one clock, so they add up to `total_time` exactly:
 //! - `resolve_time` is for the server's name; a socket has none.
@@ -26,29 +25,23 @@
 //! (3), `limit` when it had more than it, or `entries_max`, lets through (4, 11), `protocol` for everything else that it answers: busy
 //! (51), unavailable (52), no such entry as `base` (32), ….
 
-mod ber;
 mod config;
 mod expect;
-mod filter;
-mod frames;
-mod message;
-mod outcome;
-mod search;
-mod session;
 
 use std::time::Duration;
 
+pub use watchpost_directory::{Auth, Scope};
+use watchpost_directory::{
+    Directory, NUMBER_MAX, Search, Session,
+    message::Request,
+    outcome::{Outcome, SUCCESS},
+};
 pub use watchpost_plugin_api::TlsMode;
-use watchpost_plugin_api::{Agent, AgentError, Cx, Endpoint, Laps, Metric, Needs, Stream, Unit, export_agents, standard};
+use watchpost_plugin_api::{Agent, AgentError, Cx, Laps, Metric, Needs, Unit, export_agents, standard};
 
-pub use config::{Auth, Config, Scope};
-use config::{Place, Who};
+pub use config::Config;
 pub use expect::Expected;
 use expect::{Expectation, Found};
-use message::Request;
-use outcome::{Outcome, SUCCESS};
-use search::{NUMBER_MAX, Search};
-use session::Session;
 
 /// Entries that the search found.
 pub const ENTRIES: Metric = Metric::gauge("entries", Unit::Answers, "Entries that the search found.");
@@ -57,12 +50,9 @@ pub const REFERRALS: Metric = Metric::gauge("referrals", Unit::Answers, "Places 
 
 /// The agent `ldap`, made for one job.
 pub struct Ldap {
-    place: Place,
-    who: Who,
+    directory: Directory,
     search: Search,
     expectation: Expectation,
-    /// Whether the log was told that the password crosses the network in the clear.
-    warned: bool,
 }
 
 impl Agent for Ldap {
@@ -81,26 +71,23 @@ impl Agent for Ldap {
     ];
 
     fn new(config: Config) -> Result<Self, AgentError> {
-        config.check()?;
-        let (who, expectation) = (config.who()?, Expectation::of(&config)?);
-        let search = Search::of(&config, expectation.attributes())?;
-        Ok(Self { place: config.place(), who, search, expectation, warned: false })
+        let (directory, expectation) = (config.keys().directory()?, Expectation::of(&config)?);
+        let search = config.search(expectation.attributes())?;
+        Ok(Self { directory, search, expectation })
     }
 
     fn target(config: &Config) -> String {
-        config.place().target()
+        config.keys().place().target()
     }
 
     fn needs(config: &Config) -> Needs {
-        config.place().needs()
+        config.keys().place().needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let stream = self.enter(cx, &mut laps).await?.binary();
-        let in_clear = matches!(&self.place, Place::Door(door) if door.is_overheard(stream.ends()?));
-        let mut session = Session::new(cx, stream);
-        let done = self.converse(cx, &mut session, in_clear, &mut laps).await;
+        let mut session = self.directory.enter(cx, &mut laps).await?;
+        let done = self.look_up(cx, &mut session, &mut laps).await.map_err(|error| error.context("search"));
         session.leave().await;
         done?;
         laps.total(standard::TOTAL_TIME);
@@ -109,43 +96,6 @@ impl Agent for Ldap {
 }
 
 impl Ldap {
-    /// To an open connection, encrypted if it is to be from the first byte.
-    async fn enter(&self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Stream, AgentError> {
-        match &self.place {
-            Place::Door(door) => door.enter(cx, laps).await,
-            Place::Socket(path) => {
-                let stream = cx.connect(Endpoint::unix(path)).await?;
-                laps.lap(standard::CONNECT_TIME);
-                Ok(stream)
-            }
-        }
-    }
-
-    /// From there to the end of the search.
-    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, in_clear: bool, laps: &mut Laps<'_>) -> Result<(), AgentError> {
-        if let Place::Door(door) = &self.place
-            && door.tls == TlsMode::Starttls
-        {
-            session.start_tls(&door.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
-        }
-        if let (Place::Door(door), Who::Entry(_), true, false) = (&self.place, &self.who, in_clear, self.warned) {
-            self.warned = true;
-            door.warn_of_clear_text(cx);
-        }
-        session.bind(self.bind()).await?;
-        laps.lap(standard::BIND_TIME);
-        self.look_up(cx, session, laps).await.map_err(|error| error.context("search"))
-    }
-
-    fn bind(&self) -> Request<'_> {
-        match &self.who {
-            Who::Nobody => Request::Anonymous,
-            Who::OfSocket => Request::External,
-            Who::Entry(login) => Request::Simple(&login.user, login.password.expose()),
-        }
-    }
-
     /// Searches, and judges what was found.
     async fn look_up(&self, cx: &Cx, session: &mut Session<'_>, laps: &mut Laps<'_>) -> Result<(), AgentError> {
         let mut found = Found::nothing(&self.expectation, self.search.entries_max);

@@ -29,7 +29,7 @@ const EXTENSIBLE: u8 = 0xa9;
 /// Reads a filter and gives it as it is sent.
 ///
 /// Errors: what is wrong, and where.
-pub(crate) fn parse(text: &str) -> Result<Vec<u8>, String> {
+pub fn parse(text: &str) -> Result<Vec<u8>, String> {
     let mut parser = Parser { text, at: 0 };
     let filter = parser.filter(0)?;
     match parser.rest() {
@@ -156,7 +156,7 @@ fn extensible(left: &str, value: &str) -> Result<Vec<u8>, String> {
 }
 
 /// Checks the name of an attribute or a rule: letters, digits, `-`, `.` and, before options, `;` (RFC 4512 2.5).
-pub(crate) fn attribute(name: &str) -> Result<&str, String> {
+pub fn attribute(name: &str) -> Result<&str, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ';' | '_');
     match name {
         "" => Err("no attribute is named".into()),

@@ -6,22 +6,22 @@
 use watchpost_plugin_api::AgentError;
 
 /// TRUE or FALSE.
-pub(crate) const BOOLEAN: u8 = 0x01;
+pub const BOOLEAN: u8 = 0x01;
 /// A whole number.
-pub(crate) const INTEGER: u8 = 0x02;
+pub const INTEGER: u8 = 0x02;
 /// Bytes, text among them.
-pub(crate) const OCTET_STRING: u8 = 0x04;
+pub const OCTET_STRING: u8 = 0x04;
 /// One of a list of choices.
-pub(crate) const ENUMERATED: u8 = 0x0a;
+pub const ENUMERATED: u8 = 0x0a;
 /// Elements in an order.
-pub(crate) const SEQUENCE: u8 = 0x30;
+pub const SEQUENCE: u8 = 0x30;
 /// Elements in any order.
-pub(crate) const SET: u8 = 0x31;
+pub const SET: u8 = 0x31;
 
 /// The contents of a [`BOOLEAN`] that is true (RFC 4511 5.1).
-pub(crate) const TRUE: u8 = 0xff;
+pub const TRUE: u8 = 0xff;
 /// Those of one that is not.
-pub(crate) const FALSE: u8 = 0;
+pub const FALSE: u8 = 0;
 
 /// The bits of a tag that hold its number; all of them set announce a number of more bytes, which LDAP has not.
 const NUMBER_BITS: u8 = 0x1f;
@@ -30,7 +30,7 @@ const INDEFINITE: u8 = 0x80;
 
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Fault(pub(crate) &'static str);
+pub struct Fault(pub &'static str);
 
 impl From<Fault> for AgentError {
     fn from(fault: Fault) -> Self {
@@ -40,17 +40,18 @@ impl From<Fault> for AgentError {
 
 /// What stands before the contents of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) tag: u8,
+pub struct Head {
+    /// What sort of element.
+    pub tag: u8,
     /// Its own bytes.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// Bytes of the contents.
-    pub(crate) length: usize,
+    pub length: usize,
 }
 
 impl Head {
     /// Reads the head of the element that begins here; `None` if it has not come whole.
-    pub(crate) fn read(from: &[u8]) -> Result<Option<Self>, Fault> {
+    pub fn read(from: &[u8]) -> Result<Option<Self>, Fault> {
         let [tag, ref rest @ ..] = *from else { return Ok(None) };
         if tag & NUMBER_BITS == NUMBER_BITS {
             return Err(Fault("a tag of more than one byte"));
@@ -72,23 +73,25 @@ impl Head {
 
 /// One element: its tag, and its contents as they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Element<'a> {
-    pub(crate) tag: u8,
-    pub(crate) contents: &'a [u8],
+pub struct Element<'a> {
+    /// What sort of element.
+    pub tag: u8,
+    /// Without its head.
+    pub contents: &'a [u8],
 }
 
 /// Elements that follow one another.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Elements<'a>(&'a [u8]);
+pub struct Elements<'a>(&'a [u8]);
 
 impl<'a> Elements<'a> {
     /// Reads the elements that these bytes are.
-    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+    pub fn of(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// Takes the next element, which must have this tag, and gives its contents.
-    pub(crate) fn contents_of(&mut self, tag: u8) -> Result<&'a [u8], Fault> {
+    pub fn contents_of(&mut self, tag: u8) -> Result<&'a [u8], Fault> {
         match self.next() {
             Some(Ok(element)) if element.tag == tag => Ok(element.contents),
             Some(Err(fault)) => Err(fault),
@@ -98,7 +101,7 @@ impl<'a> Elements<'a> {
     }
 
     /// Takes a number.
-    pub(crate) fn number_of(&mut self, tag: u8) -> Result<u32, Fault> {
+    pub fn number_of(&mut self, tag: u8) -> Result<u32, Fault> {
         match *self.contents_of(tag)? {
             [] => Err(Fault("a number without digits")),
             [first, ..] if first >= 0x80 => Err(Fault("a number below zero")),
@@ -129,7 +132,7 @@ impl<'a> Iterator for Elements<'a> {
 }
 
 /// Writes an element.
-pub(crate) fn element(tag: u8, contents: impl AsRef<[u8]>) -> Vec<u8> {
+pub fn element(tag: u8, contents: impl AsRef<[u8]>) -> Vec<u8> {
     let contents = contents.as_ref();
     let length = contents.len().to_be_bytes();
     let digits = &length[length.iter().position(|&digit| digit != 0).unwrap_or(length.len() - 1)..];
@@ -143,12 +146,12 @@ pub(crate) fn element(tag: u8, contents: impl AsRef<[u8]>) -> Vec<u8> {
 }
 
 /// Writes an element of elements.
-pub(crate) fn list(tag: u8, elements: &[Vec<u8>]) -> Vec<u8> {
+pub fn list(tag: u8, elements: &[Vec<u8>]) -> Vec<u8> {
     element(tag, elements.concat())
 }
 
 /// Writes a number, in as few bytes as it needs.
-pub(crate) fn number(tag: u8, number: u32) -> Vec<u8> {
+pub fn number(tag: u8, number: u32) -> Vec<u8> {
     // One more byte than the number has: the first bit is that of the sign.
     let digits = (u64::from(number) << 24).to_be_bytes();
     let digits = &digits[..5];

@@ -13,7 +13,7 @@ const BLOCK_BYTES: usize = 16 * 1024;
 const QUOTED_BYTES_MAX: usize = 60;
 
 /// A stream read message by message.
-pub(crate) struct Frames {
+pub struct Frames {
     stream: Stream,
     /// What was read: the message that is lent, and what came after it.
     bytes: Vec<u8>,
@@ -23,14 +23,14 @@ pub(crate) struct Frames {
 
 impl Frames {
     /// Reads that stream message by message.
-    pub(crate) fn new(stream: Stream) -> Self {
+    pub fn new(stream: Stream) -> Self {
         Self { stream, bytes: Vec::new(), end: 0 }
     }
 
     /// Waits for the next message.
     ///
     /// Errors: kind `protocol` when the connection ends first, for what is none, and for one that is too long.
-    pub(crate) async fn next(&mut self) -> Result<(), AgentError> {
+    pub async fn next(&mut self) -> Result<(), AgentError> {
         self.bytes.drain(..self.end);
         self.end = 0;
         loop {
@@ -51,7 +51,7 @@ impl Frames {
     }
 
     /// Lends the contents of the message that has come.
-    pub(crate) fn message(&self) -> &[u8] {
+    pub fn message(&self) -> &[u8] {
         match Head::read(&self.bytes[..self.end]) {
             Ok(Some(head)) => &self.bytes[head.bytes..self.end],
             _ => &[],
@@ -79,7 +79,7 @@ impl Frames {
     }
 
     /// Writes bytes, at once.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), AgentError> {
         self.stream.write_all(bytes).await?;
         Ok(self.stream.flush().await?)
     }
@@ -87,7 +87,7 @@ impl Frames {
     /// Does a TLS handshake and goes on encrypted.
     ///
     /// Errors: kind `protocol` if the server sent something before it: what came in the clear must not count as said under TLS.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
         if self.bytes.len() > self.end {
             return Err(AgentError::protocol("the server sent more before the TLS handshake; it may have been put there by another"));
         }

@@ -14,7 +14,7 @@ const UNASKED_MAX: usize = 100;
 const SHOWN_MAX: usize = 20;
 
 /// An open session.
-pub(crate) struct Session<'a> {
+pub struct Session<'a> {
     cx: &'a Cx,
     frames: Frames,
     /// The id of what was asked last.
@@ -24,12 +24,12 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// Begins a session over a stream that is open.
-    pub(crate) fn new(cx: &'a Cx, stream: Stream) -> Self {
+    pub fn new(cx: &'a Cx, stream: Stream) -> Self {
         Self { cx, frames: Frames::new(stream), id: 0, shown: 0 }
     }
 
     /// Turns the session into an encrypted one.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
         let during = |error: AgentError| error.context("StartTLS");
         match self.ask(Request::StartTls).await.map_err(during)? {
             Answer::Extended(outcome, _) if outcome.code == SUCCESS => {}
@@ -44,7 +44,7 @@ impl<'a> Session<'a> {
     }
 
     /// Says who we are.
-    pub(crate) async fn bind(&mut self, who: Request<'_>) -> Result<(), AgentError> {
+    pub async fn bind(&mut self, who: Request<'_>) -> Result<(), AgentError> {
         let during = |error: AgentError| error.context("bind");
         match self.ask(who).await.map_err(during)? {
             Answer::Bound(outcome) if outcome.code == SUCCESS => Ok(()),
@@ -54,17 +54,17 @@ impl<'a> Session<'a> {
     }
 
     /// Begins a search; gives the first of its answers.
-    pub(crate) async fn search(&mut self, search: Request<'_>) -> Result<Answer<'_>, AgentError> {
+    pub async fn search(&mut self, search: Request<'_>) -> Result<Answer<'_>, AgentError> {
         self.ask(search).await.and_then(of_search)
     }
 
     /// Gives the next answer of the search.
-    pub(crate) async fn next(&mut self) -> Result<Answer<'_>, AgentError> {
+    pub async fn next(&mut self) -> Result<Answer<'_>, AgentError> {
         self.answer().await.and_then(of_search)
     }
 
     /// Ends the session, without waiting: a directory answers nothing to it.
-    pub(crate) async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         // What was to be measured is; whether the farewell arrives matters to nobody.
         let _ = self.send(Request::Unbind).await;
     }

@@ -50,7 +50,7 @@ const NAMES: [(u32, &str); 34] = [
 ];
 
 /// It is done.
-pub(crate) const SUCCESS: u32 = 0;
+pub const SUCCESS: u32 = 0;
 /// The search took longer than it was given.
 const TIME_LIMIT: u32 = 3;
 /// More is there than was asked for, or than the directory gives.
@@ -64,8 +64,9 @@ const WHO_IN_BIND: [u32; 3] = [32, 34, 53];
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    pub(crate) code: u32,
+pub struct Outcome {
+    /// The result code.
+    pub code: u32,
     /// How far the directory knows the name it was asked for.
     matched: String,
     text: String,
@@ -75,7 +76,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     /// Reads the components that every result begins with; gives what follows them.
-    pub(crate) fn read(body: &[u8]) -> Result<(Self, Elements<'_>), Fault> {
+    pub fn read(body: &[u8]) -> Result<(Self, Elements<'_>), Fault> {
         let mut elements = Elements::of(body);
         let code = elements.number_of(ENUMERATED)?;
         let (matched, said) = (text(elements.contents_of(OCTET_STRING)?), text(elements.contents_of(OCTET_STRING)?));
@@ -91,23 +92,23 @@ impl Outcome {
     }
 
     /// Whether the operation was not done here because another directory has what it was asked of.
-    pub(crate) fn is_elsewhere(&self) -> bool {
+    pub fn is_elsewhere(&self) -> bool {
         self.code == ELSEWHERE
     }
 
     /// The error of a bind that ended so.
-    pub(crate) fn of_bind(&self) -> AgentError {
+    pub fn of_bind(&self) -> AgentError {
         let kind = if WHO_IN_BIND.contains(&self.code) { ErrorKind::AUTH } else { self.kind() };
         self.error(kind)
     }
 
     /// The error of a search that ended so.
-    pub(crate) fn of_search(&self) -> AgentError {
+    pub fn of_search(&self) -> AgentError {
         self.error(self.kind())
     }
 
     /// The error of a StartTLS that ended so.
-    pub(crate) fn of_start_tls(&self) -> AgentError {
+    pub fn of_start_tls(&self) -> AgentError {
         self.error(ErrorKind::TLS)
     }
 
@@ -145,7 +146,7 @@ impl fmt::Display for Outcome {
 }
 
 /// Reads the first few of a list of places.
-pub(crate) fn places(list: &[u8]) -> Result<Vec<String>, Fault> {
+pub fn places(list: &[u8]) -> Result<Vec<String>, Fault> {
     let read = Elements::of(list).take(PLACES_MAX).map(|place| match place? {
         place if place.tag == OCTET_STRING => Ok(text(place.contents)),
         _ => Err(Fault("a place is no text")),
@@ -154,7 +155,7 @@ pub(crate) fn places(list: &[u8]) -> Result<Vec<String>, Fault> {
 }
 
 /// A directory's text; bytes that are no UTF-8 are replaced.
-pub(crate) fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
