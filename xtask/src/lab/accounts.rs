@@ -13,6 +13,9 @@ pub(crate) const DOMAIN: &str = "lab.test";
 /// Who has a mailbox: two people, and one for probes.
 pub(crate) const USERS: [&str; 3] = ["alice", "bob", "probe"];
 
+/// Whose secret is no password of a mailbox: who asks doveadm by HTTP shows it.
+pub(crate) const DOVEADM: &str = "doveadm";
+
 /// Gives the file that holds a user's password.
 pub(crate) fn password_file(lab: &Lab, user: &str) -> PathBuf {
     lab.dir.join("secrets").join(user)
@@ -25,11 +28,11 @@ pub(crate) fn password(lab: &Lab, user: &str) -> Outcome<String> {
     Ok(text.trim().to_owned())
 }
 
-/// Makes a password for each user that has none, readable only by the person who uses the lab.
+/// Makes a password for each user that has none, and a key for doveadm, readable only by the person who uses the lab.
 pub(crate) fn make(lab: &Lab) -> Outcome {
     let folder = lab.dir.join("secrets");
     place::make_open(&folder)?;
-    for user in USERS {
+    for user in USERS.into_iter().chain([DOVEADM]) {
         let path = password_file(lab, user);
         if path.exists() {
             continue;

@@ -1,4 +1,4 @@
-//! Dovecot: mailboxes, delivery, submission, and the AUTH behind Postfix.
+//! Dovecot: mailboxes, delivery, submission, the AUTH behind Postfix, and what it counts of all that.
 
 use super::Lab;
 use super::accounts;
@@ -6,6 +6,7 @@ use super::faulty::FAULTY;
 use super::ports::Port;
 use super::postfix;
 use super::server::Server;
+use super::slapd;
 use crate::error::{Error, Outcome, doing};
 use crate::{place, process, programs, template, user};
 use std::fs;
@@ -19,8 +20,13 @@ pub(crate) const POP3: Port = Port::new("pop3", 1110, 10, "mail is fetched: STLS
 pub(crate) const POP3S: Port = Port::new("pop3s", 1995, 95, "the same under TLS");
 pub(crate) const LMTP: Port = Port::new("lmtp", 2424, 24, "mail arrives from Postfix");
 pub(crate) const SUBMISSION: Port = Port::new("dovecot_submission", 3587, 88, "users send, Dovecot hands on to Postfix");
+pub(crate) const STATS: Port = Port::new("dovecot_stats", 9900, 0, "what Dovecot counts, as OpenMetrics");
+pub(crate) const DOVEADM: Port = Port::new("doveadm", 9901, 1, "the same, and who is logged in, by doveadm's HTTP API");
 
 const CONFIG: &str = include_str!("../../lab/dovecot/dovecot.conf");
+const DIRECTORY: &str = include_str!("../../lab/dovecot/directory.conf");
+/// How Dovecot asks a directory; it comes with a package of its own.
+const DIRECTORY_LIBRARY: &str = "/usr/lib/dovecot/modules/auth/libauthdb_ldap.so";
 /// The configuration's language changed with 2.4.
 const SPEAKS: &str = "2.3.";
 /// What each protocol is served by; each comes with a package of its own.
@@ -35,11 +41,11 @@ impl Server for Dovecot {
     }
 
     fn packages(&self) -> &'static [&'static str] {
-        &["dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "dovecot-submissiond"]
+        &["dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "dovecot-submissiond", "dovecot-ldap"]
     }
 
     fn ports(&self) -> &'static [Port] {
-        &[IMAP, IMAPS, POP3, POP3S, LMTP, SUBMISSION]
+        &[IMAP, IMAPS, POP3, POP3S, LMTP, SUBMISSION, STATS, DOVEADM]
     }
 
     fn faulty_ports(&self) -> &'static [Port] {
@@ -54,6 +60,9 @@ impl Server for Dovecot {
         if let Some(protocol) = absent {
             return Some(format!("dovecot has no {protocol}"));
         }
+        if !Path::new(DIRECTORY_LIBRARY).exists() {
+            return Some("dovecot has no ldap".into());
+        }
         let version = process::output(Command::new(dovecot).arg("--version")).unwrap_or_default();
         let known = version.starts_with(SPEAKS);
         (!known).then(|| format!("the lab's dovecot.conf is for {SPEAKS}x, this is {}", version.trim()))
@@ -65,6 +74,8 @@ impl Server for Dovecot {
         let owner = account("mail")?;
         chown(&mail, Some(owner.uid), Some(owner.gid)).map_err(doing("give mail its owner"))?;
         let users = write_users(lab, &folder)?;
+        let directory = folder.join("directory.conf");
+        lab.write(&directory, &template::fill(DIRECTORY, &[("ldap", &lab.port(&slapd::LDAP).to_string())])?)?;
         let config = template::fill(
             CONFIG,
             &[
@@ -85,13 +96,21 @@ impl Server for Dovecot {
                 ("pop3s", &lab.port(&POP3S).to_string()),
                 ("lmtp", &lab.port(&LMTP).to_string()),
                 ("submission", &lab.port(&SUBMISSION).to_string()),
+                ("stats", &lab.port(&STATS).to_string()),
+                ("doveadm", &lab.port(&DOVEADM).to_string()),
+                ("key_of_doveadm", &accounts::password(lab, accounts::DOVEADM)?),
+                ("directory", &directory.display().to_string()),
                 ("smtp", &lab.port(&postfix::SMTP).to_string()),
                 ("auth", &auth_socket(lab).display().to_string()),
             ],
         )?;
-        lab.write(&folder.join("dovecot.conf"), &config)?;
+        let path = folder.join("dovecot.conf");
+        lab.write(&path, "")?;
+        // It holds a key; Dovecot reads it as root.
+        place::set_mode(&path, 0o600)?;
+        lab.write(&path, &config)?;
         let mut command = Command::new(programs::find("dovecot").unwrap_or("dovecot".into()));
-        command.arg("-F").arg("-c").arg(folder.join("dovecot.conf"));
+        command.arg("-F").arg("-c").arg(path);
         Ok(command)
     }
 }

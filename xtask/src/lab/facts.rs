@@ -26,12 +26,13 @@ pub(crate) fn json(lab: &Lab) -> String {
     let path = |name: &str| quoted(&lab.dir.join(name).display().to_string());
     format!(
         "{{\n  \"dir\": {},\n  \"host\": \"127.0.0.1\",\n  \"server_name\": \"mail.lab.test\",\n  \
-         \"domain\": {},\n  \"ca_file\": {},\n  \"certificates\": {},\n  \"ports\": {{\n{}\n  }},\n  \
+         \"domain\": {},\n  \"ca_file\": {},\n  \"certificates\": {},\n  \"doveadm_key_file\": {},\n  \"ports\": {{\n{}\n  }},\n  \
          \"faulty\": {{\n{}\n  }},\n  \"users\": {{\n{}\n  }}\n}}\n",
         quoted(&lab.dir.display().to_string()),
         quoted(accounts::DOMAIN),
         path("ca/ca.pem"),
         path("ca"),
+        quoted(&accounts::password_file(lab, accounts::DOVEADM).display().to_string()),
         ports.collect::<Vec<_>>().join(",\n"),
         faulty.join(",\n"),
         users.join(",\n"),
@@ -53,6 +54,7 @@ pub(crate) fn env(lab: &Lab) -> String {
         let file = accounts::password_file(lab, user);
         lines += &format!("WATCHPOST_LAB_PASSWORD_FILE_{}={}\n", user.to_uppercase(), file.display());
     }
+    lines += &format!("WATCHPOST_LAB_DOVEADM_KEY_FILE={}\n", accounts::password_file(lab, accounts::DOVEADM).display());
     lines
 }
 
@@ -96,5 +98,7 @@ mod tests {
             let file = format!("/srv/lab/secrets/{user}");
             assert!(json.contains(&file) && env.contains(&file), "{user}");
         }
+        let key = "/srv/lab/secrets/doveadm";
+        assert!(json.contains(&format!("\"doveadm_key_file\": \"{key}\"")) && env.contains(&format!("DOVEADM_KEY_FILE={key}\n")), "{env}");
     }
 }

@@ -13,6 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 pub(crate) const DNS: Port = Port::new("dns", 5300, 53, "lab.test by UDP and TCP; broken.test fails, other names are refused");
+pub(crate) const STATS: Port = Port::new("dns_stats", 9053, 54, "what BIND counts, as JSON and XML");
 
 const CONFIG: &str = include_str!("../../lab/named/named.conf");
 const ZONE: &str = include_str!("../../lab/named/lab.test.zone");
@@ -38,7 +39,7 @@ impl Server for Named {
     }
 
     fn ports(&self) -> &'static [Port] {
-        &[DNS]
+        &[DNS, STATS]
     }
 
     fn needs_root(&self) -> bool {
@@ -51,7 +52,7 @@ impl Server for Named {
 
     /// It takes connections before its zones are loaded, and answers SERVFAIL until then.
     fn is_ready(&self, lab: &Lab) -> bool {
-        answers(lab.port(&DNS)) && knows_its_zone(lab.port(&DNS)).unwrap_or(false)
+        answers(lab.port(&DNS)) && answers(lab.port(&STATS)) && knows_its_zone(lab.port(&DNS)).unwrap_or(false)
     }
 
     fn prepare(&self, lab: &Lab) -> Outcome<Command> {
@@ -62,6 +63,7 @@ impl Server for Named {
                 ("folder", &folder.display().to_string()),
                 ("log", &self.log(lab).display().to_string()),
                 ("dns", &lab.port(&DNS).to_string()),
+                ("stats", &lab.port(&STATS).to_string()),
             ],
         )?;
         let zone = template::fill(
