@@ -11,6 +11,8 @@ pub struct Head<'a> {
     pub host: &'a [u8],
     /// The program, as it calls itself: `postfix/smtpd`, `dovecot`.
     pub program: &'a [u8],
+    /// The number of its process, as digits; empty if there is none.
+    pub pid: &'a [u8],
     /// The message.
     pub message: &'a [u8],
 }
@@ -27,15 +29,15 @@ pub fn syslog(line: &[u8]) -> Option<Head<'_>> {
     let colon = memchr(b':', rest)?;
     let tag = &rest[..colon];
     // A tag has no spaces; a message that has no tag may have a colon anywhere.
-    let program = match memchr(b'[', tag) {
-        Some(bracket) if tag.ends_with(b"]") => &tag[..bracket],
-        _ => tag,
+    let (program, pid) = match memchr(b'[', tag) {
+        Some(bracket) if tag.ends_with(b"]") => (&tag[..bracket], &tag[bracket + 1..tag.len() - 1]),
+        _ => (tag, &tag[..0]),
     };
     if program.is_empty() || memchr(b' ', program).is_some() {
         return None;
     }
     let message = &rest[colon + 1..];
-    Some(Head { host, program, message: message.strip_prefix(b" ").unwrap_or(message) })
+    Some(Head { host, program, pid, message: message.strip_prefix(b" ").unwrap_or(message) })
 }
 
 /// What follows the stamp: RFC 3164's (`Nov 22 05:01:47`), or ISO's with a `T` or a space in it, with or without fractions and zone.
@@ -74,7 +76,7 @@ fn iso(line: &[u8]) -> Option<&[u8]> {
 fn rfc5424(line: &[u8]) -> Option<Head<'_>> {
     let (host, rest) = word(iso(line)?)?;
     let (program, rest) = word(rest)?;
-    let (_, rest) = word(rest)?;
+    let (pid, rest) = word(rest)?;
     let (_, mut rest) = word(rest)?;
     if let Some(none) = rest.strip_prefix(b"-") {
         rest = none;
@@ -83,7 +85,8 @@ fn rfc5424(line: &[u8]) -> Option<Head<'_>> {
         rest = after_element(rest)?;
     }
     let message = rest.strip_prefix(b" ").unwrap_or(rest);
-    Some(Head { host, program, message: message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message) })
+    let pid = pid.strip_prefix(b"-").unwrap_or(pid);
+    Some(Head { host, program, pid, message: message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message) })
 }
 
 /// Passes over one `[element key="value"]`; a quoted value may hold an escaped bracket or quote.
@@ -123,10 +126,11 @@ mod tests {
 
     use super::*;
 
-    fn check(line: &str, expected: Option<(&str, &str, &str)>) {
-        let head = expected.map(|(host, program, message)| Head {
+    fn check(line: &str, expected: Option<(&str, &str, &str, &str)>) {
+        let head = expected.map(|(host, program, pid, message)| Head {
             host: host.as_bytes(),
             program: program.as_bytes(),
+            pid: pid.as_bytes(),
             message: message.as_bytes(),
         });
         assert_eq!(syslog(line.as_bytes()), head, "{line}");
@@ -134,7 +138,7 @@ mod tests {
 
     #[test]
     fn heads_of_every_syslog_are_read() {
-        let expected = Some(("mx1", "postfix/smtpd", "connect from a"));
+        let expected = Some(("mx1", "postfix/smtpd", "284", "connect from a"));
         check("Nov 22 05:01:47 mx1 postfix/smtpd[284]: connect from a", expected);
         check("Nov  2 05:01:47 mx1 postfix/smtpd[284]: connect from a", expected);
         check("Nov 2 05:01:47 mx1 postfix/smtpd[284]: connect from a", expected);
@@ -143,7 +147,7 @@ mod tests {
         check("2026-11-22 05:01:47 +0100 mx1 postfix/smtpd[284]: connect from a", expected);
         check("<22>1 2026-11-22T05:01:47Z mx1 postfix/smtpd 284 - - connect from a", expected);
         check("1 2026-11-22T05:01:47Z mx1 postfix/smtpd 284 - [a@1 b=\"\\\"]\"][c] \u{feff}connect from a", expected);
-        check("Nov 22 05:01:47 mx1 kernel: up", Some(("mx1", "kernel", "up")));
+        check("Nov 22 05:01:47 mx1 kernel: up", Some(("mx1", "kernel", "", "up")));
         for none in ["", "connect from a", "Nov 22 05:01:47", "Nov 22 05:01:47 mx1 ", "Nov 22 05:01:47 mx1 a b: c", "<999999>x: y", "1 "] {
             check(none, None);
         }

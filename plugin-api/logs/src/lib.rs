@@ -1,6 +1,6 @@
-//! What agents that read logs share: following a log over rotation, cutting it into lines, reading the heads of lines.
+//! What agents that read logs share: following a log over rotation, or systemd's journal, cutting it into lines, reading the heads of lines.
 //!
-//! Reading order: [`Log`] (a log that is followed, run by run) · [`Place`] (how far it has been read, kept in a cursor) · [`Told`] (what a
+//! Reading order: [`Source`] (a file or the journal) · [`Journal`] (the journal, by `journalctl`) · [`Log`] (a log that is followed, run by run) · [`Place`] (how far it has been read, kept in a cursor) · [`Told`] (what a
 //! run found on its way) · `rotated` (which files are the log's older part) · `reader` (bytes of a file, compressed or not) ·
 //! `lines` (bytes cut into lines) · [`head`] (stamp, host and program before the message).
 //!
@@ -8,6 +8,7 @@
 //! was cut, copied, compressed or replaced under the same number is noticed. Times of the clock decide nothing.
 
 pub mod head;
+mod journal;
 mod kept;
 mod lines;
 mod log;
@@ -15,11 +16,14 @@ mod mark;
 mod place;
 mod reader;
 mod rotated;
+mod source;
 pub mod text;
 
+pub use journal::{Journal, JournalConfig, JournalPlace};
 pub use kept::{keep, kept};
 pub use lines::Line;
 pub use log::{From, Log, Told};
 pub use mark::Mark;
 pub use memchr;
 pub use place::Place;
+pub use source::{Choice, Position, Source};
