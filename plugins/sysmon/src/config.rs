@@ -4,16 +4,21 @@ use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_logs::From;
+use watchpost_logs::{Choice, From, JournalConfig};
 use watchpost_plugin_api::{AgentError, PathBuf};
 
-/// A log that is looked through for errors. Only `log` and `format` are required.
+/// A log that is looked through for errors. Only `format` and one of `log` and `journal` are required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The log's path, e.g. "/var/log/mail.log". Its rotated files are looked for beside it, named as it is with a number or a date behind
     /// (".1", "-20261124", ".2.gz"); compressed ones are read if gzip made them.
-    pub log: PathBuf,
+    #[serde(default)]
+    pub log: Option<PathBuf>,
+    /// In place of `log`: the journal of systemd, read by `journalctl -o json --after-cursor`, e.g. { matches = ["SYSLOG_FACILITY=2"] }. The
+    /// daemon's user must be in the group "systemd-journal".
+    #[serde(default)]
+    pub journal: Option<JournalConfig>,
     /// How severities are written: "postfix" ("warning: …", "fatal: …"), "dovecot" ("Error: …"), "intermail" ("Erro;Event(…)", wherever
     /// in the line) or "words" (those of `words`, in lines of any program of a syslog).
     pub format: Format,
@@ -62,10 +67,16 @@ fn processes_max() -> NonZeroU32 {
 }
 
 impl Config {
+    /// Where its lines come from.
+    pub(crate) fn source(&self) -> Choice<'_> {
+        Choice { log: self.log.as_ref(), journal: self.journal.as_ref() }
+    }
+
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        if self.log.file_name().is_none() {
-            return Err(AgentError::config("log", "names no file"));
+        self.source().check()?;
+        if self.journal.is_some() && self.format == Format::Intermail {
+            return Err(AgentError::config("journal", "is for the formats \"postfix\", \"dovecot\" and \"words\""));
         }
         if self.processes_max.get() > 18 {
             return Err(AgentError::config("processes_max", "is from 1 to 18: five severities of each make up to 95 series"));

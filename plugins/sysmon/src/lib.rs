@@ -16,7 +16,7 @@ mod fault;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchpost_logs::{Log, Place, Told, keep, kept, text::shown};
+use watchpost_logs::{Position, Source, Told, keep, kept, text::shown};
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Severity, Unit, export_agents};
 
 pub use config::{Config, Format, Words};
@@ -42,7 +42,7 @@ pub const BACKLOG_BYTES: Metric = Metric::gauge("backlog_bytes", Unit::Bytes, "B
 pub struct Sysmon {
     config: Config,
     finder: Finder,
-    log: Log,
+    source: Source,
 }
 
 /// What a run leaves to the next one.
@@ -50,7 +50,7 @@ pub struct Sysmon {
 struct Left {
     /// What it belongs to: a job whose log or format was changed begins anew.
     of: String,
-    place: Option<Place>,
+    place: Option<Position>,
     lines: u64,
     /// Process, and its faults in order of `SEVERITIES`.
     faults: BTreeMap<String, [u64; 5]>,
@@ -73,16 +73,16 @@ impl Agent for Sysmon {
 
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
-        let log = Log::new(&config.log, config.from, LINE_BYTES_MAX);
-        Ok(Self { finder: Finder::new(config.format, &config.words), log, config })
+        let source = config.source().source(config.from, LINE_BYTES_MAX);
+        Ok(Self { finder: Finder::new(config.format, &config.words), source, config })
     }
 
     fn target(config: &Config) -> String {
-        format!("{} {}", format!("{:?}", config.format).to_lowercase(), config.log.display())
+        format!("{} {}", format!("{:?}", config.format).to_lowercase(), config.source().target())
     }
 
     fn needs(config: &Config) -> Needs {
-        Needs::none().read(Log::folder(&config.log))
+        config.source().needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
@@ -97,7 +97,7 @@ impl Agent for Sysmon {
                 untold += u64::from(!note(&mut seen, &fault));
             }
         };
-        let (place, told) = self.log.read(cx, place.as_ref(), each).await?;
+        let (place, told) = self.source.read(cx, place.as_ref(), each).await?;
         (left.of, left.place) = (of, Some(place));
         record(cx, &left, &told);
         report(cx, &mut left.known, seen, untold);

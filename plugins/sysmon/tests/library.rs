@@ -19,7 +19,7 @@ fn the_library_carries_the_agent_with_its_metrics_and_its_schema() {
     let [agent] = library.descriptor().agents.as_slice() else { panic!("{:?}", library.descriptor()) };
     let metrics: Vec<&str> = agent.metrics.iter().map(|metric| metric.name.as_str()).collect();
     assert_eq!((agent.name.as_str(), metrics), ("sysmon", vec!["faults", "lines", "backlog_bytes"]));
-    assert_eq!(agent.schema["required"], json!(["log", "format"]));
+    assert_eq!(agent.schema["required"], json!(["format"]));
     for (key, property) in agent.schema["properties"].as_object().unwrap() {
         assert!(property["description"].as_str().is_some_and(|text| text.len() > 20), "`{key}` has no manual: {property}");
     }
@@ -33,6 +33,8 @@ fn check(config: serde_json::Value, path: &str, message: &str) {
 #[test]
 fn a_fault_of_a_configuration_crosses_with_its_path() {
     check(json!({ "log": "a" }), "", "missing field `format`");
+    check(json!({ "format": "postfix" }), "", "has neither `log` nor `journal`: where do the lines come from?");
+    check(json!({ "format": "intermail", "journal": {} }), "journal", "is for the formats \"postfix\", \"dovecot\" and \"words\"");
     check(json!({ "log": "/", "format": "postfix" }), "log", "names no file");
     let empty = "is empty; with the format \"words\" it says what makes a line an error";
     check(json!({ "log": "a", "format": "words" }), "words", empty);
