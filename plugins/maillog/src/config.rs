@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_logs::From;
+use watchpost_logs::{Choice, From, JournalConfig};
 use watchpost_plugin_api::{AgentError, PathBuf};
 
 use crate::tally::Total;
@@ -12,21 +12,27 @@ use crate::tally::Total;
 /// Longest line that can be asked for: a run's buffer holds one.
 const LINE_BYTES_MAX: u32 = 1024 * 1024;
 
-/// A mail server's log. Only `log` and `format` are required.
+/// A mail server's log. Only `format` and one of `log` and `journal` are required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The log's path, e.g. "/var/log/mail.log". Its rotated files are looked for beside it, named as it is with a number or a date behind
     /// (".1", "-20261124", ".2.gz"); compressed ones are read if gzip made them.
-    pub log: PathBuf,
+    #[serde(default)]
+    pub log: Option<PathBuf>,
+    /// In place of `log`: the journal of systemd, read by `journalctl -o json --after-cursor`, e.g. { matches = ["SYSLOG_FACILITY=2"] }. The
+    /// daemon's user must be in the group "systemd-journal".
+    #[serde(default)]
+    pub journal: Option<JournalConfig>,
     /// Who writes it: "postfix", "dovecot", "exim", "sendmail", "opensmtpd", "exchange" (message tracking), "domino" (console) or
     /// "intermail" (the order of its fields is inferred, so only its severity and event name are looked for, wherever they stand).
     pub format: Format,
     /// Where the first run begins: "end" (the default: what is written from then on counts) or "start" (the first line of the file).
     #[serde(default)]
     pub from: From,
-    /// Only lines of processes whose names begin with one of these are counted, e.g. ["pop3"] for Dovecot's POP3 alone, or
-    /// ["postfix-in"] for one of several Postfix instances. Others are foreign. Default: all.
+    /// Only lines of these processes are counted, and of their parts: ["pop3"] is Dovecot's POP3 alone, its logins included; ["postfix-in"] one
+    /// of several Postfix instances with all its services; ["postfix/smtp"] what that service says, and not "postfix/smtpd". Others are
+    /// foreign. Default: all.
     #[serde(default)]
     pub only: Vec<String>,
     /// Postfix services by which a content filter gives messages back, as they are named in the log between "postfix/" and "/smtpd", e.g.
@@ -63,23 +69,36 @@ pub enum Format {
     Intermail,
 }
 
+impl Format {
+    /// Says whether its lines have the heads of a syslog.
+    fn is_syslog(self) -> bool {
+        matches!(self, Self::Postfix | Self::Dovecot | Self::Sendmail | Self::Opensmtpd)
+    }
+}
+
 fn line_bytes_max() -> NonZeroU32 {
     const { NonZeroU32::new(16 * 1024).unwrap() }
 }
 
 impl Config {
+    /// Where its lines come from.
+    pub(crate) fn source(&self) -> Choice<'_> {
+        Choice { log: self.log.as_ref(), journal: self.journal.as_ref() }
+    }
+
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
         if !(256..=LINE_BYTES_MAX).contains(&self.line_bytes_max.get()) {
             return Err(AgentError::config("line_bytes_max", format!("is from 256 to {LINE_BYTES_MAX}")));
         }
-        if self.log.file_name().is_none() {
-            return Err(AgentError::config("log", "names no file"));
-        }
+        self.source().check()?;
         for (key, words) in [("only", &self.only), ("reinjected", &self.reinjected)] {
             if let Some(at) = words.iter().position(String::is_empty) {
                 return Err(AgentError::config(format!("{key}[{at}]"), "is empty"));
             }
+        }
+        if self.journal.is_some() && !self.format.is_syslog() {
+            return Err(AgentError::config("journal", "is for the formats \"postfix\", \"dovecot\", \"sendmail\" and \"opensmtpd\""));
         }
         if !self.reinjected.is_empty() && self.format != Format::Postfix {
             return Err(AgentError::config("reinjected", "is for the format \"postfix\""));

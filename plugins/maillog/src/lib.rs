@@ -14,10 +14,11 @@
 
 mod config;
 mod packs;
+mod recent;
 mod tally;
 
 use serde::{Deserialize, Serialize};
-use watchpost_logs::{Log, Place, Told, keep, kept, text::shown};
+use watchpost_logs::{Position, Source, Told, keep, kept, text::shown};
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Severity, Unit, export_agents, standard};
 
 pub use config::{Config, Format};
@@ -39,13 +40,31 @@ pub const LINES_UNMATCHED: Metric = Metric::counter("lines_unmatched", Unit::Num
 pub const LINES_CUT: Metric = Metric::counter("lines_cut", Unit::Number, "Lines that were longer than line_bytes_max, and cut.");
 /// Lines by class.
 pub const CLASS_LINES: Metric = Metric::counter("class_lines", Unit::Number, "Lines of each class.").by(&["class"]);
+/// Connections of delivering clients.
+pub const RELAY_CONNECTIONS: Metric = Metric::counter(
+    "relay_connections",
+    Unit::Number,
+    "Connections to other servers in order to deliver, those that failed included; a message in a connection used again is none.",
+);
+/// Those of them that came to nothing.
+pub const RELAY_ERRORS: Metric = Metric::counter(
+    "relay_errors",
+    Unit::Number,
+    "Connections to other servers that were refused, timed out, or broke before the delivery was answered.",
+);
+/// Messages without a size.
+pub const MESSAGES_UNSIZED: Metric = Metric::counter(
+    "messages_unsized",
+    Unit::Messages,
+    "Stored messages whose size the log does not tell: they are missing in the volumes.",
+);
 /// Bytes that wait.
 pub const BACKLOG_BYTES: Metric = Metric::gauge("backlog_bytes", Unit::Bytes, "Bytes of the log that were not read yet.");
 
 /// The agent `maillog`, made for one job.
 pub struct Maillog {
     config: Config,
-    log: Log,
+    source: Source,
 }
 
 /// What a run leaves to the next one.
@@ -53,7 +72,7 @@ pub struct Maillog {
 struct Left {
     /// What it belongs to: a job whose log or format was changed begins anew.
     of: String,
-    place: Place,
+    place: Position,
     tally: Kept,
     pack: Vec<u64>,
 }
@@ -68,6 +87,9 @@ impl Agent for Maillog {
         LINES_CUT,
         CLASS_LINES,
         BACKLOG_BYTES,
+        RELAY_CONNECTIONS,
+        RELAY_ERRORS,
+        MESSAGES_UNSIZED,
         standard::MESSAGES_RECEIVED,
         standard::MESSAGES_STORED,
         standard::MESSAGES_SENT,
@@ -83,16 +105,16 @@ impl Agent for Maillog {
 
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
-        let log = Log::new(&config.log, config.from, config.line_bytes_max.get() as usize);
-        Ok(Self { config, log })
+        let source = config.source().source(config.from, config.line_bytes_max.get() as usize);
+        Ok(Self { config, source })
     }
 
     fn target(config: &Config) -> String {
-        format!("{} {}", format!("{:?}", config.format).to_lowercase(), config.log.display())
+        format!("{} {}", format!("{:?}", config.format).to_lowercase(), config.source().target())
     }
 
     fn needs(config: &Config) -> Needs {
-        Needs::none().read(Log::folder(&config.log))
+        config.source().needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
@@ -115,7 +137,7 @@ impl Agent for Maillog {
             }
             tally.count(seen, line.cut);
         };
-        let (place, told) = self.log.read(cx, place.as_ref(), each).await?;
+        let (place, told) = self.source.read(cx, place.as_ref(), each).await?;
         record(cx, &pack, &tally);
         report(cx, &told, tally.unmatched - before, &samples);
         keep(cx, &Left { of, place, tally: tally.keep(pack.classes()), pack: pack.keep() })
@@ -132,20 +154,21 @@ fn record(cx: &Cx, pack: &AnyPack, tally: &Tally) {
             cx.record_with(CLASS_LINES, &[("class", name)], tally.class(at));
         }
     }
-    for &total in pack.totals().iter().filter(|total| pack.tells(**total)) {
+    for &total in pack.totals().iter().filter(|total| pack.tells(**total, tally)) {
         let sum = tally.total(total);
-        let reason = match total {
-            Total::ConnectionsFailed => "failed",
-            Total::ConnectionsRejected => "rejected",
-            Total::ConnectionsTimedOut => "timed_out",
+        match total {
+            Total::ConnectionsFailed => cx.record_with(standard::CONNECTION_ERRORS, &[("reason", "failed")], sum),
+            Total::ConnectionsRejected => cx.record_with(standard::CONNECTION_ERRORS, &[("reason", "rejected")], sum),
+            Total::ConnectionsTimedOut => cx.record_with(standard::CONNECTION_ERRORS, &[("reason", "timed_out")], sum),
+            Total::RelayConnections => cx.record(RELAY_CONNECTIONS, sum),
+            Total::RelayErrors => cx.record(RELAY_ERRORS, sum),
+            Total::MessagesUnsized => cx.record(MESSAGES_UNSIZED, sum),
             _ => {
                 if let Some(metric) = standard::find(total.name()) {
                     cx.record(*metric, sum);
                 }
-                continue;
             }
-        };
-        cx.record_with(standard::CONNECTION_ERRORS, &[("reason", reason)], sum);
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) trait Pack {
     /// Says what a line is, and adds what it tells.
     fn line(&mut self, line: &[u8], tally: &mut Tally) -> Seen;
 
-    /// What the next run has to know beside the totals; some 20,000 bytes at most.
+    /// What the next run has to know beside the totals; some 40,000 bytes at most, for a cursor has 64 KiB.
     fn keep(&self) -> Vec<u64> {
         Vec::new()
     }
@@ -85,10 +85,11 @@ macro_rules! packs {
                 }
             }
 
-            /// Says whether this job's log tells a total; InterMail's depends on the configuration.
-            pub(crate) fn tells(&self, total: Total) -> bool {
+            /// Says whether this job's log tells a total; InterMail's depends on the configuration, Dovecot's on what it was told to log.
+            pub(crate) fn tells(&self, total: Total, tally: &Tally) -> bool {
                 match self {
                     Self::Intermail(pack) => pack.tells(total),
+                    Self::Dovecot(_) => dovecot::tells(total, tally),
                     _ => true,
                 }
             }
@@ -124,6 +125,12 @@ packs! {
     Exchange(exchange::Exchange),
     Domino(domino::Domino),
     Intermail(intermail::Intermail),
+}
+
+/// Says whether a process is the one that a configuration names, or one of its parts: `postfix-in` is that instance with all its services,
+/// `pop3` is `pop3-login` too, and `postfix/smtp` is not `postfix/smtpd`.
+fn named(process: &[u8], name: &str) -> bool {
+    process.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|byte| !byte.is_ascii_alphanumeric()))
 }
 
 /// A warning or worse, by how a message begins.

@@ -43,6 +43,9 @@ totals! {
     ConnectionsFailed = "connections_failed",
     ConnectionsRejected = "connections_rejected",
     ConnectionsTimedOut = "connections_timed_out",
+    RelayConnections = "relay_connections",
+    RelayErrors = "relay_errors",
+    MessagesUnsized = "messages_unsized",
 }
 
 const TOTALS: usize = Total::ALL.len();

@@ -12,10 +12,16 @@ use watchpost_testkit::{Kit, Ran};
 const FORMATS: [&str; 8] = ["postfix", "dovecot", "exim", "sendmail", "opensmtpd", "exchange", "domino", "intermail"];
 
 async fn read(format: &str, text: &[u8]) -> Ran {
+    read_with(json!({ "format": format }), text).await
+}
+
+async fn read_with(mut config: serde_json::Value, text: &[u8]) -> Ran {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     fs::write(&log, text).unwrap();
-    Kit::<Maillog>::new(&json!({ "log": log, "format": format, "from": "start" })).unwrap().run().await
+    config["log"] = json!(log);
+    config["from"] = json!("start");
+    Kit::<Maillog>::new(&config).unwrap().run().await
 }
 
 /// What lines count to, without what is 0; and the backlog's and the lines' own numbers left out.
@@ -45,10 +51,10 @@ async fn what_an_address_or_a_reply_says_is_no_status() {
             &format!("4A1B2C3D4E: to=<{to}>, relay=mx.a.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status={status}"),
         )
     };
-    check("postfix", &[&delivery("\"a, dsn=5, status=bounced (x)\"@b.example", "sent (250 ok)")], &[("sent", 1), ("messages_sent", 1)])
-        .await;
+    let hostile = delivery("\"a, dsn=5, status=bounced (x)\"@b.example", "sent (250 ok)");
+    check("postfix", &[&hostile], &[("sent", 1), ("messages_sent", 1), ("relay_connections", 1)]).await;
     let reply = delivery("a@b.example", "deferred (host said: 450 >, relay=x, dsn=2.0.0, status=sent (250 ok))");
-    check("postfix", &[&reply], &[("deferred", 1), ("messages_deferred", 1)]).await;
+    check("postfix", &[&reply], &[("deferred", 1), ("messages_deferred", 1), ("relay_connections", 1)]).await;
     let header =
         of("postfix/cleanup[1]", "4A1B2C3D4E: info: header Subject: to=<a>, relay=x, status=sent (250 ok) from a[192.0.2.1]; from=<a>");
     check("postfix", &[&header], &[("header_info", 1)]).await;
@@ -126,16 +132,153 @@ async fn dovecot_tells_logins_messages_and_failures() {
         ("connection_errorstimed_out", 1),
         ("connection_errorsrejected", 1),
         ("messages_retrieved", 2),
+        ("messages_received", 1),
         ("messages_stored", 2),
+        ("messages_unsized", 2),
     ];
     check("dovecot", &lines, &expected).await;
+}
+
+#[tokio::test]
+async fn a_message_by_lmtp_is_received_once_and_stored_for_each_recipient() {
+    let lines = [
+        of("dovecot", "lmtp(7): Connect from 192.0.2.1"),
+        of("dovecot", "lmtp(a@b)<7><aNadD:R>: msgid=<1@b>, size=1000: saved mail to INBOX"),
+        of("dovecot", "lmtp(c@b)<7><aNadD:R2>: msgid=<1@b>, size=1000: saved mail to INBOX"),
+        of("dovecot", "lmtp(d@b)<7><aNadD:R3>: sieve: msgid=<x size=9: saved mail to y>, size=1000: stored mail into mailbox 'Junk'"),
+        of("dovecot", "lmtp(e@b)<7><bNadD>: msgid=<: saved mail to y>, size=500: save failed to INBOX: Quota exceeded"),
+        of("dovecot", "lmtp(a@b)<7><cNadD:T2:R2>: msgid=<2@b>: saved mail to INBOX"),
+        of("dovecot", "lda(a@b)<8>: msgid=<3@b>, size=20: saved mail to INBOX"),
+        of("dovecot", "lmtp(7): Disconnect from 192.0.2.1: Logged out (state=READY)"),
+        of("dovecot", "lmtp(7): Disconnect from 192.0.2.1: Connection closed (state=READY)"),
+        of("dovecot", "lmtp(7): Disconnect from 192.0.2.1: Connection closed (state=DATA)"),
+        of("dovecot", "lmtp(7): Disconnect from 192.0.2.1: Disconnected for inactivity (unfinished DATA command) (state=DATA)"),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let expected = [
+        ("lmtp_connect", 1),
+        ("stored", 5),
+        ("delivery_failed", 1),
+        ("lmtp_disconnect", 2),
+        ("lmtp_lost", 1),
+        ("lmtp_timeout", 1),
+        ("connections", 1),
+        ("connection_errorsfailed", 1),
+        ("connection_errorstimed_out", 1),
+        ("messages_received", 3),
+        ("received_bytes", 1020),
+        ("messages_stored", 5),
+        ("stored_bytes", 3020),
+        ("messages_unsized", 1),
+    ];
+    check("dovecot", &lines, &expected).await;
+}
+
+#[tokio::test]
+async fn pop3_and_imap_are_jobs_of_their_own() {
+    let text = [
+        of("dovecot", "imap-login: Login: user=<a>, method=PLAIN, rip=192.0.2.1"),
+        of("dovecot", "pop3-login: Login: user=<a>, method=PLAIN, rip=192.0.2.1"),
+        of("dovecot", "pop3-login: Disconnected: Inactivity (no auth attempts in 180 secs): user=<>, rip=192.0.2.1"),
+        of(
+            "dovecot",
+            "imap(a)<1><x>: Disconnected: Logged out in=76 out=3984 deleted=0 expunged=0 trashed=0 hdr_count=1 hdr_bytes=9 body_count=2 body_bytes=2932",
+        ),
+        of("dovecot", "pop3(a)<12><x>: Disconnected: Logged out top=0/0, retr=5/1431, del=0/2, size=2862"),
+        of("dovecot", "lmtp(7): Connect from 192.0.2.1"),
+    ];
+    for (only, connections, timed_out, retrieved, foreign) in [("pop3", 2, 1, 5, 3), ("imap", 1, 0, 2, 4), ("lmtp", 1, 0, 0, 5)] {
+        let ran = read_with(json!({ "format": "dovecot", "only": [only] }), (text.join("\n") + "\n").as_bytes()).await;
+        let value = |metric: &str, labels: &[&str]| {
+            ran.outcome.samples.iter().find(|sample| sample.metric == metric && sample.labels == labels).map(|sample| sample.value as u64)
+        };
+        assert_eq!(value("connections", &[]), Some(connections), "{only}");
+        assert_eq!(value("connection_errors", &["timed_out"]), Some(timed_out), "{only}");
+        assert_eq!(value("connection_errors", &["rejected"]), Some(0), "{only}");
+        assert_eq!(value("messages_retrieved", &[]), Some(retrieved), "{only}");
+        assert_eq!(value("lines_foreign", &[]), Some(foreign), "{only}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_does_not_stand_for_others_that_begin_with_it() {
+    let text =
+        [of("postfix/smtpd[1]", "connect from a[192.0.2.1]"), of("postfix/smtp[1]", "connect to a[192.0.2.1]:25: Connection refused")];
+    let ran = read_with(json!({ "format": "postfix", "only": ["postfix/smtp"] }), (text.join("\n") + "\n").as_bytes()).await;
+    let value = |metric| ran.outcome.samples.iter().find(|sample| sample.metric == metric).map(|sample| sample.value as u64);
+    assert_eq!((value("lines_foreign"), value("relay_connections"), value("relay_errors")), (Some(1), Some(1), Some(1)));
+}
+
+#[tokio::test]
+async fn connections_to_relays_count_once_and_not_when_one_is_used_again() {
+    let to = |pid: u32, id: &str, recipient: &str, relay: &str, times: &str, status: &str| {
+        let text = format!("{id}: to=<{recipient}@b.example>, relay={relay}, delay=1, delays={times}, dsn=2.0.0, status={status}");
+        of(&format!("postfix/smtp[{pid}]"), &text)
+    };
+    let lines = [
+        // Two recipients over one connection, another process for a third, and the same process once more for a fourth.
+        to(1, "4A1B2C3D4E", "a", "mx[192.0.2.1]:25", "0/0/1/1", "sent (250 ok)"),
+        to(2, "4A1B2C3D4E", "c", "mx[192.0.2.1]:25", "0/0/1/1", "sent (250 ok)"),
+        to(1, "4A1B2C3D4E", "b", "mx[192.0.2.1]:25", "0/0/1/2", "sent (250 ok)"),
+        to(1, "4A1B2C3D4E", "d", "mx[192.0.2.1]:25", "0/3/1/1", "sent (250 ok)"),
+        to(1, "4A1B2C3D4F", "a", "mx[192.0.2.1]:25, conn_use=2", "0/0/0/1", "sent (250 ok)"),
+        // Three that fail: refused, refused with words, broken; the last two have lines of their deliveries too.
+        of("postfix/smtp[1]", "connect to mx[192.0.2.2]:25: Connection refused"),
+        to(1, "4A1B2C3D50", "a", "none", "0/0/0/0", "deferred (connect to mx[192.0.2.2]:25: Connection refused)"),
+        of("postfix/smtp[1]", "4A1B2C3D51: host mx[192.0.2.3] refused to talk to me: 421 too busy"),
+        to(1, "4A1B2C3D51", "a", "mx2[192.0.2.4]:25", "0/0/0/0", "deferred (lost connection with mx2[192.0.2.4] while sending RCPT TO)"),
+        // A try that was put off, before the next host took the message.
+        of("postfix/smtp[1]", "4A1B2C3D52: host mx[192.0.2.3] said: 450 x] refused to talk to me: 4 (in reply to RCPT TO command)"),
+        to(1, "4A1B2C3D52", "a", "mx2[192.0.2.4]:25", "0/0/0/0", "sent (250 ok)"),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let expected = [
+        ("sent", 6),
+        ("deferred", 2),
+        ("delivery_note", 3),
+        ("messages_sent", 6),
+        ("messages_deferred", 2),
+        ("relay_connections", 3 + 3 + 2),
+        ("relay_errors", 3),
+    ];
+    check("postfix", &lines, &expected).await;
+}
+
+#[tokio::test]
+async fn what_a_mailbox_takes_has_the_size_of_its_queue_file() {
+    let stored = |id: &str, recipient: &str, how: &str| {
+        let text = format!("{id}: to=<{recipient}@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent ({how})");
+        of("postfix/local[1]", &text)
+    };
+    let lines = [
+        of("postfix/qmgr[1]", "4A1B2C3D4E: from=<a@b.example>, size=1000, nrcpt=3 (queue active)"),
+        stored("4A1B2C3D4E", "a", "delivered to maildir"),
+        stored("4A1B2C3D4E", "b", "delivered to maildir"),
+        stored("4A1B2C3D4E", "c", "forwarded as 4A1B2C3D4F"),
+        of("postfix/qmgr[1]", "4A1B2C3D4E: removed"),
+        stored("4A1B2C3D4E", "d", "delivered to maildir"),
+    ];
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let expected = [
+        ("requeued", 1),
+        ("stored", 3),
+        ("forwarded", 1),
+        ("removed", 1),
+        ("messages_sent", 3),
+        ("messages_stored", 3),
+        ("stored_bytes", 2000),
+        ("messages_unsized", 1),
+        ("messages_processed", 1),
+    ];
+    check("postfix", &lines, &expected).await;
 }
 
 #[tokio::test]
 async fn a_figure_that_a_log_does_not_tell_is_not_there() {
     let ran = read("dovecot", b"").await;
     let recorded = ran.recorded();
-    assert!(recorded.contains(&"messages_stored") && !recorded.contains(&"messages_received"), "{recorded:?}");
+    assert!(recorded.contains(&"messages_stored") && !recorded.contains(&"messages_deferred"), "{recorded:?}");
+    assert!(!recorded.contains(&"stored_bytes"), "unless it is told to, Dovecot does not log sizes: {recorded:?}");
     let ran = read("intermail", b"").await;
     assert!(!ran.recorded().contains(&"connections"), "{:?}", ran.recorded());
 }

@@ -17,6 +17,8 @@ fn every_job_of_the_sample_is_taken() {
         ("postfix-filtered", "postfix /var/log/mail.log"),
         ("dovecot", "dovecot /var/log/mail.log"),
         ("dovecot-pop3", "dovecot /var/log/mail.log"),
+        ("dovecot-store", "dovecot /var/log/mail.log"),
+        ("postfix-journal", "postfix journal SYSLOG_FACILITY=2"),
         ("exim", "exim /var/log/exim4/mainlog"),
         ("intermail", "intermail /opt/intermail/log/mta.log"),
     ];

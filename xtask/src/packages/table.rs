@@ -93,6 +93,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
     Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
     Package { name: "fish", sign: Program("fish"), uses: &[Tests] },
+    Package { name: "systemd-journal-remote", sign: File("/usr/lib/systemd/systemd-journal-remote"), uses: &[Tests] },
     Package { name: "systemd", sign: Program("systemd-analyze"), uses: &[Tests] },
 ];
 

@@ -1,16 +1,28 @@
 //! Dovecot: logins, retrieved and stored messages; through syslog, or in a log of its own.
+//!
+//! A message that came by LMTP for three recipients is told three times, with one session id that ends in `:R2` and `:R3` from the second
+//! on: it is received once and stored three times. Where `mail_log_prefix` has no session, each copy counts as received. Volumes are told
+//! when `deliver_log_format` has the size at its end: `msgid=%m, size=%p: %$`.
 
 use watchpost_logs::{
     head::{stamped, syslog},
-    memchr::memchr,
+    memchr::{memchr, memmem::rfind, memrchr},
     text::{after, has, number},
 };
 
-use super::{Pack, classes};
+use super::{Pack, classes, named};
 use crate::{
     config::Config,
+    recent::{Recent, hash},
     tally::{Seen, Tally, Total},
 };
+
+/// How the line of a stored message ends, by Dovecot and by Sieve: the mailbox follows.
+const STORED: [&[u8]; 2] = [b": saved mail to ", b": stored mail into mailbox "];
+/// The same of one that could not be stored.
+const NOT_STORED: [&[u8]; 2] = [b": save failed to ", b": failed to store into mailbox "];
+/// How a session by LMTP is over in good order: nothing was under way.
+const AT_REST: [&[u8]; 3] = [b"(state=READY)", b"(in reset)", b"uccessful quit"];
 
 classes! {
     ImapLogin = "imap_login",
@@ -25,6 +37,8 @@ classes! {
     Pop3End = "pop3_session_end",
     LmtpConnect = "lmtp_connect",
     LmtpEnd = "lmtp_disconnect",
+    LmtpLost = "lmtp_lost",
+    LmtpTimeout = "lmtp_timeout",
     Stored = "stored",
     DeliveryFailed = "delivery_failed",
     Auth = "auth_note",
@@ -39,13 +53,19 @@ classes! {
 /// The pack `dovecot`.
 pub(crate) struct Dovecot {
     only: Vec<String>,
+    /// Messages whose first copy was told of.
+    received: Recent,
 }
 
 impl Pack for Dovecot {
     const CLASSES: &[&str] = Class::NAMES;
     const TOTALS: &[Total] = &[
+        Total::MessagesReceived,
         Total::MessagesStored,
         Total::MessagesRetrieved,
+        Total::MessagesUnsized,
+        Total::ReceivedBytes,
+        Total::StoredBytes,
         Total::Connections,
         Total::ConnectionsFailed,
         Total::ConnectionsRejected,
@@ -62,27 +82,99 @@ impl Pack for Dovecot {
                 None => return Seen::Unknown,
             },
         };
-        let Some((process, said)) = split(message) else { return Seen::Unknown };
-        if !self.only.is_empty() && !self.only.iter().any(|name| process.starts_with(name.as_bytes())) {
+        let Some(entry) = split(message) else { return Seen::Unknown };
+        if !self.only.is_empty() && !self.only.iter().any(|name| named(entry.process, name)) {
             return Seen::Foreign;
         }
-        told(process, said, tally).map_or(Seen::Unknown, Seen::from)
+        self.told(&entry, tally).map_or(Seen::Unknown, Seen::from)
     }
+
+    fn keep(&self) -> Vec<u64> {
+        self.received.keep().collect()
+    }
+
+    fn go_on(&mut self, kept: &[u64]) {
+        self.received.go_on(kept);
+    }
+}
+
+/// Says whether a total is told: volumes are once a size was seen.
+pub(super) fn tells(total: Total, tally: &Tally) -> bool {
+    !matches!(total, Total::ReceivedBytes | Total::StoredBytes) || tally.total(total) > 0
+}
+
+/// A message, taken apart: `imap(alice)<1234><id>: Disconnected: …`.
+struct Entry<'a> {
+    process: &'a [u8],
+    /// What is between the process and the colon.
+    context: &'a [u8],
+    said: &'a [u8],
 }
 
 impl Dovecot {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { only: config.only.clone() }
+        Self { only: config.only.clone(), received: Recent::new() }
+    }
+
+    fn told(&mut self, entry: &Entry<'_>, tally: &mut Tally) -> Option<Class> {
+        let (level, said) = level(entry.said).unwrap_or((b"Info", entry.said));
+        match level {
+            b"Warning" => return Some(Class::Warning),
+            b"Error" => return Some(Class::Error),
+            b"Fatal" => return Some(Class::Fatal),
+            b"Panic" => return Some(Class::Panic),
+            _ => {}
+        }
+        match entry.process {
+            b"imap-login" | b"pop3-login" | b"submission-login" | b"managesieve-login" => login(entry.process, said, tally),
+            b"imap" if ended(said) => Some(end(said, b" body_count=", Class::ImapEnd, tally)),
+            b"pop3" if ended(said) => Some(end(said, b" retr=", Class::Pop3End, tally)),
+            b"lmtp" | b"lda" | b"deliver" => Some(self.delivery(entry.context, said, tally)),
+            b"imap" | b"pop3" | b"managesieve" | b"submission" | b"indexer-worker" | b"doveadm" | b"imap-hibernate" => Some(Class::Session),
+            b"auth" | b"auth-worker" => Some(Class::Auth),
+            b"master" | b"config" | b"log" | b"anvil" | b"stats" | b"ssl-params" | b"replicator" | b"dict" | b"quota-status"
+            | b"old-stats" | b"indexer" | b"script" | b"dovecot" => Some(Class::Service),
+            _ => None,
+        }
+    }
+
+    fn delivery(&mut self, context: &[u8], said: &[u8], tally: &mut Tally) -> Class {
+        if said.starts_with(b"Connect from") {
+            tally.add(Total::Connections, 1);
+            return Class::LmtpConnect;
+        }
+        if said.starts_with(b"Disconnect from") {
+            return lmtp_end(said, tally);
+        }
+        let last = |words: &[&[u8]]| words.iter().filter_map(|words| rfind(said, words)).max();
+        // A message id may pretend anything; what Dovecot says comes last.
+        match (last(&STORED), last(&NOT_STORED)) {
+            (Some(at), other) if other.is_none_or(|other| other < at) => {
+                self.stored(context, &said[..at], tally);
+                Class::Stored
+            }
+            (_, Some(_)) => Class::DeliveryFailed,
+            _ => Class::Session,
+        }
+    }
+
+    fn stored(&mut self, context: &[u8], before: &[u8], tally: &mut Tally) {
+        let bytes = size(before);
+        tally.add(Total::MessagesStored, 1);
+        tally.add(if bytes.is_some() { Total::StoredBytes } else { Total::MessagesUnsized }, bytes.unwrap_or(1));
+        if message(context).is_none_or(|message| self.received.is_new(hash(&[message]))) {
+            tally.add(Total::MessagesReceived, 1);
+            tally.add(Total::ReceivedBytes, bytes.unwrap_or(0));
+        }
     }
 }
 
 fn own(rest: &[u8]) -> bool {
     split(rest)
-        .is_some_and(|(process, said)| level(said).is_some() && process.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'))
+        .is_some_and(|entry| level(entry.said).is_some() && entry.process.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-'))
 }
 
-/// The process, and what it says: `imap(alice)<1234><id>: Disconnected: …`.
-fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split(message: &[u8]) -> Option<Entry<'_>> {
     let end = message.iter().position(|byte| matches!(byte, b':' | b'(' | b' ' | b'<'))?;
     let (process, rest) = message.split_at(end);
     // The user's name may hold a colon, but not a colon and a space after a closing bracket.
@@ -99,41 +191,14 @@ fn split(message: &[u8]) -> Option<(&[u8], &[u8])> {
         }
         _ => return None,
     };
-    (!process.is_empty()).then(|| (process, said.strip_prefix(b" ").unwrap_or(said)))
+    let context = &rest[..rest.len() - said.len()];
+    (!process.is_empty()).then(|| Entry { process, context, said: said.strip_prefix(b" ").unwrap_or(said) })
 }
 
 fn level(said: &[u8]) -> Option<(&[u8], &[u8])> {
     let (level, rest) = said.split_at(memchr(b':', said)?);
     let rest = rest.strip_prefix(b": ")?;
     [&b"Info"[..], b"Debug", b"Warning", b"Error", b"Fatal", b"Panic"].contains(&level).then_some((level, rest))
-}
-
-fn told(process: &[u8], said: &[u8], tally: &mut Tally) -> Option<Class> {
-    let (level, said) = level(said).unwrap_or((b"Info", said));
-    match level {
-        b"Warning" => return Some(Class::Warning),
-        b"Error" => return Some(Class::Error),
-        b"Fatal" => return Some(Class::Fatal),
-        b"Panic" => return Some(Class::Panic),
-        _ => {}
-    }
-    match process {
-        b"imap-login" | b"pop3-login" | b"submission-login" | b"managesieve-login" => login(process, said, tally),
-        b"imap" if ended(said) => Some(Class::ImapEnd),
-        b"pop3" if ended(said) => {
-            // `top=0/0, retr=2/1431, del=0/2, size=2862`
-            if let Some(retrieved) = after(said, b" retr=").and_then(number) {
-                tally.add(Total::MessagesRetrieved, retrieved);
-            }
-            Some(Class::Pop3End)
-        }
-        b"lmtp" | b"lda" | b"deliver" => delivery(said, tally),
-        b"imap" | b"pop3" | b"managesieve" | b"submission" | b"indexer-worker" | b"doveadm" | b"imap-hibernate" => Some(Class::Session),
-        b"auth" | b"auth-worker" => Some(Class::Auth),
-        b"master" | b"config" | b"log" | b"anvil" | b"stats" | b"ssl-params" | b"replicator" | b"dict" | b"quota-status" | b"old-stats"
-        | b"indexer" | b"script" | b"dovecot" => Some(Class::Service),
-        _ => None,
-    }
 }
 
 fn ended(said: &[u8]) -> bool {
@@ -170,20 +235,40 @@ fn login(process: &[u8], said: &[u8], tally: &mut Tally) -> Option<Class> {
     Some(class)
 }
 
-fn delivery(said: &[u8], tally: &mut Tally) -> Option<Class> {
-    if said.starts_with(b"Connect from") {
-        return Some(Class::LmtpConnect);
+/// `top=0/0, retr=2/1431, del=0/2, size=2862` of POP3, `body_count=2 body_bytes=2932` of IMAP.
+fn end(said: &[u8], retrieved: &[u8], class: Class, tally: &mut Tally) -> Class {
+    tally.add(Total::MessagesRetrieved, after(said, retrieved).and_then(number).unwrap_or(0));
+    class
+}
+
+/// `Disconnect from 127.0.0.1: Connection closed (state=DATA)`.
+fn lmtp_end(said: &[u8], tally: &mut Tally) -> Class {
+    let (class, total) = if has(said, b"nactivity") {
+        (Class::LmtpTimeout, Total::ConnectionsTimedOut)
+    } else if AT_REST.iter().any(|words| has(said, words)) {
+        return Class::LmtpEnd;
+    } else {
+        (Class::LmtpLost, Total::ConnectionsFailed)
+    };
+    tally.add(total, 1);
+    class
+}
+
+/// The session id of a message: `(alice)<13654><0Y3tHLCkDGsQOgAAg+zDdQ:R2>: `, without the recipient's number.
+fn message(context: &[u8]) -> Option<&[u8]> {
+    let context = context.strip_suffix(b">: ")?;
+    let (before, session) = context.split_at(memrchr(b'<', context)? + 1);
+    // A process number alone is no session.
+    if !before.ends_with(b"><") || session.is_empty() {
+        return None;
     }
-    if said.starts_with(b"Disconnect from") {
-        return Some(Class::LmtpEnd);
-    }
-    // `msgid=<…>: saved mail to INBOX`, and by Sieve `sieve: msgid=<…>: stored mail into mailbox 'INBOX'`.
-    if has(said, b": saved mail to ") || has(said, b": stored mail into mailbox ") {
-        tally.add(Total::MessagesStored, 1);
-        return Some(Class::Stored);
-    }
-    match has(said, b"save failed") || has(said, b"failed to store") {
-        true => Some(Class::DeliveryFailed),
-        false => Some(Class::Session),
-    }
+    let number = session.len() - session.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    Some(session[..number].strip_suffix(b":R").unwrap_or(session))
+}
+
+/// The number at the end of `…, size=2862`.
+fn size(before: &[u8]) -> Option<u64> {
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, digits) = before.split_at(before.len() - digits);
+    before.ends_with(b"size=").then(|| number(digits))?
 }

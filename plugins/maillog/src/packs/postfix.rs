@@ -1,21 +1,27 @@
 //! Postfix. Figures about deliveries count recipients, as its lines do.
 
+mod client;
+mod files;
+
 use watchpost_logs::{
     head::syslog,
     memchr::{memchr, memmem::Finder, memrchr},
     text::{after, has, number},
 };
 
-use super::{Pack, classes, severity};
+use self::{
+    client::Of,
+    files::{Activation, Files},
+};
+use super::{Pack, classes, named, severity};
 use crate::{
     config::Config,
+    recent::{Recent, hash},
     tally::{Seen, Tally, Total},
 };
 
-/// Queue files of which the queue manager has not told yet; those beyond are forgotten, oldest first, and their bytes not counted.
-const PENDING_MAX: usize = 1024;
-/// The bit of a hash that says so.
-const REINJECTED: u64 = 1;
+/// How what is kept between runs is laid out: this, how many recent connections, those, and the queue files.
+const LAYOUT: u64 = 2;
 /// More often than that no logger repeats a line.
 const TIMES_MAX: u64 = 1_000_000;
 
@@ -45,6 +51,7 @@ classes! {
     Sent = "sent",
     Stored = "stored",
     HandedOn = "handed_to_filter",
+    Forwarded = "forwarded",
     Deferred = "deferred",
     Bounced = "bounced",
     Probe = "probe",
@@ -64,9 +71,10 @@ classes! {
 pub(crate) struct Postfix {
     only: Vec<String>,
     reinjected: Vec<String>,
-    /// Queue ids, hashed, whose message-id was told and that were never active yet: the first activation counts the bytes, unless
-    /// the lowest bit says that a filter gave the message back.
-    pending: Vec<u64>,
+    /// The first activation of a file counts its bytes as received, each delivery to a mailbox as stored.
+    files: Files,
+    /// Connections of the delivering clients that were told of.
+    connections: Recent,
     relay: Finder<'static>,
     status: Finder<'static>,
     size: Finder<'static>,
@@ -82,10 +90,14 @@ impl Pack for Postfix {
         Total::MessagesBounced,
         Total::MessagesProcessed,
         Total::ReceivedBytes,
+        Total::StoredBytes,
+        Total::MessagesUnsized,
         Total::Connections,
         Total::ConnectionsFailed,
         Total::ConnectionsRejected,
         Total::ConnectionsTimedOut,
+        Total::RelayConnections,
+        Total::RelayErrors,
     ];
 
     #[inline]
@@ -100,16 +112,30 @@ impl Pack for Postfix {
         if message.starts_with(b"message repeated ") {
             (tally.times, message) = repeated(message).unwrap_or((1, message));
         }
-        self.message(instance, service, message, tally).map_or(Seen::Unknown, Seen::from)
+        self.message(Writer { instance, service, pid: head.pid }, message, tally).map_or(Seen::Unknown, Seen::from)
     }
 
     fn keep(&self) -> Vec<u64> {
-        self.pending.clone()
+        let connections: Vec<u64> = self.connections.keep().collect();
+        [&[LAYOUT, connections.len() as u64], connections.as_slice(), &self.files.keep()].concat()
     }
 
     fn go_on(&mut self, kept: &[u64]) {
-        self.pending = kept[kept.len().saturating_sub(PENDING_MAX)..].to_vec();
+        if let [LAYOUT, connections, kept @ ..] = kept
+            && let Some((connections, files)) = usize::try_from(*connections).ok().and_then(|count| kept.split_at_checked(count))
+        {
+            self.connections.go_on(connections);
+            self.files.go_on(files);
+        }
     }
+}
+
+/// Who wrote a line.
+#[derive(Clone, Copy)]
+struct Writer<'a> {
+    instance: &'a [u8],
+    service: &'a [u8],
+    pid: &'a [u8],
 }
 
 impl Postfix {
@@ -117,7 +143,8 @@ impl Postfix {
         Self {
             only: config.only.clone(),
             reinjected: config.reinjected.iter().map(|name| format!("/{name}")).collect(),
-            pending: Vec::with_capacity(PENDING_MAX),
+            files: Files::default(),
+            connections: Recent::new(),
             relay: Finder::new(b">, relay="),
             status: Finder::new(b", status="),
             size: Finder::new(b">, size="),
@@ -125,20 +152,22 @@ impl Postfix {
     }
 
     fn counts(&self, program: &[u8]) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| program.starts_with(name.as_bytes()))
+        self.only.is_empty() || self.only.iter().any(|name| named(program, name))
     }
 
-    fn message(&mut self, instance: &[u8], service: &[u8], message: &[u8], tally: &mut Tally) -> Option<Class> {
+    fn message(&mut self, writer: Writer<'_>, message: &[u8], tally: &mut Tally) -> Option<Class> {
         if let Some((id, told)) = queue_id(message) {
-            return self.of_queue_file(instance, service, id, told, tally);
+            return self.of_queue_file(writer, id, told, tally);
         }
         let severe = severity(message, [Class::Warning, Class::Error, Class::Fatal, Class::Panic]);
-        match service {
+        match writer.service {
             b"smtpd" | b"submission" | b"smtps" => session(message, severe, tally),
             b"postscreen" if message.starts_with(b"NOQUEUE: reject") => Some(Class::Reject),
             b"postscreen" | b"dnsblog" | b"tlsproxy" => severe.or(Some(Class::Postscreen)),
             b"anvil" | b"scache" => severe.or_else(|| message.starts_with(b"statistics: ").then_some(Class::Statistics)),
-            b"smtp" | b"lmtp" | b"local" | b"virtual" | b"pipe" | b"error" | b"retry" | b"relay" => severe.or_else(|| client(message)),
+            b"smtp" | b"lmtp" | b"relay" | b"local" | b"virtual" | b"pipe" | b"error" | b"retry" => {
+                severe.or_else(|| client::said(message, tally))
+            }
             b"cleanup" if message.starts_with(b"NOQUEUE: ") => Some(verdict(&message[9..]).unwrap_or(Class::Action)),
             b"qmgr" | b"cleanup" | b"pickup" | b"bounce" | b"master" | b"postfix-script" | b"postlog" | b"sendmail" | b"postdrop"
             | b"postsuper" | b"postqueue" | b"showq" | b"tlsmgr" | b"verify" | b"trivial-rewrite" | b"proxymap" | b"flush"
@@ -148,22 +177,23 @@ impl Postfix {
     }
 
     /// A line about a message.
-    fn of_queue_file(&mut self, instance: &[u8], service: &[u8], id: &[u8], told: &[u8], tally: &mut Tally) -> Option<Class> {
+    fn of_queue_file(&mut self, writer: Writer<'_>, id: &[u8], told: &[u8], tally: &mut Tally) -> Option<Class> {
         match told.first()? {
-            b't' if told.starts_with(b"to=<") => self.delivery(service, told, tally),
+            b't' if told.starts_with(b"to=<") => self.delivery(writer, id, told, tally),
             b'f' if told.starts_with(b"from=<") => self.queued(id, told, tally),
             b'r' if told == b"removed" => {
+                self.files.remove(hash(&[id]));
                 tally.add(Total::MessagesProcessed, 1);
                 Some(Class::Removed)
             }
             b'm' if told.starts_with(b"message-id=") => {
-                self.expect(hash(id));
+                self.files.expect(hash(&[id]), false);
                 Some(Class::Cleanup)
             }
             b'c' if told.starts_with(b"client=") => {
-                let class = self.received(instance, told, tally);
+                let class = self.received(writer.instance, told, tally);
                 if class == Class::Reinjected {
-                    self.expect(hash(id) | REINJECTED);
+                    self.files.expect(hash(&[id]), true);
                 }
                 Some(class)
             }
@@ -175,7 +205,8 @@ impl Postfix {
             b'p' if told.starts_with(b"postmaster ") => Some(Class::Notice),
             b'i' if told.starts_with(b"info: ") => Some(Class::Header),
             b'r' if told.starts_with(b"resent-message-id=") => Some(Class::QueueNote),
-            _ => verdict(told).or_else(|| note(service, told)),
+            _ if client::connects(writer.service) => client::noted(&mut self.connections, Of { pid: writer.pid, id }, told, tally),
+            _ => verdict(told).or_else(|| note(writer.service, told)),
         }
     }
 
@@ -196,37 +227,31 @@ impl Postfix {
             return is_expired.then_some(Class::Expired);
         };
         let bytes = number(&told[at + 8..])?;
-        let id = hash(id);
-        let Some(at) = self.pending.iter().rposition(|pending| pending & !REINJECTED == id) else { return Some(Class::Active) };
-        if self.pending.remove(at) & REINJECTED != 0 {
-            return Some(Class::ReinjectedActive);
-        }
-        tally.add(Total::ReceivedBytes, bytes);
-        Some(Class::FirstActive)
-    }
-
-    /// Waits for the first activation; what is said twice of one message counts once.
-    fn expect(&mut self, id: u64) {
-        if self.pending.iter().rev().take(8).any(|pending| pending & !REINJECTED == id & !REINJECTED) {
-            return;
-        }
-        if self.pending.len() == PENDING_MAX {
-            self.pending.remove(0);
-        }
-        self.pending.push(id);
+        Some(match self.files.activate(hash(&[id]), bytes) {
+            Activation::Again => Class::Active,
+            Activation::FirstReinjected => Class::ReinjectedActive,
+            Activation::First => {
+                tally.add(Total::ReceivedBytes, bytes);
+                Class::FirstActive
+            }
+        })
     }
 
     /// `to=<…>, orig_to=<…>, relay=…, delay=…, delays=…, dsn=…, status=sent (…)`: the words in brackets are the other server's.
-    fn delivery(&self, service: &[u8], told: &[u8], tally: &mut Tally) -> Option<Class> {
-        let told = &told[self.relay.find(told)?..];
-        let status = &told[self.status.find(told)? + 9..];
+    fn delivery(&mut self, writer: Writer<'_>, id: &[u8], told: &[u8], tally: &mut Tally) -> Option<Class> {
+        let facts = &told[self.relay.find(told)? + 9..];
+        let (facts, status) = facts.split_at(self.status.find(facts)?);
+        let status = &status[9..];
         let (status, reply) = status.split_at(memchr(b' ', status).unwrap_or(status.len()));
+        if client::connects(writer.service) {
+            client::delivered(&mut self.connections, Of { pid: writer.pid, id }, facts, reply, tally);
+        }
         let class = match status {
-            b"sent" => match service {
+            b"sent" => match writer.service {
                 b"discard" => return Some(Class::Discarded),
+                b"local" if reply.starts_with(b" (forwarded as ") => return Some(Class::Forwarded),
                 b"lmtp" | b"local" | b"virtual" => {
-                    tally.add(Total::MessagesStored, 1);
-                    tally.add(Total::MessagesSent, 1);
+                    self.stored(id, tally);
                     return Some(Class::Stored);
                 }
                 _ if has(reply, b" from MTA(") => return Some(Class::HandedOn),
@@ -245,6 +270,15 @@ impl Postfix {
         };
         tally.add(total, 1);
         Some(class)
+    }
+
+    fn stored(&self, id: &[u8], tally: &mut Tally) {
+        tally.add(Total::MessagesStored, 1);
+        tally.add(Total::MessagesSent, 1);
+        match self.files.bytes(hash(&[id])) {
+            Some(bytes) => tally.add(Total::StoredBytes, bytes),
+            None => tally.add(Total::MessagesUnsized, 1),
+        }
     }
 }
 
@@ -287,18 +321,10 @@ fn tls(message: &[u8]) -> Option<Class> {
     is_tls.then_some(Class::Tls)
 }
 
-/// What a delivering client says beside its deliveries.
-fn client(message: &[u8]) -> Option<Class> {
-    let is_note =
-        message.starts_with(b"connect to ") || has(message, b"host ") || has(message, b"lost connection") || has(message, b"timed out");
-    tls(message).or_else(|| is_note.then_some(Class::DeliveryNote))
-}
-
 /// What is said of a message that no figure depends on.
 fn note(service: &[u8], told: &[u8]) -> Option<Class> {
     match service {
         b"qmgr" => Some(Class::QueueNote),
-        b"smtp" | b"lmtp" | b"relay" => client(told).or_else(|| told.starts_with(b"enabling PIX").then_some(Class::DeliveryNote)),
         b"postsuper" | b"local" | b"pipe" | b"virtual" | b"cleanup" => Some(Class::DeliveryNote),
         b"smtpd" if has(told, b" from ") => Some(Class::Action),
         _ => None,
@@ -321,9 +347,4 @@ fn repeated(message: &[u8]) -> Option<(u64, &[u8])> {
     let inner = after(rest, b" times: [")?;
     let inner = inner.strip_prefix(b" ").unwrap_or(inner).strip_suffix(b"]")?;
     Some((times.clamp(1, TIMES_MAX), inner))
-}
-
-/// FNV-1a; two ids in the queue at once with the same one would cost a message's bytes.
-fn hash(id: &[u8]) -> u64 {
-    id.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) & !REINJECTED
 }
