@@ -12,6 +12,8 @@ pub struct Laps<'a> {
     cx: &'a Cx,
     start: Duration,
     last: Duration,
+    /// Whether laps are recorded as they end.
+    recorded: bool,
     /// What each phase has taken so far; a handful, so a list is enough.
     phases: Vec<(String, Duration)>,
 }
@@ -19,7 +21,13 @@ pub struct Laps<'a> {
 impl<'a> Laps<'a> {
     pub(crate) fn start(cx: &'a Cx) -> Self {
         let start = cx.elapsed();
-        Self { cx, start, last: start, phases: Vec::new() }
+        Self { cx, start, last: start, recorded: true, phases: Vec::new() }
+    }
+
+    /// Starts a clock whose laps are given back and not recorded: for a second session of a run, whose phases would be taken for those of
+    /// the first.
+    pub fn unrecorded(cx: &'a Cx) -> Self {
+        Self { recorded: false, ..Self::start(cx) }
     }
 
     /// Ends a lap, records what its phase has taken so far, and begins the next one; gives the time of this lap.
@@ -35,7 +43,9 @@ impl<'a> Laps<'a> {
         let time = at.saturating_sub(self.last);
         self.last += time;
         let taken = self.add(phase.name(), time);
-        self.cx.record(phase, taken);
+        if self.recorded {
+            self.cx.record(phase, taken);
+        }
         time
     }
 
