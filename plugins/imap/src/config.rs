@@ -4,6 +4,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use watchpost_mail::imap::{self, Auth};
 use watchpost_plugin_api::{AgentError, Door, Login, PathBuf, Secret, TlsMode};
 
 /// The mailbox that every user has.
@@ -66,21 +67,6 @@ pub struct Config {
     pub download_max: NonZeroU32,
 }
 
-/// How to log in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Auth {
-    /// By what fits best of what the server offers.
-    #[default]
-    Auto,
-    /// By LOGIN.
-    Login,
-    /// By AUTHENTICATE PLAIN.
-    Plain,
-    /// By AUTHENTICATE XOAUTH2.
-    Xoauth2,
-}
-
 fn inbox() -> String {
     INBOX.into()
 }
@@ -100,11 +86,7 @@ fn a_mebibyte() -> NonZeroU32 {
 impl Config {
     /// The port, given or usual.
     pub fn port(&self) -> u16 {
-        let usual = match self.tls {
-            TlsMode::None | TlsMode::Starttls => 143,
-            TlsMode::Implicit => 993,
-        };
-        self.port.map_or(usual, NonZeroU16::get)
+        self.port.map_or(imap::usual_port(self.tls), NonZeroU16::get)
     }
 
     /// Where the service is entered.
@@ -119,7 +101,7 @@ impl Config {
         if self.login()?.is_none() {
             self.check_without_login()?;
         }
-        check_mailbox(&self.mailbox)?;
+        imap::check_mailbox(&self.mailbox)?;
         check_search(&self.search)?;
         if self.uid.is_some() && !self.download {
             return Err(AgentError::config("uid", "names a message to be downloaded, which `download = false` forbids"));
@@ -129,9 +111,7 @@ impl Config {
 
     /// The login, if there is to be one.
     pub(crate) fn login(&self) -> Result<Option<Login>, AgentError> {
-        let login = Login::of(self.user.as_ref(), self.password.as_ref())?;
-        // A line end would begin another command; NUL parts the fields of PLAIN (RFC 4616 2).
-        login.map(|login| login.without(&['\0', '\r', '\n'], "a line end or a NUL character")).transpose()
+        imap::login(self.user.as_ref(), self.password.as_ref())
     }
 
     /// What speaks of a mailbox is of no use where none is opened.
@@ -147,14 +127,6 @@ impl Config {
             Some((key, _)) => Err(AgentError::config(*key, "needs `user` and `password`: without them there is no login")),
             None => Ok(()),
         }
-    }
-}
-
-fn check_mailbox(name: &str) -> Result<(), AgentError> {
-    match name {
-        "" => Err(AgentError::config("mailbox", "is empty; a mailbox is wanted, e.g. \"INBOX\"")),
-        _ if name.contains(char::is_control) => Err(AgentError::config("mailbox", "cannot contain control characters")),
-        _ => Ok(()),
     }
 }
 

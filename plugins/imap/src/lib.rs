@@ -1,8 +1,7 @@
 //! Times every phase of an IMAP session: resolve, connect, banner, TLS, login, select, search, download, logout.
 //!
-//! Target: `host:port` of an IMAP service. Reading order: [`Config`] (what a job says) · [`Imap`] (the order of the phases) ·
-//! `session` (the commands) · `wire`, `response` (how they are said and answered) · `auth`, `offers`, `mailbox`, `search`, `fetch`
-//! (what they are made of).
+//! Target: `host:port` of an IMAP service. Reading order: [`Config`] (what a job says) · [`Imap`] (the order of the phases);
+//! the commands are those of [`watchpost_mail::imap`].
 //!
 //! The phases are laps of one clock, so they add up to `total_time` exactly:
 //! - `tls_time` is the handshake, with STARTTLS before it where there is one, and CAPABILITY before that if the banner does not say
@@ -20,23 +19,14 @@
 //! Nothing is changed: the mailbox is opened for reading only unless the job says otherwise, and no command of this agent sets a flag.
 //! Nothing of a message is shown: from the download on the dialogue has sizes, and in words what was said.
 
-mod auth;
 mod config;
-mod fetch;
-mod mailbox;
-mod offers;
-mod response;
-mod search;
-mod session;
-mod wire;
 
+pub use watchpost_mail::imap::Auth;
+use watchpost_mail::imap::{Client, Session, Wanted};
 pub use watchpost_plugin_api::TlsMode;
-use watchpost_plugin_api::{
-    Agent, AgentError, Cx, Door, Ends, ErrorKind, Laps, Level, Login, Metric, Needs, Unit, export_agents, standard,
-};
+use watchpost_plugin_api::{Agent, AgentError, Cx, ErrorKind, Laps, Level, Metric, Needs, Unit, export_agents, standard};
 
-pub use config::{Auth, Config};
-use session::{Greeting, Session, Wanted};
+pub use config::Config;
 
 /// Messages in the mailbox, by EXISTS.
 pub const MAILBOX_SIZE: Metric = Metric::gauge("mailbox_size", Unit::Messages, "Messages in the mailbox.");
@@ -48,10 +38,7 @@ pub const DOWNLOAD_BYTES: Metric = Metric::gauge("download_bytes", Unit::Bytes, 
 /// The agent `imap`, made for one job.
 pub struct Imap {
     config: Config,
-    door: Door,
-    login: Option<Login>,
-    /// Whether the log was told that the password crosses the network in the clear.
-    warned: bool,
+    client: Client,
 }
 
 impl Agent for Imap {
@@ -76,7 +63,7 @@ impl Agent for Imap {
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let login = config.login()?;
-        Ok(Self { door: config.door(), config, login, warned: false })
+        Ok(Self { client: Client::new(config.door(), login, config.auth), config })
     }
 
     fn target(config: &Config) -> String {
@@ -89,10 +76,8 @@ impl Agent for Imap {
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let stream = self.door.enter(cx, &mut laps).await?;
-        let ends = stream.ends()?;
-        let mut session = Session::new(cx, stream);
-        if let Err(error) = self.converse(cx, &mut session, ends, &mut laps).await {
+        let mut session = self.client.enter(cx, &mut laps).await?;
+        if let Err(error) = self.converse(cx, &mut session, &mut laps).await {
             session.leave().await;
             return Err(error);
         }
@@ -102,24 +87,9 @@ impl Agent for Imap {
 }
 
 impl Imap {
-    /// From the banner to the end.
-    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
-        let greeting = session.banner().await?;
-        laps.lap(standard::BANNER_TIME);
-        if self.door.tls == TlsMode::Starttls {
-            session.start_tls(greeting, &self.door.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
-        }
-        if let Some(login) = &self.login {
-            if greeting == Greeting::Stranger {
-                let mechanism = session.mechanism(self.config.auth).await?;
-                if self.door.is_overheard(ends) && !self.warned {
-                    self.warned = true;
-                    self.door.warn_of_clear_text(cx);
-                }
-                session.login(mechanism, login).await?;
-                laps.lap(standard::AUTHENTICATE_TIME);
-            }
+    /// From the login to the end.
+    async fn converse(&self, cx: &Cx, session: &mut Session<'_>, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        if self.client.logs_in() {
             self.read_mail(cx, session, laps).await?;
         }
         self.close(cx, session, laps).await

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use watchpost_mail::pop3::{self, Auth};
 use watchpost_plugin_api::{AgentError, Door, Login, PathBuf, Secret, TlsMode};
 
 /// A POP3 session to be timed. Only `host` is required; without a login it goes from the banner to the end.
@@ -41,21 +42,6 @@ pub struct Config {
     pub download: bool,
 }
 
-/// How to log in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Auth {
-    /// By what fits best of what the server offers.
-    #[default]
-    Auto,
-    /// By USER and PASS.
-    User,
-    /// By AUTH PLAIN.
-    Plain,
-    /// By APOP.
-    Apop,
-}
-
 fn yes() -> bool {
     true
 }
@@ -63,11 +49,7 @@ fn yes() -> bool {
 impl Config {
     /// The port, given or usual.
     pub fn port(&self) -> u16 {
-        let usual = match self.tls {
-            TlsMode::None | TlsMode::Starttls => 110,
-            TlsMode::Implicit => 995,
-        };
-        self.port.map_or(usual, NonZeroU16::get)
+        self.port.map_or(pop3::usual_port(self.tls), NonZeroU16::get)
     }
 
     /// Where the service is entered.
@@ -87,9 +69,7 @@ impl Config {
 
     /// The login, if there is to be one.
     pub(crate) fn login(&self) -> Result<Option<Login>, AgentError> {
-        let login = Login::of(self.user.as_ref(), self.password.as_ref())?;
-        // A line end would begin another command; NUL parts the fields of PLAIN (RFC 4616 2).
-        login.map(|login| login.without(&['\0', '\r', '\n'], "a line end or a NUL character")).transpose()
+        pop3::login(self.user.as_ref(), self.password.as_ref())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Times every phase of a POP3 session: resolve, connect, banner, TLS, login, query, download, end.
 //!
-//! Target: `host:port` of a POP3 service. Reading order: [`Config`] (what a job says) · [`Pop3`] (the order of the phases) ·
-//! `session` (the commands) · `auth`, `mailbox`, `body`, `reply` (what they are made of).
+//! Target: `host:port` of a POP3 service. Reading order: [`Config`] (what a job says) · [`Pop3`] (the order of the phases);
+//! the commands are those of [`watchpost_mail::pop3`].
 //!
 //! The phases are laps of one clock, so they add up to `total_time` exactly:
 //! - `tls_time` is the handshake, with CAPA and STLS before it where there are such; under implicit TLS it comes before the banner.
@@ -16,20 +16,14 @@
 //!
 //! Nothing is deleted: no command of this agent changes a mailbox. Nothing of a message is shown: the dialogue has its size.
 
-mod auth;
-mod body;
 mod config;
-mod mailbox;
-mod reply;
-mod session;
 
+pub use watchpost_mail::pop3::Auth;
+use watchpost_mail::pop3::{Client, Session};
 pub use watchpost_plugin_api::TlsMode;
-use watchpost_plugin_api::{
-    Agent, AgentError, Cx, Door, Ends, ErrorKind, Laps, Level, Login, Metric, Needs, Unit, export_agents, standard,
-};
+use watchpost_plugin_api::{Agent, AgentError, Cx, ErrorKind, Laps, Level, Metric, Needs, Unit, export_agents, standard};
 
-pub use config::{Auth, Config};
-use session::Session;
+pub use config::Config;
 
 /// Messages in the mailbox, by STAT.
 pub const MAILBOX_SIZE: Metric = Metric::gauge("mailbox_size", Unit::Messages, "Messages in the mailbox.");
@@ -39,10 +33,7 @@ pub const MAILBOX_BYTES: Metric = Metric::gauge("mailbox_bytes", Unit::Bytes, "V
 /// The agent `pop3`, made for one job.
 pub struct Pop3 {
     config: Config,
-    door: Door,
-    login: Option<Login>,
-    /// Whether the log was told that the password crosses the network in the clear.
-    warned: bool,
+    client: Client,
 }
 
 impl Agent for Pop3 {
@@ -65,7 +56,7 @@ impl Agent for Pop3 {
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let login = config.login()?;
-        Ok(Self { door: config.door(), config, login, warned: false })
+        Ok(Self { client: Client::new(config.door(), login, config.auth), config })
     }
 
     fn target(config: &Config) -> String {
@@ -78,10 +69,8 @@ impl Agent for Pop3 {
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let stream = self.door.enter(cx, &mut laps).await?;
-        let ends = stream.ends()?;
-        let mut session = Session::new(cx, stream);
-        if let Err(error) = self.converse(cx, &mut session, ends, &mut laps).await {
+        let mut session = self.client.enter(cx, &mut laps).await?;
+        if let Err(error) = self.converse(cx, &mut session, &mut laps).await {
             session.leave().await;
             return Err(error);
         }
@@ -91,22 +80,9 @@ impl Agent for Pop3 {
 }
 
 impl Pop3 {
-    /// From the banner to the end.
-    async fn converse(&mut self, cx: &Cx, session: &mut Session<'_>, ends: Ends, laps: &mut Laps<'_>) -> Result<(), AgentError> {
-        session.banner().await?;
-        laps.lap(standard::BANNER_TIME);
-        if self.door.tls == TlsMode::Starttls {
-            session.start_tls(&self.door.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
-        }
-        if let Some(login) = &self.login {
-            let mechanism = session.mechanism(self.config.auth, self.door.tls != TlsMode::None).await?;
-            if mechanism.shows_password() && self.door.is_overheard(ends) && !self.warned {
-                self.warned = true;
-                self.door.warn_of_clear_text(cx);
-            }
-            session.login(&mechanism, login).await?;
-            laps.lap(standard::AUTHENTICATE_TIME);
+    /// From the login to the end.
+    async fn converse(&self, cx: &Cx, session: &mut Session<'_>, laps: &mut Laps<'_>) -> Result<(), AgentError> {
+        if self.client.logs_in() {
             self.read_mail(cx, session, laps).await?;
         }
         self.close(cx, session, laps).await

@@ -4,10 +4,8 @@ use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use watchpost_mail::smtp::{self, Envelope};
 use watchpost_plugin_api::{AgentError, Door, Login, PathBuf, Secret, TlsMode};
-
-/// RFC 5321 4.5.3.1.3: a path has 256 octets, its brackets included.
-const ADDRESS_BYTES_MAX: usize = 254;
 
 /// An SMTP session to be timed. Only `host` is required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -42,22 +40,10 @@ pub struct Config {
     pub submit: bool,
 }
 
-/// Sender and recipient of a transaction.
-#[derive(Clone, Debug)]
-pub(crate) struct Envelope {
-    pub(crate) from: String,
-    pub(crate) to: String,
-}
-
 impl Config {
     /// The port, given or usual.
     pub fn port(&self) -> u16 {
-        let usual = match self.tls {
-            TlsMode::None => 25,
-            TlsMode::Starttls => 587,
-            TlsMode::Implicit => 465,
-        };
-        self.port.map_or(usual, NonZeroU16::get)
+        self.port.map_or(smtp::usual_port(self.tls), NonZeroU16::get)
     }
 
     /// Where the service is entered.
@@ -79,17 +65,13 @@ impl Config {
 
     /// The login, if there is to be one.
     pub(crate) fn login(&self) -> Result<Option<Login>, AgentError> {
-        let login = Login::of(self.user.as_ref(), self.password.as_ref())?;
-        // RFC 4616 2: NUL parts the fields of PLAIN, so none can hold it.
-        login.map(|login| login.without(&['\0'], "a NUL character")).transpose()
+        smtp::login(self.user.as_ref(), self.password.as_ref())
     }
 
     /// Sender and recipient, if there is to be a transaction.
     pub(crate) fn envelope(&self) -> Result<Option<Envelope>, AgentError> {
         let Some((from, to)) = both(("from", &self.from), ("to", &self.to))? else { return Ok(None) };
-        address("from", from)?;
-        address("to", to)?;
-        Ok(Some(Envelope { from: from.clone(), to: to.clone() }))
+        Envelope::of(from, to).map(Some)
     }
 }
 
@@ -101,22 +83,6 @@ fn both<'a, A, B>((first, a): (&str, &'a Option<A>), (second, b): (&str, &'a Opt
         (Some(_), None) => Err(AgentError::config(first, format!("needs `{second}` beside it"))),
         (None, Some(_)) => Err(AgentError::config(second, format!("needs `{first}` beside it"))),
     }
-}
-
-/// Refuses what would end the path early or begin another command; the server judges the rest.
-fn address(key: &str, address: &str) -> Result<(), AgentError> {
-    let wrong = |why: &str| Err(AgentError::config(key, format!("{why}; an address is wanted, e.g. \"probe@example.org\"")));
-    // RFC 5321 4.5.1: the one recipient that needs no domain.
-    if !address.contains('@') && !address.eq_ignore_ascii_case("postmaster") {
-        return wrong("has no @");
-    }
-    if address.len() > ADDRESS_BYTES_MAX {
-        return wrong("is longer than 254 characters");
-    }
-    if !address.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>')) {
-        return wrong("has a space, an angle bracket, or a character beyond ASCII");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Times every phase of an SMTP session: resolve, connect, banner, TLS, EHLO, login, transaction, end.
 //!
 //! Target: `host:port` of a relay, a submission service or an MX. Reading order: [`Config`] (what a job says) · [`Smtp`] (the order of
-//! the phases) · `session` (the commands) · `auth`, `message`, `reply` (what they are made of).
+//! the phases); the commands are those of [`watchpost_mail::smtp`].
 //!
 //! The phases are laps of one clock, so they add up to `total_time` exactly:
 //! - `tls_time` is the handshake, with the command STARTTLS before it where there is one; under implicit TLS it comes before the banner.
@@ -14,27 +14,19 @@
 //! after the last answer that matters (many close the connection instead of answering QUIT) leaves `quit_time` unknown, and `total_time`
 //! is the sum of the other phases. A server that keeps silent there runs into the deadline as in every phase.
 
-mod auth;
 mod config;
-mod message;
-mod reply;
-mod session;
 
+use watchpost_mail::smtp::{Client, Envelope, Message, Session};
 pub use watchpost_plugin_api::TlsMode;
-use watchpost_plugin_api::{Agent, AgentError, Cx, Door, ErrorKind, Laps, Level, Login, Metric, Needs, export_agents, standard};
+use watchpost_plugin_api::{Agent, AgentError, Cx, ErrorKind, Laps, Level, Metric, Needs, export_agents, standard};
 
 pub use config::Config;
-use config::Envelope;
-use session::Session;
 
 /// The agent `smtp`, made for one job.
 pub struct Smtp {
     config: Config,
-    door: Door,
-    login: Option<Login>,
+    client: Client,
     envelope: Option<Envelope>,
-    /// Whether the log was told that the password crosses the network in the clear.
-    warned: bool,
 }
 
 impl Agent for Smtp {
@@ -58,7 +50,7 @@ impl Agent for Smtp {
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let (login, envelope) = (config.login()?, config.envelope()?);
-        Ok(Self { door: config.door(), config, login, envelope, warned: false })
+        Ok(Self { client: Client::new(config.door(), login), config, envelope })
     }
 
     fn target(config: &Config) -> String {
@@ -75,7 +67,7 @@ impl Agent for Smtp {
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let mut session = self.connect(cx, &mut laps).await?;
+        let mut session = self.client.enter(cx, &mut laps).await?;
         if let Err(error) = self.converse(cx, &mut session, &mut laps).await {
             session.leave().await;
             return Err(error);
@@ -86,33 +78,8 @@ impl Agent for Smtp {
 }
 
 impl Smtp {
-    /// From the name to an open connection, encrypted if it is to be from the first byte.
-    async fn connect(&mut self, cx: &Cx, laps: &mut Laps<'_>) -> Result<Session, AgentError> {
-        let stream = self.door.enter(cx, laps).await?;
-        let ends = stream.ends()?;
-        if self.login.is_some() && self.door.is_overheard(ends) && !self.warned {
-            self.warned = true;
-            self.door.warn_of_clear_text(cx);
-        }
-        Ok(Session::new(stream, ends))
-    }
-
-    /// From the banner to the end.
+    /// From the login to the end.
     async fn converse(&self, cx: &Cx, session: &mut Session, laps: &mut Laps<'_>) -> Result<(), AgentError> {
-        session.banner().await?;
-        laps.lap(standard::BANNER_TIME);
-        session.hello().await?;
-        laps.lap(standard::EHLO_TIME);
-        if self.door.tls == TlsMode::Starttls {
-            session.start_tls(&self.door.handshake()).await?;
-            laps.lap(standard::TLS_TIME);
-            session.hello().await?;
-            laps.lap(standard::EHLO_TIME);
-        }
-        if let Some(login) = &self.login {
-            session.login(login).await?;
-            laps.lap(standard::AUTHENTICATE_TIME);
-        }
         if let Some(envelope) = &self.envelope {
             self.transact(cx, session, envelope, laps).await?;
         }
@@ -126,7 +93,9 @@ impl Smtp {
         session.recipient(&envelope.to).await?;
         laps.lap(standard::RCPT_TIME);
         if self.config.submit {
-            session.data(&message::probe(envelope, cx.now())).await?;
+            let text = "This message measures the mail service. It may be deleted.";
+            let probe = Message { envelope, subject: "Watchpost probe", headers: &[], text };
+            session.data(&probe.written(cx.now())).await?;
             laps.lap(standard::DATA_TIME);
             laps.span(standard::TRANSMISSION_TIME, begun);
         }

@@ -4,16 +4,20 @@ use watchpost_plugin_api::{AgentError, quoted};
 
 /// Messages and bytes of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Size {
-    pub(crate) messages: u64,
-    pub(crate) bytes: u64,
+pub struct Size {
+    /// How many there are.
+    pub messages: u64,
+    /// Their volume.
+    pub bytes: u64,
 }
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Message {
-    pub(crate) number: u64,
-    pub(crate) bytes: u64,
+pub struct Message {
+    /// Its number in this session.
+    pub number: u64,
+    /// Its size.
+    pub bytes: u64,
 }
 
 impl Size {
@@ -73,7 +77,8 @@ fn numbers(text: &str) -> Option<(u64, u64)> {
     Some((number(words.next()?)?, number(words.next()?)?))
 }
 
-fn number(word: &str) -> Option<u64> {
+/// A number of the protocol's: digits.
+pub(crate) fn number(word: &str) -> Option<u64> {
     word.bytes().all(|digit| digit.is_ascii_digit()).then(|| word.parse().ok())?
 }
 

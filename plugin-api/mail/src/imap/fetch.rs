@@ -1,6 +1,6 @@
 //! What FETCH gave (RFC 9051 7.5.2): whose body, and how large.
 
-use crate::mailbox::number_of;
+use super::mailbox::number_of;
 
 /// One answer to FETCH.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl<'a> Rest<'a> {
     fn literal(&mut self) -> Option<u64> {
         let end = self.0.find('}')? + 1;
         let announcement = self.take(end)?;
-        crate::response::literal(announcement).filter(|_| announcement.trim_start_matches('~').starts_with('{'))
+        super::response::literal(announcement).filter(|_| announcement.trim_start_matches('~').starts_with('{'))
     }
 
     /// Passes over everything up to the parenthesis that closes the first.

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Login, Stream, Tls};
 
-use crate::{
+use super::{
+    Auth,
     auth::{self, Mechanism},
-    config::Auth,
     fetch::{self, Fetched},
     mailbox::{self, Mailbox},
     offers::Offers,
@@ -19,11 +19,11 @@ use crate::{
 const RESPONSES_MAX: usize = 10_000;
 
 /// An open session.
-pub(crate) struct Session<'a> {
-    cx: &'a Cx,
-    wire: Wire<'a>,
+pub struct Session<'a> {
+    pub(super) cx: &'a Cx,
+    pub(super) wire: Wire<'a>,
     offers: Option<Offers>,
-    mailbox: Mailbox,
+    pub(super) mailbox: Mailbox,
     /// We have asked for the end, so the server may take its leave.
     leaving: bool,
 }
@@ -39,13 +39,15 @@ pub(crate) enum Greeting {
 
 /// A message to be downloaded.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub enum Wanted {
+    /// The newest one.
     Newest,
+    /// That of a UID.
     Uid(NonZeroU32),
 }
 
 /// What ends the wait for an answer.
-enum Answer {
+pub(super) enum Answer {
     /// The server waits for more of the command.
     More(String),
     Done(Status),
@@ -55,6 +57,11 @@ impl<'a> Session<'a> {
     /// Begins a session over a stream that is open.
     pub(crate) fn new(cx: &'a Cx, stream: Stream) -> Self {
         Self { cx, wire: Wire::new(cx, stream), offers: None, mailbox: Mailbox::default(), leaving: false }
+    }
+
+    /// The run that it belongs to.
+    pub fn cx(&self) -> &'a Cx {
+        self.cx
     }
 
     /// Waits for the server's greeting.
@@ -104,7 +111,7 @@ impl<'a> Session<'a> {
         let mut further = lines.further.into_iter();
         let mut reason = None;
         loop {
-            let challenge = match self.answer(name, &SMALL, |_| Ok(())).await? {
+            let challenge = match self.answer(name, &SMALL, |_, _| Ok(())).await? {
                 Answer::Done(status) => return auth::verdict(&status, name, reason.as_deref()),
                 Answer::More(challenge) => challenge,
             };
@@ -130,7 +137,7 @@ impl<'a> Session<'a> {
     }
 
     /// Opens a mailbox, and gives how many messages it holds.
-    pub(crate) async fn open(&mut self, name: &str, select: bool) -> Result<u32, AgentError> {
+    pub async fn open(&mut self, name: &str, select: bool) -> Result<u32, AgentError> {
         let command = if select { "SELECT" } else { "EXAMINE" };
         let name = mailbox::quoted_string(&mailbox::utf7(name)).unwrap_or_default();
         self.command(command, &format!("{command} {name}")).await?.positive(command)?;
@@ -139,14 +146,14 @@ impl<'a> Session<'a> {
     }
 
     /// Searches the open mailbox, and gives how many messages it found.
-    pub(crate) async fn search(&mut self, criterion: &str) -> Result<u64, AgentError> {
+    pub async fn search(&mut self, criterion: &str) -> Result<u64, AgentError> {
         let name = "SEARCH";
         // RFC 4731: a figure, instead of every number of a mailbox that may have a million.
         let figure = self.offers.as_ref().is_some_and(|offers| offers.have("ESEARCH"));
         let returned = if figure { "RETURN (COUNT) " } else { "" };
         self.wire.send(&format!("SEARCH {returned}{criterion}")).await.map_err(during(name))?;
         let (tag, mut found, before) = (self.wire.tag(), None, self.mailbox.messages());
-        let count = |data: &str| {
+        let count = |data: &str, _: &[u8]| {
             if let Some(counted) = search::count(data, &tag, figure)? {
                 found = Some(counted.saturating_add(found.unwrap_or(0)));
             }
@@ -164,7 +171,7 @@ impl<'a> Session<'a> {
     /// Downloads a message, at most so much of it, and gives its size; `None` if there is none, or none any more. Its flags stay (PEEK).
     ///
     /// Errors: kind `limit` if the server announces more than it was asked for, `protocol` if there is no message of a UID.
-    pub(crate) async fn download(&mut self, wanted: Wanted, bytes_max: NonZeroU32) -> Result<Option<u64>, AgentError> {
+    pub async fn download(&mut self, wanted: Wanted, bytes_max: NonZeroU32) -> Result<Option<u64>, AgentError> {
         let (name, message) = match wanted {
             Wanted::Newest => match self.mailbox.messages() {
                 None | Some(0) => return Ok(None),
@@ -176,7 +183,7 @@ impl<'a> Session<'a> {
         self.wire.hush();
         self.wire.send(&format!("{name} {message} BODY.PEEK[]<0.{bytes_max}>")).await.map_err(during(name))?;
         let mut downloaded = None;
-        let take = |data: &str| {
+        let take = |data: &str, _: &[u8]| {
             if fetch::is_fetch(data) {
                 downloaded = body_of(wanted, message, data)?.or(downloaded);
             }
@@ -196,43 +203,48 @@ impl<'a> Session<'a> {
     }
 
     /// Ends the session.
-    pub(crate) async fn close(&mut self) -> Result<(), AgentError> {
+    pub async fn close(&mut self) -> Result<(), AgentError> {
         self.leaving = true;
         self.command("LOGOUT", "LOGOUT").await?.positive("LOGOUT")
     }
 
     /// Leaves a session that failed, without waiting, so that a server's log stays free of lost connections.
-    pub(crate) async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         // What failed is told already; whether the farewell arrives matters to nobody.
         let _ = self.wire.send("LOGOUT").await;
     }
 
     /// What the server offers; asked for only if it has not said so by itself.
-    async fn offers(&mut self) -> Result<&Offers, AgentError> {
+    pub(super) async fn offers(&mut self) -> Result<&Offers, AgentError> {
         if self.offers.is_none() {
             self.command("CAPABILITY", "CAPABILITY").await?.positive("CAPABILITY")?;
         }
         self.offers.as_ref().ok_or_else(|| AgentError::protocol("CAPABILITY: the server does not say what it offers"))
     }
 
-    async fn command(&mut self, name: &str, line: &str) -> Result<Status, AgentError> {
+    pub(super) async fn command(&mut self, name: &str, line: &str) -> Result<Status, AgentError> {
         self.wire.send(line).await.map_err(during(name))?;
-        self.done(name, &SMALL, |_| Ok(())).await
+        self.done(name, &SMALL, |_, _| Ok(())).await
     }
 
-    /// Waits for the end of a command of which all has been said, and gives its data to `each`.
-    async fn done(&mut self, name: &str, bounds: &Bounds, each: impl FnMut(&str) -> Result<(), AgentError>) -> Result<Status, AgentError> {
+    /// Waits for the end of a command of which all has been said, and gives its data and the literals in it to `each`.
+    pub(super) async fn done(
+        &mut self,
+        name: &str,
+        bounds: &Bounds,
+        each: impl FnMut(&str, &[u8]) -> Result<(), AgentError>,
+    ) -> Result<Status, AgentError> {
         match self.answer(name, bounds, each).await? {
             Answer::Done(status) => Ok(status),
             Answer::More(_) => Err(asks_for_more(name)),
         }
     }
 
-    async fn answer(
+    pub(super) async fn answer(
         &mut self,
         name: &str,
         bounds: &Bounds,
-        mut each: impl FnMut(&str) -> Result<(), AgentError>,
+        mut each: impl FnMut(&str, &[u8]) -> Result<(), AgentError>,
     ) -> Result<Answer, AgentError> {
         for _ in 0..RESPONSES_MAX {
             match self.wire.receive(bounds).await.map_err(during(name))? {
@@ -244,7 +256,7 @@ impl<'a> Session<'a> {
                 Response::Tagged(..) => return Err(AgentError::protocol(format!("{name}: the server answered another command"))),
                 Response::Untagged(status) => self.hear(&status, name)?,
                 Response::Data(data) => {
-                    let taken = self.take(&data).and_then(|()| each(&data));
+                    let taken = self.take(&data).and_then(|()| each(&data, self.wire.taken()));
                     taken.map_err(|error| self.wire.unquoting(error)).map_err(during(name))?;
                 }
             }
@@ -253,7 +265,7 @@ impl<'a> Session<'a> {
     }
 
     /// Takes what the server says of itself. A warning (NO) is no failure; BAD speaks of the one command that we have open.
-    fn hear(&mut self, status: &Status, name: &str) -> Result<(), AgentError> {
+    pub(super) fn hear(&mut self, status: &Status, name: &str) -> Result<(), AgentError> {
         match status.condition {
             Condition::Bye if self.leaving => Ok(()),
             Condition::Bye | Condition::Bad => Err(status.unwelcome(name)),
@@ -262,13 +274,14 @@ impl<'a> Session<'a> {
     }
 
     fn learn(&mut self, status: &Status) -> Result<(), AgentError> {
+        status.code().into_iter().for_each(|code| self.mailbox.hear(code));
         match status.code().and_then(capabilities) {
             Some(list) => self.set_offers(list),
             None => Ok(()),
         }
     }
 
-    fn take(&mut self, data: &str) -> Result<(), AgentError> {
+    pub(super) fn take(&mut self, data: &str) -> Result<(), AgentError> {
         match capabilities(data) {
             Some(list) => self.set_offers(list),
             None => self.mailbox.take(data),
@@ -300,12 +313,12 @@ fn body_of(wanted: Wanted, message: u32, data: &str) -> Result<Option<u64>, Agen
     }
 }
 
-fn asks_for_more(name: &str) -> AgentError {
+pub(super) fn asks_for_more(name: &str) -> AgentError {
     AgentError::protocol(format!("{name}: the server asks for more than there is"))
 }
 
 /// Puts the command before what broke during it; a failed handshake explains itself.
-fn during(command: &str) -> impl Fn(AgentError) -> AgentError {
+pub(super) fn during(command: &str) -> impl Fn(AgentError) -> AgentError {
     move |error| match error.kind() {
         ErrorKind::PROTOCOL | ErrorKind::LIMIT => error.context(command),
         _ => error,

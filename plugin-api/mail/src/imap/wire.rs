@@ -2,7 +2,7 @@
 
 use watchpost_plugin_api::{AgentError, Cx, Lines, Stream, Tls, quoted};
 
-use crate::response::{Response, literal};
+use super::response::{Response, literal};
 
 /// How much of a response is taken.
 #[derive(Clone, Copy, Debug)]
@@ -13,11 +13,13 @@ pub(crate) struct Bounds {
     pub(crate) literal_bytes: u64,
     /// What names the bound of the literals.
     pub(crate) literal_name: &'static str,
+    /// Whether the literals are kept, for [`Wire::taken`].
+    pub(crate) kept: bool,
 }
 
 /// What is enough for everything but lists of numbers and messages.
 pub(crate) const SMALL: Bounds =
-    Bounds { line_bytes: 64 * 1024, literal_bytes: 64 * 1024, literal_name: "the bound of 64 KiB for a literal" };
+    Bounds { line_bytes: 64 * 1024, literal_bytes: 64 * 1024, literal_name: "the bound of 64 KiB for a literal", kept: false };
 
 /// One end of a session.
 pub(crate) struct Wire<'a> {
@@ -26,11 +28,13 @@ pub(crate) struct Wire<'a> {
     commands: u32,
     /// From now on bytes are counted and not shown, and what the server says is told in words that cannot be a message's.
     hushed: bool,
+    /// Literals of the last response, one after the other, if they are kept.
+    taken: Vec<u8>,
 }
 
 impl<'a> Wire<'a> {
     pub(crate) fn new(cx: &'a Cx, stream: Stream) -> Self {
-        Self { cx, lines: Lines::new(stream), commands: 0, hushed: false }
+        Self { cx, lines: Lines::new(stream), commands: 0, hushed: false, taken: Vec::new() }
     }
 
     /// The tag of the last command.
@@ -71,6 +75,7 @@ impl<'a> Wire<'a> {
         let line = self.lines.read_within(bounds.line_bytes).await?;
         let Some(mut response) = Response::parse(&line) else { return Err(self.no_response(&line)) };
         let mut literal_bytes = 0;
+        self.taken.clear();
         // Only data has literals; a text may end as an announcement does.
         if let Response::Data(text) = &mut response {
             let mut announced = literal(text);
@@ -79,7 +84,7 @@ impl<'a> Wire<'a> {
                 if literal_bytes > bounds.literal_bytes {
                     return Err(AgentError::limit(bounds.literal_name));
                 }
-                self.pass_over(bytes).await?;
+                self.pass_over(bytes, bounds.kept).await?;
                 let rest = self.lines.read_within(bounds.line_bytes).await?;
                 announced = literal(&rest);
                 text.push_str(&rest);
@@ -97,12 +102,20 @@ impl<'a> Wire<'a> {
         Ok(response)
     }
 
-    /// Takes that many bytes and keeps none.
-    async fn pass_over(&mut self, bytes: u64) -> Result<(), AgentError> {
+    /// The literals of the last response, if they were to be kept.
+    pub(crate) fn taken(&self) -> &[u8] {
+        &self.taken
+    }
+
+    /// Takes that many bytes, and keeps them or not.
+    async fn pass_over(&mut self, bytes: u64, kept: bool) -> Result<(), AgentError> {
         let mut left = bytes;
         while left > 0 {
-            let arrived = self.lines.peek().await?.len();
-            let taken = usize::try_from(left).map_or(arrived, |left| left.min(arrived));
+            let arrived = self.lines.peek().await?;
+            let taken = usize::try_from(left).map_or(arrived.len(), |left| left.min(arrived.len()));
+            if kept {
+                self.taken.extend_from_slice(&arrived[..taken]);
+            }
             self.lines.consume(taken);
             left -= taken as u64;
         }

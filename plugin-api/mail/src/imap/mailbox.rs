@@ -42,6 +42,8 @@ fn is_plain(c: char) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     messages: Option<u32>,
+    uid_validity: Option<u32>,
+    uid_next: Option<u32>,
 }
 
 impl Mailbox {
@@ -64,6 +66,25 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Takes a response code; of those that speak of a mailbox two matter here.
+    pub(crate) fn hear(&mut self, code: &str) {
+        match code.split_once(' ') {
+            Some((word, number)) if word.eq_ignore_ascii_case("UIDVALIDITY") => self.uid_validity = number_of(number),
+            Some((word, number)) if word.eq_ignore_ascii_case("UIDNEXT") => self.uid_next = number_of(number),
+            _ => {}
+        }
+    }
+
+    /// Below which all UIDs are that were given when it was opened; `None` if the server has not said it.
+    pub(crate) fn uid_next(&self) -> Option<u32> {
+        self.uid_next
+    }
+
+    /// What UIDs belong to (RFC 9051 2.3.1.1): with another number the same UID is another message. `None` if the server has not said it.
+    pub(crate) fn uid_validity(&self) -> Option<u32> {
+        self.uid_validity
+    }
+
     /// The messages it holds, and so the number of the newest one; `None` as long as the server has not said it.
     pub(crate) fn messages(&self) -> Option<u32> {
         self.messages
@@ -79,8 +100,8 @@ pub(crate) fn number_of(word: &str) -> Option<u32> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::fetch::Fetched;
     use super::*;
-    use crate::fetch::Fetched;
 
     #[test]
     fn a_name_beyond_ascii_is_said_in_modified_utf_7() {

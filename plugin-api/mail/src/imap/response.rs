@@ -125,8 +125,8 @@ pub(crate) fn literal(line: &str) -> Option<u64> {
 mod tests {
     use proptest::{prelude::*, sample::select};
 
+    use super::super::{fetch::Fetched, mailbox::Mailbox, search};
     use super::*;
-    use crate::{fetch::Fetched, mailbox::Mailbox, search};
 
     /// What responses are made of.
     const PIECES: [&str; 40] = [

@@ -2,10 +2,10 @@
 
 use watchpost_plugin_api::{AgentError, quoted};
 
-use crate::{mailbox::number_of, wire::Bounds};
+use super::{mailbox::number_of, wire::Bounds};
 
 /// A mailbox of a million messages, told number by number.
-pub(crate) const FOUND: Bounds = Bounds { line_bytes: 8 * 1024 * 1024, ..crate::wire::SMALL };
+pub(crate) const FOUND: Bounds = Bounds { line_bytes: 8 * 1024 * 1024, ..super::wire::SMALL };
 
 /// Counts the messages of an answer to the search with that tag; `None` if the data is something else.
 ///
@@ -22,6 +22,37 @@ pub(crate) fn count(data: &str, tag: &str, figure_asked: bool) -> Result<Option<
         _ => return Ok(None),
     };
     counted.map(Some).ok_or_else(|| AgentError::protocol(format!("no search result: \"{}\"", quoted(data))))
+}
+
+/// Lists the numbers of an answer to the search with that tag; `None` if the data is something else.
+///
+/// Errors: kind `protocol` for an answer that cannot be read, or that names more than twice `numbers_max` in its ranges.
+pub(crate) fn uids(data: &str, tag: &str, numbers_max: usize) -> Result<Option<Vec<u32>>, AgentError> {
+    let (word, rest) = data.split_once(' ').unwrap_or((data, ""));
+    let listed = match word {
+        _ if word.eq_ignore_ascii_case("SEARCH") => {
+            let list = rest.split_once('(').map_or(rest, |(list, _)| list);
+            list.split_ascii_whitespace().map(number_of).collect()
+        }
+        _ if word.eq_ignore_ascii_case("ESEARCH") && !of_another(rest, tag) => {
+            let results = correlator(rest).map_or(rest, |(_, rest)| rest);
+            let mut words = results.split_ascii_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("ALL"));
+            words.nth(1).map_or(Some(Vec::new()), |set| members(set, numbers_max))
+        }
+        _ => return Ok(None),
+    };
+    listed.map(Some).ok_or_else(|| AgentError::protocol(format!("no search result: \"{}\"", quoted(data))))
+}
+
+/// The members of a set like `2,10:11`, if it has no more than twice `max`.
+fn members(text: &str, max: usize) -> Option<Vec<u32>> {
+    set(text).filter(|length| *length <= 2 * max as u64)?;
+    let ranges = text.split(',').map(|range| {
+        let (from, to) = range.split_once(':').unwrap_or((range, range));
+        let (from, to) = (number_of(from)?, number_of(to)?);
+        Some(from.min(to)..=from.max(to))
+    });
+    ranges.collect::<Option<Vec<_>>>().map(|ranges| ranges.into_iter().flatten().collect())
 }
 
 /// RFC 7162 3.1.5: after the numbers a MODSEQ may stand in parentheses.
@@ -119,5 +150,24 @@ mod tests {
         ] {
             check(data, Err(()));
         }
+    }
+
+    #[test]
+    fn numbers_are_listed_in_either_form() {
+        let check = |data: &str, expected: Result<Option<&[u32]>, ()>| {
+            let nonsense = AgentError::protocol(format!("no search result: \"{data}\""));
+            let expected = expected.map(|listed| listed.map(<[u32]>::to_vec)).map_err(|()| nonsense);
+            assert_eq!(uids(data, "w5", 10), expected, "{data}");
+        };
+        check("SEARCH", Ok(Some(&[])));
+        check("SEARCH 2 84", Ok(Some(&[2, 84])));
+        check("SEARCH 2 5 (MODSEQ 917162500)", Ok(Some(&[2, 5])));
+        check("ESEARCH (TAG \"w5\") UID ALL 2,11:10", Ok(Some(&[2, 10, 11])));
+        check("ESEARCH (TAG \"w5\") UID", Ok(Some(&[])));
+        check("ESEARCH (TAG \"w4\") UID ALL 2", Ok(None));
+        check("3 EXISTS", Ok(None));
+        check("SEARCH x", Err(()));
+        check("ESEARCH (TAG \"w5\") UID ALL 1:4294967295", Err(()));
+        check("ESEARCH (TAG \"w5\") UID ALL x", Err(()));
     }
 }

@@ -4,10 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use watchpost_plugin_api::{AgentError, Ends, ErrorKind, Lines, Login, Stream, Tls, quoted};
 
-use crate::{auth, message, reply::Reply};
+use super::{auth, message, reply::Reply};
 
 /// An open session.
-pub(crate) struct Session {
+pub struct Session {
     lines: Lines,
     /// What we call ourselves.
     name: String,
@@ -90,17 +90,17 @@ impl Session {
     }
 
     /// Begins a transaction.
-    pub(crate) async fn mail(&mut self, from: &str) -> Result<(), AgentError> {
+    pub async fn mail(&mut self, from: &str) -> Result<(), AgentError> {
         self.command("MAIL", &format!("MAIL FROM:<{from}>")).await?.positive("MAIL").map(drop)
     }
 
     /// Names the recipient. 251 (it will be forwarded) and 252 (it was not verified) accept it as well.
-    pub(crate) async fn recipient(&mut self, to: &str) -> Result<(), AgentError> {
+    pub async fn recipient(&mut self, to: &str) -> Result<(), AgentError> {
         self.command("RCPT", &format!("RCPT TO:<{to}>")).await?.positive("RCPT").map(drop)
     }
 
     /// Hands over a message until the server has taken it.
-    pub(crate) async fn data(&mut self, message: &str) -> Result<(), AgentError> {
+    pub async fn data(&mut self, message: &str) -> Result<(), AgentError> {
         self.command("DATA", "DATA").await?.wanted(354, "DATA")?;
         let end = "end of DATA";
         self.lines.write_raw(message::on_the_wire(message).as_bytes()).await.map_err(during(end))?;
@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Takes an open transaction back, if there is one, and ends the session.
-    pub(crate) async fn close(&mut self, take_back: bool) -> Result<(), AgentError> {
+    pub async fn close(&mut self, take_back: bool) -> Result<(), AgentError> {
         if take_back {
             self.command("RSET", "RSET").await?.positive("RSET")?;
         }
@@ -116,7 +116,7 @@ impl Session {
     }
 
     /// Leaves a session that failed, without waiting: RFC 5321 4.1.1.10 wants a QUIT, and a server's log stays free of lost connections.
-    pub(crate) async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         // What failed is told already; whether the farewell arrives matters to nobody.
         let _ = self.lines.write("QUIT").await;
     }

@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use watchpost_plugin_api::{AgentError, Login, quoted};
 
-use crate::{config::Auth, mailbox::quoted_string, offers::Offers, response::Status};
+use super::{Auth, mailbox::quoted_string, offers::Offers, response::Status};
 
 /// Longest command that every server takes (RFC 9051 4); what is longer leaves the login for its second line.
 const COMMAND_BYTES_MAX: usize = 8000;
@@ -114,8 +114,8 @@ pub(crate) fn reason(challenge: &str) -> String {
 mod tests {
     use watchpost_plugin_api::Secret;
 
+    use super::super::response::Condition;
     use super::*;
-    use crate::response::Condition;
 
     fn login(user: &str, password: &str) -> Login {
         Login { user: user.into(), password: Secret::new(password) }

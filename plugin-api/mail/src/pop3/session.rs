@@ -2,11 +2,11 @@
 
 use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Lines, Login, Stream, Tls, quoted};
 
-use crate::{
+use super::{
+    Auth,
     auth::{self, Mechanism, Timestamp},
     body,
-    config::Auth,
-    mailbox::{Listing, Message, Size},
+    mailbox::{self, Listing, Message, Size},
     reply::{Reply, Status},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 const CAPABILITIES_MAX: usize = 100;
 
 /// An open session.
-pub(crate) struct Session<'a> {
+pub struct Session<'a> {
     cx: &'a Cx,
     lines: Lines,
     timestamp: Option<Timestamp>,
@@ -115,7 +115,7 @@ impl<'a> Session<'a> {
     }
 
     /// Asks what the mailbox holds; gives its size and its newest message.
-    pub(crate) async fn query(&mut self) -> Result<(Size, Option<Message>), AgentError> {
+    pub async fn query(&mut self) -> Result<(Size, Option<Message>), AgentError> {
         let stat = self.command("STAT", "STAT").await?.positive("STAT")?;
         let size = Size::parse(&stat.text).map_err(during("STAT"))?;
         self.command("LIST", "LIST").await?.positive("LIST")?;
@@ -126,26 +126,60 @@ impl<'a> Session<'a> {
     }
 
     /// Downloads a message.
-    pub(crate) async fn retrieve(&mut self, message: Message) -> Result<(), AgentError> {
+    pub async fn retrieve(&mut self, message: Message) -> Result<(), AgentError> {
         if message.bytes > body::MESSAGE_BYTES_MAX {
             return Err(body::too_large().context("RETR"));
         }
         self.lines.binary();
         self.counted = true;
         self.command("RETR", &format!("RETR {}", message.number)).await?.positive("RETR")?;
-        let bytes = body::message(&mut self.lines).await.map_err(during("RETR"))?;
+        let (bytes, _) = body::message(&mut self.lines, 0).await.map_err(during("RETR"))?;
         self.cx.note_received(&format!("the message, {bytes} bytes"));
         self.after_message = true;
         Ok(())
     }
 
+    /// Lists the messages with the names that the server gives them for ever (UIDL).
+    ///
+    /// Errors: kind `limit` if there are more than `messages_max`.
+    pub async fn names(&mut self, messages_max: usize) -> Result<Vec<(u64, String)>, AgentError> {
+        self.command("UIDL", "UIDL").await?.positive("UIDL")?;
+        let mut names = Vec::new();
+        let take = |line: &str| {
+            let named = line.split_once(' ').and_then(|(number, name)| Some((mailbox::number(number)?, name.trim().to_owned())));
+            names.push(named.ok_or_else(|| AgentError::protocol(format!("no number and name: \"{}\"", quoted(line))))?);
+            match names.len() > messages_max {
+                true => Err(AgentError::new(ErrorKind::LIMIT, format!("more than {messages_max} messages in the mailbox"))),
+                false => Ok(()),
+            }
+        };
+        body::lines(&mut self.lines, take).await.map_err(during("UIDL"))?;
+        Ok(names)
+    }
+
+    /// Reads the head of a message (TOP), at most so much of it.
+    pub async fn head(&mut self, number: u64, bytes_max: usize) -> Result<Vec<u8>, AgentError> {
+        self.lines.binary();
+        self.counted = true;
+        self.command("TOP", &format!("TOP {number} 0")).await?.positive("TOP")?;
+        let (bytes, head) = body::message(&mut self.lines, bytes_max).await.map_err(during("TOP"))?;
+        self.cx.note_received(&format!("a head, {bytes} bytes"));
+        self.after_message = true;
+        Ok(head)
+    }
+
+    /// Has a message deleted when the session ends.
+    pub async fn delete(&mut self, number: u64) -> Result<(), AgentError> {
+        self.command("DELE", &format!("DELE {number}")).await?.positive("DELE").map(drop)
+    }
+
     /// Ends the session.
-    pub(crate) async fn close(&mut self) -> Result<(), AgentError> {
+    pub async fn close(&mut self) -> Result<(), AgentError> {
         self.command("QUIT", "QUIT").await?.positive("QUIT").map(drop)
     }
 
     /// Leaves a session that failed, without waiting: a server that gets no QUIT may keep the mailbox locked until its own deadline.
-    pub(crate) async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         // What failed is told already; whether the farewell arrives matters to nobody.
         let _ = self.lines.write("QUIT").await;
     }

@@ -6,8 +6,8 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use md5::{Digest, Md5};
 use watchpost_plugin_api::{AgentError, Login};
 
-use crate::{
-    config::Auth,
+use super::{
+    Auth,
     reply::{Reply, Status},
     session::Offers,
 };

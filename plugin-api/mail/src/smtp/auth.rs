@@ -3,7 +3,7 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use watchpost_plugin_api::{AgentError, Login, quoted};
 
-use crate::reply::Reply;
+use super::reply::Reply;
 
 /// How to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

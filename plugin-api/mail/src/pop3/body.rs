@@ -21,25 +21,27 @@ pub(crate) async fn lines(from: &mut Lines, mut each: impl FnMut(&str) -> Result
     }
 }
 
-/// Reads a message, keeps nothing of it and gives its size, its end included. Its lines know no bound: there is mail with a megabyte in one.
+/// Reads a message and keeps at most so much of its beginning; gives its size, its end included, and what was kept. Its lines know no bound:
+/// there is mail with a megabyte in one.
 ///
 /// Errors: kind `limit` for a message that is too large.
-pub(crate) async fn message(from: &mut Lines) -> Result<u64, AgentError> {
+pub(crate) async fn message(from: &mut Lines, kept_max: usize) -> Result<(u64, Vec<u8>), AgentError> {
     let mut end = End::default();
-    let mut read = 0;
+    let (mut read, mut kept) = (0, Vec::new());
     loop {
         let arrived = from.peek().await?;
         let (taken, ended) = match end.find(arrived) {
             Some(at) => (at, true),
             None => (arrived.len(), false),
         };
+        kept.extend_from_slice(&arrived[..taken.min(kept_max - kept.len())]);
         from.consume(taken);
         read += taken as u64;
         if read > MESSAGE_BYTES_MAX {
             return Err(too_large());
         }
         if ended {
-            return Ok(read);
+            return Ok((read, kept));
         }
     }
 }
