@@ -42,6 +42,15 @@ const PROOFS: &[Proof] = &[
         count: 200,
         shows: "a log that is rotated, cut, compressed and written to late, read by a worker that is killed, has each line counted once",
     },
+    Proof {
+        name: "roundtrip",
+        package: "watchpost-roundtrip",
+        target: "journeys",
+        variable: "WATCHPOST_PROVE_ROUNDTRIPS",
+        count: 1000,
+        shows: "of messages delivered late, twice, in any order or never, sent by a worker that is killed, none that comes in time is lost, \
+                none counts twice, and no other is touched",
+    },
 ];
 
 /// Runs `prove NAME`; without a name lists what can be proved.
