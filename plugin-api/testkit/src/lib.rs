@@ -3,7 +3,7 @@
 //! Reading order: [`Kit`] (an agent made from a configuration, run as a worker runs it) · [`Ran`] (what a run gave) ·
 //! [`Script`] (what a server says and waits for) · [`Server`] (one that does it, line by line) · [`UnixServer`] (the same at a Unix
 //! socket) · [`HttpServer`] (one of [`Pages`]) · [`PacketServer`] (one of whole messages, UDP and TCP) · [`Authority`] (certificates, good
-//! and bad) · [`Tree`] (files, logs that rotate, programs).
+//! and bad) · [`Tree`] (files, logs that rotate, programs) · [`Lab`] (real servers, where no script will do).
 //!
 //! ```
 //! # use watchpost_testkit::{Script, Server};
@@ -37,6 +37,7 @@ mod authority;
 mod entrance;
 mod http;
 mod kit;
+mod lab;
 mod packets;
 mod page;
 mod ran;
@@ -50,6 +51,7 @@ mod wire;
 pub use authority::{Authority, ClientCertificate, ServerTls};
 pub use http::{Asked, HttpServer, Pages};
 pub use kit::Kit;
+pub use lab::Lab;
 pub use packets::{Answers, PacketServer};
 pub use page::Page;
 pub use ran::Ran;
