@@ -32,8 +32,8 @@ const HOST_ONLY: [&str; 13] = [
 /// What a plugin may depend on beside codecs.
 const OF_PLUGINS: [&str; 3] = ["watchpost-plugin-api", "serde", "schemars"];
 /// What several plugins share, and the wall holds for as for them: two agents read logs, and following one over rotation must not differ;
-/// two ask a directory, and what a hostile one may send is bounded in one place; four hold sessions of SMTP, IMAP or POP3, likewise.
-const SHARED_BY_PLUGINS: [&str; 3] = ["watchpost-directory", "watchpost-logs", "watchpost-mail"];
+/// several ask a directory, ask by DNS, or hold sessions of SMTP, IMAP or POP3, and what a hostile one may send is bounded in one place.
+const SHARED_BY_PLUGINS: [&str; 4] = ["watchpost-directory", "watchpost-logs", "watchpost-mail", "watchpost-records"];
 /// Agents' names that are words of the configuration too: `overlap = "queue"`.
 const WORDS: [&str; 1] = ["queue"];
 /// Crates that only turn bytes into values and back.

@@ -9,15 +9,16 @@ use std::{
 use domain::base::{Name, Rtype};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::AgentError;
+use watchpost_plugin_api::{AgentError, Needs, PathBuf, Tls};
+use watchpost_records::{Question, Server};
 
-use crate::{
-    expect::{Expectation, Expected},
-    query::Question,
-};
+use crate::expect::{Expectation, Expected};
 
 /// Types that are no question a server answers with records: zone transfers, and what belongs to messages.
 const NO_QUESTIONS: [Rtype; 6] = [Rtype::AXFR, Rtype::IXFR, Rtype::OPT, Rtype::TSIG, Rtype::TKEY, Rtype::from_int(0)];
+
+/// Servers that are compared in one run, `host` not counted.
+const AGREE_MAX: usize = 30;
 
 /// A question to a DNS server. Only `host` and `name` are required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,7 +27,7 @@ pub struct Config {
     /// Name or address of the DNS server that is asked, e.g. "192.0.2.53", "2001:db8::53" or "ns1.example.org".
     /// A name is looked up anew in each run, in the way of this machine.
     pub host: String,
-    /// Port of the server, for UDP and TCP. Default: 53.
+    /// Port of the server, for UDP and TCP. Default: 53; 853 with `transport = "tls"`.
     pub port: Option<NonZeroU16>,
     /// Name that is asked for, e.g. "example.org"; always a whole one, with or without its final dot. Names beyond ASCII are written in
     /// their "xn--" form. With `type = "PTR"` an address may stand here, e.g. "192.0.2.25": its name under in-addr.arpa is asked for.
@@ -41,10 +42,23 @@ pub struct Config {
     /// A response code in capitals, e.g. "NXDOMAIN" or "NOERROR", stands alone: the answer must have this code, whatever records it has.
     /// Default: NOERROR, with or without records.
     pub expect: Option<Expected>,
-    /// How the question travels: "auto" (the default: UDP, and TCP after a truncated answer), "udp" (a truncated answer fails the run)
-    /// or "tcp".
+    /// How the question travels: "auto" (the default: UDP, and TCP after a truncated answer), "udp" (a truncated answer fails the run),
+    /// "tcp", or "tls" (DNS over TLS, RFC 7858, with a certificate that is verified).
     #[serde(default)]
     pub transport: Transport,
+    /// Name that the certificate of `host` must carry, also sent as SNI. Default: `host`. Unused unless `transport = "tls"`.
+    pub server_name: Option<String>,
+    /// PEM file of the authorities to trust instead of the system's, e.g. "ca.pem". Unused unless `transport = "tls"`.
+    pub ca_file: Option<PathBuf>,
+    /// Further servers of the same zone, with `type = "SOA"` only: a list of names or addresses, each with its port where that is not
+    /// `port`, e.g. ["ns2.example.org", "192.0.2.54:5300"]. All are asked the same, and `soa_serial`, `serial_lag` and `serials_distinct`
+    /// tell how far they are apart. One that does not answer fails the run. Over TLS each has to show a certificate for its own name.
+    #[serde(default)]
+    pub agree: Vec<String>,
+    /// Whether different serial numbers fail the run at once. Default: false: for the seconds or minutes of a zone transfer they are
+    /// as they should be, so a threshold on `serials_distinct` or `serial_lag` that has to hold for a while is the better judge.
+    #[serde(default)]
+    pub must_agree: bool,
 }
 
 /// How a question travels.
@@ -58,6 +72,8 @@ pub enum Transport {
     Udp,
     /// By TCP only.
     Tcp,
+    /// By TLS only.
+    Tls,
 }
 
 fn a() -> String {
@@ -67,24 +83,79 @@ fn a() -> String {
 impl Config {
     /// The port, given or usual.
     pub fn port(&self) -> u16 {
-        self.port.map_or(53, NonZeroU16::get)
+        let usual = if self.transport == Transport::Tls { 853 } else { 53 };
+        self.port.map_or(usual, NonZeroU16::get)
+    }
+
+    /// Who is asked first.
+    pub(crate) fn server(&self) -> Server {
+        Server { host: self.host.trim_matches(['[', ']']).to_owned(), port: NonZeroU16::new(self.port()) }
+    }
+
+    /// Who else is asked for the serial number.
+    pub(crate) fn others(&self) -> Result<Vec<Server>, AgentError> {
+        let read = |(at, text): (usize, &String)| {
+            let wrong = |why: &str| AgentError::config(format!("agree[{at}]"), format!("{why}, e.g. \"ns2.example.org\""));
+            let server: Server = text.parse().map_err(wrong)?;
+            Ok(Server { port: server.port.or(NonZeroU16::new(self.port())), ..server })
+        };
+        self.agree.iter().enumerate().map(read).collect()
+    }
+
+    /// What the handshake with a server has to verify; none where there is none.
+    pub(crate) fn handshake(&self, with: &Server) -> Option<Tls> {
+        let named = self.server_name.as_deref().filter(|_| *with == self.server());
+        (self.transport == Transport::Tls).then(|| Tls::verify(named.unwrap_or(&with.host)).ca_file(self.ca_file.clone()))
+    }
+
+    /// What asking touches. Servers that are no such thing are told by `check`.
+    pub(crate) fn needs(&self) -> Needs {
+        let mut ports = vec![self.port()];
+        ports.extend(self.others().unwrap_or_default().iter().map(|server| server.port(self.port())));
+        ports.sort_unstable();
+        ports.dedup();
+        let reach = |needs: Needs, port: u16| match self.transport {
+            Transport::Auto => needs.udp(port).tcp(port),
+            Transport::Udp => needs.udp(port),
+            Transport::Tcp | Transport::Tls => needs.tcp(port),
+        };
+        let needs = ports.into_iter().fold(Needs::none(), reach);
+        match &self.ca_file {
+            Some(path) => needs.read(path),
+            None => needs,
+        }
     }
 
     /// `name type @host:port`, an IPv6 address in brackets.
     pub(crate) fn target(&self) -> String {
         let (name, rtype) = (&self.name, self.rtype.to_ascii_uppercase());
-        let (host, port) = (&self.host, self.port());
-        match host.parse::<Ipv6Addr>() {
-            Ok(address) => format!("{name} {rtype} @[{address}]:{port}"),
-            Err(_) => format!("{name} {rtype} @{host}:{port}"),
-        }
+        format!("{name} {rtype} @{}", self.server())
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
         server("host", &self.host)?;
-        self.question()?;
-        self.expectation().map(drop)
+        self.server_name.as_deref().map_or(Ok(()), |name| server("server_name", name))?;
+        let question = self.question()?;
+        self.expectation()?;
+        if question.rtype != Rtype::SOA && (self.must_agree || !self.agree.is_empty()) {
+            let key = if self.agree.is_empty() { "must_agree" } else { "agree" };
+            return Err(AgentError::config(key, "compares serial numbers, which only `type = \"SOA\"` has"));
+        }
+        if self.must_agree && self.agree.is_empty() {
+            return Err(AgentError::config("must_agree", "needs `agree`: one server always agrees with itself"));
+        }
+        if self.agree.len() > AGREE_MAX {
+            return Err(AgentError::config("agree", format!("has more than {AGREE_MAX} servers")));
+        }
+        let mut seen = vec![self.server()];
+        for (at, other) in self.others()?.into_iter().enumerate() {
+            if seen.contains(&other) {
+                return Err(AgentError::config(format!("agree[{at}]"), format!("{other} is asked already")));
+            }
+            seen.push(other);
+        }
+        Ok(())
     }
 
     /// What is asked.
@@ -180,6 +251,38 @@ mod tests {
         check("host = 'ns1'\nname = 'a'\ntype = 'MXX'", Err(("type", &rtype("`MXX` is no record type"))));
         check("host = 'ns1'\nname = 'a'\ntype = 'TYPE70000'", Err(("type", &rtype("`TYPE70000` is no record type"))));
         check("host = 'ns1'\nname = 'a'\ntype = 'axfr'", Err(("type", &rtype("`axfr` cannot be asked for"))));
+    }
+
+    #[test]
+    fn servers_are_compared_by_the_serial_number_of_a_zone_and_by_nothing_else() {
+        let soa = |keys: &str| format!("host = 'ns1'\nname = 'lab.test'\ntype = 'soa'\n{keys}");
+        check(&soa("agree = ['ns2', '192.0.2.54:5300', '::1']\nmust_agree = true"), Ok("lab.test SOA @ns1:53"));
+        let only = "compares serial numbers, which only `type = \"SOA\"` has";
+        check("host = 'ns1'\nname = 'a'\nagree = ['ns2']", Err(("agree", only)));
+        check("host = 'ns1'\nname = 'a'\nmust_agree = true", Err(("must_agree", only)));
+        check(&soa("must_agree = true"), Err(("must_agree", "needs `agree`: one server always agrees with itself")));
+        let wanted = "a name or an address is wanted, and a port after a colon, e.g. \"ns2.example.org\"";
+        check(&soa("agree = ['ns2', 'a/b']"), Err(("agree[1]", wanted)));
+        check(&soa("agree = ['ns2:0']"), Err(("agree[0]", "a port is a number from 1 to 65535, e.g. \"ns2.example.org\"")));
+        check(&soa("agree = ['ns2', 'ns1:53']"), Err(("agree[1]", "ns1:53 is asked already")));
+        check(&soa("agree = ['ns2', 'ns2']"), Err(("agree[1]", "ns2:53 is asked already")));
+        let many: Vec<String> = (0..31).map(|at| format!("'ns{}'", at + 2)).collect();
+        check(&soa(&format!("agree = [{}]", many.join(", "))), Err(("agree", "has more than 30 servers")));
+    }
+
+    #[test]
+    fn over_tls_the_port_and_the_names_are_those_of_tls() {
+        let text = "host = '[::1]'\nname = 'lab.test'\ntype = 'SOA'\ntransport = 'tls'\nserver_name = 'ns1.lab.test'\nagree = ['ns2:53']";
+        check(text, Ok("lab.test SOA @[::1]:853"));
+        let config: Config = toml::from_str(text).unwrap();
+        let other = &config.others().unwrap()[0];
+        let name = |server: &Server| config.handshake(server).unwrap().server_name;
+        assert_eq!((name(&config.server()).as_str(), name(other).as_str()), ("ns1.lab.test", "ns2"));
+        assert_eq!(config.needs(), Needs::none().tcp(53).tcp(853));
+        check(
+            "host = 'ns1'\nname = 'a'\nserver_name = 'a b'",
+            Err(("server_name", "a host name has neither spaces nor characters beyond ASCII")),
+        );
     }
 
     #[test]

@@ -9,8 +9,7 @@ use serde::{
     de::{SeqAccess, Visitor},
 };
 use watchpost_plugin_api::AgentError;
-
-use crate::answer::{Answer, Record};
+use watchpost_records::{Answer, Record, in_words};
 
 /// Records of an answer that a message shows.
 const SHOWN_MAX: usize = 5;
@@ -143,18 +142,6 @@ impl Expectation {
 fn code(text: &str) -> Option<OptRcode> {
     let known = OptRcode::from_str(text).ok()?;
     (known.to_string() == text && text.chars().all(|c| c.is_ascii_uppercase())).then_some(known)
-}
-
-fn in_words(code: OptRcode) -> String {
-    let words = match code {
-        OptRcode::FORMERR => "it does not understand the question",
-        OptRcode::SERVFAIL => "it has failed to find out",
-        OptRcode::NXDOMAIN => "there is no such name",
-        OptRcode::NOTIMP => "it does not know how to",
-        OptRcode::REFUSED => "it does not want to",
-        _ => return code.to_string(),
-    };
-    format!("{code}: {words}")
 }
 
 fn shown(answer: &Answer) -> String {

@@ -1,11 +1,13 @@
 //! Asks a DNS server for the records of a name, times the answer, counts what is in it, and compares it with what is expected.
 //!
 //! Target: one question to one server, as `lab.test MX @192.0.2.53:53`. Reading order: [`Config`] (what a job says) · [`Dns`] (the order
-//! of the phases) · `exchange` (over datagrams, over a connection) · `query`, `answer` (what crosses) · `expect` (what is judged).
+//! of the phases) · `watchpost-records` (how a question travels, and what crosses) · `expect` (what is judged) · `agree` (whether the
+//! servers of a zone have the same).
 //!
 //! The phases are laps of one clock, so they add up to `total_time` exactly:
 //! - `resolve_time` is for the server's own name; next to nothing where `host` is an address.
-//! - `connect_time` is there only when a TCP connection was opened: with `transport = "tcp"`, or after a truncated answer.
+//! - `connect_time` is there only when a TCP connection was opened: with `transport = "tcp"` or "tls", or after a truncated answer.
+//! - `tls_time` is the handshake of `transport = "tls"` (RFC 7858); no session is resumed, so each run times a whole one.
 //! - `query_time` is from the question to the whole answer; after a truncated one both questions together.
 //!
 //! One question is sent once. A datagram that is lost is what this agent is there to see, so nothing is sent again: the run meets its
@@ -16,22 +18,23 @@
 //! `answers` counts the records of the wanted type in the answer, so the CNAMEs that lead there do not count; `answer_ttl` is the smallest
 //! time to live among them. An answer without such records is a good one with 0 `answers`, unless `expect` asks for more. A response
 //! code other than NOERROR fails the run, unless `expect` asks for it; `query_time` is known all the same, and after NXDOMAIN `answers` is 0.
+//!
+//! With `agree` the other servers are asked once the first has answered, all at once, in no phase. Each serial number that is known is
+//! told; how many there are and who lags behind is told only when all are known, for a server that is silent may have another one.
 
-mod answer;
+mod agree;
 mod config;
-mod exchange;
 mod expect;
-mod query;
 
 use std::net::SocketAddr;
 
-use watchpost_plugin_api::{Agent, AgentError, Cx, Laps, Metric, Needs, RecordType, Resolver, Unit, export_agents, standard};
+use watchpost_plugin_api::{Agent, AgentError, Cx, Laps, Metric, Needs, Unit, export_agents, standard};
+use watchpost_records::{Answer, Question, Server, exchange};
 
-use answer::Answer;
+pub use agree::{SERIAL_LAG, SERIALS_DISTINCT, SOA_SERIAL};
 pub use config::{Config, Transport};
 use expect::Expectation;
 pub use expect::Expected;
-use query::Question;
 
 const ANSWERS: Metric = Metric::gauge("answers", Unit::Answers, "Records of the wanted type in the answer.");
 const ANSWER_TTL: Metric = Metric::gauge("answer_ttl", Unit::Seconds, "Smallest time to live among the records of the wanted type.");
@@ -41,18 +44,33 @@ pub struct Dns {
     config: Config,
     question: Question,
     expectation: Expectation,
+    server: Server,
+    others: Vec<Server>,
+    /// Whether the servers had the same serial number when they were compared last.
+    agreed: bool,
 }
 
 impl Agent for Dns {
     type Config = Config;
     const NAME: &'static str = "dns";
-    const METRICS: &'static [Metric] =
-        &[standard::RESOLVE_TIME, standard::CONNECT_TIME, standard::QUERY_TIME, standard::TOTAL_TIME, ANSWERS, ANSWER_TTL];
+    const METRICS: &'static [Metric] = &[
+        standard::RESOLVE_TIME,
+        standard::CONNECT_TIME,
+        standard::TLS_TIME,
+        standard::QUERY_TIME,
+        standard::TOTAL_TIME,
+        ANSWERS,
+        ANSWER_TTL,
+        SOA_SERIAL,
+        SERIAL_LAG,
+        SERIALS_DISTINCT,
+    ];
 
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
         let (question, expectation) = (config.question()?, config.expectation()?);
-        Ok(Self { config, question, expectation })
+        let (server, others) = (config.server(), config.others()?);
+        Ok(Self { config, question, expectation, server, others, agreed: true })
     }
 
     fn target(config: &Config) -> String {
@@ -60,23 +78,19 @@ impl Agent for Dns {
     }
 
     fn needs(config: &Config) -> Needs {
-        let port = config.port();
-        match config.transport {
-            Transport::Auto => Needs::none().udp(port).tcp(port),
-            Transport::Udp => Needs::none().udp(port),
-            Transport::Tcp => Needs::none().tcp(port),
-        }
+        config.needs()
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut laps = cx.laps();
-        let host = &self.config.host;
-        let addresses = cx.resolve(host, RecordType::Any, Resolver::System).await?;
+        let servers = self.server.addresses(cx, self.config.port()).await?;
         laps.lap(standard::RESOLVE_TIME);
-        let servers: Vec<SocketAddr> = addresses.iter().map(|&address| (address, self.config.port()).into()).collect();
         let answer = self.ask(cx, &servers, &mut laps).await.map_err(|error| self.question.during(error))?;
         record(cx, &answer);
         self.expectation.judge(&answer).map_err(|error| self.question.during(error))?;
+        if !self.others.is_empty() {
+            self.compare(cx, &answer).await.map_err(|error| self.question.during(error))?;
+        }
         laps.total(standard::TOTAL_TIME);
         Ok(())
     }
@@ -85,7 +99,7 @@ impl Agent for Dns {
 impl Dns {
     /// Asks by datagram, by connection, or by the one and then the other, and gives a whole answer.
     async fn ask(&self, cx: &Cx, servers: &[SocketAddr], laps: &mut Laps<'_>) -> Result<Answer, AgentError> {
-        if self.config.transport != Transport::Tcp {
+        if matches!(self.config.transport, Transport::Auto | Transport::Udp) {
             let answer = exchange::by_datagram(cx, servers, &self.question).await?;
             laps.lap(standard::QUERY_TIME);
             match self.config.transport {
@@ -95,14 +109,15 @@ impl Dns {
                 _ => {}
             }
         }
-        let stream = exchange::connect(cx, servers).await?;
+        let mut stream = exchange::connect(cx, servers).await?;
         laps.lap(standard::CONNECT_TIME);
+        if let Some(tls) = self.config.handshake(&self.server) {
+            stream.start_tls(&tls).await?;
+            laps.lap(standard::TLS_TIME);
+        }
         let answer = exchange::by_stream(cx, stream, &self.question).await?;
         laps.lap(standard::QUERY_TIME);
-        match answer.truncated {
-            true => Err(AgentError::protocol("the answer is truncated even over TCP")),
-            false => Ok(answer),
-        }
+        exchange::whole(answer)
     }
 }
 

@@ -22,11 +22,25 @@ fn the_library_carries_the_agent_with_its_metrics_and_its_schema() {
     let [agent] = described.agents.as_slice() else { panic!("{described:?}") };
     assert_eq!(agent.name, "dns");
     let metrics: Vec<&str> = agent.metrics.iter().map(|metric| metric.name.as_str()).collect();
-    assert_eq!(metrics, ["resolve_time", "connect_time", "query_time", "total_time", "answers", "answer_ttl"]);
+    assert_eq!(
+        metrics,
+        [
+            "resolve_time",
+            "connect_time",
+            "tls_time",
+            "query_time",
+            "total_time",
+            "answers",
+            "answer_ttl",
+            "soa_serial",
+            "serial_lag",
+            "serials_distinct"
+        ]
+    );
     let properties = agent.schema["properties"].as_object().unwrap();
     let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert_eq!(keys, ["expect", "host", "name", "port", "transport", "type"]);
+    assert_eq!(keys, ["agree", "ca_file", "expect", "host", "must_agree", "name", "port", "server_name", "transport", "type"]);
     assert_eq!(agent.schema["required"], json!(["host", "name"]));
     for (key, property) in properties {
         assert!(property["description"].as_str().is_some_and(|text| text.len() > 20), "`{key}` has no manual: {property}");
@@ -45,6 +59,7 @@ fn a_configuration_is_examined_across_the_boundary() {
     check("auto", &[Transport::Udp, Transport::Tcp]);
     check("udp", &[Transport::Udp]);
     check("tcp", &[Transport::Tcp]);
+    check("tls", &[Transport::Tcp]);
 }
 
 fn check(config: serde_json::Value, path: &str, message: &str) {
@@ -62,13 +77,13 @@ fn a_fault_of_a_configuration_crosses_with_its_path() {
     check(json!({ "name": "lab.test" }), "", "missing field `host`");
     check(json!({ "host": "ns1" }), "", "missing field `name`");
     check(with("type", json!("MXX")), "type", "`MXX` is no record type; wanted is a type by name or number, e.g. \"MX\" or \"TYPE65280\"");
-    check(with("transport", json!("tls")), "transport", "unknown variant `tls`, expected one of `auto`, `udp`, `tcp`");
+    check(with("transport", json!("doh")), "transport", "unknown variant `doh`, expected one of `auto`, `udp`, `tcp`, `tls`");
     check(with("expect", json!(7)), "expect", "invalid type: integer `7`, expected a string or a list of strings");
     check(with("expect", json!(["a", 7])), "expect[1]", "invalid type: integer `7`, expected a string");
     check(with("expect", json!([])), "expect", "is empty; leave it away where every answer is welcome");
     check(with("expect", json!("")), "expect", "is empty; a record is written as in a zone file");
     let alone = "the response code NXDOMAIN stands alone; with records beside it the answer is NOERROR";
     check(with("expect", json!(["192.0.2.1", "NXDOMAIN"])), "expect[1]", alone);
-    let keys = "`host`, `port`, `name`, `type`, `expect`, `transport`";
+    let keys = "`host`, `port`, `name`, `type`, `expect`, `transport`, `server_name`, `ca_file`, `agree`, `must_agree`";
     check(with("nmae", json!("x")), "nmae", &format!("unknown field `nmae`, expected one of {keys}"));
 }

@@ -20,7 +20,8 @@ fn every_job_of_the_sample_is_taken() {
         ("dmarc", "_dmarc.example.org TXT @ns1.example.org:53"),
         ("reverse", "192.0.2.25 PTR @192.0.2.53:53"),
         ("no-such-name", "no-such-name.example.org A @192.0.2.53:53"),
-        ("secondary", "example.org SOA @[2001:db8::53]:53"),
+        ("secondaries", "example.org SOA @ns1.example.org:53"),
+        ("private", "www.example.org A @192.0.2.53:853"),
     ];
     assert_eq!(seen, expected.map(|(name, target)| (name, target.to_owned())));
 }

@@ -1,4 +1,4 @@
-//! BIND's named: the zone lab.test.
+//! BIND's named: the zone lab.test, domains of mail good and bad, a block list; by UDP, TCP and TLS.
 
 use super::Lab;
 use super::ports::Port;
@@ -14,11 +14,14 @@ use std::time::Duration;
 
 pub(crate) const DNS: Port = Port::new("dns", 5300, 53, "lab.test by UDP and TCP; broken.test fails, other names are refused");
 pub(crate) const STATS: Port = Port::new("dns_stats", 9053, 54, "what BIND counts, as JSON and XML");
+pub(crate) const DOT: Port = Port::new("dot", 1853, 52, "the same by TLS");
 
 const CONFIG: &str = include_str!("../../lab/named/named.conf");
 const ZONE: &str = include_str!("../../lab/named/lab.test.zone");
 /// Not what a zone file may hold, so that named loads no zone and answers SERVFAIL for it.
 const BROKEN_ZONE: &str = include_str!("../../lab/named/broken.test.zone");
+const AUTH_ZONE: &str = include_str!("../../lab/named/auth.test.zone");
+const LIST_ZONE: &str = include_str!("../../lab/named/list.test.zone");
 const REVERSE_ZONE: &str = include_str!("../../lab/named/127.0.0.zone");
 
 /// Asks for the SOA record of lab.test. Source: RFC 1035 4.1.
@@ -39,7 +42,7 @@ impl Server for Named {
     }
 
     fn ports(&self) -> &'static [Port] {
-        &[DNS, STATS]
+        &[DNS, DOT, STATS]
     }
 
     fn needs_root(&self) -> bool {
@@ -64,6 +67,9 @@ impl Server for Named {
                 ("log", &self.log(lab).display().to_string()),
                 ("dns", &lab.port(&DNS).to_string()),
                 ("stats", &lab.port(&STATS).to_string()),
+                ("dot", &lab.port(&DOT).to_string()),
+                ("certificate", &lab.certificate().display().to_string()),
+                ("key", &lab.key().display().to_string()),
             ],
         )?;
         let zone = template::fill(
@@ -71,6 +77,8 @@ impl Server for Named {
             &[("imaps", &lab.port(&dovecot::IMAPS).to_string()), ("submission", &lab.port(&postfix::SUBMISSION).to_string())],
         )?;
         lab.write(&folder.join("lab.test.zone"), &zone)?;
+        lab.write(&folder.join("auth.test.zone"), AUTH_ZONE)?;
+        lab.write(&folder.join("list.test.zone"), LIST_ZONE)?;
         lab.write(&folder.join("127.0.0.zone"), REVERSE_ZONE)?;
         lab.write(&folder.join("broken.test.zone"), BROKEN_ZONE)?;
         lab.write(&folder.join("named.conf"), &config)?;

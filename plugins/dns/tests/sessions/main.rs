@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
+mod agree;
 mod breaks;
 mod expectations;
+mod secure;
 mod strangers;
 mod sums;
 

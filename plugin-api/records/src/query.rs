@@ -10,9 +10,11 @@ const PAYLOAD_BYTES_MAX: u16 = 1232;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Question {
-    pub(crate) name: Name<Vec<u8>>,
-    pub(crate) rtype: Rtype,
+pub struct Question {
+    /// The name, a whole one.
+    pub name: Name<Vec<u8>>,
+    /// The type of the records.
+    pub rtype: Rtype,
 }
 
 impl fmt::Display for Question {
@@ -23,7 +25,7 @@ impl fmt::Display for Question {
 
 impl Question {
     /// Puts the question before what the server got wrong; other failures explain themselves.
-    pub(crate) fn during(&self, error: AgentError) -> AgentError {
+    pub fn during(&self, error: AgentError) -> AgentError {
         match error.kind() {
             ErrorKind::PROTOCOL => error.context(self),
             _ => error,
@@ -32,24 +34,27 @@ impl Question {
 }
 
 /// A question under way, under an id of its own that nobody can guess.
-pub(crate) struct Query<'a> {
+pub struct Query<'a> {
     pub(crate) question: &'a Question,
     pub(crate) message: Message<Vec<u8>>,
 }
 
 impl<'a> Query<'a> {
-    pub(crate) fn new(question: &'a Question) -> Result<Self, AgentError> {
+    /// Makes the message that asks it.
+    ///
+    /// Errors: kind `local` if it cannot be written.
+    pub fn new(question: &'a Question) -> Result<Self, AgentError> {
         let built = build(question).map_err(|error| AgentError::local(format!("cannot write the question: {error}")))?;
         Ok(Self { question, message: built })
     }
 
     /// The message as it goes into a datagram.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         self.message.as_slice()
     }
 
     /// The message as it goes over a connection: its length first (RFC 1035 4.2.2).
-    pub(crate) fn framed(&self) -> Vec<u8> {
+    pub fn framed(&self) -> Vec<u8> {
         // A question has at most 12 + 255 + 4 bytes, and 11 of EDNS.
         let length = self.bytes().len() as u16;
         [&length.to_be_bytes(), self.bytes()].concat()

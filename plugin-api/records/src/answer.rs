@@ -25,24 +25,32 @@ pub(crate) enum Read {
 
 /// An answer. Of a truncated one the records are not looked at: some are missing.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) code: OptRcode,
-    pub(crate) truncated: bool,
+pub struct Answer {
+    /// The response code.
+    pub code: OptRcode,
+    /// Whether some records are missing.
+    pub truncated: bool,
     authoritative: bool,
     asked: Rtype,
-    pub(crate) records: Vec<Record>,
+    /// The records of the answer section, whatever their type.
+    pub records: Vec<Record>,
 }
 
 /// A record of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) owner: String,
-    pub(crate) ttl: u32,
-    pub(crate) rtype: Rtype,
+pub struct Record {
+    /// Whose it is, with its final dot.
+    pub owner: String,
+    /// How many seconds it may be kept.
+    pub ttl: u32,
+    /// Its type.
+    pub rtype: Rtype,
     /// As a zone file writes it.
-    pub(crate) data: String,
+    pub data: String,
     /// The strings of a text in one.
-    pub(crate) text: Option<String>,
+    pub text: Option<String>,
+    /// The serial number of a zone (SOA).
+    pub serial: Option<u32>,
 }
 
 impl Answer {
@@ -69,13 +77,13 @@ impl Answer {
         Ok(Read::Ours(Self { code, truncated, authoritative, asked: query.question.rtype, records }))
     }
 
-    /// The records of the type that was asked for.
-    pub(crate) fn wanted(&self) -> impl Iterator<Item = &Record> {
+    /// Lists the records of the type that was asked for.
+    pub fn wanted(&self) -> impl Iterator<Item = &Record> {
         self.records.iter().filter(|record| record.rtype == self.asked || self.asked == Rtype::ANY)
     }
 
-    /// Whether the server says what there is: records, or that there are none.
-    pub(crate) fn tells_what_there_is(&self) -> bool {
+    /// Says whether the server told what there is: records, or that there are none.
+    pub fn tells_what_there_is(&self) -> bool {
         matches!(self.code, OptRcode::NOERROR | OptRcode::NXDOMAIN)
     }
 }
@@ -100,6 +108,19 @@ impl fmt::Display for Record {
     }
 }
 
+/// Tells a response code in words.
+pub fn in_words(code: OptRcode) -> String {
+    let words = match code {
+        OptRcode::FORMERR => "it does not understand the question",
+        OptRcode::SERVFAIL => "it has failed to find out",
+        OptRcode::NXDOMAIN => "there is no such name",
+        OptRcode::NOTIMP => "it does not know how to",
+        OptRcode::REFUSED => "it does not want to",
+        _ => return code.to_string(),
+    };
+    format!("{code}: {words}")
+}
+
 /// A server that cannot read a question may answer with nothing but a header.
 fn refuses_unread(message: &Message<[u8]>) -> bool {
     message.header_counts().qdcount() == 0 && message.is_error()
@@ -121,7 +142,11 @@ fn read(record: &ParsedRecord<'_, [u8]>) -> Result<Record, ParseError> {
         data => (presented(data)?, None),
     };
     let owner = record.owner().fmt_with_dot().to_string();
-    Ok(Record { owner, ttl: record.ttl().as_secs(), rtype: record.rtype(), data, text })
+    let serial = match parsed.data() {
+        AllRecordData::Soa(soa) => Some(soa.serial().into_int()),
+        _ => None,
+    };
+    Ok(Record { owner, ttl: record.ttl().as_secs(), rtype: record.rtype(), data, text, serial })
 }
 
 /// The form of a zone file; data that has none is malformed.

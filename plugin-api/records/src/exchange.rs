@@ -18,7 +18,7 @@ const RECORDS_SHOWN_MAX: usize = 50;
 /// Asks the first server that can be reached.
 ///
 /// Errors: kind `connect` when none can, `protocol` for an answer that cannot be read.
-pub(crate) async fn by_datagram(cx: &Cx, servers: &[SocketAddr], question: &Question) -> Result<Answer, AgentError> {
+pub async fn by_datagram(cx: &Cx, servers: &[SocketAddr], question: &Question) -> Result<Answer, AgentError> {
     let mut last = AgentError::connect("no address to ask");
     for &server in servers {
         match ask_by_datagram(cx, server, question).await {
@@ -46,15 +46,45 @@ async fn ask_by_datagram(cx: &Cx, server: SocketAddr, question: &Question) -> Re
     Err(too_many())
 }
 
+/// Asks as resolvers do: by datagram, and what does not fit into one again over a connection (RFC 1035 4.2.1, RFC 7766 5).
+///
+/// Errors: those of both ways.
+pub async fn ask(cx: &Cx, servers: &[SocketAddr], question: &Question) -> Result<Answer, AgentError> {
+    let answer = by_datagram(cx, servers, question).await?;
+    match answer.truncated {
+        false => Ok(answer),
+        true => by_connection(cx, servers, question).await,
+    }
+}
+
+/// Asks over a connection of its own.
+///
+/// Errors: kind `connect`, and those of [`by_stream`].
+pub async fn by_connection(cx: &Cx, servers: &[SocketAddr], question: &Question) -> Result<Answer, AgentError> {
+    whole(by_stream(cx, connect(cx, servers).await?, question).await?)
+}
+
+/// Gives an answer that came over a connection, where nothing has to be left out.
+///
+/// Errors: kind `protocol` for one that is truncated all the same.
+pub fn whole(answer: Answer) -> Result<Answer, AgentError> {
+    match answer.truncated {
+        true => Err(AgentError::protocol("the answer is truncated even over TCP")),
+        false => Ok(answer),
+    }
+}
+
 /// Opens a connection to the first server that takes it.
-pub(crate) async fn connect(cx: &Cx, servers: &[SocketAddr]) -> Result<Stream, AgentError> {
+///
+/// Errors: kind `connect`, naming the address.
+pub async fn connect(cx: &Cx, servers: &[SocketAddr]) -> Result<Stream, AgentError> {
     cx.connect(Endpoint::Tcp(servers.to_vec())).await.map(Stream::binary)
 }
 
 /// Asks over a connection.
 ///
 /// Errors: kind `protocol` when it ends before the answer, or for an answer that cannot be read.
-pub(crate) async fn by_stream(cx: &Cx, mut stream: Stream, question: &Question) -> Result<Answer, AgentError> {
+pub async fn by_stream(cx: &Cx, mut stream: Stream, question: &Question) -> Result<Answer, AgentError> {
     let query = Query::new(question)?;
     // RFC 7766 8: length and message in one segment; some servers take nothing else.
     stream.write_all(&query.framed()).await?;
