@@ -137,6 +137,49 @@ fn a_stalled_server_keeps_its_port_and_answers_nobody_until_it_is_resumed_or_tak
     assert!(lab.run(&["stall", "named"]).status.code() == Some(1) && !answers(lab.port()));
 }
 
+/// PHP's server leaves its workers behind when it is ended alone, with the port open.
+#[test]
+fn a_server_of_many_processes_ends_with_all_of_them_for_root_and_for_anybody() {
+    let without = std::env::var("WATCHPOST_TESTS_WITHOUT").unwrap_or_default();
+    if without.split(' ').any(|package| package.starts_with("php-") || package.starts_with("roundcube-")) {
+        eprintln!("left out: there is no roundcube");
+        return;
+    }
+    let is_root = fs::metadata("/proc/self").map(|own| std::os::unix::fs::MetadataExt::uid(&own)).unwrap() == 0;
+    for as_nobody in [false, true].into_iter().filter(|as_nobody| is_root || !as_nobody) {
+        let folder = tempfile::Builder::new().prefix("lab").permissions(open()).tempdir().unwrap();
+        let (dir, xtask) = (folder.path().join("lab"), folder.path().join("xtask"));
+        fs::copy(env!("CARGO_BIN_EXE_xtask"), &xtask).unwrap();
+        let mut words = vec!["--"];
+        if as_nobody {
+            std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            words = vec!["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        }
+        let lab = OwnLab { _folder: folder, dir };
+        let run = |command: &[&str]| {
+            let output =
+                Command::new("setpriv").args(&words).arg(&xtask).arg("lab").args(command).arg("--dir").arg(&lab.dir).output().unwrap();
+            assert!(output.status.success(), "{}", text(&output));
+        };
+        run(&["up", "roundcube", "--port-base", "free"]);
+        let facts = fs::read_to_string(lab.dir.join("lab.json")).unwrap();
+        let port = facts.split("\"webmail\": ").nth(1).unwrap().split([',', '\n']).next().unwrap().parse().unwrap();
+        let named = lab.dir.display().to_string();
+        eventually("not all processes come", || answers(port) && processes_of(&named) == 5);
+        run(&["down"]);
+        assert!(!answers(port) && processes_of(&named) == 0, "{} processes", processes_of(&named));
+    }
+}
+
+const NOBODY: u32 = 65_534;
+
+/// Processes of PHP whose command names this lab.
+fn processes_of(lab: &str) -> usize {
+    let commands = fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
+    let commands = commands.map(|command| String::from_utf8_lossy(&command).into_owned());
+    commands.filter(|command| command.contains(lab) && command.split('\0').next().is_some_and(|program| program.ends_with("/php"))).count()
+}
+
 #[test]
 fn the_name_server_fails_in_each_way_that_status_promises() {
     let Some(lab) = OwnLab::new() else { return };

@@ -32,6 +32,8 @@ pub(crate) struct Lab {
     pub(crate) dir: PathBuf,
     holder: Child,
     facts: Value,
+    /// What it said of its servers as they came up.
+    said: Vec<String>,
     _folder: TempDir,
 }
 
@@ -49,17 +51,22 @@ impl Lab {
         command.args(["lab", "up", "--hold", "--wipe", "--port-base", "free", "--dir"]).arg(&dir);
         let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let said = wait_for_ready(&mut holder);
-        let lab = |facts| Self { xtask, dir: dir.clone(), holder, facts, _folder: folder };
         let facts = fs::read_to_string(dir.join("lab.json")).expect("the lab leaves its facts");
-        let lab = lab(serde_json::from_str(&facts).unwrap());
+        let facts = serde_json::from_str(&facts).unwrap();
+        let lab = Self { xtask, dir: dir.clone(), holder, facts, said, _folder: folder };
         for (server, _) in NEEDED {
-            if said.iter().any(|line| line.starts_with(&format!("{server} is left out: it needs root"))) {
+            if lab.said.iter().any(|line| line.starts_with(&format!("{server} is left out: it needs root"))) {
                 eprintln!("left out: {server} needs root");
                 return None;
             }
-            assert!(said.iter().any(|line| line.starts_with(&format!("{server} is up"))), "{said:?}");
+            assert!(lab.runs(server), "{:?}", lab.said);
         }
         Some(lab)
+    }
+
+    /// Whether a server came up that not every machine has.
+    pub(crate) fn runs(&self, server: &str) -> bool {
+        self.said.iter().any(|line| line.starts_with(&format!("{server} is up")))
     }
 
     /// Stops one server, as an operator would.
