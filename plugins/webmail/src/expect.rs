@@ -39,7 +39,8 @@ impl Expectation {
         }
         match &self.content {
             Some((source, test)) if !test.holds(page, source, words) => {
-                Err(self.error(format!("{}; the status is {status}", test.missed(source, words))))
+                let missed = test.missed(source, page.text(source).is_some(), words);
+                Err(self.error(format!("{missed}; the status is {status}")))
             }
             _ => Ok(()),
         }
@@ -67,13 +68,14 @@ impl Test {
         }
     }
 
-    /// What is wrong, by what was expected: what was found may be somebody's mail.
-    fn missed(&self, source: &Source, words: &Words) -> String {
+    /// What is wrong, by what was expected: what was found, if anything was, may be somebody's mail.
+    fn missed(&self, source: &Source, found: bool, words: &Words) -> String {
         let place = source.name();
         match self {
             Self::Exists => format!("no {}", place.trim_start_matches("the ")),
+            Self::Lacks(_) if !found => format!("no {}", place.trim_start_matches("the ")),
             Self::Contains(wanted) => format!("no \"{}\" in {place}", quoted(&wanted.fill(words))),
-            Self::Lacks(unwanted) => format!("\"{}\" in {place}, or nothing at all", quoted(&unwanted.fill(words))),
+            Self::Lacks(unwanted) => format!("\"{}\" in {place}", quoted(&unwanted.fill(words))),
             Self::Equals(wanted) => format!("something else than {} in {place}", quoted(&wanted.to_string())),
             Self::Is(wanted) => format!("something else than \"{}\" in {place}", quoted(&wanted.fill(words))),
         }
