@@ -11,6 +11,7 @@ mod explain;
 mod failure;
 mod fetch;
 mod generate;
+mod init;
 mod job_table;
 mod jobs;
 mod load;
@@ -56,6 +57,9 @@ enum Command {
     /// Runs the daemon until SIGTERM; SIGHUP reloads.
     #[command(after_help = "Examples:\n  watchpost run\n  watchpost run --config watchpost.toml --log json --log-level debug")]
     Run(run::Arguments),
+    /// Writes a first schedule, from a look at the servers of a domain.
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Arguments),
     /// Checks the configuration, its secrets and its plugins, and names every fault.
     #[command(after_help = "Examples:\n  watchpost check\n  watchpost check --config watchpost.toml --json")]
     Check,
@@ -118,6 +122,7 @@ pub fn main() -> ExitCode {
     let context = Context { config, json };
     let done = match command {
         Command::Run(arguments) => run::run(&context, &arguments),
+        Command::Init(arguments) => init::run(&context, &arguments),
         Command::Check => check::run(&context),
         Command::Agents(arguments) => agents::run(&context, &arguments),
         Command::Plan(arguments) => plan::run(&context, &arguments),

@@ -2,8 +2,8 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`log`]
-//! (what all of it tells).
+//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
+//! (a first schedule) · [`log`] (what all of it tells).
 
 pub mod cli;
 pub mod config;
@@ -11,6 +11,7 @@ pub mod console;
 pub mod daemon;
 pub mod event;
 pub mod expose;
+pub mod init;
 pub mod job;
 pub mod latest;
 pub mod log;

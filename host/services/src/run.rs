@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use watchpost_plugin_api::{
-    AgentError, ErrorKind, Level, MetricSpec, Needs,
+    AgentError, ErrorKind, Level, MetricSpec, Needs, Tls, TlsFacts,
     abi::{
         FfiChild, FfiError, FfiFuture, FfiHttpAnswer, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox,
         HostFile_TO, HostFileBox, HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr,
@@ -41,6 +42,22 @@ pub type LogSink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Shared {
     tls: Arc<TlsClients>,
+}
+
+impl Shared {
+    /// Does a TLS handshake over `io`, for whoever is no agent.
+    ///
+    /// Errors: as [`Stream::start_tls`](watchpost_plugin_api::Stream::start_tls).
+    pub async fn handshake<S>(
+        &self,
+        wanted: &Tls,
+        io: S,
+    ) -> Result<(impl AsyncRead + AsyncWrite + Unpin + Send + use<S>, TlsFacts), AgentError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        self.tls.handshake(wanted, io).await
+    }
 }
 
 /// What one job keeps between its runs.

@@ -22,7 +22,7 @@ impl Context {
         self.file_if_there().ok_or_else(none)
     }
 
-    fn file_if_there(&self) -> Option<PathBuf> {
+    pub(super) fn file_if_there(&self) -> Option<PathBuf> {
         let found = || PLACES.iter().map(Path::new).find(|path| path.exists()).map(Path::to_owned);
         self.config.clone().or_else(found)
     }

@@ -1,7 +1,7 @@
 //! The whole product against real servers: Postfix, Dovecot and BIND measure up, rrdtool and Prometheus read what comes of it.
 //!
 //! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
-//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`;
+//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `init`;
 //! `timing` (others' clocks, over a `wire`);
 //! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time),
 //! `disk` (the mail disk is full, AUTH is gone).
@@ -14,6 +14,7 @@ mod harness;
 mod demo;
 mod disk;
 mod imap;
+mod init;
 mod jobs;
 mod mailbox;
 mod outage;

@@ -30,6 +30,11 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost status", &["ready; journal ok", "smtp     ready", "2 jobs: ", "0 failing"]),
     says("watchpost jobs list", &["mx1         ok", "submission  "]),
     says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\n", "Z,0."]),
+    says("watchpost coverage own.toml", &["NO  NAME ", "Mail exchanger\n1   Availability  1 ", "1 of 1 rows have a value"]),
+    says(
+        "watchpost init --host 127.0.0.1:2525,2587 --ca-file target/lab/ca/ca.pem -o found.toml",
+        &["220 mail.lab.test ESMTP", "2 doors open, 0 closed", "found.toml: 2 jobs written", "watchpost.toml does not name it"],
+    ),
     says("cd ..", &[]),
     says(MAKES_AGENT, &[]),
     says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),
