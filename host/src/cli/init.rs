@@ -288,21 +288,20 @@ impl DoorTold {
 /// Prints what was found.
 fn tell(entries: &[Entry<'_>], doors: &Doors) {
     let row = |entry: &Entry<'_>| {
-        let DoorTold { host, port, service, tls, greeting, agent, .. } = DoorTold::of(entry);
+        let DoorTold { service, tls, greeting, agent, .. } = DoorTold::of(entry);
         let tls = match tls {
             Encryption::None => "-",
             Encryption::Starttls => "starttls",
             Encryption::Implicit => "implicit",
         };
-        let door = if host.contains(':') { format!("[{}]:{port}", host.trim_matches(['[', ']'])) } else { format!("{host}:{port}") };
-        vec![door, service.unwrap_or_else(|| "?".into()), tls.into(), agent.unwrap_or_else(|| "-".into()), greeting]
+        vec![entry.door.address(), service.unwrap_or_else(|| "?".into()), tls.into(), agent.unwrap_or_else(|| "-".into()), greeting]
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     if !rows.is_empty() {
         table::print(&["door", "service", "tls", "agent", "greeting"], &rows);
     }
     for entry in entries {
-        let at = format!("{}:{}", entry.door.target.host, entry.door.port);
+        let at = entry.door.address();
         if let Err(why) = &entry.job {
             println!("left out: {}: {}", plain(&at), plain(why));
         }

@@ -10,7 +10,7 @@ use watchpost_services::Shared;
 
 use super::{
     book::Book,
-    look::{Look, Seen, Target},
+    look::{Encryption, Look, Seen, Target},
 };
 
 /// How long all of it may take.
@@ -27,6 +27,20 @@ pub struct Door {
     pub port: u16,
     /// Who is there.
     pub seen: Seen,
+}
+
+impl Door {
+    /// The door as people and URLs write it: an IPv6 address in brackets.
+    pub fn address(&self) -> String {
+        let (host, port) = (self.target.host.trim_matches(['[', ']']), self.port);
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+
+    /// Where a web server is entered.
+    pub fn url(&self) -> String {
+        let scheme = if self.seen.encryption == Encryption::Implicit { "https" } else { "http" };
+        format!("{scheme}://{}/", self.address())
+    }
 }
 
 /// What came of all of them.

@@ -88,6 +88,7 @@ impl Author<'_> {
         // The certificate was held to the name that the server was found by.
         let name = name.or_else(|| (door.target.name != door.target.host && tls.is_some()).then_some(door.target.name.as_str()));
         let values = [
+            ("{url}", Some(quoted(&door.url()))),
             ("{host}", Some(quoted(&door.target.host))),
             ("{port}", Some(door.port.to_string())),
             ("{server_name}", name.map(quoted)),
@@ -189,7 +190,7 @@ mod tests {
         ];
         let (text, left_out) = written(&doors, &["dns", "smtp"], None);
         let expected = [
-            "no agent measures it by its door alone",
+            "no library carries the agent `webmail`",
             "no library carries the agent `imap`",
             "what to ask it for is not known; name a --domain",
             "nobody that is known",

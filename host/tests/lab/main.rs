@@ -1,7 +1,7 @@
 //! The whole product against real servers: Postfix, Dovecot and BIND measure up, rrdtool and Prometheus read what comes of it.
 //!
 //! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
-//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `init`;
+//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `shipped`, `init`;
 //! `timing` (others' clocks, over a `wire`);
 //! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time),
 //! `disk` (the mail disk is full, AUTH is gone).
@@ -24,6 +24,7 @@ mod prometheus;
 mod rrdtool;
 mod servers;
 mod session;
+mod shipped;
 mod standing;
 mod stops;
 mod timing;
