@@ -37,6 +37,7 @@ use watchpost_plugin_api::Severity;
 
 use crate::{
     config::Config,
+    console::House,
     event::{
         request::{EventRequest, EventRequestError},
         store::Found,
@@ -147,26 +148,29 @@ impl Daemon {
     }
 
     fn status(&self) -> status::Status {
+        let house = self.house();
+        status::Status { host: house.host, workers: house.workers, jobs: status::jobs(&self.snapshot()) }
+    }
+
+    /// How the daemon and its workers are.
+    fn house(&self) -> House {
         let config = self.config();
         let plugins = self.plugins();
-        status::Status {
-            host: status::Host {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-                pid: std::process::id(),
-                started: status::unix_seconds(self.started),
-                config: self.file.clone(),
-                data: config.data.value.clone(),
-                listen: self.address.to_string(),
-                memory_bytes: process::resident_bytes("self"),
-                not_ready: self.not_ready().err(),
-                journal: self.journal_trouble().unwrap_or_else(|| "ok".to_owned()),
-                series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
-                behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
-                refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
-            },
-            workers: status::workers(&plugins),
-            jobs: status::jobs(&self.snapshot()),
-        }
+        let host = status::Host {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: status::unix_seconds(self.started),
+            config: self.file.clone(),
+            data: config.data.value.clone(),
+            listen: self.address.to_string(),
+            memory_bytes: process::resident_bytes("self"),
+            not_ready: self.not_ready().err(),
+            journal: self.journal_trouble().unwrap_or_else(|| "ok".to_owned()),
+            series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
+            behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
+            refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
+        };
+        House { host, workers: status::workers(&plugins) }
     }
 }
 

@@ -40,6 +40,18 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Shows a text as a part of an address.
+pub(super) struct Encoded<'a>(pub(super) &'a str);
+
+impl Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => f.write_char(char::from(byte)),
+            _ => write!(f, "%{byte:02X}"),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,16 @@ pub(crate) fn distance(from_ns: i64, to_ns: i64) -> String {
     if seconds == 0 { "less than 1 s".into() } else { duration(seconds as f64) }
 }
 
+/// A number of things, in groups.
+pub(super) fn grouped_count(count: usize) -> String {
+    grouped(count.to_string())
+}
+
+/// Memory in use, in whole MiB.
+pub(super) fn memory(bytes: Option<u64>) -> String {
+    bytes.map_or("memory unknown".into(), |bytes| format!("{} MiB", grouped(bytes.div_ceil(1 << 20).to_string())))
+}
+
 fn scaled(value: f64, step: f64, units: &[&str]) -> String {
     let mut shown = value;
     let mut units = units.iter().peekable();

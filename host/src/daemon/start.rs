@@ -317,11 +317,12 @@ impl Parts {
 
 impl Daemon {
     fn outward(self: &Arc<Self>) -> Outward {
-        let (daemon, reader) = (self.clone(), self.clone());
+        let (daemon, reader, house) = (self.clone(), self.clone(), self.clone());
         Outward {
             latest: self.latest.clone(),
             host: self.metrics.clone(),
             events: Box::new(move |request| reader.events(request)),
+            house: Box::new(move || house.house()),
             ready: Box::new(move || daemon.not_ready()),
             now_ns: Box::new(super::now_ns),
         }

@@ -30,7 +30,7 @@ use super::{
     prometheus::{Families, Format, render},
 };
 use crate::{
-    console::{STYLE, missing, page},
+    console::{Asked, House, STYLE, missing, page},
     event::{
         request::{EventRequest, EventRequestError},
         store::Found,
@@ -60,6 +60,8 @@ pub struct Outward {
     pub host: Arc<HostMetrics>,
     /// Looks into the event store.
     pub events: EventReader,
+    /// How the daemon and its workers are.
+    pub house: Box<dyn Fn() -> House + Send + Sync>,
     /// Ready, or why not.
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
     /// The wall clock, nanoseconds since 1970.
@@ -92,8 +94,9 @@ pub fn router(outward: Outward, hosts: Hosts) -> Router {
     guard::behind(routes, hosts)
 }
 
-async fn start(State(shown): State<Arc<Shown>>) -> Response {
-    shown.render(|outward| (HTML, page(&outward.latest.snapshot((outward.now_ns)())))).await
+async fn start(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let asked = Asked::from_pairs(&asked);
+    shown.render(move |outward| (HTML, page(&outward.latest.snapshot((outward.now_ns)()), &(outward.house)(), &asked))).await
 }
 
 async fn metrics(State(shown): State<Arc<Shown>>, headers: HeaderMap) -> Response {

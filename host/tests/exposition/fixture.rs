@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::SystemTime};
 
 use watchpost::{
+    console::House,
     expose::{
         host_metrics::HostMetrics,
         http::Outward,
@@ -73,7 +74,15 @@ pub(crate) fn host() -> Arc<HostMetrics> {
     Arc::new(HostMetrics::new("0.1.0", SystemTime::now()).unwrap())
 }
 
+/// A daemon that is well, without workers.
+fn house() -> House {
+    let text = r#"{ "version": "0.1.0", "pid": 1, "started": 0, "config": "w.toml", "data": "data", "listen": "127.0.0.1:1",
+        "memory_bytes": null, "not_ready": null, "journal": "ok", "series": "ok", "behind": {}, "refused_libraries": [] }"#;
+    House { host: serde_json::from_str(text).unwrap(), workers: Vec::new() }
+}
+
 pub(crate) fn outward(latest: Latest, host: Arc<HostMetrics>) -> Outward {
     let events = Box::new(|_: &_| Ok(watchpost::event::store::Found::default()));
-    Outward { latest: Arc::new(latest), host, events, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
+    let house = Box::new(house);
+    Outward { latest: Arc::new(latest), host, events, house, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
 }

@@ -15,9 +15,9 @@ use axum::{
 
 use super::{PLAIN, answer};
 
-/// Answers tell browsers to run, load and frame nothing, and to keep no copy of what will be old in seconds.
+/// Answers tell browsers to run, load and frame nothing, to send a filter to us alone, and to keep no copy of what will be old in seconds.
 const HEADERS: [(HeaderName, &str); 5] = [
-    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
