@@ -20,6 +20,8 @@ pub struct Tls {
     pub alpn: Vec<String>,
     /// Completes the handshake whatever the certificate is worth, and says what it is worth.
     pub inspect: bool,
+    /// Protocol versions offered, as `TLSv1.2`; all that the host has when there are none here. A host older than this offers all.
+    pub versions: Vec<String>,
 }
 
 impl Tls {
@@ -55,6 +57,14 @@ impl Tls {
     /// Shows the certificate of that PEM file, chain and key, to a server that asks for one.
     pub fn client_cert(mut self, path: Option<impl AsRef<Path>>) -> Self {
         self.client_cert = path.map(|path| path.as_ref().to_owned());
+        self
+    }
+
+    /// Offers this version of the protocol only, `TLSv1.2` or `TLSv1.3`; no host has older ones.
+    ///
+    /// A host that is older than this offers all: what was agreed on is in [`TlsFacts::version`].
+    pub fn version(mut self, version: &str) -> Self {
+        self.versions = vec![version.to_owned()];
         self
     }
 

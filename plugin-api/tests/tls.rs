@@ -26,6 +26,7 @@ struct Config {
     client_cert: Option<PathBuf>,
     #[serde(default)]
     alpn: Vec<String>,
+    version: Option<String>,
 }
 
 /// Does a handshake, and reads a line.
@@ -49,10 +50,11 @@ impl Agent for Handshake {
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
-        let Config { port, name, inspect, ca_file, client_cert, alpn } = &self.0;
+        let Config { port, name, inspect, ca_file, client_cert, alpn, version } = &self.0;
         let tls = if *inspect { Tls::inspect(name) } else { Tls::verify(name) };
         let alpn: Vec<&str> = alpn.iter().map(String::as_str).collect();
         let tls = tls.ca_file(ca_file.as_ref()).client_cert(client_cert.as_ref()).alpn(&alpn);
+        let tls = version.as_ref().map_or(tls.clone(), |version| tls.version(version));
         let mut stream = cx.connect(SocketAddr::from(([127, 0, 0, 1], *port))).await?;
         let facts = stream.start_tls(&tls).await?;
         FACTS.lock().unwrap().get_or_insert_default().insert(*port, facts);
@@ -139,6 +141,21 @@ async fn an_application_protocol_is_agreed_on_or_refused() {
     assert_eq!((ran.failure(), facts.unwrap().alpn.as_deref()), (None, Some("smtp")));
     let (ran, facts) = shake(&tls, offering(json!(["pop3"]))).await;
     assert_eq!((ran.failure(), facts), (Some(("tls", "the server refused the TLS handshake: NoApplicationProtocol")), None));
+}
+
+#[tokio::test]
+async fn one_version_is_offered_where_one_is_asked_for() {
+    let authority = Authority::new().unwrap();
+    let newer = authority.server(&["lab.test"]).unwrap();
+    let config = |version: &str| json!({ "name": "lab.test", "ca_file": authority.file(), "version": version });
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let (ran, facts) = shake(&newer, config(version)).await;
+        assert_eq!((ran.failure(), facts.unwrap().version.as_str()), (None, version));
+    }
+    let (ran, facts) = shake(&newer.clone().older(), config("TLSv1.3")).await;
+    assert_eq!((ran.failure(), facts), (Some(("tls", "the server refused the TLS handshake: ProtocolVersion")), None));
+    let (ran, _) = shake(&newer, config("SSLv3")).await;
+    assert_eq!(ran.failure(), Some(("config", "`SSLv3` is no version of TLS that can be offered")));
 }
 
 #[tokio::test]

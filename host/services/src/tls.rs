@@ -9,9 +9,10 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, RootCertStore,
+    ALL_VERSIONS, ClientConfig, RootCertStore, SupportedProtocolVersion,
     client::{Resumption, WebPkiServerVerifier, danger::ServerCertVerifier},
     crypto::{CryptoProvider, ring},
+    version::{TLS12, TLS13},
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -67,7 +68,7 @@ impl TlsClients {
             true => Arc::new(Inspector { trusted, wanted: wanted.clone(), verdict: verdict.clone() }),
         };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&versions(wanted)?)
             .map_err(|error| AgentError::local(error.to_string()))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
@@ -122,6 +123,19 @@ impl TlsClients {
         files.insert(path.to_owned(), (changed, roots.clone()));
         Ok(roots)
     }
+}
+
+/// The versions to offer.
+fn versions(wanted: &Tls) -> Result<Vec<&'static SupportedProtocolVersion>, AgentError> {
+    if wanted.versions.is_empty() {
+        return Ok(ALL_VERSIONS.to_vec());
+    }
+    let known = |name: &String| match name.as_str() {
+        "TLSv1.2" => Ok(&TLS12),
+        "TLSv1.3" => Ok(&TLS13),
+        other => Err(AgentError::config("versions", format!("`{other}` is no version of TLS that can be offered"))),
+    };
+    wanted.versions.iter().map(known).collect()
 }
 
 fn own_certificate(path: &Path) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AgentError> {
