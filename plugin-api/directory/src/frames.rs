@@ -1,7 +1,7 @@
 //! A stream cut into messages (RFC 4511 5.2), with a bound on what a hostile server may send.
 
 use watchpost_plugin_api::prelude::{AsyncReadExt, AsyncWriteExt};
-use watchpost_plugin_api::{AgentError, Stream, Tls, quoted};
+use watchpost_plugin_api::{AgentError, Stream, Tls, TlsFacts, quoted};
 
 use crate::ber::{Head, SEQUENCE};
 
@@ -87,10 +87,10 @@ impl Frames {
     /// Does a TLS handshake and goes on encrypted.
     ///
     /// Errors: kind `protocol` if the server sent something before it: what came in the clear must not count as said under TLS.
-    pub async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
         if self.bytes.len() > self.end {
             return Err(AgentError::protocol("the server sent more before the TLS handshake; it may have been put there by another"));
         }
-        self.stream.start_tls(tls).await.map(drop)
+        self.stream.start_tls(tls).await
     }
 }

@@ -1,6 +1,6 @@
 //! The operations of a session, each with its answer.
 
-use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Stream, Tls};
+use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Stream, Tls, TlsFacts};
 
 use crate::{
     frames::Frames,
@@ -28,8 +28,8 @@ impl<'a> Session<'a> {
         Self { cx, frames: Frames::new(stream), id: 0, shown: 0 }
     }
 
-    /// Turns the session into an encrypted one.
-    pub async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    /// Turns the session into an encrypted one, and tells what the handshake gave.
+    pub async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
         let during = |error: AgentError| error.context("StartTLS");
         match self.ask(Request::StartTls).await.map_err(during)? {
             Answer::Extended(outcome, _) if outcome.code == SUCCESS => {}

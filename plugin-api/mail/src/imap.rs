@@ -12,7 +12,7 @@ mod wire;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Secret, TlsMode, standard};
+use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Metric, Secret, Stream, Tls, TlsFacts, TlsMode, standard};
 
 pub use arrivals::{Deleted, Head};
 use session::Greeting;
@@ -58,6 +58,24 @@ pub fn check_mailbox(name: &str) -> Result<(), AgentError> {
         _ if name.contains(char::is_control) => Err(AgentError::config("mailbox", "cannot contain control characters")),
         _ => Ok(()),
     }
+}
+
+/// Goes from an open connection to its handshake, and takes leave; `lap` is told the end of each phase: `banner_time`, `tls_time`.
+///
+/// Errors: kind `tls` when TLS is not offered or the handshake fails, `protocol` for what the server says before it.
+pub async fn inspect(cx: &Cx, stream: Stream, tls: &Tls, lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    let mut session = Session::new(cx, stream);
+    let facts = shake_hands(&mut session, tls, lap).await;
+    session.leave().await;
+    facts
+}
+
+async fn shake_hands(session: &mut Session<'_>, tls: &Tls, mut lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    let greeting = session.banner().await?;
+    lap(standard::BANNER_TIME);
+    let facts = session.start_tls(greeting, tls).await?;
+    lap(standard::TLS_TIME);
+    Ok(facts)
 }
 
 /// Who enters a service, and how.

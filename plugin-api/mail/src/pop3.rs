@@ -8,7 +8,7 @@ mod session;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Secret, TlsMode, standard};
+use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Metric, Secret, Stream, Tls, TlsFacts, TlsMode, standard};
 
 pub use mailbox::{Message, Size};
 pub use session::Session;
@@ -42,6 +42,24 @@ pub fn usual_port(tls: TlsMode) -> u16 {
 pub fn login(user: Option<&String>, password: Option<&Secret>) -> Result<Option<Login>, AgentError> {
     // A line end would begin another command; NUL parts the fields of PLAIN (RFC 4616 2).
     Login::of(user, password)?.map(|login| login.without(&['\0', '\r', '\n'], "a line end or a NUL character")).transpose()
+}
+
+/// Goes from an open connection to its handshake, and takes leave; `lap` is told the end of each phase: `banner_time`, `tls_time`.
+///
+/// Errors: kind `tls` when TLS is not offered or the handshake fails, `protocol` for what the server says before it.
+pub async fn inspect(cx: &Cx, stream: Stream, tls: &Tls, lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    let mut session = Session::new(cx, stream);
+    let facts = shake_hands(&mut session, tls, lap).await;
+    session.leave().await;
+    facts
+}
+
+async fn shake_hands(session: &mut Session<'_>, tls: &Tls, mut lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    session.banner().await?;
+    lap(standard::BANNER_TIME);
+    let facts = session.start_tls(tls).await?;
+    lap(standard::TLS_TIME);
+    Ok(facts)
 }
 
 /// Who enters a service, and how.

@@ -6,7 +6,7 @@ mod message;
 mod reply;
 mod session;
 
-use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Secret, TlsMode, standard};
+use watchpost_plugin_api::{AgentError, Cx, Door, Laps, Login, Metric, Secret, Stream, Tls, TlsFacts, TlsMode, standard};
 
 pub use envelope::Envelope;
 pub use message::Message;
@@ -27,6 +27,27 @@ pub fn usual_port(tls: TlsMode) -> u16 {
 pub fn login(user: Option<&String>, password: Option<&Secret>) -> Result<Option<Login>, AgentError> {
     // RFC 4616 2: NUL parts the fields of PLAIN, so none can hold it.
     Login::of(user, password)?.map(|login| login.without(&['\0'], "a NUL character")).transpose()
+}
+
+/// Goes from an open connection to its handshake, and takes leave; `lap` is told the end of each phase: `banner_time`, `ehlo_time`, `tls_time`.
+///
+/// Errors: kind `tls` when TLS is not offered or the handshake fails, `protocol` for what the server says before it.
+pub async fn inspect(stream: Stream, tls: &Tls, lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    let ends = stream.ends()?;
+    let mut session = Session::new(stream, ends);
+    let facts = shake_hands(&mut session, tls, lap).await;
+    session.leave().await;
+    facts
+}
+
+async fn shake_hands(session: &mut Session, tls: &Tls, mut lap: impl FnMut(Metric) + Send) -> Result<TlsFacts, AgentError> {
+    session.banner().await?;
+    lap(standard::BANNER_TIME);
+    session.hello().await?;
+    lap(standard::EHLO_TIME);
+    let facts = session.start_tls(tls).await?;
+    lap(standard::TLS_TIME);
+    Ok(facts)
 }
 
 /// Who enters a service, and how.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Login, Stream, Tls};
+use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Login, Stream, Tls, TlsFacts};
 
 use super::{
     Auth,
@@ -79,7 +79,7 @@ impl<'a> Session<'a> {
     }
 
     /// Turns the session into an encrypted one. RFC 9051 6.2.1: what was offered before holds no longer.
-    pub(crate) async fn start_tls(&mut self, greeting: Greeting, tls: &Tls) -> Result<(), AgentError> {
+    pub(crate) async fn start_tls(&mut self, greeting: Greeting, tls: &Tls) -> Result<TlsFacts, AgentError> {
         if greeting == Greeting::Known {
             // RFC 9051 7.1.4: the command is for strangers; who wants TLS must not go on.
             return Err(AgentError::tls("the server greets with PREAUTH, after which there is no STARTTLS"));

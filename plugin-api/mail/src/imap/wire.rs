@@ -1,6 +1,6 @@
 //! A connection on which IMAP is spoken: commands with their tags out, whole responses in.
 
-use watchpost_plugin_api::{AgentError, Cx, Lines, Stream, Tls, quoted};
+use watchpost_plugin_api::{AgentError, Cx, Lines, Stream, Tls, TlsFacts, quoted};
 
 use super::response::{Response, literal};
 
@@ -64,8 +64,8 @@ impl<'a> Wire<'a> {
     }
 
     /// Does a TLS handshake and goes on encrypted.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
-        self.lines.start_tls(tls).await.map(drop)
+    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
+        self.lines.start_tls(tls).await
     }
 
     /// Reads a response with all its lines; of its literals it keeps the announcements.

@@ -1,6 +1,6 @@
 //! The commands of a session, each with its answer.
 
-use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Lines, Login, Stream, Tls, quoted};
+use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Lines, Login, Stream, Tls, TlsFacts, quoted};
 
 use super::{
     Auth,
@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
     }
 
     /// Turns the session into an encrypted one. RFC 2595 4: what was offered before holds no longer.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
         if self.capabilities().await?.is_none_or(|offers| offers.find("STLS").is_none()) {
             return Err(AgentError::tls("the server offers no STLS"));
         }
@@ -73,7 +73,7 @@ impl<'a> Session<'a> {
         if reply.status != Status::Ok {
             return Err(AgentError::tls(reply.answered("STLS")));
         }
-        self.lines.start_tls(tls).await.map_err(during("STLS")).map(drop)
+        self.lines.start_tls(tls).await.map_err(during("STLS"))
     }
 
     /// Chooses how to log in, asking what the server offers where that decides it.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use watchpost_plugin_api::{AgentError, Ends, ErrorKind, Lines, Login, Stream, Tls, quoted};
+use watchpost_plugin_api::{AgentError, Ends, ErrorKind, Lines, Login, Stream, Tls, TlsFacts, quoted};
 
 use super::{auth, message, reply::Reply};
 
@@ -63,7 +63,7 @@ impl Session {
     }
 
     /// Turns the session into an encrypted one. RFC 3207 4.2: the next thing to say is EHLO, what was offered before holds no longer.
-    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<(), AgentError> {
+    pub(crate) async fn start_tls(&mut self, tls: &Tls) -> Result<TlsFacts, AgentError> {
         if self.offers.find("STARTTLS").is_none() {
             return Err(AgentError::tls("the server offers no STARTTLS"));
         }
@@ -71,7 +71,7 @@ impl Session {
         if reply.code != 220 {
             return Err(AgentError::tls(format!("STARTTLS: the server answered {}", reply.quoted())));
         }
-        self.lines.start_tls(tls).await.map_err(during("STARTTLS")).map(drop)
+        self.lines.start_tls(tls).await.map_err(during("STARTTLS"))
     }
 
     /// Logs in by the best mechanism that both sides know.
