@@ -21,6 +21,7 @@ mod outage;
 mod phases;
 mod programs;
 mod prometheus;
+mod roundtrip;
 mod rrdtool;
 mod servers;
 mod session;

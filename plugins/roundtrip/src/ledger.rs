@@ -99,7 +99,7 @@ impl Ledger {
         self.in_flight.push(Underway(mark.id, millis(mark.sent_ns), false));
     }
 
-    /// Takes a message found at a place, and counts it if it is new. The time from `sent` on, if it is known, makes it late or not.
+    /// Takes a message found at a place, and counts it if it is new.
     pub(crate) fn find(&mut self, mark: Mark, place: u64) -> Finding {
         let finding = self.judge(mark, place);
         match finding {
