@@ -34,7 +34,7 @@ use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
 pub(crate) const SERVERS: [&dyn Server; 6] =
-    [&named::Named, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &slapd::Slapd, &roundcube::Roundcube];
+    [&named::Named, &slapd::Slapd, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &roundcube::Roundcube];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);
