@@ -6,13 +6,14 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 10] = [
+const PACKAGES: [(&str, &str); 11] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("ldapsearch", "ldap-utils"),
+    ("ss", "iproute2"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),
     ("fish", "fish"),

@@ -111,6 +111,11 @@ impl Lab {
         self.facts["ca_file"].as_str().unwrap()
     }
 
+    /// The file that holds doveadm's key.
+    pub(crate) fn doveadm_key_file(&self) -> &str {
+        self.facts["doveadm_key_file"].as_str().unwrap()
+    }
+
     /// The file that holds the password of a user.
     pub(crate) fn password_file(&self, user: &str) -> &str {
         self.facts["users"][user]["password_file"].as_str().unwrap()

@@ -1,0 +1,50 @@
+//! BIND: queries by outcome, as JSON and as XML.
+
+use super::{Counting, job};
+use crate::{programs, servers::Lab};
+
+/// Both forms of the same figures.
+const FORMS: [&str; 2] = ["bind-json", "bind-xml"];
+
+pub(super) fn jobs(lab: &Lab) -> String {
+    let url = |path: &str| format!("source = \"bind\", url = \"http://127.0.0.1:{}/{path}/server\"", lab.port("dns_stats"));
+    job("bind-json", "serverstats", &url("json/v1")) + &job("bind-xml", "serverstats", &url("xml/v3"))
+}
+
+#[test]
+fn bind_counts_every_query_by_its_outcome_and_a_restarted_one_begins_anew() {
+    let Some(counting) = Counting::start() else { return };
+    if !programs::there("dig") {
+        return;
+    }
+    let lab = &counting.lab;
+    let before = FORMS.map(|form| counting.measure(form));
+    let server = format!("-p{}", lab.port("dns"));
+    let asked = [("lab.test", 5), ("mail.lab.test", 4), ("nosuch.lab.test", 3), ("broken.test", 2), ("example.com", 1)];
+    for (name, times) in asked {
+        for _ in 0..times {
+            programs::output_of("dig", &["@127.0.0.1", &server, "+tries=1", "+time=10", name, "A"]);
+        }
+    }
+    let figures = [
+        ("queries", 15.0),
+        ("queries_succeeded", 4.0), // the zone has no address of its own, and what is not there is none either
+        ("queries_failed", 3.0),
+        ("query_errors/servfail", 2.0),
+        ("query_errors/refused", 1.0),
+        ("query_errors/formerr", 0.0),
+    ];
+    for (form, before) in FORMS.iter().zip(&before) {
+        counting.grown(form, before, &figures);
+    }
+    lab.stall("named");
+    FORMS.iter().for_each(|form| counting.fails(form, "timeout"));
+    lab.resume("named");
+    lab.stop("named");
+    FORMS.iter().for_each(|form| counting.fails(form, "connect"));
+    lab.start("named");
+    for form in FORMS {
+        // Those that the lab asks to see whether it is up, and none of before.
+        assert!(counting.measure(form).get("queries") < 15.0, "{form} has begun anew");
+    }
+}
