@@ -11,10 +11,10 @@ use crate::{Dns, Transport};
 const SHARE: f64 = 0.9;
 
 /// The serial number of each server.
-pub const SOA_SERIAL: Metric = Metric::gauge("soa_serial", Unit::Number, "Serial number of the zone.").by(&["server"]);
+pub const SOA_SERIAL: Metric = Metric::gauge("soa_serial", Unit::Number, "Serial number of the zone.").by(&["nameserver"]);
 /// How far each server is behind.
 pub const SERIAL_LAG: Metric =
-    Metric::gauge("serial_lag", Unit::Number, "How far the zone's serial number is behind the newest one.").by(&["server"]);
+    Metric::gauge("serial_lag", Unit::Number, "How far the zone's serial number is behind the newest one.").by(&["nameserver"]);
 /// How many editions there are.
 pub const SERIALS_DISTINCT: Metric =
     Metric::gauge("serials_distinct", Unit::Number, "Different serial numbers among the servers; 1 when all agree.");
@@ -33,7 +33,7 @@ impl Dns {
         for (server, serial) in told {
             match serial {
                 Ok(serial) => {
-                    cx.record_with(SOA_SERIAL, &[("server", &server.to_string())], serial);
+                    cx.record_with(SOA_SERIAL, &[("nameserver", &server.to_string())], serial);
                     serials.push((server.to_string(), serial));
                 }
                 Err(error) => failed = failed.or(Some(error)),
@@ -71,7 +71,7 @@ impl Dns {
     fn judge(&mut self, cx: &Cx, serials: &[(String, u32)]) -> Result<(), AgentError> {
         let newest = serials.iter().map(|(_, serial)| *serial).reduce(newer).unwrap_or_default();
         for (server, serial) in serials {
-            cx.record_with(SERIAL_LAG, &[("server", server)], newest.wrapping_sub(*serial));
+            cx.record_with(SERIAL_LAG, &[("nameserver", server)], newest.wrapping_sub(*serial));
         }
         let mut distinct: Vec<u32> = serials.iter().map(|(_, serial)| *serial).collect();
         distinct.sort_unstable();
