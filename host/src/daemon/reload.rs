@@ -120,10 +120,16 @@ impl Daemon {
 
     /// Makes a checked configuration the one in force.
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
+        super::series_view::lend(&self.store).bound_label_sets(label_sets(&jobs));
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.carriers.set(&plugins);
         *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
         self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
     }
+}
+
+/// How many label sets each job may have.
+pub(super) fn label_sets(jobs: &[Job]) -> impl Iterator<Item = (String, usize)> {
+    jobs.iter().map(|job| (job.name().to_owned(), usize::try_from(job.config.labels_max).unwrap_or(usize::MAX)))
 }

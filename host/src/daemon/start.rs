@@ -30,6 +30,7 @@ use super::{
     formats, meter,
     paused::Paused,
     present::{self, Present},
+    reload::label_sets,
     runner::{Past, Runner},
     series_view::{self, Hindrance, SeriesView, SharedStore, lend},
     service_manager,
@@ -243,6 +244,7 @@ impl Parts {
         jobs: Vec<Job>,
         listener: TcpListener,
     ) -> Result<(), StartError> {
+        lend(&self.store).bound_label_sets(label_sets(&jobs));
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();

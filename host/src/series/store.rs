@@ -31,7 +31,7 @@ pub const FOLDER: &str = "series";
 /// Bounds of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Label sets of one job, at most.
+    /// Label sets of one job, at most, unless the job says otherwise.
     pub labels_max: usize,
     /// Rows held in memory while files cannot be written, at most; beyond, the journal keeps them.
     pub rows_held_max: usize,
@@ -60,6 +60,8 @@ pub struct SeriesStore {
     catalogue: Catalogue,
     writer: Box<dyn SeriesWriter>,
     layouts: HashMap<String, Layout>,
+    /// What jobs say of their label sets, and whether it was told that one has more.
+    bounds: HashMap<String, (usize, bool)>,
     files: HashMap<String, HashMap<LabelSet, OpenFile>>,
     rows_held: usize,
     applied: Option<Position>,
@@ -88,6 +90,7 @@ impl SeriesStore {
             catalogue,
             writer,
             layouts,
+            bounds: HashMap::new(),
             files: HashMap::new(),
             rows_held: 0,
             applied: None,
@@ -114,6 +117,26 @@ impl SeriesStore {
             self.applied = Some(position);
         }
         Ok(applied)
+    }
+
+    /// Takes how many label sets each job may have; label sets that have their file keep it.
+    pub fn bound_label_sets(&mut self, jobs: impl IntoIterator<Item = (String, usize)>) {
+        self.bounds = jobs.into_iter().map(|(job, labels_max)| (job, (labels_max, false))).collect();
+    }
+
+    /// Label sets that a job may have.
+    fn labels_max(&self, job: &str) -> usize {
+        self.bounds.get(job).map_or(self.options.labels_max, |(labels_max, _)| *labels_max)
+    }
+
+    /// Counts a row whose label set is one too many; the first of a job is told.
+    fn refuse_row(&mut self, job: &str) {
+        self.counts.rows_over_labels_max += 1;
+        let usual = self.options.labels_max;
+        let (labels_max, told) = self.bounds.entry(job.into()).or_insert((usual, false));
+        if !std::mem::replace(told, true) {
+            tracing::warn!(job, labels_max = *labels_max, "it has more label sets than labels_max allows: those beyond are not stored");
+        }
     }
 
     /// The last record taken.
@@ -219,7 +242,7 @@ impl SeriesStore {
         }
         match self.place(&reading.job, labels, reading.slot)? {
             Place::Past => self.counts.rows_past += 1,
-            Place::Refused => self.counts.rows_over_labels_max += 1,
+            Place::Refused => self.refuse_row(&reading.job),
             Place::File(file) => {
                 self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
             }

@@ -49,7 +49,7 @@ impl SeriesStore {
                 Found::Other(last) if slot <= last => return Ok(Place::Past),
                 Found::Other(_) | Found::Damaged => self.set_aside(job, &current)?,
             }
-        } else if !labels.is_empty() && known.label_sets() >= self.options.labels_max || !is_job_name(job) {
+        } else if !labels.is_empty() && known.label_sets() >= self.labels_max(job) || !is_job_name(job) {
             return Ok(Place::Refused);
         }
         let path = self.new_path(job, labels)?;

@@ -134,6 +134,26 @@ fn a_position_is_stored_only_when_all_before_it_is_in_files() {
 }
 
 #[test]
+fn a_job_says_how_many_label_sets_it_may_have_and_those_that_are_stored_stay() {
+    let queues = |count: usize| -> Vec<_> { (0..count).map(|n| sample("queue_size", &[&format!("q{n}")], 1.0)).collect() };
+    // More than usual, and fewer.
+    for (labels_max, stored) in [(2, 2), (150, 130)] {
+        let mut rig = Rig::new();
+        rig.store.bound_label_sets([("mx".to_owned(), labels_max)]);
+        rig.give(shape(60, &[gauge("queue_size", &["queue"])]));
+        let lines = crate::log::lines_of(|| [60, 120].into_iter().for_each(|slot| rig.read(BEGIN + slot, queues(130))));
+        rig.flush();
+        let fetched = rig.fetch(&query("{job=\"mx\",queue!=\"\"}", BEGIN, BEGIN + 120), true);
+        assert_eq!((fetched.len(), rig.store.counts().rows_over_labels_max), (stored, 2 * (130 - stored as u64)));
+        assert_eq!(lines.iter().filter(|line| line["labels_max"] == labels_max).count(), usize::from(stored < 130), "told once: {lines:?}");
+        rig.store.bound_label_sets([("mx".to_owned(), 1)]);
+        rig.read(BEGIN + 180, queues(2));
+        rig.flush();
+        assert_eq!(rig.store.counts().rows_over_labels_max, 2 * (130 - stored as u64), "what has a file keeps it");
+    }
+}
+
+#[test]
 fn label_sets_beyond_the_bound_are_refused_and_counted() {
     let mut rig = Rig::with(Options { labels_max: 3, ..Options::default() });
     rig.give(shape(60, &[gauge("queue_size", &["queue"]), gauge("age", &["spool"])]));
