@@ -47,8 +47,9 @@ impl Timing {
         if zone.is_some() {
             tell_idle_zone(settings, faults);
         }
-        let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in), faults);
-        let cron = timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in), faults);
+        let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in).map_err(|error| vec![error]), faults);
+        let cron =
+            timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in).map_err(|_| Timetable::cron_faults(text)), faults);
         let (text, timetable) = choose(every, cron, place, faults)?;
         let rhythm = rhythms.of(text, &timetable);
         let (timeout, at) = match timeout {
@@ -68,14 +69,14 @@ type Written<'s> = Field<(&'s At<String>, Option<Timetable>)>;
 fn timetable<'s>(
     key: &str,
     field: &'s Field<String>,
-    read: impl FnOnce(&str) -> Result<Timetable, ScheduleError>,
+    read: impl FnOnce(&str) -> Result<Timetable, Vec<ScheduleError>>,
     faults: &mut Faults,
 ) -> Written<'s> {
     match field {
         Field::Absent => Field::Absent,
         Field::Broken => Field::Broken,
         Field::Given(text) => {
-            let timetable = read(text).map_err(|error| faults.push(refused(key, &text.place, &error))).ok();
+            let timetable = read(text).map_err(|errors| faults.extend(errors.iter().map(|error| refused(key, &text.place, error)))).ok();
             Field::Given(At { value: (text, timetable), place: text.place.clone() })
         }
     }

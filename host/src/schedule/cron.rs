@@ -44,6 +44,17 @@ impl Cron {
         read(expression).map_err(|fault| ScheduleError::Cron { expression: expression.to_owned(), fault })
     }
 
+    /// Finds everything that is wrong with an expression: each field that cannot be read, or the one thing that is wrong with the whole.
+    pub(super) fn faults(expression: &str) -> Vec<ScheduleError> {
+        let text = expression.trim();
+        let Err(fault) = read(text) else { return Vec::new() };
+        let faults = match (&fault, longhand(text).and_then(words)) {
+            (CronFault::Field { .. }, Ok(words)) => dialect::faults(words),
+            _ => vec![fault],
+        };
+        faults.into_iter().map(|fault| ScheduleError::Cron { expression: expression.to_owned(), fault }).collect()
+    }
+
     /// Gives the expression as it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
@@ -79,13 +90,18 @@ fn longhand(text: &str) -> Result<&str, CronFault> {
     known.map(|(_, longhand)| *longhand).ok_or(CronFault::UnknownShorthand)
 }
 
-fn fields(text: &str, longhand: &str) -> Result<Cron, CronFault> {
+/// Parts an expression into its fields, second first.
+fn words(longhand: &str) -> Result<[&str; 6], CronFault> {
     let words: Vec<_> = longhand.split_ascii_whitespace().collect();
-    let written = match words[..] {
-        [minute, hour, day, month, weekday] => ["0", minute, hour, day, month, weekday],
-        [second, minute, hour, day, month, weekday] => [second, minute, hour, day, month, weekday],
-        _ => return Err(CronFault::FieldCount { found: words.len() }),
-    };
+    match words[..] {
+        [minute, hour, day, month, weekday] => Ok(["0", minute, hour, day, month, weekday]),
+        [second, minute, hour, day, month, weekday] => Ok([second, minute, hour, day, month, weekday]),
+        _ => Err(CronFault::FieldCount { found: words.len() }),
+    }
+}
+
+fn fields(text: &str, longhand: &str) -> Result<Cron, CronFault> {
+    let written = words(longhand)?;
     let read = dialect::read(written)?;
     let [second, minute, hour, day, month, weekday] = written;
     Ok(Cron {

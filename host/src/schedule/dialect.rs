@@ -26,6 +26,11 @@ pub(super) fn translate(words: [&str; 6]) -> Result<String, CronFault> {
     Ok(fields?.join(" "))
 }
 
+/// Finds what is wrong with the fields of an expression, the first item at fault of each.
+pub(super) fn faults(words: [&str; 6]) -> Vec<CronFault> {
+    FieldKind::ALL.into_iter().zip(words).filter_map(|(kind, text)| field(kind, text).err()).collect()
+}
+
 fn field(kind: FieldKind, text: &str) -> Result<String, CronFault> {
     let item = |item: &str| match Stretch::parse(kind, item) {
         Ok(stretch) => Ok(stretch_in_crate(kind, stretch)),

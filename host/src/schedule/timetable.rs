@@ -45,6 +45,11 @@ impl Timetable {
         Ok(Self { kind: Kind::Cron(ZonedCron::new(cron, zone)), zone })
     }
 
+    /// Finds everything that is wrong with a cron expression; nothing if it can run.
+    pub fn cron_faults(expression: &str) -> Vec<ScheduleError> {
+        Cron::faults(expression)
+    }
+
     /// Says whether it is an `every`, whose runs are spread, or a `cron`, whose runs are appointments.
     pub fn is_spread(&self) -> bool {
         matches!(self.kind, Kind::Every(_))
