@@ -374,6 +374,11 @@ mod tests {
         check_step(json!({ "name": " " }), "name", "is empty or has control characters in it; a name is wanted, e.g. \"login\"");
         check_step(json!({ "method": "get" }), "method", "is no method of HTTP, e.g. \"GET\" or \"POST\"");
         check_step(json!({ "form": {}, "json": {} }), "json", "and `form` exclude each other");
+        let nothing = "sends nothing, so there can be neither `form` nor `json`; fields of a search go into `path`";
+        check_step(json!({ "method": "GET", "form": {} }), "method", nothing);
+        let logged = "has {password} in it: addresses end up in logs; send it in `form`, `json` or `headers`";
+        check_step(json!({ "path": "?p={password}" }), "path", logged);
+        check_step(json!({ "path": "{password}" }), "path", logged);
         let elsewhere = "names a host; a path is wanted, seen from `url`";
         check_step(json!({ "path": "https://a/" }), "path", elsewhere);
         check_step(json!({ "path": "//a/" }), "path", elsewhere);

@@ -11,6 +11,7 @@
 //!   so a login that fails half-way has no time.
 //! - a step without a phase is in no metric and not in the sum: waiting for one's own message to arrive, and removing it.
 //!
+//! HTTP tells its times with an answer: of a server that does not give a first one nothing is known, not even how long its name took.
 //! A phase that was not reached is unknown, and so is the total of a run that failed; a download from an empty mailbox is unknown, and no
 //! fault. What a script does not find is told with the step and with what was expected; nothing of a page is shown but what `says` names.
 //!

@@ -106,6 +106,9 @@ impl Step {
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) || method == "CONNECT" {
             return Err(wrong("method", "is no method of HTTP, e.g. \"GET\" or \"POST\""));
         }
+        if !matches!(body, Body::None) && matches!(method.as_str(), "GET" | "HEAD") {
+            return Err(wrong("method", "sends nothing, so there can be neither `form` nor `json`; fields of a search go into `path`"));
+        }
         check_path(&step.path)?;
         for word in &step.only_with {
             if !is_word(word) {
@@ -227,6 +230,9 @@ fn check_path(path: &str) -> Result<(), AgentError> {
     let begins = path.split(['/', '?', '{']).next().unwrap_or_default();
     if begins.contains(':') || path.starts_with("//") {
         return wrong("names a host; a path is wanted, seen from `url`");
+    }
+    if Template::parse(path).words().any(|word| word == "password") {
+        return wrong("has {password} in it: addresses end up in logs; send it in `form`, `json` or `headers`");
     }
     if path.starts_with('{') && Template::parse(path).only_word().is_none() {
         return wrong("begins with a word; what is a link stands alone, anything else begins with / or ?");
