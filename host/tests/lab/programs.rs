@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 11] = [
+const PACKAGES: [(&str, &str); 13] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -14,6 +14,8 @@ const PACKAGES: [(&str, &str); 11] = [
     ("dig", "bind9-dnsutils"),
     ("ldapsearch", "ldap-utils"),
     ("ss", "iproute2"),
+    ("pflogsumm", "pflogsumm"),
+    ("php", "php-cli"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),
     ("fish", "fish"),

@@ -98,10 +98,14 @@ impl Lab {
 
     /// Sends one of Postfix's own processes a signal.
     pub(crate) fn signal_to(&self, program: &str, signal: &str) {
-        let listed = Command::new("ps").args(["-o", "pid=,comm=", "--ppid", &self.pid("postfix")]).output().unwrap();
-        let listed = String::from_utf8(listed.stdout).unwrap();
-        let found = listed.lines().find_map(|line| line.trim().split_once(' ').filter(|(_, name)| name.trim() == program));
-        kill(signal, found.unwrap_or_else(|| panic!("no {program}: {listed}")).0);
+        let parent = self.pid("postfix");
+        let is_it = |pid: &String| {
+            // proc_pid_stat(5): pid (comm) state ppid …
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.split_once(&format!("({program}) ")).is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&parent))
+        };
+        let mut pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+        kill(signal, &pids.find(is_it).unwrap_or_else(|| panic!("there is no {program}")));
     }
 
     fn pid(&self, server: &str) -> String {
