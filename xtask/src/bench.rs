@@ -1,5 +1,9 @@
 //! `cargo xtask bench NAME`: speed and cost of the release build, medians of several runs, printed and never asserted.
 
+mod cost;
+mod daemon;
+mod imap;
+mod logs;
 mod start;
 
 use crate::error::{Error, Outcome};
@@ -13,10 +17,30 @@ struct Bench {
     /// What it tells.
     tells: &'static str,
     run: fn() -> Outcome,
+    /// What it needs beside the build.
+    needs: &'static [Use],
 }
 
-const BENCHES: &[Bench] =
-    &[Bench { name: "start", tells: "from start to ready with 2,000 jobs, how their first runs spread, memory at rest", run: start::run }];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "start",
+        tells: "from start to ready with 2,000 jobs, how their first runs spread, memory at rest",
+        run: start::run,
+        needs: &[],
+    },
+    Bench {
+        name: "logs",
+        tells: "lines of a mail log counted in a second of CPU, beside mtail and pflogsumm",
+        run: logs::run,
+        needs: &[Use::Bench],
+    },
+    Bench {
+        name: "imap",
+        tells: "CPU of a session by IMAP over TLS, beside what check_imap and blackbox_exporter can do of it",
+        run: imap::run,
+        needs: &[Use::Lab, Use::Bench],
+    },
+];
 
 /// Runs `bench NAME`; without a name lists what can be measured.
 pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
@@ -32,7 +56,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     let Some(bench) = bench else {
         return Err(Error::Usage(format!("measure what? there are:\n{}", lines.join("\n"))));
     };
-    packages::check_build(&packages::ensure(&[Use::Build])?)?;
+    packages::check_build(&packages::ensure(&[&[Use::Build], bench.needs].concat())?)?;
     let status = process::attend(test::cargo("build")?.arg("--release"))?;
     if !status.success() {
         return Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() });

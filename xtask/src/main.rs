@@ -38,7 +38,7 @@ usage: cargo xtask <command>
         a server that is stalled keeps its ports open and answers nobody until it is resumed
   lab   env [--json] | schedule FILE    [--dir DIR] [--port-base N]
         where the lab is, for tests; a schedule with the lab's ports and paths filled in
-  packages build|lab|tests [--check]
+  packages build|lab|tests|bench [--check]
         installs what is missing; --check only names it
   prove NAME
         runs one of the long proofs; without a name lists them

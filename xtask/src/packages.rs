@@ -13,12 +13,12 @@ use crate::privilege::{self, Root};
 use crate::{place, process, programs};
 use std::process::ExitCode;
 
-/// Runs `packages build|lab|tests [--check]`.
+/// Runs `packages build|lab|tests|bench [--check]`.
 pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     let arguments = Arguments::parse(words, &["check"], &[])?;
     let parsed: Option<Vec<Use>> = arguments.words.iter().map(|word| Use::parse(word)).collect();
     let uses = parsed.filter(|uses| !uses.is_empty());
-    let uses = uses.ok_or_else(|| Error::Usage("packages for what? build, lab, tests".into()))?;
+    let uses = uses.ok_or_else(|| Error::Usage("packages for what? build, lab, tests, bench".into()))?;
     let missing = if arguments.has("check") { missing(&uses) } else { ensure(&uses)? };
     for package in &missing {
         println!("missing: {}", package.name);

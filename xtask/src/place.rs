@@ -47,6 +47,11 @@ pub(crate) fn lab(base: Option<u16>) -> Outcome<(PathBuf, Option<String>)> {
     Ok((chosen.clone(), Some(format!("the lab is in {}: {why}", chosen.display()))))
 }
 
+/// Gives a folder that servers can reach, for one piece of work of this process.
+pub(crate) fn for_everybody(work: &str) -> PathBuf {
+    Path::new(FOR_EVERYBODY).join(format!("watchpost-{work}-{}", std::process::id()))
+}
+
 /// Checks that servers running as users of their own could work in a folder that may not exist yet.
 ///
 /// Errors: [`Error::Refused`] naming the parent that keeps them out, or that the path is too long.

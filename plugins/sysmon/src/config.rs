@@ -32,6 +32,10 @@ pub struct Config {
     /// Processes that are counted by name, the first that are seen; those beyond are "other". From 1 to 18. Default: 16.
     #[serde(default = "processes_max")]
     pub processes_max: NonZeroU32,
+    /// With the format "intermail": events of processes that are counted by name (`NioConnRefused` of `mta`), the first that are seen; those
+    /// beyond are "other". All series of a job together are at most 100. Default: 14.
+    #[serde(default = "codes_max")]
+    pub codes_max: u32,
 }
 
 /// How severities are written.
@@ -66,6 +70,10 @@ fn processes_max() -> NonZeroU32 {
     const { NonZeroU32::new(16).unwrap() }
 }
 
+fn codes_max() -> u32 {
+    14
+}
+
 impl Config {
     /// Where its lines come from.
     pub(crate) fn source(&self) -> Choice<'_> {
@@ -80,6 +88,12 @@ impl Config {
         }
         if self.processes_max.get() > 18 {
             return Err(AgentError::config("processes_max", "is from 1 to 18: five severities of each make up to 95 series"));
+        }
+        if self.format == Format::Intermail && 5 * (self.processes_max.get() + 1) + self.codes_max.saturating_add(1) > 100 {
+            return Err(AgentError::config(
+                "codes_max",
+                "is too many: five severities of each process and the codes make up to 100 series",
+            ));
         }
         let words = &self.words;
         let lists = [("critical", &words.critical), ("major", &words.major), ("minor", &words.minor), ("warning", &words.warning)];

@@ -7,6 +7,8 @@
 //! label `severity` is X.733's: Postfix's warning, error, fatal, panic, Dovecot's Warning, Error, Fatal, Panic and InterMail's Warn,
 //! Erro, Urgt, Fatl are warning, minor, major, critical.
 //!
+//! InterMail names its events; `fault_codes` counts each name by process.
+//!
 //! Messages that differ in numbers and addresses only are one. One that was not seen in the last hundred different ones is an event at
 //! once, and each run reports how often those it saw came again.
 
@@ -33,6 +35,9 @@ const OTHER: &str = "other";
 
 /// Faults, by who tells of them and how bad they are.
 pub const FAULTS: Metric = Metric::counter("faults", Unit::Errors, "Faults told of in the log.").by(&["process", "severity"]);
+/// Faults, by who tells of them and what the server calls them.
+pub const FAULT_CODES: Metric =
+    Metric::counter("fault_codes", Unit::Errors, "Faults by the name that InterMail gives them.").by(&["process", "code"]);
 /// Lines that were read.
 pub const LINES: Metric = Metric::counter("lines", Unit::Number, "Lines that were read.");
 /// Bytes that wait.
@@ -54,6 +59,9 @@ struct Left {
     lines: u64,
     /// Process, and its faults in order of `SEVERITIES`.
     faults: BTreeMap<String, [u64; 5]>,
+    /// Process and code with a space between, and how often it came.
+    #[serde(default)]
+    codes: BTreeMap<String, u64>,
     /// Messages, hashed, that were told; the newest last.
     known: Vec<u64>,
 }
@@ -69,7 +77,7 @@ struct Message {
 impl Agent for Sysmon {
     type Config = Config;
     const NAME: &'static str = "sysmon";
-    const METRICS: &'static [Metric] = &[FAULTS, LINES, BACKLOG_BYTES];
+    const METRICS: &'static [Metric] = &[FAULTS, LINES, BACKLOG_BYTES, FAULT_CODES];
 
     fn new(config: Config) -> Result<Self, AgentError> {
         config.check()?;
@@ -93,7 +101,10 @@ impl Agent for Sysmon {
         let each = |line: watchpost_logs::Line<'_>| {
             left.lines += 1;
             if let Some(fault) = self.finder.fault(line.bytes) {
-                count(&mut left.faults, &fault, processes_max);
+                let process = count(&mut left.faults, &fault, processes_max);
+                if self.config.format == Format::Intermail {
+                    count_code(&mut left.codes, &process, &fault, self.config.codes_max as usize);
+                }
                 untold += u64::from(!note(&mut seen, &fault));
             }
         };
@@ -105,13 +116,25 @@ impl Agent for Sysmon {
     }
 }
 
-fn count(faults: &mut BTreeMap<String, [u64; 5]>, fault: &Fault<'_>, processes_max: usize) {
+/// Counts a fault; gives the name under which its process is counted.
+fn count(faults: &mut BTreeMap<String, [u64; 5]>, fault: &Fault<'_>, processes_max: usize) -> String {
     let process = String::from_utf8_lossy(&fault.process[..fault.process.len().min(40)]);
     let process = match faults.contains_key(&*process) || faults.keys().filter(|name| *name != OTHER).count() < processes_max {
         true => process.into_owned(),
         false => OTHER.to_owned(),
     };
-    faults.entry(process).or_default()[fault.severity as usize] += 1;
+    match faults.get_mut(&process) {
+        Some(counts) => counts[fault.severity as usize] += 1,
+        None => faults.entry(process.clone()).or_default()[fault.severity as usize] += 1,
+    }
+    process
+}
+
+fn count_code(codes: &mut BTreeMap<String, u64>, process: &str, fault: &Fault<'_>, codes_max: usize) {
+    let name = format!("{process} {}", String::from_utf8_lossy(&fault.code[..fault.code.len().min(60)]));
+    let other = format!("{OTHER} {OTHER}");
+    let is_known = codes.contains_key(&name) || codes.keys().filter(|known| **known != other).count() < codes_max;
+    *codes.entry(if is_known { name } else { other }).or_default() += 1;
 }
 
 /// Remembers a message of this run; false if there are too many different ones.
@@ -152,6 +175,11 @@ fn record(cx: &Cx, left: &Left, told: &Told) {
             if *count > 0 {
                 cx.record_with(FAULTS, &[("process", process), ("severity", severity)], *count);
             }
+        }
+    }
+    for (name, count) in &left.codes {
+        if let Some((process, code)) = name.split_once(' ') {
+            cx.record_with(FAULT_CODES, &[("process", process), ("code", code)], *count);
         }
     }
     if let Some(bytes) = told.backlog {

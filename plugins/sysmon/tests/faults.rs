@@ -46,6 +46,12 @@ fn faults(ran: &Ran) -> BTreeMap<String, u64> {
     of_faults.map(|sample| (sample.labels.join(" "), sample.value as u64)).collect()
 }
 
+/// `process code` → faults.
+fn codes(ran: &Ran) -> BTreeMap<String, u64> {
+    let of_codes = ran.outcome.samples.iter().filter(|sample| sample.metric == "fault_codes");
+    of_codes.map(|sample| (sample.labels.join(" "), sample.value as u64)).collect()
+}
+
 fn told(ran: &Ran) -> Vec<String> {
     ran.outcome.events.iter().map(|event| format!("{:?} {} {}", event.severity, event.code, event.text)).collect()
 }
@@ -126,6 +132,13 @@ async fn intermails_severities_are_counted_by_process() {
         ("mss critical", 10),
     ];
     assert_eq!(faults(&ran), expected(&counts));
+    // Names of events, counted apart from this agent; the four that came last are beyond `codes_max`.
+    let some = codes(&ran);
+    assert_eq!((some["mta RmeInvalidCOSAttribute"], some.len()), (17, 15));
+    assert_eq!(some.values().sum::<u64>(), faults(&ran).values().sum::<u64>());
+    let mut scene = Scene::new("intermail", &json!({ "processes_max": 3, "codes_max": 40 }));
+    let all = codes(&scene.run(&corpus("intermail")).await);
+    assert_eq!((all["mss NioConnRefused"], all["popserv ClusterUnableToPingMSS"], all.len()), (13, 3, 18));
 }
 
 #[tokio::test]

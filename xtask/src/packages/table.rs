@@ -11,12 +11,14 @@ pub(crate) enum Use {
     Build,
     Lab,
     Tests,
+    /// What benches compare with.
+    Bench,
 }
 
 impl Use {
     /// Reads the word of the command line.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Use::Build, Use::Lab, Use::Tests].into_iter().find(|it| it.word() == word)
+        [Use::Build, Use::Lab, Use::Tests, Use::Bench].into_iter().find(|it| it.word() == word)
     }
 
     /// Gives the word of the command line.
@@ -25,6 +27,7 @@ impl Use {
             Use::Build => "build",
             Use::Lab => "lab",
             Use::Tests => "tests",
+            Use::Bench => "bench",
         }
     }
 }
@@ -54,7 +57,7 @@ pub(crate) struct Package {
 const LIBRARY_FOLDERS: [&str; 6] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/lib/php/*", "/usr/local/lib"];
 
 use Sign::{Exim, File, Library, Program};
-use Use::{Build, Lab, Tests};
+use Use::{Bench, Build, Lab, Tests};
 
 /// All packages. The compiler and the headers of librrd and libclang (bindgen reads the former
 /// with the latter) build the product; servers make the lab; the rest are instruments of tests,
@@ -90,6 +93,10 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "roundcube-sqlite3", sign: Library("pdo_sqlite"), uses: &[Tests] },
     Package { name: "ldap-utils", sign: Program("ldapsearch"), uses: &[Tests] },
     Package { name: "iproute2", sign: Program("ss"), uses: &[Tests] },
+    Package { name: "mtail", sign: Program("mtail"), uses: &[Bench] },
+    Package { name: "pflogsumm", sign: Program("pflogsumm"), uses: &[Bench] },
+    Package { name: "monitoring-plugins-basic", sign: File("/usr/lib/nagios/plugins/check_imap"), uses: &[Bench] },
+    Package { name: "prometheus-blackbox-exporter", sign: Program("prometheus-blackbox-exporter"), uses: &[Bench] },
     Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
     Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
     Package { name: "fish", sign: Program("fish"), uses: &[Tests] },
