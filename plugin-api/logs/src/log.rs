@@ -55,6 +55,8 @@ struct Run<'a, F> {
     lines: &'a mut Lines,
     each: F,
     told: Told,
+    /// Whether anything was read: a run that had to look for its place for long reads one piece all the same, so that none is in vain.
+    has_read: bool,
 }
 
 /// How far a run went in one file.
@@ -93,7 +95,7 @@ impl Log {
     pub async fn read(&mut self, cx: &Cx, place: Option<&Place>, each: impl FnMut(Line<'_>)) -> Result<(Place, Told), AgentError> {
         let current = current(cx, &self.path).await?;
         let (budget, path, lines) = (Budget::of(cx), self.path.as_path(), &mut self.lines);
-        let mut run = Run { cx, budget, path, lines, each, told: Told::default() };
+        let mut run = Run { cx, budget, path, lines, each, told: Told::default(), has_read: false };
         let place = match (place, current) {
             (None, Some(current)) => run.first(current, self.from).await?,
             (None, None) => return Err(AgentError::local(format!("there is no {}", self.path.display()))),
@@ -155,9 +157,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             && place.at.numbers(&current.stat)
             && let Some(known) = current.known(self.cx, self.budget, &place.at).await?
         {
-            if let Some(before) = &mut place.before {
-                self.late(before).await?;
-            }
+            self.late(&mut place.before, &current.stat).await?;
             self.current(&mut current, &mut place.at, known).await?;
             return Ok(place);
         }
@@ -173,16 +173,27 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         Ok(())
     }
 
-    /// Reads what somebody wrote into the last rotated file although it was rotated.
-    async fn late(&mut self, before: &mut Mark) -> Result<(), AgentError> {
-        let path = rotated::folder(self.path).join(&before.name);
-        let Ok(stat) = self.cx.stat(&path).await else { return Ok(()) };
-        if before.numbers(&stat) && stat.size > before.offset {
-            let mut reader = Reader::open(self.cx, &path).await?;
-            if let Some(known) = reader.known(self.cx, self.budget, before).await? {
-                self.drain(&mut reader, before, known, false).await?;
+    /// Reads what somebody wrote into the last rotated file although it was rotated, also if it was compressed since.
+    async fn late(&mut self, before: &mut Option<Mark>, current: &FileStat) -> Result<(), AgentError> {
+        let Some(mark) = before else { return Ok(()) };
+        let path = rotated::folder(self.path).join(&mark.name);
+        if let Ok(stat) = self.cx.stat(&path).await
+            && mark.numbers(&stat)
+        {
+            if stat.size > mark.offset {
+                let mut reader = Reader::open(self.cx, &path).await?;
+                if let Some(known) = reader.known(self.cx, self.budget, mark).await? {
+                    self.drain(&mut reader, mark, known, false).await?;
+                }
             }
+            return Ok(());
         }
+        // It has another name now, or is gone.
+        let files = rotated::of(self.cx, self.path, Some(current)).await?;
+        let Some(mut found) = self.find(&files, mark).await? else { return Ok(()) };
+        let ended = found.reader.is_packed();
+        self.drain(&mut found.reader, &mut found.mark, found.known, ended).await?;
+        *before = Some(found.mark);
         Ok(())
     }
 
@@ -292,7 +303,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         self.lines.begin(mark, known);
         let mut drained = Drained::Whole;
         loop {
-            if self.budget.spent(self.cx) {
+            if self.has_read && self.budget.spent(self.cx) {
                 drained = Drained::Part(reader.behind(self.lines.next()));
                 break;
             }
@@ -305,6 +316,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
                 break;
             }
             self.lines.take(read, &mut self.each);
+            self.has_read = true;
         }
         self.lines.mark(mark);
         Ok(drained)

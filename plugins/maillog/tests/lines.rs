@@ -75,6 +75,7 @@ async fn connections_of_postfix_fail_in_three_ways() {
         of("postfix/smtpd[1]", "timeout after DATA from a[192.0.2.1]"),
         of("postfix/smtpd[1]", "warning: Connection concurrency limit exceeded: 51 from a[192.0.2.1] for service smtp"),
         of("postfix/smtpd[1]", "warning: a[192.0.2.1]: SASL LOGIN authentication failed: x, sasl_username=b"),
+        of("postfix/smtpd[1]", "table hash:/etc/postfix/virtual(0,lock|fold_fix) has changed -- restarting"),
     ];
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let expected = [
@@ -82,6 +83,7 @@ async fn connections_of_postfix_fail_in_three_ways() {
         ("timeout", 1),
         ("connection_refused", 1),
         ("auth_failed", 1),
+        ("service_note", 1),
         ("connection_errorsfailed", 1),
         ("connection_errorstimed_out", 1),
         ("connection_errorsrejected", 1),

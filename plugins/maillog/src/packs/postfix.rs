@@ -159,6 +159,9 @@ impl Postfix {
         if let Some((id, told)) = queue_id(message) {
             return self.of_queue_file(writer, id, told, tally);
         }
+        if message.ends_with(b" has changed -- restarting") {
+            return Some(Class::Service);
+        }
         let severe = severity(message, [Class::Warning, Class::Error, Class::Fatal, Class::Panic]);
         match writer.service {
             b"smtpd" | b"submission" | b"smtps" => session(message, severe, tally),

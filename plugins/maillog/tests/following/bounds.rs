@@ -38,7 +38,8 @@ async fn a_line_of_a_gigabyte_is_cut_and_counted_in_bounded_memory() {
     assert_eq!((ran.value(LINES), ran.value(LINES_CUT), ran.value(BACKLOG_BYTES)), expected);
     let more = (peak() - before) >> 20;
     println!("a log of {bytes} bytes with {gigabytes} lines of a gigabyte: {more} MB of memory more");
-    assert!(more < 64, "{more} MB more");
+    // Of the whole process, in which other tests run at the same time.
+    assert!(more < 128, "{more} MB more");
 }
 
 #[tokio::test]
@@ -47,7 +48,7 @@ async fn a_backlog_is_read_over_several_runs_each_of_which_ends_in_time() {
     for _ in 0..40 {
         scene.write(20_000);
     }
-    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_millis(400));
+    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_secs(1));
     let (mut runs, mut last) = (0, -1.0);
     loop {
         let ran = scene.run().await;

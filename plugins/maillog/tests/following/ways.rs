@@ -46,6 +46,29 @@ async fn a_renamed_file_is_read_to_its_end_and_then_the_new_one() {
 }
 
 #[tokio::test]
+async fn late_lines_are_read_even_if_their_file_was_compressed_since() {
+    let mut scene = Scene::new("start");
+    scene.write(10);
+    scene.check("before").await;
+    scene.rename("", ".1");
+    scene.create();
+    scene.write(3);
+    scene.check("after the rotation").await;
+    scene.write_to(".1", 3);
+    scene.compress(".1");
+    scene.write(1);
+    scene.check("late lines, compressed").await;
+    scene.check("once").await;
+    fs::remove_file(scene.path(".1.gz")).unwrap();
+    scene.write(1);
+    scene.check("without the old file").await;
+    scene.rename("", ".1");
+    scene.create();
+    scene.write(2);
+    scene.check("the next rotation").await;
+}
+
+#[tokio::test]
 async fn several_rotations_between_two_runs_lose_nothing_even_compressed() {
     let mut scene = Scene::new("start");
     scene.write(10);
