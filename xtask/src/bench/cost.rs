@@ -57,6 +57,16 @@ pub(super) fn used_by(pid: u32) -> Option<f64> {
     stat(pid).map(|(_, cpu)| cpu)
 }
 
+/// Processes that a process started, and those that they did.
+pub(super) fn below(pid: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> =
+        children.flat_map(|line| line.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect();
+    let below: Vec<u32> = children.iter().flat_map(|&child| below(child)).collect();
+    [children, below].concat()
+}
+
 /// Source: proc(5), `/proc/PID/stat` fields 3 and 14 to 17.
 fn stat(pid: u32) -> Option<(char, f64)> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -103,6 +113,19 @@ mod tests {
         let cost = of(&mut command, folder.path(), Duration::from_secs(60)).unwrap();
         assert!(cost.cpu > 0.02, "{}", cost.cpu);
         assert_eq!((cost.said.as_str(), cost.status.code()), ("done\n", Some(3)));
+    }
+
+    #[test]
+    fn those_below_a_process_are_found_however_deep() {
+        let mut child = Command::new("sh").args(["-c", "sh -c 'sleep 60; true'; true"]).spawn().unwrap();
+        let deep = process::wait_until(Duration::from_secs(10), || below(child.id()).len() == 2);
+        let found = below(child.id());
+        for pid in found.iter().rev() {
+            signal::send(*pid, signal::Signal::Kill);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(deep && below(std::process::id()).iter().all(|pid| *pid != std::process::id()));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! A daemon of the release build that is measured: what it and its worker cost, and what it says of its jobs.
 
 use super::cost;
-use super::start::child_of;
 use crate::error::{Error, Outcome, doing};
 use crate::{place, process};
 use std::fs;
@@ -58,11 +57,13 @@ impl Daemon {
         ask(self.listen, "/metrics")
     }
 
-    /// Seconds of CPU of its worker, and its own.
+    /// Seconds of CPU of its worker (of all that it started, and what those did), and its own.
     pub(super) fn used(&self) -> Outcome<(f64, f64)> {
-        let pid = self.running.as_ref().map(|running| running.0.id());
-        let used = || Some((cost::used_by(child_of(pid?)?)?, cost::used_by(pid?)?));
-        used().ok_or_else(|| Error::Refused("the daemon or its worker is gone".into()))
+        let pid = self.running.as_ref().map_or(0, |running| running.0.id());
+        let workers = cost::below(pid);
+        let own = cost::used_by(pid).filter(|_| !workers.is_empty());
+        let own = own.ok_or_else(|| Error::Refused("the daemon or its worker is gone".into()))?;
+        Ok((workers.into_iter().filter_map(cost::used_by).sum(), own))
     }
 }
 

@@ -162,7 +162,7 @@ fn memory(daemon: u32) -> String {
     text
 }
 
-pub(super) fn child_of(pid: u32) -> Option<u32> {
+fn child_of(pid: u32) -> Option<u32> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
     let children = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
     children.flat_map(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).find_map(|child| child.parse().ok())
