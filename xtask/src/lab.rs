@@ -105,7 +105,7 @@ impl Lab {
 
     /// Gives each user with the file of the password.
     pub(crate) fn password_files(&self) -> Vec<(&'static str, PathBuf)> {
-        accounts::USERS.map(|user| (user, accounts::password_file(self, user))).into()
+        accounts::MAILBOXES.map(|user| (user, accounts::password_file(self, user))).into()
     }
 
     /// Gives the path of a folder of the lab.

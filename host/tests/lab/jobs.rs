@@ -28,9 +28,16 @@ impl Job {
             "smtp" => &["resolve", "connect", "banner", "ehlo", "quit"],
             "pop3" => &["resolve", "connect", "banner", "authenticate", "query", "quit"],
             "dns" => &["resolve", "query"],
+            "roundtrip" => &["resolve", "connect", "banner", "ehlo", "mail", "rcpt", "data", "transmission", "quit"],
             other => panic!("what are the phases of {other}?"),
         };
         [always, self.more].concat()
+    }
+
+    /// Whether it tells this family besides, of which the stories of `roundtrip` speak.
+    pub(crate) fn tells_besides(&self, family: &str) -> bool {
+        let more = ["watchpost_search_time_seconds", "watchpost_messages_sent_total"];
+        self.agent == "roundtrip" && (family.starts_with("watchpost_roundtrip_") || more.contains(&family))
     }
 
     /// The families of all its times, the total and the run's duration among them.
@@ -77,6 +84,7 @@ pub(crate) fn of(lab: &Lab) -> Vec<Job> {
         smtp("smtps", "smtps", Some("postfix"), 10, &["tls", "authenticate"], both),
         smtp("dovecot-submission", "dovecot_submission", Some("dovecot"), 10, &["tls", "authenticate", "mail", "rcpt"], both),
         smtp("delivery", "smtp", Some("postfix"), 15, &["mail", "rcpt", "data", "transmission"], postfix),
+        job("roundtrip", "roundtrip", format!("{} to echo@lab.test", at("smtp")), Some("postfix"), 10, &[], both),
         greeting("smtp", postfix),
         greeting("dovecot_submission", &["dovecot"]),
         pop3("mailbox", "pop3", 5, &["tls", "download"], FILLED),

@@ -79,7 +79,7 @@ fn is_drawn(file: &str, sources: &[String]) {
     let image = folder.path().join("graph.png");
     let mut words = vec!["graph".to_owned(), image.display().to_string(), "--start=-5min".into()];
     for (index, source) in sources.iter().enumerate() {
-        words.extend([format!("DEF:v{index}={file}:{source}:AVERAGE"), format!("LINE1:v{index}#00{:02x}00", 16 * index)]);
+        words.extend([format!("DEF:v{index}={file}:{source}:AVERAGE"), format!("LINE1:v{index}#00{:02x}00", 16 * (index % 16))]);
     }
     rrdtool(&words.iter().map(String::as_str).collect::<Vec<_>>());
     let drawn = fs::read(&image).unwrap();

@@ -10,8 +10,10 @@ use std::path::PathBuf;
 
 /// The lab's mail domain.
 pub(crate) const DOMAIN: &str = "lab.test";
-/// Who has a mailbox: two people, and one for probes.
+/// Who stands in the directory: two people, and one for probes.
 pub(crate) const USERS: [&str; 3] = ["alice", "bob", "probe"];
+/// Who has a mailbox: all of these, and one for messages that are deleted when they have come, so that nobody else counts them.
+pub(crate) const MAILBOXES: [&str; 4] = ["alice", "bob", "probe", "echo"];
 
 /// Whose secret is no password of a mailbox: who asks doveadm by HTTP shows it.
 pub(crate) const DOVEADM: &str = "doveadm";
@@ -32,7 +34,7 @@ pub(crate) fn password(lab: &Lab, user: &str) -> Outcome<String> {
 pub(crate) fn make(lab: &Lab) -> Outcome {
     let folder = lab.dir.join("secrets");
     place::make_open(&folder)?;
-    for user in USERS.into_iter().chain([DOVEADM]) {
+    for user in MAILBOXES.into_iter().chain([DOVEADM]) {
         let path = password_file(lab, user);
         if path.exists() {
             continue;

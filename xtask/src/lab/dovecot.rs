@@ -136,7 +136,7 @@ fn faulty(lab: &Lab) -> String {
 /// Writes the users for Dovecot's own eyes.
 fn write_users(lab: &Lab, folder: &Path) -> Outcome<PathBuf> {
     let mut lines = String::new();
-    for user in accounts::USERS {
+    for user in accounts::MAILBOXES {
         let password = accounts::password(lab, user)?;
         lines += &format!("{user}@{}:{{PLAIN}}{password}\n", accounts::DOMAIN);
     }

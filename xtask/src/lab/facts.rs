@@ -17,7 +17,7 @@ pub(crate) fn write(lab: &Lab) -> Outcome {
 pub(crate) fn json(lab: &Lab) -> String {
     let ports = SERVERS.iter().flat_map(|server| server.ports());
     let ports = ports.map(|port| format!("    {}: {}", quoted(port.name), lab.port(port)));
-    let users = accounts::USERS.map(|user| {
+    let users = accounts::MAILBOXES.map(|user| {
         let address = quoted(&format!("{user}@{}", accounts::DOMAIN));
         let file = quoted(&accounts::password_file(lab, user).display().to_string());
         format!("    {}: {{ \"address\": {address}, \"password_file\": {file} }}", quoted(user))
@@ -50,7 +50,7 @@ pub(crate) fn env(lab: &Lab) -> String {
     for faulty in &FAULTY {
         lines += &format!("WATCHPOST_LAB_FAULTY_{}={}\n", faulty.name.to_uppercase(), faulty.address);
     }
-    for user in accounts::USERS {
+    for user in accounts::MAILBOXES {
         let file = accounts::password_file(lab, user);
         lines += &format!("WATCHPOST_LAB_PASSWORD_FILE_{}={}\n", user.to_uppercase(), file.display());
     }
@@ -94,7 +94,7 @@ mod tests {
             assert!(json.contains(&format!("\"{}\": \"{}\"", faulty.name, faulty.address)), "{json}");
             assert!(env.contains(&format!("FAULTY_{}={}\n", faulty.name.to_uppercase(), faulty.address)), "{env}");
         }
-        for user in accounts::USERS {
+        for user in accounts::MAILBOXES {
             let file = format!("/srv/lab/secrets/{user}");
             assert!(json.contains(&file) && env.contains(&file), "{user}");
         }

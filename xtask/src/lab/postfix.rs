@@ -89,7 +89,7 @@ fn with_libraries<'a>(command: &'a mut Command, programs: &Path) -> &'a mut Comm
 
 fn main_cf(postfix: &Postfix, lab: &Lab, programs: &Path) -> Outcome<String> {
     let folder = lab.folder(postfix.name());
-    let known = accounts::USERS.map(|user| format!("{user}@{} = known", accounts::DOMAIN));
+    let known = accounts::MAILBOXES.map(|user| format!("{user}@{} = known", accounts::DOMAIN));
     let known = known.map(|user| format!("{{ {user} }}")).join(", ");
     let programs = programs.display().to_string();
     template::fill(
