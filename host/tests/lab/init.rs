@@ -29,7 +29,8 @@ fn a_first_schedule_of_real_servers_is_fine_and_every_job_of_it_is_up() {
     let said: Value = serde_json::from_str(&said).unwrap();
     let doors = said["doors"].as_array().unwrap();
     for ((door, service, tls), port) in DOORS.iter().zip(&ports) {
-        let at = |found: &&Value| found["port"].to_string() == *port;
+        let number: u16 = port.parse().unwrap();
+        let at = |found: &&Value| found["port"] == number;
         let found = doors.iter().find(at).unwrap_or_else(|| panic!("{door} at {port} is not found: {said}"));
         let told = (found["service"].as_str(), found["agent"].as_str(), found["tls"].as_str(), &found["certificate"]);
         assert_eq!(told, (Some(*service), Some(*service), Some(*tls), &Value::Null), "{door}: {found}");
