@@ -189,6 +189,9 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             return Ok(());
         }
         // It has another name now, or is gone.
+        if mark.offset == 0 {
+            return Ok(());
+        }
         let files = rotated::of(self.cx, self.path, Some(current)).await?;
         let Some(mut found) = self.find(&files, mark).await? else { return Ok(()) };
         let ended = found.reader.is_packed();
@@ -278,7 +281,8 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         let others = files.iter().enumerate().rev().filter(|(_, file)| !mark.numbers(&file.stat) && mark.offset > 0);
         for (index, file) in numbered.chain(others) {
             let mut reader = self.open(file).await?;
-            if mark.offset > 0 && !reader.begins_like(self.cx, self.budget, mark).await? {
+            // A file of which nothing was read has nothing but its number, which the compressed form of another may have got since.
+            if mark.offset == 0 && reader.is_packed() || mark.offset > 0 && !reader.begins_like(self.cx, self.budget, mark).await? {
                 continue;
             }
             if let Some(known) = reader.known(self.cx, self.budget, mark).await? {
