@@ -1,6 +1,13 @@
 //! A mail disk that is full, and an AUTH that is gone: what suffers fails with its reason, what does not goes on, and all of it comes back.
 
-use std::{fs, os::unix::fs::MetadataExt, os::unix::fs::chown, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    os::unix::fs::chown,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -8,7 +15,9 @@ use crate::{programs, servers::Lab, watch::Watch};
 
 /// How long a job may take to say what happens.
 const TURN_TIMEOUT: Duration = Duration::from_secs(30);
-/// Room for two mailboxes with a few messages.
+/// After which time a message that is sent around is late.
+const LATE_AFTER: Duration = Duration::from_secs(5);
+/// Room for three mailboxes with a few messages.
 const DISK_BYTES: &str = "256k";
 
 /// A small disk in the place of a folder, until it is dropped.
@@ -64,23 +73,31 @@ fn a_full_mail_disk_delays_mail_and_an_auth_that_is_gone_logins_and_nothing_else
     let watch = Watch::start(lab, &schedule);
     let Some(disk) = Disk::mounted_at(lab_folder.join("mail")) else { return };
     send(&watch, "alice");
+    send(&watch, "probe");
     mailbox_has(&watch, "1");
     queue_agrees(&watch, 0);
+    sent_around(&watch, 0.0, 0.0);
 
     disk.fill();
     send(&watch, "alice");
     send(&watch, "bob");
     queue_agrees(&watch, 2);
+    // The way of mail is open, and longer than anybody waits: on its way is not lost, and no time is known.
+    let sent = Instant::now();
+    sent_around(&watch, 1.0, 0.0);
+    queue_agrees(&watch, 3);
     // Her mailbox is read without writing; his cannot be made.
     refused(&watch, "imap-bob", "protocol: EXAMINE: the server answered NO [SERVERBUG]");
     refused(&watch, "pop3-bob", "protocol: STAT: the server answered -ERR [SYS/TEMP]");
     mailbox_has(&watch, "1");
     assert_eq!(watch.scrape().up("submission"), Some("1"));
 
+    std::thread::sleep(LATE_AFTER.saturating_sub(sent.elapsed()));
     disk.free();
     programs::output_of("postqueue", &["-c", lab_folder.join("postfix/etc").to_str().unwrap(), "-f"]);
     queue_agrees(&watch, 0);
     mailbox_has(&watch, "2");
+    sent_around(&watch, 0.0, 1.0);
     let said = watch.house.run(&["measure", "imap-bob"]).ok();
     assert!(said.contains("\n  mailbox_size = 1\n"), "{said}");
 
@@ -97,8 +114,8 @@ fn a_full_mail_disk_delays_mail_and_an_auth_that_is_gone_logins_and_nothing_else
 
 fn schedule(lab: &Lab) -> String {
     let job = |name: &str, agent: &str, config: String| {
-        // Nobody looks into his mailbox before the disk is full, unless New Year falls into this test.
-        let when = if name.ends_with("-bob") { "cron = \"0 0 1 1 *\"" } else { "every = \"2s\"" };
+        // Only when it is asked for, unless New Year falls into this test: nobody looks into his mailbox before the disk is full.
+        let when = if name.ends_with("-bob") || name == "around" { "cron = \"0 0 1 1 *\"" } else { "every = \"2s\"" };
         format!("[[job]]\nname = \"{name}\"\nagent = \"{agent}\"\n{when}\nconfig = {{ {config} }}\n\n")
     };
     let login = |user: &str, service: &str| {
@@ -109,7 +126,29 @@ fn schedule(lab: &Lab) -> String {
     let mailboxes = ["alice", "bob"]
         .map(|user| job(&format!("imap-{user}"), "imap", login(user, "imap")) + &job(&format!("pop3-{user}"), "pop3", login(user, "pop3")));
     let queue = job("queue", "queue", format!("kind = \"postfix\", path = {:?}", lab.dir.join("postfix/queue")));
-    mailboxes.concat() + &queue + &job("submission", "smtp", format!("{}, {tls}", login("alice", "submission")))
+    // It looks at the files, for IMAP opens no mailbox for writing on a full disk.
+    let found_in = format!("maildir = {{ path = {:?} }}", lab.dir.join("mail/lab.test/probe"));
+    let sending = format!("host = \"127.0.0.1\", port = {}, from = \"probe@lab.test\", to = \"probe@lab.test\"", lab.port("smtp"));
+    let around = format!("{sending}, wait = \"1s\", late_after = \"{}s\", receive = {{ {found_in} }}", LATE_AFTER.as_secs());
+    mailboxes.concat()
+        + &queue
+        + &job("around", "roundtrip", around)
+        + &job("submission", "smtp", format!("{}, {tls}", login("alice", "submission")))
+}
+
+/// Sends a message around: so many are on their way now, and so many were late; a time is known unless this one is still on its way.
+fn sent_around(watch: &Watch, in_flight: f64, late: f64) {
+    watch.house.run(&["jobs", "run", "around"]).ok();
+    let scrape = watch.scrape();
+    let value = |name: &str| {
+        let line = scrape.of_job("around").find(|line| line.family.trim_end_matches("_total").trim_end_matches("_seconds").ends_with(name));
+        line.map(|line| line.value.parse::<f64>().unwrap())
+    };
+    let counted = ["in_flight", "messages_late", "messages_lost"].map(value);
+    assert_eq!(counted, [Some(in_flight), Some(late), Some(0.0)], "{:?}", scrape.of_job("around").collect::<Vec<_>>());
+    let time = value("roundtrip_time");
+    assert_eq!(time.is_some(), in_flight == 0.0, "{time:?}");
+    assert!(scrape.up("around") == Some("1") && time != Some(0.0), "{time:?}");
 }
 
 /// Measures once: it fails so, and claims a login, and nothing after it.
