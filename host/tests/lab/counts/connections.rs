@@ -99,7 +99,7 @@ fn pop3(lab: &Lab, user: &str) -> Talk {
 }
 
 /// Established connections that `ss` shows at one end of a service's port.
-fn ss(lab: &Lab, end: &str, service: &str) -> usize {
+pub(super) fn ss(lab: &Lab, end: &str, service: &str) -> usize {
     let filter = format!("{end} = :{}", lab.port(service));
     programs::output_of("ss", &["--no-header", "-tn", "state", "established", &filter]).lines().count()
 }

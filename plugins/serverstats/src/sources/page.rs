@@ -112,8 +112,8 @@ impl Page {
         if self.url.is_secure {
             request = request.tls(Tls::verify(self.server_name.as_deref().unwrap_or_default()).ca_file(self.ca_file.clone()));
         }
-        // What a restarted server, or a key that was changed, says to a new connection is what counts.
-        Ok(request.keep(Keep::Never))
+        // For this run only. `Connection: close` is not said: Dovecot 2.3 then leaves a wrong key without an answer.
+        Ok(request.keep(Keep::Run))
     }
 
     /// A login in the clear is what the job asks for, so it is done; its operator should know, once.
