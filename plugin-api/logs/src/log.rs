@@ -133,7 +133,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         };
         let before = self.newest(&current.stat).await?;
         self.current(&mut current, &mut mark, known).await?;
-        Ok(Place { at: mark, before })
+        Ok(Place { at: mark, before, passed_empty: false })
     }
 
     /// The end of the newest rotated file: what comes after it is the job's, what is in it is not.
@@ -158,6 +158,9 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             && let Some(known) = current.known(self.cx, self.budget, &place.at).await?
         {
             self.late(&mut place.before, &current.stat).await?;
+            if place.passed_empty {
+                self.filled(&mut place, &current.stat).await?;
+            }
             self.current(&mut current, &mut place.at, known).await?;
             return Ok(place);
         }
@@ -200,9 +203,26 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         Ok(())
     }
 
+    /// Reads what somebody wrote into rotated files that were empty when they were passed.
+    async fn filled(&mut self, place: &mut Place, current: &FileStat) -> Result<(), AgentError> {
+        let Some(before) = &place.before else { return Ok(()) };
+        let files = rotated::of(self.cx, self.path, Some(current)).await?;
+        let Some(found) = self.find(&files, before).await? else { return Ok(()) };
+        for file in files.iter().skip(found.index + 1).filter(|file| file.stat.size > 0) {
+            let mut reader = self.open(file).await?;
+            let mut mark = Mark { name: file.name.clone(), ..Mark::start_of(&file.stat) };
+            let ended = reader.is_packed();
+            self.drain(&mut reader, &mut mark, Known::default(), ended).await?;
+            if mark.offset > 0 {
+                (place.before, place.passed_empty) = (Some(mark), false);
+            }
+        }
+        Ok(())
+    }
+
     /// Finds the file that was being read among the rotated ones, and reads it, those that came after it, and the one at the log's path.
     async fn over_files(&mut self, place: Place, current: Option<Reader>) -> Result<Place, AgentError> {
-        let Place { mut at, mut before } = place;
+        let Place { mut at, mut before, mut passed_empty } = place;
         let files = rotated::of(self.cx, self.path, current.as_ref().map(|current| &current.stat)).await?;
         let mut after = files.len();
         if let Some(mark) = &mut before
@@ -212,7 +232,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             *mark = found.mark;
             if let Drained::Part(left) = drained {
                 self.told.backlog = behind(left, &files[found.index + 1..], current.as_ref());
-                return Ok(Place { at, before });
+                return Ok(Place { at, before, passed_empty });
             }
             after = found.index + 1;
         }
@@ -223,12 +243,13 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             let ended = index + 1 < files.len() || reader.is_packed();
             if let Drained::Part(left) = self.drain(&mut reader, &mut mark, known, ended).await? {
                 self.told.backlog = behind(left, &files[index + 1..], current.as_ref());
-                return Ok(Place { at: mark, before });
+                return Ok(Place { at: mark, before, passed_empty });
             }
             self.told.rotated += 1;
             if index + 1 < files.len() || current.is_some() {
                 // An empty file has nothing to be known by: the one before it stays the landmark.
-                if mark.offset > 0 || before.is_none() {
+                passed_empty = mark.offset == 0 && before.is_some();
+                if !passed_empty {
                     before = Some(mark);
                 }
             } else {
@@ -237,11 +258,11 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         }
         let Some(mut current) = current else {
             self.told.backlog = Some(0);
-            return Ok(Place { at, before });
+            return Ok(Place { at, before, passed_empty });
         };
         let mut at = Mark::start_of(&current.stat);
         self.current(&mut current, &mut at, Known::default()).await?;
-        Ok(Place { at, before })
+        Ok(Place { at, before, passed_empty })
     }
 
     /// Which files are still to be read: the one of the mark, where it ended, and those after it; or, if it is gone, those after `after`.

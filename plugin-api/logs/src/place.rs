@@ -11,4 +11,7 @@ pub struct Place {
     pub(crate) at: Mark,
     /// The rotated file before it: somebody may still write into it, and what comes next is newer.
     pub(crate) before: Option<Mark>,
+    /// Whether files after that one were empty when they were passed: what is in them later is new.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) passed_empty: bool,
 }
