@@ -124,8 +124,8 @@ mod tests {
             Nov 30 23:59:59 a postfix/smtp[1]: 1004A1B2C4: to=<b>, status=sent (queued as 0004A1B2C3)\n";
         let template = Template::of(text.as_bytes().to_vec()).unwrap();
         assert_eq!(String::from_utf8(template.round(0)).unwrap(), text);
-        let next = "Dec  1 00:00:00 a postfix/smtpd[1]: 000BA1B2C3: client=x\n\
-            Dec  1 00:00:01 a postfix/smtp[1]: 100BA1B2C4: to=<b>, status=sent (queued as 000BA1B2C3)\n";
+        let next = "Dec  1 00:00:00 a postfix/smtpd[1]: 000511B2C3: client=x\n\
+            Dec  1 00:00:01 a postfix/smtp[1]: 100511B2C4: to=<b>, status=sent (queued as 000511B2C3)\n";
         assert_eq!(String::from_utf8(template.round(1)).unwrap(), next);
         assert!(Template::of(b"no log\n".to_vec()).is_none());
     }
