@@ -13,8 +13,9 @@ pub(crate) const ELSEWHERE: [(&str, &str, &str); 2] =
 pub(crate) const RUNS: &str = "watchpost run";
 /// The line that makes an agent of one's own.
 pub(crate) const MAKES_AGENT: &str = "cargo new --quiet --lib spool";
-/// The command that lists, without a name.
-pub(crate) const LISTS: &str = "cargo xtask prove";
+/// The commands that list, without a name, and what must be in their lists.
+pub(crate) const LISTS: [(&str, &[&str]); 2] =
+    [("cargo xtask prove", &["  kill ", "\n  journal ", "\n  roundtrip "]), ("cargo xtask bench", &["  start ", "\n  logs ", "\n  imap "])];
 
 /// All lines that are typed here.
 pub(crate) const LINES: &[Line] = &[
