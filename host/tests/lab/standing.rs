@@ -26,6 +26,7 @@ fn each_fault_has_its_kind_and_reason_and_nothing_is_claimed_that_was_not_measur
     cases.extend(cases::certificates(&lab));
     cases.extend(cases::names(&lab));
     cases.extend(cases::refusals(&lab));
+    cases.extend(cases::roundtrips(&lab, &password));
 
     let watch = Watch::start(lab, &cases.iter().map(job).collect::<String>());
     for case in &cases {

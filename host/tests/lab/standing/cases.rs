@@ -85,6 +85,22 @@ pub(super) fn refusals(lab: &Lab) -> Vec<Case> {
     ]
 }
 
+/// Round trips that never begin: nothing is sent, and nothing of a way is known.
+pub(super) fn roundtrips(lab: &Lab, password: &str) -> Vec<Case> {
+    let trip = |name: &str, door: &str, to: &str, password: &str, fails| {
+        let mailbox = format!("{}, user = \"probe@lab.test\", password = {password}", at(lab, "127.0.0.1", "imap"));
+        let config = format!("{door}, from = \"probe@lab.test\", to = \"{to}@lab.test\", receive = {{ imap = {{ {mailbox} }} }}");
+        case("roundtrip", format!("roundtrip-{name}"), config, Some(fails), &[])
+    };
+    let (door, own) = (at(lab, "127.0.0.1", "smtp"), format!("{{ file = {:?} }}", lab.password_file("probe")));
+    let expired = format!("{}, {}", at(lab, lab.faulty("expired"), "smtp"), trusting(lab, "starttls"));
+    vec![
+        trip("expired", &expired, "probe", &own, ("tls", "the certificate expired")),
+        trip("nobody", &door, "nobody", &own, ("protocol", "RCPT: the server answered 550 5.1.1")),
+        trip("login", &door, "probe", password, ("auth", "the server answered NO [AUTHENTICATIONFAILED]")),
+    ]
+}
+
 /// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting, and by slapd.
 pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
     let faults = [
