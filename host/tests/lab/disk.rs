@@ -83,8 +83,8 @@ fn a_full_mail_disk_delays_mail_and_an_auth_that_is_gone_logins_and_nothing_else
     send(&watch, "bob");
     queue_agrees(&watch, 2);
     // The way of mail is open, and longer than anybody waits: on its way is not lost, and no time is known.
-    let sent = Instant::now();
     sent_around(&watch, 1.0, 0.0);
+    let sent = Instant::now();
     queue_agrees(&watch, 3);
     // Her mailbox is read without writing; his cannot be made.
     refused(&watch, "imap-bob", "protocol: EXAMINE: the server answered NO [SERVERBUG]");
