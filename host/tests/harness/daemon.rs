@@ -18,8 +18,9 @@ use super::{
     until,
 };
 
-/// A daemon is ready within this time, whatever the one before it left.
-pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(5);
+/// A daemon is ready within this time, whatever the one before it left: five times the aim, and twice that for a debug build that loads
+/// every library there is.
+pub(crate) const READY_TIMEOUT: Duration = Duration::from_secs(10);
 /// SIGTERM ends a daemon within this time (DESIGN "Command line").
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long we wait before we call it hanging; longer than what is promised, to tell late from never.
