@@ -35,16 +35,44 @@ fn beside(program: &Path, profile: &str) -> PathBuf {
 
 /// Chooses the lab's folder: below the target folder if servers can reach it there, else elsewhere.
 ///
-/// The second value says why it is elsewhere.
+/// The second value says why it is elsewhere. A link leads there from where the usual lab would be,
+/// so that schedules which name it hold on every machine.
 pub(crate) fn lab(base: Option<u16>) -> Outcome<(PathBuf, Option<String>)> {
     let name = base.map_or_else(|| "lab".to_owned(), |base| format!("lab-{base}"));
     let wanted = built(&name)?;
     let Err(why) = check_for_servers(&wanted) else {
+        unlink(&wanted)?;
         return Ok((wanted, None));
     };
     let mark = fingerprint(&wanted.to_string_lossy());
     let chosen = Path::new(FOR_EVERYBODY).join(format!("watchpost-{mark:08x}-{name}"));
-    Ok((chosen.clone(), Some(format!("the lab is in {}: {why}", chosen.display()))))
+    let mut note = format!("the lab is in {}: {why}", chosen.display());
+    if base.is_none() {
+        note += &match link(&wanted, &chosen) {
+            Ok(()) => "; target/lab leads there".to_owned(),
+            Err(error) => format!("; name it in place of target/lab, which is no link to it: {error}"),
+        };
+    }
+    Ok((chosen, Some(note)))
+}
+
+/// Makes a path lead to a folder that may not exist yet; a folder that is there stays.
+fn link(path: &Path, folder: &Path) -> std::io::Result<()> {
+    if fs::read_link(path).is_ok_and(|old| old == folder) {
+        return Ok(());
+    }
+    if path.is_symlink() {
+        fs::remove_file(path)?;
+    }
+    std::os::unix::fs::symlink(folder, path)
+}
+
+/// Takes away the link to a lab that was elsewhere: servers can reach the folder itself now.
+fn unlink(path: &Path) -> Outcome {
+    if path.is_symlink() {
+        fs::remove_file(path).map_err(doing(format!("remove the link {}", path.display())))?;
+    }
+    Ok(())
 }
 
 /// Gives a folder that servers can reach, for one piece of work of this process.
@@ -106,6 +134,22 @@ mod tests {
             let program = Path::new(target).join("debug/xtask");
             assert_eq!(beside(&program, "release"), Path::new(target).join("release"));
         }
+    }
+
+    #[test]
+    fn a_link_leads_to_the_lab_and_takes_no_folders_place() {
+        let here = tempfile::tempdir().unwrap();
+        let (path, first, second) = (here.path().join("lab"), Path::new("/var/tmp/first"), Path::new("/var/tmp/second"));
+        for folder in [first, first, second] {
+            link(&path, folder).unwrap();
+            assert_eq!(fs::read_link(&path).unwrap(), folder);
+        }
+        unlink(&path).unwrap();
+        assert!(!path.is_symlink());
+        fs::create_dir(&path).unwrap();
+        assert!(link(&path, first).is_err());
+        unlink(&path).unwrap();
+        assert!(path.is_dir());
     }
 
     #[test]

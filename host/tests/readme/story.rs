@@ -24,7 +24,7 @@ pub(crate) const LINES: &[Line] = &[
     says(PATH, &[]),
     says("watchpost check", &["fine: 2 jobs, "]),
     says("watchpost agents smtp", &["server_name", "connect_time", "gauge  seconds"]),
-    says("watchpost plan -n 5", &["every 30 s"]),
+    says("watchpost plan submission -n 5", &["Europe/Paris"]),
     says("watchpost measure submission --explain", &["status: ok", "up = 1", "nothing was stored"]),
     says(RUNS, &["ready jobs=2"]),
     says("watchpost jobs run mx1", &["mx1: ok", "connect_time = "]),
@@ -47,8 +47,8 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost measure incoming --explain", &["waiting = 2", "status: ok", "nothing was stored"]),
     says("sleep 10", &[]),
     says(
-        "curl -s http://127.0.0.1:9470/metrics | grep watchpost_spool_",
-        &["# TYPE watchpost_spool_waiting gauge", "job=\"incoming\"", "/incoming\"} 2\n", "watchpost_spool_oldest_age_seconds{"],
+        "curl -s http://127.0.0.1:9470/metrics | grep ^watchpost_spool_",
+        &["job=\"incoming\"", "/incoming\"} 2\n", "watchpost_spool_oldest_age_seconds{"],
     ),
     says("cargo xtask lab down", &["postfix", "dovecot"]),
 ];

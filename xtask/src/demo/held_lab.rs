@@ -27,10 +27,8 @@ impl HeldLab {
         let root = privilege::root("the lab of real mail servers");
         let root = match root {
             Err(Error::Interrupted) => return Err(Error::Interrupted),
-            Err(why) => {
-                eprintln!("{why}");
-                privilege::Root::Already // what can run without root is decided in there
-            }
+            // What can run without root is decided in there, and why it is so little is said there.
+            Err(_) => privilege::Root::Already,
             Ok(root) => root,
         };
         let mut arguments = vec!["lab".into(), "up".into(), "--hold".into()];
