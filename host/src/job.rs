@@ -16,7 +16,7 @@ use std::{
 use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 
 use crate::{
-    config::{self, At, Bound, Config, Fault, Faults, Rule},
+    config::{self, At, Bound, Config, Draft, Fault, Faults, Rule},
     daemon::now_ns,
     plugin::{JobOpen, Plugin, Plugins, Problem},
     reading::Shape,
@@ -89,11 +89,32 @@ pub struct Configured {
     pub warnings: Faults,
 }
 
-/// Reads a configuration, loads the libraries that are not loaded yet, and holds every job to its agent.
+/// What the files of a configuration say, before any library is loaded.
+pub struct Files {
+    draft: Draft,
+    faults: Faults,
+    config: Option<Config>,
+}
+
+impl Files {
+    /// Reads them.
+    pub fn read(file: &Path) -> Self {
+        let (draft, faults) = config::read(file, UnixTime::from_secs(now_ns() / 1_000_000_000));
+        let config = draft.config(file);
+        Self { draft, faults, config }
+    }
+
+    /// What they say; none where a fault is in them.
+    pub fn sound(&self) -> Option<&Config> {
+        self.config.as_ref().filter(|_| !self.faults.stop())
+    }
+}
+
+/// Loads the libraries of a configuration that are not loaded yet, and holds every job to its agent.
 ///
 /// Errors: every fault of files, agents and `more`, warnings among them, by file and place.
-pub async fn configure(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Result<Configured, Faults> {
-    let Survey { config, plugins, jobs, faults, .. } = survey(file, loaded, more).await;
+pub async fn configure(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Result<Configured, Faults> {
+    let Survey { config, plugins, jobs, faults, .. } = survey(files, loaded, more).await;
     match config {
         Some(config) if !faults.stop() => Ok(Configured { config, plugins, jobs, warnings: faults }),
         _ => Err(faults),
@@ -114,10 +135,9 @@ pub struct Survey {
     pub not_loaded: Vec<(Problem, Fault)>,
 }
 
-/// Reads a configuration as [`configure`] does; a job at fault is held to its agent as far as that goes.
-pub async fn survey(file: &Path, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Survey {
-    let (draft, mut faults) = config::read(file, UnixTime::from_secs(now_ns() / 1_000_000_000));
-    let config = draft.config(file);
+/// Looks at a configuration as [`configure`] does; a job at fault is held to its agent as far as that goes.
+pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Vec<Fault>) -> Survey {
+    let Files { draft, mut faults, config } = files;
     faults.extend(config.iter().flat_map(more));
     let folders: Vec<_> = draft.plugins.iter().map(|folder| folder.value.clone()).collect();
     let plugins = loaded.with_new(&folders).await;

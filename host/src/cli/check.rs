@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Context, Failure, Outcome, print_json, runtime, table::counted};
 use crate::{
     config::{Fault, Faults},
-    job::survey,
+    job::{Files, survey},
     plugin::Plugins,
 };
 
@@ -22,7 +22,7 @@ struct Answer {
 pub(super) fn run(context: &Context) -> Outcome {
     let file = context.file()?;
     let survey = runtime()?.block_on(async {
-        let survey = survey(&file, &Plugins::default(), |_| Vec::new()).await;
+        let survey = survey(Files::read(&file), &Plugins::default(), |_| Vec::new()).await;
         survey.plugins.stop().await;
         survey
     });

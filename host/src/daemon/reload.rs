@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::{Config, Fault, Faults},
-    job::{Configured, Job, configure},
+    job::{Configured, Files, Job, configure},
     latest::JobView,
     plugin::Plugins,
 };
@@ -82,7 +82,7 @@ impl Daemon {
         let _one_at_a_time = self.reloading.lock().await;
         service_manager::reloading();
         let before = self.plugins();
-        let reloaded = match configure(&self.file, &before, |config| config.moved_from(&self.config())).await {
+        let reloaded = match configure(Files::read(&self.file), &before, |config| config.moved_from(&self.config())).await {
             Ok(Configured { config, plugins, jobs, warnings }) => {
                 let libraries = Reloaded::libraries(&before, &plugins);
                 libraries.tell();

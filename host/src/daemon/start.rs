@@ -43,7 +43,7 @@ use crate::{
         host_metrics::HostMetrics,
         http::{Hosts, Limits, Outward, router, serve},
     },
-    job::{Configured, Job, configure},
+    job::{Configured, Files, Job, configure},
     latest::{JobView, Latest},
     log::seconds,
     plugin::Plugins,
@@ -117,11 +117,21 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
     let started = SystemTime::now();
     // From the first moment on: a SIGHUP that nobody handles would end the process.
     let signals = Signals::catch().map_err(system("cannot wait for signals"))?;
+    let files = Files::read(&file);
+    // Who is in the way is told at once, not after all that libraries say when they are loaded; but a
+    // configuration that may yet be refused leaves no folder behind.
+    let early = match files.sound().filter(|config| config.data.value.exists()) {
+        Some(config) => Some(take_places(config).await.map_err(StartError::Hindered)?),
+        None => None,
+    };
     let Configured { config, plugins, jobs, warnings } =
-        configure(&file, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
+        configure(files, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
     tell_problems(&plugins, &Plugins::default());
     warnings.iter().for_each(tell);
-    let (data, listener) = take_places(&config).await.map_err(StartError::Hindered)?;
+    let (data, listener) = match early {
+        Some(places) => places,
+        None => take_places(&config).await.map_err(StartError::Hindered)?,
+    };
     let parts = Parts::open(data, started).map_err(|error| error.in_data(&config))?;
     parts.up(signals, file, config, plugins, jobs, listener).await
 }

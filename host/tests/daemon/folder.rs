@@ -55,7 +55,8 @@ async fn a_second_daemon_is_refused_and_told_whose_the_folder_is() {
     let first = house.start();
     let Said { code, err, .. } = house.run(&["run"]);
     assert_eq!(code, Some(1), "{err}");
-    let error = err.lines().find(|line| line.starts_with("error: ")).unwrap_or(&err);
+    let error = err.lines().next().unwrap_or(&err);
+    assert!(error.starts_with("error: "), "nothing stands before the reason, no worker's start: {err}");
     assert!(error.contains("in use by another watchpost") && error.contains(&format!("(process {})", first.pid())), "{err}");
     assert_eq!(first.get("/-/ready").unwrap().status, 200, "the first goes on");
     assert_eq!(house.run(&["status"]).code, Some(0), "and answers on its socket");
