@@ -44,20 +44,31 @@ pub(super) fn run(context: &Context) -> Outcome {
 /// Prints how the host is; gives the lines that this takes.
 fn host(host: &Host, now: f64) -> usize {
     let up = time::span(now - host.started as f64);
-    println!("watchpost {}, process {}, up {up}, memory {}, {}", host.version, host.pid, memory(host.memory_bytes), host.config.display());
-    println!("http://{}/  data {}", host.listen, host.data.display());
-    match &host.not_ready {
-        None => println!("ready; journal {}; series {}", plain(&host.journal), plain(&host.series)),
-        Some(why) => println!("NOT READY: {}; series {}", plain(why), plain(&host.series)),
+    let mut lines = vec![
+        format!(
+            "watchpost {}, process {}, up {up}, memory {}, {}",
+            host.version,
+            host.pid,
+            memory(host.memory_bytes),
+            host.config.display()
+        ),
+        format!("http://{}/  data {}", host.listen, host.data.display()),
+        match &host.not_ready {
+            None => format!("ready; journal {}; series {}", plain(&host.journal), plain(&host.series)),
+            Some(why) => format!("NOT READY: {}; series {}", plain(why), plain(&host.series)),
+        },
+    ];
+    let behind = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD);
+    lines.extend(behind.map(|(view, records)| {
+        format!("{view} is {} behind the journal", counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"))
+    }));
+    lines.extend(host.refused_libraries.iter().map(|(path, why)| format!("not loaded: {}: {}", path.display(), plain(why))));
+    // A file or a program gets each line whole.
+    if let Some(columns) = terminal::columns() {
+        lines = lines.iter().flat_map(|line| terminal::wrapped(line, columns)).collect();
     }
-    let behind: Vec<_> = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD).collect();
-    for (view, records) in &behind {
-        println!("{view} is {} behind the journal", counted(usize::try_from(**records).unwrap_or(usize::MAX), "record"));
-    }
-    for (path, why) in &host.refused_libraries {
-        println!("not loaded: {}: {}", path.display(), plain(why));
-    }
-    3 + behind.len() + host.refused_libraries.len()
+    lines.iter().for_each(|line| println!("{line}"));
+    lines.len()
 }
 
 /// Prints how the workers are; gives the lines that this takes, its head not counted.

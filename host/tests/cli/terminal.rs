@@ -60,10 +60,12 @@ async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
     let piped = status.unwrap_or_else(|| panic!("{}", daemon.log_text()));
     let row = piped.lines().find(|line| line.contains("FAILING")).unwrap();
     assert!(row.ends_with(&reason), "a pipe gets one line for each job: {piped}");
+    let head = piped.lines().next().unwrap();
+    assert!(head.len() > 60 && head.ends_with("watchpost.toml"), "and what is longer than a line whole: {piped}");
 
     let narrow = at_terminal(&house, 60, "$W --config $C status");
     let rows: Vec<&str> = narrow.lines().skip_while(|line| !line.starts_with("1 job: ")).collect();
-    assert!(rows.iter().all(|line| line.chars().count() <= 60), "{narrow}");
+    assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
     let told = rows.iter().filter(|line| line.starts_with("    ")).map(|line| line.trim()).collect::<Vec<_>>().join(" ");
     assert_eq!(told, reason, "{narrow}");
     let list = at_terminal(&house, 60, "$W --config $C jobs");
