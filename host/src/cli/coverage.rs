@@ -30,8 +30,8 @@ pub(super) const EXAMPLES: &str = "FILE is a schedule with rows, whether the dae
   name = \"availability\"
   series = 'up{job=\"pop-paris\"}'
 
-It has a value if one of its series has. Of several the table shows the smallest and the largest; a counter shows its total, and by how
-much it rose in each second since the run before. `events{job=\"…\"}` is how many events the last run reported. While no daemon runs, the
+It has a value if one of its series has. Of several the table shows the smallest and the largest; a counter shows its total, and by how \
+much it rose in each second since the run before. `events{job=\"…\"}` is how many events the last run reported. While no daemon runs, the \
 values are those of the moment when one measured last. The exit code is 0 if every row has a value, else 1.
 
 Examples:

@@ -22,8 +22,8 @@ use crate::{
 };
 
 pub(super) const EXAMPLES: &str =
-    "A table has a column for each series and a row for each time in UTC; an empty cell is unknown. Its lines end with a line
-feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are.
+    "A table has a column for each series and a row for each time in UTC; an empty cell is unknown. Its lines end with a line \
+     feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are.
 
 Examples:
   watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h

@@ -30,10 +30,10 @@ use crate::{
 };
 
 pub(super) const EXAMPLES: &str =
-    "It asks for the domain's mail exchangers, looks behind the usual ports of each, and of every --host, and writes a job for each door
-that an agent measures, TLS where it is offered. It sends greetings, logs in nowhere, and takes 10 seconds at most. Where there is no
-configuration yet, it writes one beside: then `watchpost run` measures. What exists is not overwritten without --force; the
-configuration never is. The login of each job stands in comments, with the place where its password belongs.
+    "It asks for the domain's mail exchangers, looks behind the usual ports of each, and of every --host, and writes a job for each door \
+     that an agent measures, TLS where it is offered. It sends greetings, logs in nowhere, and takes 10 seconds at most. Where there is no \
+     configuration yet, it writes one beside: then `watchpost run` measures. What exists is not overwritten without --force; the \
+     configuration never is. The login of each job stands in comments, with the place where its password belongs.
 
 Examples:
   watchpost init --domain example.org
@@ -47,9 +47,10 @@ const MAIN: &str = "watchpost.toml";
 const SCHEDULES: &str = "schedules";
 
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("where").args(["domain", "host"]).required(true).multiple(true))]
 pub(super) struct Arguments {
     /// The domain whose servers are looked at.
-    #[arg(long, value_name = "DOMAIN", required_unless_present = "host", value_parser = domain)]
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
     domain: Option<String>,
     /// A server to look at besides: a name or an address, maybe with its ports as in mx1:25,587 or [::1]:25.
     #[arg(long, value_name = "HOST[:PORT,…]", value_parser = host)]

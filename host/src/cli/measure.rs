@@ -31,14 +31,15 @@ Examples:
   watchpost measure --as-check --agent smtp --set host=127.0.0.1 --set port=2525";
 
 #[derive(clap::Args)]
+#[command(group = clap::ArgGroup::new("what").args(["job", "agent"]).required(true).multiple(true))]
 pub(super) struct Arguments {
     /// A job of the configuration.
-    #[arg(required_unless_present = "agent", conflicts_with = "agent")]
+    #[arg(conflicts_with = "agent")]
     job: Option<String>,
     /// An agent, with its configuration by `--set`, instead of a job; needs no configuration file.
     #[arg(long)]
     agent: Option<String>,
-    /// One key of the agent's configuration.
+    /// One key of the agent's configuration; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "agent", conflicts_with = "job")]
     sets: Vec<String>,
     /// A folder with agent libraries [default: those of the configuration, else those beside this program].

@@ -61,6 +61,13 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     let helps = helps(&house, &[]);
     assert!(helps.len() > 12, "{}", helps.len());
     let all: Vec<(&[String], Vec<&str>)> = helps.iter().map(|(words, help)| (words.as_slice(), examples(help))).collect();
+    for (words, help) in &helps {
+        // Text that was broken by hand is broken again where the terminal is narrower, in the middle of its lines.
+        let prose = help.rsplit_once("--version").map_or("", |(_, after)| after);
+        let lines: Vec<&str> = prose.lines().collect();
+        let short = |pair: &&[&str]| pair[0].len() < 60 && !pair[0].is_empty() && pair[1].starts_with(char::is_lowercase);
+        assert_eq!(lines.windows(2).find(short), None, "{words:?}:\n{help}");
+    }
     for (words, examples) in &all {
         let own = format!("watchpost {}", words.join(" "));
         // A terminal of 80 columns would break a longer one, and a broken one cannot be copied.
