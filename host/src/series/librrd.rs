@@ -81,9 +81,18 @@ fn check_path(path: &Path) -> Result<(), WriteError> {
 fn fault(path: &Path, error: &RrdError) -> WriteError {
     match error {
         RrdError::LibRrdError(message) if message.contains(LOCKED) => WriteError::Locked { path: path.into() },
+        RrdError::LibRrdError(message) if message.trim().is_empty() => WriteError::Library { path: path.into(), message: wordless(path) },
         RrdError::LibRrdError(message) => WriteError::Library { path: path.into(), message: message.clone() },
         other => WriteError::Library { path: path.into(), message: other.to_string() },
     }
+}
+
+/// What can be said where librrd says nothing, as it does when there is no room for a new file.
+fn wordless(path: &Path) -> String {
+    let facts = path.parent().and_then(|folder| rustix::fs::statvfs(folder).ok());
+    facts.map_or("it gives no reason".into(), |facts| {
+        format!("it gives no reason; {} KiB are free there", facts.f_bavail * facts.f_frsize / 1024)
+    })
 }
 
 fn data_source(source: &Source) -> Result<create::DataSource, RrdError> {
@@ -122,4 +131,18 @@ fn instant(stamp: i64) -> SystemTime {
 
 fn seconds(instant: SystemTime) -> i64 {
     instant.duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_without_a_word_tells_how_much_room_there_is() {
+        let here = tempfile::tempdir().unwrap();
+        let said = |folder: &Path| fault(&folder.join("a.rrd"), &RrdError::LibRrdError(String::new())).to_string();
+        let told = said(here.path());
+        assert!(told.contains("a.rrd: it gives no reason; ") && told.ends_with(" KiB are free there"), "{told}");
+        assert!(said(&here.path().join("none")).ends_with("a.rrd: it gives no reason"));
+    }
 }
