@@ -26,7 +26,7 @@ pub(super) fn summary(jobs: &[Job], now: f64, lines: usize) {
     let listed: Vec<&Job> = sorted.iter().copied().filter(|job| are_few || job.health != "ok").take(most).collect();
     if !listed.is_empty() {
         let head = ["job", "health", "since", "ok runs", "total", "next run", "why"];
-        rows_with_reasons(&head, &listed, now);
+        rows_with_reasons(&head, &listed.iter().map(|job| row_of_summary(job, now)).collect::<Vec<_>>());
     }
     let left_out = sorted.iter().filter(|job| job.health != "ok").count().saturating_sub(most);
     match (are_few, left_out) {
@@ -40,7 +40,7 @@ pub(super) fn summary(jobs: &[Job], now: f64, lines: usize) {
 pub(super) fn all(jobs: &[Job], now: f64) {
     counts(jobs);
     let rows: Vec<Vec<String>> = sorted(jobs).into_iter().map(|job| row_of_all(job, now)).collect();
-    table::print(&["job", "health", "since", "target", "total", "next run", "runs", "skipped", "why"], &rows);
+    rows_with_reasons(&["job", "health", "since", "target", "total", "next run", "runs", "skipped", "why"], &rows);
 }
 
 fn counts(jobs: &[Job]) {
@@ -58,10 +58,9 @@ fn sorted(jobs: &[Job]) -> Vec<&Job> {
 }
 
 /// Prints rows whose last cell is the reason. At a terminal too narrow for it, the reason has a line of its own.
-fn rows_with_reasons(head: &[&str], jobs: &[&Job], now: f64) {
-    let rows: Vec<Vec<String>> = jobs.iter().map(|job| row_of_summary(job, now)).collect();
+fn rows_with_reasons(head: &[&str], rows: &[Vec<String>]) {
     let columns = terminal::columns().unwrap_or(usize::MAX);
-    let lines = table::lines(head, &rows);
+    let lines = table::lines(head, rows);
     if lines.iter().all(|line| line.chars().count() <= columns) {
         return lines.iter().for_each(|line| println!("{line}"));
     }

@@ -70,6 +70,8 @@ async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
     assert_eq!(told, reason, "{narrow}");
     let list = at_terminal(&house, 60, "$W --config $C jobs");
     assert!(list.lines().all(|line| line.chars().count() <= 60), "{list}");
+    let told = list.lines().filter(|line| line.starts_with("    ")).map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+    assert_eq!(told, reason, "{list}");
     for columns in [60, 100] {
         let agent = at_terminal(&house, columns, "$W --config $C agents smtp");
         let wide = agent.lines().filter(|line| !line.contains(".so")).map(|line| line.chars().count()).max();
