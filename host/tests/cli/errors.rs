@@ -20,7 +20,7 @@ const REFUSED: &[(&[&str], i32, &str)] = &[
     // Wrong usage, as clap finds it.
     (&["statsu"], 2, "wrong usage: unrecognized subcommand 'statsu'"),
     (&["status", "--jsn"], 2, "wrong usage: unexpected argument '--jsn' found"),
-    (&["measure"], 2, "wrong usage: the following required arguments were not provided:\n  <JOB|--agent <AGENT>>"),
+    (&["measure"], 2, "wrong usage: the following required arguments were not provided"),
     (&["measure", "relay", "--agent", "smtp"], 2, "wrong usage: the argument '[JOB]' cannot be used with '--agent <AGENT>'"),
     (&["measure", "relay", "--set", "a=b"], 2, "wrong usage: the argument '[JOB]' cannot be used with '--set <KEY=VALUE>'"),
     (&["measure", "relay", "--plugins", "/"], 2, "wrong usage: the argument '[JOB]' cannot be used with '--plugins <FOLDER>'"),

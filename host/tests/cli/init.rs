@@ -122,7 +122,7 @@ async fn what_no_loaded_agent_measures_is_left_out_and_said() {
 fn what_is_no_domain_no_host_and_no_port_is_refused() {
     let house = House::new("");
     let check = |words: &[&str], part: &str| refused(&house.run(&[&["init"], words].concat()), 2, &["error: wrong usage: ", part]);
-    check(&[], "init <--domain <DOMAIN>|--host <HOST[:PORT,…]>>");
+    check(&[], "  <--domain <DOMAIN>|--host <HOST[:PORT,…]>>");
     check(&["--domain", "exa mple.org"], "a domain is labels of letters");
     check(&["--domain", "a..b"], "a domain is labels of letters");
     check(&["--host", "mx1:0"], "`0` is no port");
