@@ -28,7 +28,7 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost measure submission --explain", &["status: ok", "up = 1", "nothing was stored"]),
     says(RUNS, &["ready jobs=2"]),
     says("watchpost jobs run mx1", &["mx1: ok", "connect_time = "]),
-    says("watchpost status", &["ready; journal ok", "smtp     ready", "2 jobs: ", "0 failing"]),
+    says("watchpost status", &["ready; journal ok", "\nsmtp  ", "  ready  ", "2 jobs: ", "0 failing"]),
     says("watchpost jobs list", &["mx1         ok", "submission  "]),
     says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\n", "Z,0."]),
     says("watchpost coverage own.toml", &["NO  NAME ", "Mail exchanger\n1   Availability  1 ", "1 of 1 rows have a value"]),
