@@ -18,6 +18,8 @@ use crate::{
 
 /// How long the zoo is open.
 const STORY: Duration = Duration::from_secs(20);
+/// How long it stays open at most, for the last of the beasts to be told of.
+const AT_LAST: Duration = Duration::from_secs(30);
 /// What each beast's lines say of it, and how many lines it has at most while the zoo is open; those that run every second.
 const MILD: [(&str, &str, usize); 11] = [
     ("panic", "unknown: measure of a run at ", 1),
@@ -88,6 +90,11 @@ fn check_schema(line: &Value) {
     }
 }
 
+/// Whether a line is of a beast and begins like this.
+fn tells(line: &Value, cause: &str) -> bool {
+    line["plugin"] == "zoo" && line["agent"] == "beast" && line["message"].as_str().unwrap().starts_with(cause)
+}
+
 fn of<'l>(lines: &'l [Value], job: &str) -> Vec<&'l Value> {
     lines.iter().filter(|line| line["job"] == job).collect()
 }
@@ -105,14 +112,18 @@ fn twenty_seconds_of_the_zoo_are_told_in_lines_that_name_plugin_job_and_cause() 
     }
     println!("the deadly ones took {:?}", began.elapsed());
     sleep(STORY.saturating_sub(began.elapsed()));
+    // On a busy machine the deadly ones take longer than the story, and none of the others lived to its deadline.
+    let is_told = |log: &[Value], name: &str, cause: &str| of(log, name).iter().any(|line| tells(line, cause));
+    until(AT_LAST, || {
+        let log = lines(&daemon);
+        MILD.iter().all(|(name, cause, most)| *most == 0 || is_told(&log, name, cause)).then_some(())
+    });
     let (told, log) = agreeing(&house, &daemon);
     println!("{}", daemon.log_text());
     for (name, cause, lines_max) in MILD {
         let lines = of(&log, name);
         assert!(lines.len() <= lines_max, "{name}: {} lines: {lines:?}", lines.len());
-        let named =
-            |line: &&&Value| line["plugin"] == "zoo" && line["agent"] == "beast" && line["message"].as_str().unwrap().starts_with(cause);
-        assert!(lines_max == 0 || lines.iter().any(|line| named(&line)), "{name}: {lines:?}");
+        assert!(lines_max == 0 || is_told(&log, name, cause), "{name}: {lines:?}");
     }
     for (name, cause) in DEADLY {
         let lines = of(&log, name);
