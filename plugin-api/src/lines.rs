@@ -6,16 +6,19 @@ use crate::{AgentError, Stream, Tls, TlsFacts};
 
 /// Longest line taken where a protocol asks for no other, its end included. RFC 5321 4.5.3.1.5 asks for 512; servers send some kilobytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Lines read before the worker's other jobs have their turn: an answer without an end always has the next line ready.
+const LINES_A_TURN: u32 = 64;
 
 /// A stream read line by line.
 pub struct Lines {
     stream: BufReader<Stream>,
+    read: u32,
 }
 
 impl Lines {
     /// Reads that stream line by line.
     pub fn new(stream: Stream) -> Self {
-        Self { stream: BufReader::new(stream) }
+        Self { stream: BufReader::new(stream), read: 0 }
     }
 
     /// Reads one line, without its end; bytes that are no UTF-8 are replaced.
@@ -27,6 +30,10 @@ impl Lines {
 
     /// Reads one line as [`read`](Lines::read) does, of at most so many bytes: for protocols that put a whole list into one line.
     pub async fn read_within(&mut self, bytes_max: u64) -> Result<String, AgentError> {
+        self.read = self.read.wrapping_add(1);
+        if self.read.is_multiple_of(LINES_A_TURN) {
+            turn().await;
+        }
         let mut line = Vec::new();
         (&mut self.stream).take(bytes_max).read_until(b'\n', &mut line).await?;
         match line.strip_suffix(b"\n") {
@@ -86,5 +93,33 @@ impl Lines {
             return Err(AgentError::protocol("the server sent more before the TLS handshake; it may have been put there by another"));
         }
         self.stream.get_mut().start_tls(tls).await
+    }
+}
+
+/// Lets whatever else the thread has to do go first, once.
+async fn turn() {
+    let mut was_polled = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut was_polled, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{pin::pin, task::Context, task::Waker};
+
+    use super::turn;
+
+    #[test]
+    fn a_turn_is_given_once() {
+        let mut turn = pin!(turn());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(turn.as_mut().poll(&mut cx).is_pending());
+        assert!(turn.as_mut().poll(&mut cx).is_ready());
     }
 }
