@@ -95,10 +95,10 @@ impl<'a> Body<'a> {
             write!(f, "<input type=\"hidden\" name=\"show\" value=\"{}\">", health.name())?;
         }
         let filter = Escaped(&self.asked.filter);
-        write!(
+        writeln!(
             f,
             "<input type=\"search\" name=\"filter\" value=\"{filter}\" maxlength=\"100\" placeholder=\"name, target, agent, label\" \
-             aria-label=\"Filter jobs by name, target, agent or label\"><button>Filter</button></form></nav>\n"
+             aria-label=\"Filter jobs by name, target, agent or label\"><button>Filter</button></form></nav>"
         )
     }
 
