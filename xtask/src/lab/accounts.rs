@@ -17,6 +17,8 @@ pub(crate) const MAILBOXES: [&str; 4] = ["alice", "bob", "probe", "echo"];
 
 /// Whose secret is no password of a mailbox: who asks doveadm by HTTP shows it.
 pub(crate) const DOVEADM: &str = "doveadm";
+/// The same of who controls BIND by rndc.
+pub(crate) const RNDC: &str = "rndc";
 
 /// Gives the file that holds a user's password.
 pub(crate) fn password_file(lab: &Lab, user: &str) -> PathBuf {
@@ -30,11 +32,11 @@ pub(crate) fn password(lab: &Lab, user: &str) -> Outcome<String> {
     Ok(text.trim().to_owned())
 }
 
-/// Makes a password for each user that has none, and a key for doveadm, readable only by the person who uses the lab.
+/// Makes a password for each user that has none, and a key for doveadm and for rndc, readable only by the person who uses the lab.
 pub(crate) fn make(lab: &Lab) -> Outcome {
     let folder = lab.dir.join("secrets");
     place::make_open(&folder)?;
-    for user in MAILBOXES.into_iter().chain([DOVEADM]) {
+    for user in MAILBOXES.into_iter().chain([DOVEADM, RNDC]) {
         let path = password_file(lab, user);
         if path.exists() {
             continue;
@@ -50,7 +52,7 @@ pub(crate) fn make(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// Gives 24 digits that nobody guesses.
+/// Gives 24 digits that nobody guesses; they are base64, too.
 pub(crate) fn random() -> Outcome<String> {
     let mut bytes = [0_u8; 12];
     let mut source = File::open("/dev/urandom").map_err(doing("open /dev/urandom"))?;

@@ -2,6 +2,7 @@
 
 use super::Lab;
 use super::accounts::{self, DOMAIN, USERS};
+use super::faulty::{FAULTY, Faulty};
 use super::ports::Port;
 use super::server::Server;
 use crate::error::{Outcome, doing};
@@ -14,6 +15,7 @@ pub(crate) const LDAP: Port = Port::new("ldap", 1389, 89, "the directory, StartT
 pub(crate) const LDAPS: Port = Port::new("ldaps", 1636, 36, "the same under TLS");
 
 const CONFIG: &str = include_str!("../../lab/slapd/slapd.conf");
+const FAULTY_CONFIG: &str = include_str!("../../lab/slapd/faulty.conf");
 const ENTRIES: &str = include_str!("../../lab/slapd/lab.test.ldif");
 /// Who may read `cn=Monitor`.
 const READER: &str = "probe";
@@ -21,6 +23,9 @@ const READER: &str = "probe";
 const CROWD: u32 = 1200;
 /// Entries that one search gives at most.
 const ENTRIES_MAX: &str = "1000";
+
+/// Runs the lines of its first argument beside the command that follows. One slapd has one certificate: each faulty address has its own.
+const BESIDE: &str = r#"eval "$1"; shift; exec "$@""#;
 
 /// slapd.
 pub(crate) struct Slapd;
@@ -35,6 +40,10 @@ impl Server for Slapd {
     }
 
     fn ports(&self) -> &'static [Port] {
+        &[LDAP, LDAPS]
+    }
+
+    fn faulty_ports(&self) -> &'static [Port] {
         &[LDAP, LDAPS]
     }
 
@@ -64,11 +73,25 @@ impl Server for Slapd {
             place::set_mode(&program, 0o755)?;
         }
         fill(lab, &folder, &program, &config)?;
-        let mut command = Command::new(program);
+        let mut command = Command::new("sh");
+        command.args(["-c", BESIDE, "slapd", &faulty(lab, &folder, &program)?]).arg(program);
         // Statistics on standard error keep it in the foreground; the configuration copies them into the log.
         command.arg("-d").arg("stats").arg("-f").arg(config).arg("-h").arg(listeners(lab));
         Ok(command)
     }
+}
+
+/// Gives the commands that serve a directory without entries at each faulty address.
+fn faulty(lab: &Lab, folder: &Path, program: &Path) -> Outcome<String> {
+    let command = |faulty: &Faulty| {
+        let config = folder.join(format!("{}.conf", faulty.name));
+        let (certificate, key) = (faulty.certificate(lab), faulty.key(lab));
+        let values = [("certificate", certificate.display().to_string()), ("key", key.display().to_string())];
+        lab.write(&config, &template::fill(FAULTY_CONFIG, &values.each_ref().map(|(name, value)| (*name, value.as_str())))?)?;
+        let doors = format!("ldap://{0}:{1}/ ldaps://{0}:{2}/", faulty.address, lab.port(&LDAP), lab.port(&LDAPS));
+        Ok(format!("'{}' -d none -f '{}' -h '{doors}' &\n", program.display(), config.display()))
+    };
+    FAULTY.iter().map(command).collect()
 }
 
 /// Gives the Unix socket of the directory.

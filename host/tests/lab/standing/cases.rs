@@ -101,7 +101,7 @@ pub(super) fn roundtrips(lab: &Lab, password: &str) -> Vec<Case> {
     ]
 }
 
-/// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting, and by slapd.
+/// Certificates that must be refused, shown by Postfix and Dovecot, before and after a greeting, by slapd and by BIND.
 pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
     let faults = [
         ("expired", "the certificate expired"),
@@ -115,30 +115,36 @@ pub(super) fn certificates(lab: &Lab) -> Vec<Case> {
         ("pop3", "pop3s", "implicit"),
         ("imap", "imap", "starttls"),
         ("imap", "imaps", "implicit"),
+        ("ldap", "ldap", "starttls"),
+        ("ldap", "ldaps", "implicit"),
     ];
     let each = doors.iter().flat_map(|&(agent, service, mode)| {
         faults.iter().map(move |&(fault, why)| {
             let config = format!("{}, {}", at(lab, lab.faulty(fault), service), trusting(lab, mode));
             let greeted = [GREETED.as_slice(), if agent == "smtp" { &["ehlo_time_seconds"] } else { &[] }].concat();
-            let known = if mode == "implicit" { CONNECTED.to_vec() } else { greeted };
+            // A directory does not greet.
+            let known = if mode == "implicit" || agent == "ldap" { CONNECTED.to_vec() } else { greeted };
             case(agent, format!("{service}-{}", fault.replace('_', "-")), config, Some(("tls", why)), &known)
         })
     });
-    each.chain(certificates_of_slapd(lab)).collect()
+    let of_named = faults.iter().map(|&(fault, why)| {
+        let question = format!("{}, name = \"lab.test\", type = \"MX\"", at(lab, "127.0.0.1", &format!("dot_{fault}")));
+        let config = format!("{question}, transport = \"tls\", server_name = \"mail.lab.test\", ca_file = {:?}", lab.ca_file());
+        case("dns", format!("dot-{}", fault.replace('_', "-")), config, Some(("tls", why)), &CONNECTED)
+    });
+    each.chain(of_named).chain(certificates_of_this_job(lab)).collect()
 }
 
-/// It has one certificate only, which is not what these jobs ask for.
-fn certificates_of_slapd(lab: &Lab) -> Vec<Case> {
+/// A good certificate, which is not what these jobs ask for.
+fn certificates_of_this_job(lab: &Lab) -> Vec<Case> {
     let door = |service: &str, mode: &str, name: &str, more: &str, why| {
         let config = format!("{}, tls = \"{mode}\", {more}", at(lab, "127.0.0.1", service));
         case("ldap", format!("{service}-{name}"), config, Some(("tls", why)), &CONNECTED)
     };
     let other = format!("server_name = \"other.example\", ca_file = {:?}", lab.ca_file());
-    let (wrong, unknown) = ("not for other.example", "the certificate's authority is unknown to this system");
     vec![
-        door("ldap", "starttls", "wrong-name", &other, wrong),
-        door("ldaps", "implicit", "wrong-name", &other, wrong),
-        door("ldaps", "implicit", "unknown-ca", "server_name = \"mail.lab.test\"", unknown),
+        door("ldap", "starttls", "other-name", &other, "not for other.example"),
+        door("ldaps", "implicit", "system-ca", "server_name = \"mail.lab.test\"", "the certificate's authority is unknown to this system"),
     ]
 }
 
