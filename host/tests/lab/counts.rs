@@ -9,7 +9,9 @@ mod figures;
 mod names;
 mod talk;
 
+pub(crate) use dovecot::auth_never_answers;
 use figures::Measured;
+pub(crate) use talk::Talk;
 
 use crate::{harness::House, servers::Lab};
 

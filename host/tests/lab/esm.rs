@@ -2,10 +2,11 @@
 //! others say: the clients of this test by what they did, servers by their own lists and logs, and a second client by its clock.
 //!
 //! Reading order: `checks` (each row, who says otherwise, how far they may differ: the table) · `clients` (what is done to the servers, and
-//! counted) · `witness` (what is read elsewhere).
+//! counted) · `strict` (what Dovecot is set to, so that it refuses some) · `witness` (what is read elsewhere).
 
 mod checks;
 mod clients;
+mod strict;
 mod witness;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -22,7 +23,7 @@ const AGREE_TIMEOUT: Duration = Duration::from_secs(40);
 /// Rows of the table, by CHECKLIST's numbers.
 const ROWS: std::ops::RangeInclusive<u64> = 24..=91;
 /// What this story asks others with.
-const INSTRUMENTS: [&str; 6] = ["php", "curl", "dig", "ldapsearch", "pflogsumm", "ss"];
+const INSTRUMENTS: [&str; 7] = ["php", "curl", "dig", "ldapsearch", "pflogsumm", "ss", "faketime"];
 /// Jobs that look at a server as a client does; they come first, so that all that is counted later is done by the clients of this test.
 const PROBES: [&str; 7] = ["mta", "pop", "imap", "webmail", "directory", "roundtrip", "dns"];
 /// Jobs that count what servers tell, and what waits.
@@ -41,6 +42,7 @@ fn each_figure_of_the_esm_table_comes_from_a_real_server_and_is_right() {
         return;
     }
     assert!(lab.runs("roundcube"), "there is no web mail; `cargo xtask packages lab` gets what it needs");
+    strict::make(&lab);
     let shipped = lab.schedule("esm.toml");
     // Nothing runs unless this story asks for it, so that each figure has its moment.
     let schedule = shipped.replace("every = \"1m\"", "cron = \"0 0 1 1 *\"");

@@ -6,15 +6,17 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 13] = [
+const PACKAGES: [(&str, &str); 15] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
+    ("rndc", "bind9-utils"),
     ("ldapsearch", "ldap-utils"),
     ("ss", "iproute2"),
     ("pflogsumm", "pflogsumm"),
+    ("faketime", "faketime"),
     ("php", "php-cli"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),

@@ -162,7 +162,11 @@ fn a_restarted_dovecot_begins_anew_and_one_that_is_held_or_gone_has_no_figure() 
         assert!(session.imap(command).starts_with("OK"), "{command}");
     }
     let before = counting.grown("dovecot-imap", &before, &[("commands/search", 1.0)]);
-    auth_never_answers(&counting);
+    let before_auth = WAYS.map(|way| counting.measure(&format!("{way}-auth")));
+    let given_up = auth_never_answers(lab);
+    for (way, before) in WAYS.iter().zip(&before_auth) {
+        counting.grown(&format!("{way}-auth"), before, &[("connection_errors/failed", given_up)]);
+    }
     lab.stall("dovecot");
     for way in WAYS {
         counting.fails(&format!("{way}-imap"), "timeout");
@@ -179,10 +183,11 @@ fn a_restarted_dovecot_begins_anew_and_one_that_is_held_or_gone_has_no_figure() 
     }
 }
 
-/// A connection to auth that is given up before auth has said a word is one that failed.
-fn auth_never_answers(counting: &Counting) {
-    let lab = &counting.lab;
-    let before = WAYS.map(|way| counting.measure(&format!("{way}-auth")));
+/// A connection to auth that is given up before auth has said a word is one that failed; gives how many were, each by a client of IMAP.
+pub(crate) fn auth_never_answers(lab: &Lab) -> f64 {
+    let log = || fs::read_to_string(lab.dir.join("dovecot/log")).unwrap();
+    let noticed = || ["no auth attempts", "before auth was ready"].map(|words| log().matches(words).count());
+    let before = noticed();
     let conf = lab.dir.join("dovecot/dovecot.conf");
     let said = programs::output_of("doveadm", &["-c", conf.to_str().unwrap(), "process", "status", "auth"]);
     let auth = said.lines().find_map(|line| line.strip_prefix("auth ")?.split_whitespace().next()).expect("auth runs").to_owned();
@@ -195,13 +200,9 @@ fn auth_never_answers(counting: &Counting) {
         (unix.lines().filter(|line| line.ends_with(&socket) && !line.contains(" 00010000 ")).count() >= 2).then_some(())
     });
     drop(clients);
-    let gone = until(std::time::Duration::from_secs(20), || {
-        let log = fs::read_to_string(lab.dir.join("dovecot/log")).unwrap();
-        (log.matches("no auth attempts").count() >= 2 || log.matches("before auth was ready").count() >= 2).then_some(())
-    });
+    let gone =
+        until(std::time::Duration::from_secs(20), || noticed().iter().zip(&before).any(|(now, before)| *now >= before + 2).then_some(()));
     programs::output_of("kill", &["-CONT", &auth]);
     assert!(knocked.is_some() && gone.is_some(), "the clients were not noticed");
-    for (way, before) in WAYS.iter().zip(&before) {
-        counting.grown(&format!("{way}-auth"), before, &[("connection_errors/failed", 2.0)]);
-    }
+    2.0
 }

@@ -10,13 +10,21 @@ use std::{
     time::Duration,
 };
 
-use crate::{harness::until, programs, servers::Lab};
+use super::strict::{Hasty, SESSIONS};
+use crate::{
+    counts::{Talk, auth_never_answers},
+    harness::until,
+    programs,
+    servers::Lab,
+};
 
 /// How long a message may take until it is where it belongs.
 const ARRIVE_TIMEOUT: Duration = Duration::from_secs(40);
 /// Whose mailboxes the messages of this story go to; another one's is read.
 pub(super) const RECIPIENTS: [&str; 2] = ["alice", "bob"];
 const READER: &str = "probe";
+/// Who comes with more sessions than are allowed.
+const CROWD: &str = "echo";
 
 /// What was done, in the words of the rows.
 #[derive(Default)]
@@ -24,9 +32,13 @@ pub(super) struct Done {
     pub(super) smtp: f64,
     pub(super) pop3: f64,
     pub(super) pop3_failed: f64,
+    pub(super) pop3_rejected: f64,
+    pub(super) pop3_timed_out: f64,
     pub(super) pop3_retrieved: f64,
     pub(super) imap: f64,
     pub(super) imap_failed: f64,
+    pub(super) imap_rejected: f64,
+    pub(super) imap_timed_out: f64,
     pub(super) imap_fetches: f64,
     pub(super) imap_searches: f64,
     pub(super) imap_deleted: f64,
@@ -37,6 +49,7 @@ pub(super) struct Done {
     pub(super) directory_good: f64,
     pub(super) directory_bad: f64,
     pub(super) directory_unknown: f64,
+    pub(super) auth_failed: f64,
 }
 
 impl Done {
@@ -65,6 +78,11 @@ pub(super) fn act(lab: &Lab) -> Done {
     mail(lab, &mut done);
     read(lab, &mut done);
     log_in(lab, &mut done);
+    come_in_a_crowd(lab, &mut done);
+    say_nothing(lab, &mut done);
+    done.auth_failed = auth_never_answers(lab);
+    done.imap += done.auth_failed;
+    done.imap_failed += done.auth_failed;
     done.lmtp_failed += refused_by_lmtp(lab);
     done.lmtp += 1.0;
     set_aside(lab);
@@ -113,6 +131,50 @@ fn log_in(lab: &Lab, done: &mut Done) {
     assert!((0..3).all(|_| asks("alice@people.lab.test", &right)) && asks("bob@people.lab.test", &lab.password("bob")));
     assert!(!(0..2).any(|_| asks("alice@people.lab.test", "wrong")) && !asks("nobody@people.lab.test", "wrong"));
     (done.directory_good, done.directory_bad, done.directory_unknown) = (4.0, 2.0, 1.0);
+}
+
+/// More sessions than a user may have: all but the last are let in.
+fn come_in_a_crowd(lab: &Lab, done: &mut Done) {
+    let (user, password) = (format!("{CROWD}@lab.test"), lab.password(CROWD));
+    let imap = || Talk::log_in(lab, &user, &password);
+    let pop3 = || {
+        let mut session = Talk::to(lab, "pop3");
+        session.ask(&format!("USER {user}"));
+        let said = session.ask(&format!("PASS {password}"));
+        (session, said)
+    };
+    crowd(lab, "imap", imap, ["OK", "NO [LIMIT]"]);
+    crowd(lab, "pop3", pop3, ["+OK", "-ERR [IN-USE]"]);
+    let sessions = SESSIONS as f64 + 1.0;
+    (done.imap, done.pop3) = (done.imap + sessions, done.pop3 + sessions);
+    (done.imap_rejected, done.pop3_rejected) = (1.0, 1.0);
+}
+
+fn crowd(lab: &Lab, service: &str, log_in: impl Fn() -> (Talk, String), [taken, refused]: [&str; 2]) {
+    let inside: Vec<(Talk, String)> = (0..SESSIONS).map(|_| log_in()).collect();
+    assert!(inside.iter().all(|(_, said)| said.starts_with(taken)));
+    // A session tells who keeps count some time after its client.
+    let config = lab.dir.join("dovecot/dovecot.conf");
+    let all_known = until(ARRIVE_TIMEOUT, || {
+        let who = programs::output_of("doveadm", &["-c", config.to_str().unwrap(), "who", "-1"]);
+        let is_one = |line: &&str| line.starts_with(CROWD) && line.split_whitespace().any(|word| word == service);
+        (who.lines().filter(is_one).count() == SESSIONS).then_some(())
+    });
+    assert!(all_known.is_some(), "{service}: not all sessions are known");
+    let (_, said) = log_in();
+    assert!(said.starts_with(refused), "{said}");
+}
+
+/// Clients that connect and say nothing, until the server has had enough.
+fn say_nothing(lab: &Lab, done: &mut Done) {
+    let hasty = Hasty::begin(lab);
+    let mut silent = ["imap", "imap", "pop3"].map(|service| Talk::to(lab, service));
+    for (client, farewell) in silent.iter_mut().zip(["* BYE", "* BYE", "-ERR"]) {
+        assert_eq!(client.answer(), format!("{farewell} Disconnected for inactivity."));
+    }
+    drop(hasty);
+    (done.imap, done.pop3) = (done.imap + 2.0, done.pop3 + 1.0);
+    (done.imap_timed_out, done.pop3_timed_out) = (2.0, 1.0);
 }
 
 /// Offers LMTP a message for somebody whom it does not know; gives how many transactions failed.

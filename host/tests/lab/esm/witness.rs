@@ -53,6 +53,8 @@ pub(super) fn counts(lab: &Lab) -> Counts {
         ("deferrals", deferrals(&summary)),
         ("removed", lines(&mta, |line| line.ends_with(": removed"))),
         ("refused", lines(&mta, |line| line.contains(": connect to 127.0.0.1[127.0.0.1]:9: Connection refused"))),
+        ("pop3 refused", lines(&store, |line| line.contains(" pop3-login: ") && line.contains("Maximum number of connections"))),
+        ("imap refused", lines(&store, |line| line.contains(" imap-login: ") && line.contains("Maximum number of connections"))),
         ("pop3 inactive", lines(&store, |line| line.contains(" pop3-login: ") && line.contains("Inactivity"))),
         ("imap inactive", lines(&store, |line| line.contains(" imap-login: ") && line.contains("Inactivity"))),
         ("lmtp connections", lines(&store, |line| line.contains(" lmtp(") && line.contains("Connect from "))),
