@@ -27,7 +27,7 @@ pub use abi_stable::{
 use abi_stable::{package_version_strings, sabi_trait, sabi_types::VersionStrings};
 pub use async_ffi::{BorrowingFfiFuture, ContextExt, FfiContext, FfiFuture, FfiPoll, FutureExt};
 
-use crate::{AgentError, ErrorKind};
+use crate::{AgentError, ErrorKind, wire::MoreOfError};
 
 /// A result that crosses.
 pub type FfiResult<T> = RResult<T, FfiError>;
@@ -46,7 +46,8 @@ pub type HostCxBox = HostCx_TO<'static, RBox<()>>;
 /// An agent of the library's, made for one job.
 pub type RawAgentBox = RawAgent_TO<'static, RBox<()>>;
 
-/// An error that crosses: [`AgentError`], field by field, and the number of an I/O error (0 where there is none).
+/// An error that crosses: [`AgentError`], field by field, and the number of an I/O error (0 where there is none). A plain struct cannot
+/// grow, so whatever else there is to an error is JSON: [`MoreOfError`], or nothing.
 #[repr(C)]
 #[derive(StableAbi, Debug, Clone)]
 pub struct FfiError {
@@ -54,20 +55,24 @@ pub struct FfiError {
     pub errno: i32,
     pub message: RString,
     pub path: RString,
+    pub more: RString,
 }
 
 impl From<AgentError> for FfiError {
     fn from(error: AgentError) -> Self {
-        Self { kind: error.kind().0, errno: 0, message: error.message().into(), path: error.path().into() }
+        let more = match error.others() {
+            [] => String::new(),
+            others => serde_json::to_string(&MoreOfError { others: others.to_vec() }).unwrap_or_default(),
+        };
+        Self { kind: error.kind().0, errno: 0, message: error.message().into(), path: error.path().into(), more: more.into() }
     }
 }
 
 impl From<FfiError> for AgentError {
     fn from(error: FfiError) -> Self {
-        match error.path.as_str() {
-            "" => Self::new(ErrorKind(error.kind), error.message),
-            path => Self::config(path, error.message),
-        }
+        // What a newer side says beyond our understanding is no reason to lose the error itself.
+        let more: MoreOfError = serde_json::from_str(&error.more).unwrap_or_default();
+        Self::crossed(ErrorKind(error.kind), error.message.into(), error.path.into(), more.others)
     }
 }
 

@@ -27,7 +27,8 @@ pub trait Agent: Sized + Send + 'static {
     /// A job's `config` table.
     type Config: DeserializeOwned + JsonSchema;
 
-    /// Makes the agent of one job. What types cannot hold is checked here, with [`AgentError::config`].
+    /// Makes the agent of one job. What types cannot hold is checked here, with [`AgentError::config`]; several checks are put together
+    /// by [`AgentError::all`]. The other functions see only what this one has taken.
     fn new(config: Self::Config) -> Result<Self, AgentError>;
 
     /// Names what is measured: the label `target`.
@@ -58,7 +59,7 @@ pub struct AgentDescriptor {
 }
 
 /// What a library says of itself; crosses as JSON.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LibraryDescriptor {
     /// The package it was built from.
     pub package: String,
@@ -66,6 +67,9 @@ pub struct LibraryDescriptor {
     pub version: String,
     /// One sentence about it.
     pub about: String,
+    /// Version of the interface that it was built against.
+    #[serde(default)]
+    pub interface: String,
     /// The agents it carries.
     pub agents: Vec<AgentDescriptor>,
 }
@@ -79,20 +83,18 @@ pub fn describe<A: Agent>() -> AgentDescriptor {
 /// Checks a configuration as the host's `examine` wants it.
 #[doc(hidden)]
 pub fn examine<A: Agent>(config: &str) -> Result<RString, AgentError> {
-    let parsed = parse::<A>(config)?;
-    let examined = Examined { target: A::target(&parsed), needs: A::needs(&parsed), repeatable: A::repeatable(&parsed) };
     // What `new` refuses is a fault of the configuration too, and must show before the first run.
-    drop(FencedDrop::new(A::new(parsed)?));
-    to_json(&examined)
+    drop(FencedDrop::new(A::new(parse::<A>(config)?)?));
+    let parsed = parse::<A>(config)?;
+    to_json(&Examined { target: A::target(&parsed), needs: A::needs(&parsed), repeatable: A::repeatable(&parsed) })
 }
 
 /// Makes an agent as the host's `create` wants it.
 #[doc(hidden)]
 pub fn create<A: Agent>(config: &str) -> Result<RawAgentBox, AgentError> {
-    let parsed = parse::<A>(config)?;
-    let needs = to_json(&A::needs(&parsed))?;
-    let agent = A::new(parsed)?;
-    Ok(RawAgent_TO::from_value(Made { agent: FencedDrop::new(agent), needs }, TD_Opaque))
+    let agent = FencedDrop::new(A::new(parse::<A>(config)?)?);
+    let needs = to_json(&A::needs(&parse::<A>(config)?))?;
+    Ok(RawAgent_TO::from_value(Made { agent, needs }, TD_Opaque))
 }
 
 /// Puts a value into JSON that crosses.
@@ -164,6 +166,7 @@ macro_rules! export_agents {
                     package: env!("CARGO_PKG_NAME").into(),
                     version: env!("CARGO_PKG_VERSION").into(),
                     about: env!("CARGO_PKG_DESCRIPTION").into(),
+                    interface: $crate::VERSION.into(),
                     agents: vec![$($crate::__private::describe::<$agent>()),+],
                 }))
             }

@@ -23,6 +23,7 @@ pub enum TlsMode {
 /// The door of one service. An agent makes it of the keys `host`, `port`, `tls`, `server_name` and `ca_file` of its configuration,
 /// whose manuals are its own: ports and commands differ.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Door {
     /// Name or address; an IPv6 address with or without brackets.
     pub host: String,
@@ -37,16 +38,44 @@ pub struct Door {
 }
 
 impl Door {
+    /// Names the door of a service without TLS.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, tls: TlsMode::None, server_name: None, ca_file: None }
+    }
+
+    /// Encrypts the way in so.
+    pub fn tls(mut self, tls: TlsMode) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Wants that name in the certificate.
+    pub fn server_name(mut self, name: Option<impl Into<String>>) -> Self {
+        self.server_name = name.map(Into::into);
+        self
+    }
+
+    /// Trusts the authorities of that PEM file instead of the system's.
+    pub fn ca_file(mut self, path: Option<impl Into<PathBuf>>) -> Self {
+        self.ca_file = path.map(Into::into);
+        self
+    }
+
     /// Checks `host` and `server_name`; `example` is a host as one might stand there.
     ///
     /// Errors: kind `config`, at the key.
     pub fn check(&self, example: &str) -> Result<(), AgentError> {
+        let server_name = self.server_name.as_deref().map_or(Ok(()), |name| check_name("server_name", name, example));
+        AgentError::all([self.check_host(example), server_name])
+    }
+
+    fn check_host(&self, example: &str) -> Result<(), AgentError> {
         check_name("host", &self.host, example)?;
         let host = self.bare_host();
-        if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-            return Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`"));
+        match host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
+            true => Err(AgentError::config("host", "holds more than a name or an address; a port goes into `port`")),
+            false => Ok(()),
         }
-        self.server_name.as_deref().map_or(Ok(()), |name| check_name("server_name", name, example))
     }
 
     /// Names the door: `host:port`, an IPv6 address in brackets.
@@ -60,11 +89,7 @@ impl Door {
 
     /// Tells what entering touches.
     pub fn needs(&self) -> Needs {
-        let needs = Needs::none().tcp(self.port);
-        match &self.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        Needs::none().tcp(self.port).read_all(&self.ca_file)
     }
 
     /// Tells what a handshake has to verify.
@@ -121,7 +146,7 @@ mod tests {
     use super::*;
 
     fn door(host: &str) -> Door {
-        Door { host: host.into(), port: 143, tls: TlsMode::None, server_name: None, ca_file: None }
+        Door::new(host, 143)
     }
 
     #[test]
@@ -144,12 +169,10 @@ mod tests {
         };
         let empty = "is empty; a name or an address is wanted, e.g. \"mx1.example.org\"";
         check(door(""), "host", empty);
-        check(Door { server_name: Some(String::new()), ..door("mx") }, "server_name", empty);
-        check(
-            Door { server_name: Some("ä".into()), ..door("mx") },
-            "server_name",
-            "a host name has neither spaces nor characters beyond ASCII",
-        );
+        check(door("mx").server_name(Some("")), "server_name", empty);
+        check(door("mx").server_name(Some("ä")), "server_name", "a host name has neither spaces nor characters beyond ASCII");
+        let both = door("").server_name(Some("")).check("mx1.example.org").unwrap_err();
+        assert_eq!(both.into_faults().map(|fault| fault.path).collect::<Vec<_>>(), ["host", "server_name"]);
         for host in ["mx:25", "[::1]:25", "smtp://mx"] {
             check(door(host), "host", "holds more than a name or an address; a port goes into `port`");
         }
@@ -158,7 +181,7 @@ mod tests {
     #[test]
     fn the_certificate_is_checked_for_the_host_unless_another_name_is_given() {
         assert_eq!(door("[::1]").handshake().server_name, "::1");
-        let named = Door { server_name: Some("mx.example.org".into()), ca_file: Some("ca.pem".into()), ..door("192.0.2.1") };
+        let named = door("192.0.2.1").server_name(Some("mx.example.org")).ca_file(Some("ca.pem"));
         assert_eq!(named.handshake(), Tls::verify("mx.example.org").ca_file(Some("ca.pem")));
         assert_eq!(named.needs(), Needs::none().tcp(143).read("ca.pem"));
     }
@@ -167,7 +190,7 @@ mod tests {
     fn only_what_is_encrypted_or_stays_on_this_machine_is_heard_by_nobody() {
         let check = |tls, peer: &str, expected| {
             let ends = Ends { local: "192.0.2.1:40000".parse().ok(), peer: peer.parse().ok() };
-            assert_eq!(Door { tls, ..door("mx") }.is_overheard(ends), expected, "{tls:?} to {peer}");
+            assert_eq!(door("mx").tls(tls).is_overheard(ends), expected, "{tls:?} to {peer}");
         };
         check(TlsMode::None, "192.0.2.25:25", true);
         check(TlsMode::None, "127.0.0.1:25", false);

@@ -93,12 +93,53 @@ pub struct AgentError {
     message: String,
     /// Where in the agent's configuration, as a JSON path (`servers[1].port`); empty elsewhere.
     path: String,
+    /// What else is wrong with the configuration.
+    others: Vec<ConfigFault>,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigFault {
+    /// Where, as a JSON path (`servers[1].port`); empty for the whole.
+    pub path: String,
+    /// What.
+    pub message: String,
 }
 
 impl AgentError {
     /// Makes an error of any kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), path: String::new() }
+        Self { kind, message: message.into(), path: String::new(), others: Vec::new() }
+    }
+
+    /// An error as it has crossed.
+    pub(crate) fn crossed(kind: ErrorKind, message: String, path: String, others: Vec<ConfigFault>) -> Self {
+        Self { kind, message, path, others }
+    }
+
+    /// Puts several checks of a configuration together: whatever is wrong is told at once, in this order.
+    ///
+    /// Errors: all faults of kind `config` in one; one of another kind alone.
+    ///
+    /// ```
+    /// # use watchpost_plugin_api::prelude::*;
+    /// # struct Config { door: Door, user: Option<String>, password: Option<Secret> }
+    /// # impl Config {
+    /// fn check(&self) -> Result<(), AgentError> {
+    ///     AgentError::all([self.door.check("mx1.example.org"), Login::of(self.user.as_ref(), self.password.as_ref()).map(drop)])
+    /// }
+    /// # }
+    /// ```
+    pub fn all(checks: impl IntoIterator<Item = Result<(), Self>>) -> Result<(), Self> {
+        let mut found: Option<Self> = None;
+        for error in checks.into_iter().filter_map(Result::err) {
+            match &mut found {
+                _ if error.kind != ErrorKind::CONFIG => return Err(error),
+                Some(first) => first.others.extend(error.into_faults()),
+                None => found = Some(error),
+            }
+        }
+        found.map_or(Ok(()), Err)
     }
 
     /// The target's name has no address.
@@ -141,6 +182,16 @@ impl AgentError {
         Self { path: path.into(), ..Self::new(ErrorKind::CONFIG, message) }
     }
 
+    /// Refuses a configuration if this is so; one of the checks that [`all`](AgentError::all) puts together.
+    ///
+    /// Errors: kind `config`, at the path.
+    pub fn refuse_if(so: bool, path: impl Into<String>, message: impl Into<String>) -> Result<(), Self> {
+        match so {
+            true => Err(Self::config(path, message)),
+            false => Ok(()),
+        }
+    }
+
     /// A file or program of this machine could not be used.
     pub fn local(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::LOCAL, message)
@@ -159,6 +210,27 @@ impl AgentError {
     /// Where in the agent's configuration; empty when it is not a configuration's fault.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// What else is wrong with the configuration, beside [`path`](AgentError::path) and [`message`](AgentError::message).
+    pub fn others(&self) -> &[ConfigFault] {
+        &self.others
+    }
+
+    /// Everything that it says, as a list: at least one.
+    pub fn into_faults(self) -> impl Iterator<Item = ConfigFault> {
+        std::iter::once(ConfigFault { path: self.path, message: self.message }).chain(self.others)
+    }
+
+    /// Puts a key of the configuration before the path, and before that of each other fault: for the check of a part.
+    pub fn below(mut self, key: &str) -> Self {
+        let below = |path: &mut String| {
+            let point = if path.is_empty() || path.starts_with('[') { "" } else { "." };
+            path.insert_str(0, &format!("{key}{point}"));
+        };
+        below(&mut self.path);
+        self.others.iter_mut().for_each(|fault| below(&mut fault.path));
+        self
     }
 
     /// Puts what was being done before the message: "while waiting for the banner: …".
@@ -203,6 +275,31 @@ mod tests {
         assert_eq!(AgentError::from(io::Error::other(told.clone())), told);
         assert_eq!(AgentError::from(io::Error::other("lost")), AgentError::protocol("lost"));
         assert_eq!(AgentError::from(io::Error::from(io::ErrorKind::TimedOut)).kind(), ErrorKind::TIMEOUT);
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_configuration_is_told_at_once_and_crosses() {
+        let faults = |error: AgentError| error.into_faults().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>();
+        let (host, port) = (|| Err(AgentError::config("host", "is empty")), || Err(AgentError::config("[1]", "is 0")));
+        assert_eq!(AgentError::all([Ok(()), Ok(())]), Ok(()));
+        let two = AgentError::all([host(), Ok(()), port()]).unwrap_err();
+        assert_eq!((two.path(), two.message(), two.others().len()), ("host", "is empty", 1));
+        let crossed = AgentError::from(crate::abi::FfiError::from(two.clone()));
+        assert_eq!(crossed, two);
+        let nested = AgentError::all([Err(crossed.below("door")), host()]).unwrap_err();
+        assert_eq!(faults(nested), ["door.host: is empty", "door[1]: is 0", "host: is empty"]);
+        let ours = AgentError::all([host(), Err(AgentError::local("no file"))]).unwrap_err();
+        assert_eq!((ours.kind(), ours.others().len()), (ErrorKind::LOCAL, 0));
+    }
+
+    #[test]
+    fn what_a_newer_side_says_of_an_error_is_no_reason_to_lose_it() {
+        let mut error = crate::abi::FfiError::from(AgentError::config("a", "b"));
+        for more in ["{\"others\":[{\"path\":\"c\",\"message\":\"d\",\"line\":1}],\"x\":2}", "no JSON"] {
+            error.more = more.into();
+            let read = AgentError::from(error.clone());
+            assert_eq!((read.path(), read.message(), read.others().len()), ("a", "b", usize::from(more != "no JSON")));
+        }
     }
 
     #[test]

@@ -109,7 +109,7 @@ pub use certificate::{Certificate, CertificateDetails, CertificateFault};
 pub use cx::{Cx, Declared, Named, Value};
 pub use datagram::Datagram;
 pub use door::{Door, TlsMode};
-pub use error::{AgentError, ErrorKind};
+pub use error::{AgentError, ConfigFault, ErrorKind};
 pub use file::File;
 pub use files::{DirEntry, FileKind, FileStat};
 pub use http::{HttpBody, HttpHead, HttpRequest, HttpResponse, HttpTimes, Keep};
@@ -127,6 +127,9 @@ pub use secret::{SECRET_MARK, Secret};
 pub use severity::{Level, Severity};
 pub use stream::{Endpoint, Ends, Stream};
 pub use tls::{Tls, TlsFacts, TlsVerdict};
+
+/// Version of this interface.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What `use watchpost_plugin_api::prelude::*` brings: enough for an agent in one file.
 pub mod prelude {

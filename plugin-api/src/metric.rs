@@ -44,7 +44,8 @@ pub enum Unit {
     Answers,
     /// Days.
     Days,
-    /// A plain number.
+    /// A plain number, or a unit that a newer library knows.
+    #[serde(other)]
     Number,
 }
 
@@ -148,6 +149,22 @@ pub struct MetricSpec {
 }
 
 impl MetricSpec {
+    /// Declares a value that goes up and down, known only at run time.
+    pub fn gauge(name: impl Into<String>, unit: Unit, help: impl Into<String>) -> Self {
+        Self { name: name.into(), kind: Kind::Gauge, unit, help: help.into(), keys: Vec::new() }
+    }
+
+    /// Declares a running total, known only at run time.
+    pub fn counter(name: impl Into<String>, unit: Unit, help: impl Into<String>) -> Self {
+        Self { kind: Kind::Counter, ..Self::gauge(name, unit, help) }
+    }
+
+    /// Says which label keys each sample carries, in this order.
+    pub fn by<K: Into<String>>(mut self, keys: impl IntoIterator<Item = K>) -> Self {
+        self.keys = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// Says what is wrong with a declaration made at run time; the rules of [`Metric`], but for the length of the name.
     pub fn fault(&self) -> Option<&'static str> {
         if !is_word(&self.name) {

@@ -26,6 +26,7 @@ pub struct Port {
 /// Everything outside itself that a job of this agent uses; what is not named here may be denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Needs {
     /// Ports connected to.
     pub ports: Vec<Port>,
@@ -63,6 +64,11 @@ impl Needs {
         self
     }
 
+    /// Also reads those files or directories, where there are any.
+    pub fn read_all(self, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        paths.into_iter().fold(self, Self::read)
+    }
+
     /// Also removes files in that directory or below it.
     pub fn remove_in(mut self, folder: impl AsRef<Path>) -> Self {
         self.removes.push(folder.as_ref().to_owned());
@@ -78,6 +84,17 @@ impl Needs {
     /// Also starts that program; its path is absolute.
     pub fn program(mut self, path: impl AsRef<Path>) -> Self {
         self.programs.push(path.as_ref().to_owned());
+        self
+    }
+
+    /// Also needs all that the other does.
+    pub fn and(mut self, other: Self) -> Self {
+        let Self { ports, files, removes, sockets, programs } = other;
+        self.ports.extend(ports);
+        self.files.extend(files);
+        self.removes.extend(removes);
+        self.sockets.extend(sockets);
+        self.programs.extend(programs);
         self
     }
 }

@@ -35,6 +35,7 @@ const STDERR_BYTES_MAX: usize = 64 * 1024;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Program {
     /// Absolute, and one of [`Needs::programs`](crate::Needs::programs).
     pub path: PathBuf,

@@ -9,6 +9,7 @@ use crate::{Certificate, CertificateFault};
 /// What a handshake is to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Tls {
     /// The name the certificate must carry, also sent as SNI; a DNS name or an IP address.
     pub server_name: String,

@@ -4,7 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Level, Needs, RecordType, Resolver, Severity};
+use crate::{ConfigFault, Level, Needs, RecordType, Resolver, Severity};
+
+/// What there is to an [`AgentError`](crate::AgentError) beside kind, message and path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MoreOfError {
+    /// What else is wrong with the configuration.
+    pub others: Vec<ConfigFault>,
+}
 
 /// What a checked configuration says of its job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +123,7 @@ mod tests {
         check::<Scan>(json!({ "path": "/a", "names_only": true }));
         check::<Scanned<Named>>(json!({ "entries": [{ "name": "a" }], "last": true }));
         check::<Exit>(json!({ "code": 1, "signal": null }));
+        check::<MoreOfError>(json!({ "others": [{ "path": "a", "message": "b" }] }));
         let facts = json!({ "version": "TLSv1.3", "cipher": "c", "alpn": null, "chain": [], "verdict": "valid" });
         check::<TlsFacts>(facts.clone());
         check::<HttpHead>(json!({

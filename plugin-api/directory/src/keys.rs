@@ -103,8 +103,8 @@ impl Keys {
         if let Some(path) = &self.socket {
             return Place::Socket(path.clone());
         }
-        let (host, server_name, ca_file) = (self.host.clone().unwrap_or_default(), self.server_name.clone(), self.ca_file.clone());
-        Place::Door(Door { host, port: self.port(), tls: self.tls, server_name, ca_file })
+        let door = Door::new(self.host.clone().unwrap_or_default(), self.port()).tls(self.tls);
+        Place::Door(door.server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone()))
     }
 
     /// Checks what the types cannot hold.

@@ -29,7 +29,7 @@ impl RootModule for PluginMod_Ref {
 }
 
 extern "C" fn describe() -> FfiResult<RString> {
-    let described = LibraryDescriptor { package: "grown".into(), version: "1.0.0".into(), about: "Nothing".into(), agents: Vec::new() };
+    let described = LibraryDescriptor { package: "grown".into(), about: "Nothing".into(), ..LibraryDescriptor::default() };
     serde_json::to_string(&described).map(RString::from).map_err(|error| AgentError::local(error.to_string()).into()).into()
 }
 

@@ -21,6 +21,7 @@ use crate::Tls;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct HttpRequest {
     /// `GET`, `HEAD`, `POST`, …
     pub method: String,
