@@ -1,15 +1,11 @@
 //! What a job of this agent says of itself.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU16,
-    str::FromStr,
-};
+use std::{net::IpAddr, num::NonZeroU16, str::FromStr};
 
 use domain::base::{Name, Rtype};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Needs, PathBuf, Tls};
+use watchpost_plugin_api::{AgentError, Door, Needs, PathBuf, Tls};
 use watchpost_records::{Question, Server};
 
 use crate::expect::{Expectation, Expected};
@@ -119,11 +115,7 @@ impl Config {
             Transport::Udp => needs.udp(port),
             Transport::Tcp | Transport::Tls => needs.tcp(port),
         };
-        let needs = ports.into_iter().fold(Needs::none(), reach);
-        match &self.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        ports.into_iter().fold(Needs::none(), reach).read_all(&self.ca_file)
     }
 
     /// `name type @host:port`, an IPv6 address in brackets.
@@ -134,11 +126,13 @@ impl Config {
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        server("host", &self.host)?;
-        self.server_name.as_deref().map_or(Ok(()), |name| server("server_name", name))?;
-        let question = self.question()?;
-        self.expectation()?;
-        if question.rtype != Rtype::SOA && (self.must_agree || !self.agree.is_empty()) {
+        let door = Door::new(&self.host, self.port()).server_name(self.server_name.as_ref());
+        AgentError::all([door.check("192.0.2.53"), self.question().map(drop), self.expectation().map(drop), self.check_agree()])
+    }
+
+    fn check_agree(&self) -> Result<(), AgentError> {
+        let of_zone = self.rtype().map_or(true, |rtype| rtype == Rtype::SOA);
+        if !of_zone && (self.must_agree || !self.agree.is_empty()) {
             let key = if self.agree.is_empty() { "must_agree" } else { "agree" };
             return Err(AgentError::config(key, "compares serial numbers, which only `type = \"SOA\"` has"));
         }
@@ -199,20 +193,6 @@ impl Config {
             name => Name::from_str(name).map_err(|error| wrong(&error.to_string())),
         }
     }
-}
-
-fn server(key: &str, host: &str) -> Result<(), AgentError> {
-    if host.is_empty() {
-        return Err(AgentError::config(key, "is empty; a name or an address is wanted, e.g. \"192.0.2.53\""));
-    }
-    if !host.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(AgentError::config(key, "a host name has neither spaces nor characters beyond ASCII"));
-    }
-    let host = host.trim_matches(['[', ']']);
-    if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-        return Err(AgentError::config(key, "holds more than a name or an address; a port goes into `port`"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -91,22 +91,16 @@ impl Config {
 
     /// Where the service is entered.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
-        Door { host: self.host.clone(), port: self.port(), tls: self.tls, server_name, ca_file }
+        Door::new(&self.host, self.port()).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        self.door().check("imap.example.org")?;
-        if self.login()?.is_none() {
-            self.check_without_login()?;
-        }
-        imap::check_mailbox(&self.mailbox)?;
-        check_search(&self.search)?;
-        if self.uid.is_some() && !self.download {
-            return Err(AgentError::config("uid", "names a message to be downloaded, which `download = false` forbids"));
-        }
-        Ok(())
+        let login = self.login().and_then(|login| login.map_or_else(|| self.check_without_login(), |_| Ok(())));
+        let why = "names a message to be downloaded, which `download = false` forbids";
+        let uid = AgentError::refuse_if(self.uid.is_some() && !self.download, "uid", why);
+        let door = self.door().check("imap.example.org");
+        AgentError::all([door, login, imap::check_mailbox(&self.mailbox), check_search(&self.search), uid])
     }
 
     /// The login, if there is to be one.

@@ -88,27 +88,28 @@ impl Config {
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        if !(256..=LINE_BYTES_MAX).contains(&self.line_bytes_max.get()) {
-            return Err(AgentError::config("line_bytes_max", format!("is from 256 to {LINE_BYTES_MAX}")));
-        }
-        self.source().check()?;
-        for (key, words) in [("only", &self.only), ("reinjected", &self.reinjected)] {
-            if let Some(at) = words.iter().position(String::is_empty) {
-                return Err(AgentError::config(format!("{key}[{at}]"), "is empty"));
-            }
-        }
-        if self.journal.is_some() && !self.format.is_syslog() {
-            return Err(AgentError::config("journal", "is for the formats \"postfix\", \"dovecot\", \"sendmail\" and \"opensmtpd\""));
-        }
-        if !self.reinjected.is_empty() && self.format != Format::Postfix {
-            return Err(AgentError::config("reinjected", "is for the format \"postfix\""));
-        }
-        if !self.events.is_empty() && self.format != Format::Intermail {
-            return Err(AgentError::config("events", "is for the format \"intermail\""));
-        }
-        if !self.only.is_empty() && !matches!(self.format, Format::Postfix | Format::Dovecot | Format::Intermail) {
-            return Err(AgentError::config("only", "is for the formats \"postfix\", \"dovecot\" and \"intermail\""));
-        }
-        Ok(())
+        let line_max = !(256..=LINE_BYTES_MAX).contains(&self.line_bytes_max.get());
+        let empty = [("only", &self.only), ("reinjected", &self.reinjected)].map(|(key, words)| {
+            let at = words.iter().position(String::is_empty);
+            at.map_or(Ok(()), |at| Err(AgentError::config(format!("{key}[{at}]"), "is empty")))
+        });
+        let sources =
+            [AgentError::refuse_if(line_max, "line_bytes_max", format!("is from 256 to {LINE_BYTES_MAX}")), self.source().check()];
+        AgentError::all(sources.into_iter().chain(empty).chain(self.check_format()))
+    }
+
+    /// Keys that are of no use with the format.
+    fn check_format(&self) -> [Result<(), AgentError>; 4] {
+        let stray = |key: &str, is_there: bool, goes: bool, formats: &str| {
+            AgentError::refuse_if(is_there && !goes, key, format!("is for the {formats}"))
+        };
+        let counts_only = matches!(self.format, Format::Postfix | Format::Dovecot | Format::Intermail);
+        let syslog = "formats \"postfix\", \"dovecot\", \"sendmail\" and \"opensmtpd\"";
+        [
+            stray("journal", self.journal.is_some(), self.format.is_syslog(), syslog),
+            stray("reinjected", !self.reinjected.is_empty(), self.format == Format::Postfix, "format \"postfix\""),
+            stray("events", !self.events.is_empty(), self.format == Format::Intermail, "format \"intermail\""),
+            stray("only", !self.only.is_empty(), counts_only, "formats \"postfix\", \"dovecot\" and \"intermail\""),
+        ]
     }
 }

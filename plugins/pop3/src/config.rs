@@ -54,17 +54,16 @@ impl Config {
 
     /// Where the service is entered.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
-        Door { host: self.host.clone(), port: self.port(), tls: self.tls, server_name, ca_file }
+        Door::new(&self.host, self.port()).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        self.door().check("pop.example.org")?;
-        if self.login()?.is_none() && self.auth != Auth::Auto {
-            return Err(AgentError::config("auth", "needs `user` and `password`: without them there is no login"));
-        }
-        Ok(())
+        let login = self.login().and_then(|login| {
+            let why = "needs `user` and `password`: without them there is no login";
+            AgentError::refuse_if(login.is_none() && self.auth != Auth::Auto, "auth", why)
+        });
+        AgentError::all([self.door().check("pop.example.org"), login])
     }
 
     /// The login, if there is to be one.

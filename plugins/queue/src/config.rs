@@ -52,13 +52,11 @@ pub enum Kind {
 impl Config {
     /// Refuses what types cannot.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        if self.path.as_os_str().is_empty() {
-            return Err(AgentError::config("path", "is empty; a folder is wanted, e.g. \"/var/spool/postfix\""));
-        }
-        if self.top > TOP_MAX {
-            return Err(AgentError::config("top", format!("{} is more than an event can list; at most {TOP_MAX}", self.top)));
-        }
-        Ok(())
+        let path = "is empty; a folder is wanted, e.g. \"/var/spool/postfix\"";
+        AgentError::all([
+            AgentError::refuse_if(self.path.as_os_str().is_empty(), "path", path),
+            AgentError::refuse_if(self.top > TOP_MAX, "top", format!("{} is more than an event can list; at most {TOP_MAX}", self.top)),
+        ])
     }
 }
 

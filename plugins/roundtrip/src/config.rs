@@ -180,23 +180,16 @@ fn a_day() -> Span {
 impl Config {
     /// Where messages are handed over.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
         let port = port_of(self.port, smtp::usual_port(self.tls));
-        Door { host: self.host.clone(), port, tls: self.tls, server_name, ca_file }
+        Door::new(&self.host, port).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        self.door().check("mx1.example.org")?;
-        self.login()?;
-        self.envelope()?;
-        if self.late_after >= self.lost_after {
-            return Err(AgentError::config("lost_after", "is not longer than `late_after`: a message is late before it is lost"));
-        }
-        self.receive.check().map_err(|error| {
-            let path = format!("receive.{}.{}", self.receive.name(), error.path());
-            AgentError::config(path, error.message())
-        })
+        let why = "is not longer than `late_after`: a message is late before it is lost";
+        let times = AgentError::refuse_if(self.late_after >= self.lost_after, "lost_after", why);
+        let receive = self.receive.check().map_err(|error| error.below(&format!("receive.{}", self.receive.name())));
+        AgentError::all([self.door().check("mx1.example.org"), self.login().map(drop), self.envelope().map(drop), times, receive])
     }
 
     /// The login at the sending door, if there is to be one.
@@ -211,12 +204,7 @@ impl Config {
 
     /// Everything that a run touches.
     pub(crate) fn needs(&self) -> Needs {
-        let mut needs = self.door().needs();
-        let received = self.receive.needs();
-        needs.ports.extend(received.ports);
-        needs.files.extend(received.files);
-        needs.removes.extend(received.removes);
-        needs
+        self.door().needs().and(self.receive.needs())
     }
 }
 
@@ -239,23 +227,17 @@ impl Receive {
     }
 
     fn check(&self) -> Result<(), AgentError> {
-        let poll = match self {
+        let poll = |poll: &Span| AgentError::refuse_if(!(10..=10_000).contains(&poll.0.as_millis()), "poll", "is from 10ms to 10s");
+        match self {
             Self::Imap(receive) => {
-                receive.door().check("imap.example.org")?;
-                receive.login()?;
-                imap::check_mailbox(&receive.mailbox)?;
-                receive.poll
+                let (door, login) = (receive.door().check("imap.example.org"), receive.login().map(drop));
+                AgentError::all([door, login, imap::check_mailbox(&receive.mailbox), poll(&receive.poll)])
             }
             Self::Pop3(receive) => {
-                receive.door().check("pop.example.org")?;
-                receive.login()?;
-                receive.poll
+                let (door, login) = (receive.door().check("pop.example.org"), receive.login().map(drop));
+                AgentError::all([door, login, poll(&receive.poll)])
             }
-            Self::Maildir(receive) => receive.poll,
-        };
-        match poll.0.as_millis() {
-            10..=10_000 => Ok(()),
-            _ => Err(AgentError::config("poll", "is from 10ms to 10s")),
+            Self::Maildir(receive) => poll(&receive.poll),
         }
     }
 
@@ -271,8 +253,8 @@ impl Receive {
 impl ImapReceive {
     /// Where the mailbox is entered.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
-        Door { host: self.host.clone(), port: port_of(self.port, imap::usual_port(self.tls)), tls: self.tls, server_name, ca_file }
+        let port = port_of(self.port, imap::usual_port(self.tls));
+        Door::new(&self.host, port).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// The login.
@@ -284,8 +266,8 @@ impl ImapReceive {
 impl Pop3Receive {
     /// Where the mailbox is entered.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
-        Door { host: self.host.clone(), port: port_of(self.port, pop3::usual_port(self.tls)), tls: self.tls, server_name, ca_file }
+        let port = port_of(self.port, pop3::usual_port(self.tls));
+        Door::new(&self.host, port).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// The login.

@@ -221,28 +221,26 @@ impl Config {
     fn check_keys(&self) -> Result<(), AgentError> {
         let (source, name) = (self.source, self.source.name());
         let is = |wanted: &[Source]| wanted.contains(&source);
-        let stray = |key: &str, is_there: bool, goes_with: &[Source]| match is_there && !is(goes_with) {
-            true => Err(AgentError::config(key, format!("does not go with `source = \"{name}\"`"))),
-            false => Ok(()),
+        let stray = |key: &str, is_there: bool, goes_with: &[Source]| {
+            AgentError::refuse_if(is_there && !is(goes_with), key, format!("does not go with `source = \"{name}\"`"))
         };
         let pages = [Source::Dovecot, Source::Doveadm, Source::Bind, Source::Prometheus];
-        stray("url", self.url.is_some(), &pages)?;
-        stray("service", self.service.is_some(), &[Source::Dovecot, Source::Doveadm])?;
-        stray("key", self.key.is_some(), &[Source::Doveadm])?;
-        stray("token", self.token.is_some(), &[Source::Prometheus])?;
-        stray("host", self.host.is_some(), &[Source::Slapd])?;
-        stray("socket", self.socket.is_some(), &[Source::Slapd])?;
-        stray("port", self.port.is_some(), &[Source::Slapd])?;
-        stray("tls", self.tls != TlsMode::None, &[Source::Slapd])?;
-        stray("auth", self.auth != Auth::Simple, &[Source::Slapd])?;
-        stray("user", self.user.is_some(), &[Source::Dovecot, Source::Bind, Source::Prometheus, Source::Slapd])?;
-        if source == Source::Doveadm && self.key.is_none() {
-            return Err(AgentError::config("key", "is missing; doveadm tells nobody without its `doveadm_api_key`"));
-        }
-        if (source, self.service) == (Source::Dovecot, Some(Service::Pop3)) {
-            return Err(AgentError::config("service", "\"pop3\" goes with `source = \"doveadm\"`: only that knows its sessions"));
-        }
-        Ok(())
+        let keyless = source == Source::Doveadm && self.key.is_none();
+        let pop3 = (source, self.service) == (Source::Dovecot, Some(Service::Pop3));
+        AgentError::all([
+            stray("url", self.url.is_some(), &pages),
+            stray("service", self.service.is_some(), &[Source::Dovecot, Source::Doveadm]),
+            stray("key", self.key.is_some(), &[Source::Doveadm]),
+            stray("token", self.token.is_some(), &[Source::Prometheus]),
+            stray("host", self.host.is_some(), &[Source::Slapd]),
+            stray("socket", self.socket.is_some(), &[Source::Slapd]),
+            stray("port", self.port.is_some(), &[Source::Slapd]),
+            stray("tls", self.tls != TlsMode::None, &[Source::Slapd]),
+            stray("auth", self.auth != Auth::Simple, &[Source::Slapd]),
+            stray("user", self.user.is_some(), &[Source::Dovecot, Source::Bind, Source::Prometheus, Source::Slapd]),
+            AgentError::refuse_if(keyless, "key", "is missing; doveadm tells nobody without its `doveadm_api_key`"),
+            AgentError::refuse_if(pop3, "service", "\"pop3\" goes with `source = \"doveadm\"`: only that knows its sessions"),
+        ])
     }
 
     fn keys(&self) -> Keys {

@@ -48,19 +48,16 @@ impl Config {
 
     /// Where the service is entered.
     pub(crate) fn door(&self) -> Door {
-        let (server_name, ca_file) = (self.server_name.clone(), self.ca_file.clone());
-        Door { host: self.host.clone(), port: self.port(), tls: self.tls, server_name, ca_file }
+        Door::new(&self.host, self.port()).tls(self.tls).server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        self.door().check("mx1.example.org")?;
-        self.login()?;
-        let envelope = self.envelope()?;
-        if self.submit && envelope.is_none() {
-            return Err(AgentError::config("submit", "needs `from` and `to`: a message has a sender and a recipient"));
-        }
-        Ok(())
+        let envelope = self.envelope().and_then(|envelope| {
+            let why = "needs `from` and `to`: a message has a sender and a recipient";
+            AgentError::refuse_if(self.submit && envelope.is_none(), "submit", why)
+        });
+        AgentError::all([self.door().check("mx1.example.org"), self.login().map(drop), envelope])
     }
 
     /// The login, if there is to be one.

@@ -82,19 +82,24 @@ impl Config {
 
     /// Checks what the types cannot hold.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        self.source().check()?;
-        if self.journal.is_some() && self.format == Format::Intermail {
-            return Err(AgentError::config("journal", "is for the formats \"postfix\", \"dovecot\" and \"words\""));
-        }
-        if self.processes_max.get() > 18 {
-            return Err(AgentError::config("processes_max", "is from 1 to 18: five severities of each make up to 95 series"));
-        }
-        if self.format == Format::Intermail && 5 * (self.processes_max.get() + 1) + self.codes_max.saturating_add(1) > 100 {
-            return Err(AgentError::config(
-                "codes_max",
-                "is too many: five severities of each process and the codes make up to 100 series",
-            ));
-        }
+        AgentError::all([self.source().check(), self.check_journal(), self.check_series(), self.check_words()])
+    }
+
+    fn check_journal(&self) -> Result<(), AgentError> {
+        let stray = self.journal.is_some() && self.format == Format::Intermail;
+        AgentError::refuse_if(stray, "journal", "is for the formats \"postfix\", \"dovecot\" and \"words\"")
+    }
+
+    /// Refuses more series than the host takes.
+    fn check_series(&self) -> Result<(), AgentError> {
+        let (processes, codes) = (self.processes_max.get(), self.codes_max);
+        let why = "is from 1 to 18: five severities of each make up to 95 series";
+        AgentError::refuse_if(processes > 18, "processes_max", why)?;
+        let too_many = self.format == Format::Intermail && 5 * (processes + 1) + codes.saturating_add(1) > 100;
+        AgentError::refuse_if(too_many, "codes_max", "is too many: five severities of each process and the codes make up to 100 series")
+    }
+
+    fn check_words(&self) -> Result<(), AgentError> {
         let words = &self.words;
         let lists = [("critical", &words.critical), ("major", &words.major), ("minor", &words.minor), ("warning", &words.warning)];
         for (key, list) in lists {

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{AgentError, Door, PathBuf, Tls, TlsMode};
+use watchpost_plugin_api::{AgentError, Door, PathBuf, Tls};
 
 /// A TLS service to be looked at. Only `host` is required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -69,19 +69,16 @@ impl Config {
             Some(Starttls::Pop3) => 110,
             Some(Starttls::Ldap) => 389,
         };
-        Door {
-            host: self.host.clone(),
-            port: self.port.map_or(usual, NonZeroU16::get),
-            // The handshake is done by this agent itself: a door would end it at the first fault.
-            tls: TlsMode::None,
-            server_name: self.server_name.clone(),
-            ca_file: self.ca_file.clone(),
-        }
+        // Without TLS: the handshake is done by this agent itself, a door would end it at the first fault.
+        let door = Door::new(&self.host, self.port.map_or(usual, NonZeroU16::get));
+        door.server_name(self.server_name.as_ref()).ca_file(self.ca_file.clone())
     }
 
     /// What the handshake is to do.
     pub(crate) fn handshake(&self) -> Tls {
-        Tls { inspect: true, ..self.door().handshake() }
+        let mut handshake = self.door().handshake();
+        handshake.inspect = true;
+        handshake
     }
 
     /// Checks what the types cannot hold.

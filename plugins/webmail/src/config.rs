@@ -12,7 +12,7 @@ use watchpost_plugin_api::{AgentError, Login, Needs, PathBuf, Secret, Tls};
 use crate::{
     place::Place,
     script::{self, Ready, Script, Take},
-    step::{self, Step, below},
+    step::{self, Step},
     take::Taking,
     template::{Template, Words, is_word},
 };
@@ -98,10 +98,7 @@ impl Config {
     /// Tells what a session touches.
     pub(crate) fn needs(&self) -> Needs {
         let needs = self.place().map_or(Needs::none(), |place| Needs::none().tcp(place.origin.port));
-        match &self.ca_file {
-            Some(path) => needs.read(path),
-            None => needs,
-        }
+        needs.read_all(&self.ca_file)
     }
 
     /// Tells what a handshake with the host of `url` has to verify.
@@ -129,7 +126,7 @@ impl Config {
         words.extend(login.iter().map(|login| ("user".to_owned(), login.user.clone())));
         let headers = step::headers(script.headers.into_iter().chain(self.headers.clone()).collect())?;
         let says =
-            self.says.clone().or(script.says).map(|says| step::taking("says", says).map_err(|error| below("says", error))).transpose()?;
+            self.says.clone().or(script.says).map(|says| step::taking("says", says).map_err(|error| error.below("says"))).transpose()?;
         let (gone, steps): (Vec<Step>, _) = self.steps(script.steps)?.into_iter().partition(|step| self.leaves_out(step));
         let left_out = gone.into_iter().flat_map(|step| step.take).map(|(word, _)| word).collect();
         let plan = Plan { url, headers, says, steps, words, login, left_out };
@@ -218,7 +215,7 @@ impl Config {
     /// Puts an error at a step, or where a ready script can be mended: in the job.
     fn at_step(&self, at: usize, error: AgentError) -> AgentError {
         match self.script {
-            None => below(&format!("steps[{at}]"), error),
+            None => error.below(&format!("steps[{at}]")),
             Some(_) => AgentError::config("script", format!("cannot run so: {}", error.message())),
         }
     }

@@ -188,7 +188,7 @@ impl<'a> Session<'a> {
         }
         let headers = self.plan.headers.iter().filter(|(name, _)| !step.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         let headers = headers.chain(&step.headers).map(|(name, value)| (name.clone(), value.fill(&self.words)));
-        let mut request = HttpRequest { headers: headers.collect(), ..HttpRequest::default() };
+        let mut request = headers.fold(HttpRequest::default(), |request, (name, value)| request.header(name, value));
         match &step.body {
             Body::None => {}
             Body::Form(fields) => {

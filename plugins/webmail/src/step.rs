@@ -73,8 +73,7 @@ impl Phase {
         if !is_word(word) || word.len() > PHASE_BYTES_MAX {
             return Err("is no word of small letters, digits and _".into());
         }
-        let help = format!("Time of the phase {word}.");
-        Ok(Self::Own(MetricSpec { name, kind: watchpost_plugin_api::Kind::Gauge, unit: Unit::Seconds, help, keys: Vec::new() }))
+        Ok(Self::Own(MetricSpec::gauge(name, Unit::Seconds, format!("Time of the phase {word}."))))
     }
 
     /// Its word.
@@ -213,13 +212,7 @@ fn each<K, V, T>(
     check: impl Fn(K, V) -> (String, Result<T, AgentError>),
 ) -> Result<Vec<T>, AgentError> {
     let checked = items.into_iter().map(|(key, value)| check(key, value));
-    checked.map(|(path, checked)| checked.map_err(|error| below(&path, error))).collect()
-}
-
-/// Puts a path before that of an error.
-pub(crate) fn below(path: &str, error: AgentError) -> AgentError {
-    let path = if error.path().is_empty() { path.to_owned() } else { format!("{path}.{}", error.path()) };
-    AgentError::config(path, error.message())
+    checked.map(|(path, checked)| checked.map_err(|error| error.below(&path))).collect()
 }
 
 fn check_path(path: &str) -> Result<(), AgentError> {
