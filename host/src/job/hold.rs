@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use rustix::fs::{Access, access};
 use serde_json::Value;
-use watchpost_plugin_api::{AgentDescriptor, AgentError, ErrorKind, wire::Examined};
+use watchpost_plugin_api::{AgentDescriptor, AgentError, ConfigFault, ErrorKind, wire::Examined};
 use watchpost_services::mask::Masker;
 
 use crate::{
@@ -35,7 +35,7 @@ pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<
                     Some(fault) => Err(warnings.chain([fault]).collect()),
                 }
             }
-            Err(error) => Err(bound.warnings().iter().cloned().chain([refused(asks, &bound, &error)]).collect()),
+            Err(error) => Err(bound.warnings().iter().cloned().chain(refused(asks, &bound, error)).collect()),
         },
         Err(unbound) => {
             let mut faults = unbound.faults;
@@ -45,7 +45,7 @@ pub(super) async fn hold<'p>(asks: &Assignment, plugins: &'p Plugins) -> Result<
                     Ok(examined) => {
                         faults.extend(unreadable(asks, bound, &examined).into_iter().chain(samples_of_what_acts(asks, &examined)))
                     }
-                    Err(error) => faults.extend(refused_of_rest(asks, &rest, &error)),
+                    Err(error) => faults.extend(refused_of_rest(asks, &rest, error)),
                 }
             }
             Err(faults)
@@ -84,21 +84,28 @@ async fn examine(plugin: &Plugin, agent: &AgentDescriptor, bound: &Bound) -> Res
     plugin.examine(&agent.name, &bound.config().to_string()).await
 }
 
-/// The fault that an agent's own check finds; an agent may quote what it was told.
-fn refused(asks: &Assignment, bound: &Bound, error: &AgentError) -> Fault {
-    let what = match (error.path(), error.kind()) {
+/// The faults that an agent's own check finds; an agent may quote what it was told.
+fn refused(asks: &Assignment, bound: &Bound, error: AgentError) -> Vec<Fault> {
+    let kind = error.kind();
+    error.into_faults().map(|fault| refused_at(asks, bound, kind, &fault)).collect()
+}
+
+fn refused_at(asks: &Assignment, bound: &Bound, kind: ErrorKind, fault: &ConfigFault) -> Fault {
+    let what = match (fault.path.as_str(), kind) {
         ("", ErrorKind::CONFIG) => "`config`".to_owned(),
         ("", ErrorKind::PANIC) => format!("`config`: agent `{}` panicked over it", asks.agent.value),
         ("", _) => format!("`config`: agent `{}` could not check it", asks.agent.value),
         (path, _) => format!("`{path}`"),
     };
-    let said = Masker::new(bound.secrets()).mask(error.message());
-    Fault::new(Rule::ConfigRefused, asks.place_of(error.path()), format!("{what}: {}", crate::plain(&said)))
+    let said = Masker::new(bound.secrets()).mask(&fault.message);
+    Fault::new(Rule::ConfigRefused, asks.place_of(&fault.path), format!("{what}: {}", crate::plain(&said)))
 }
 
-/// The fault that an agent's own check finds in what is left of a config; what it says of a stand-in is not the operator's fault.
-fn refused_of_rest(asks: &Assignment, rest: &Rest, error: &AgentError) -> Option<Fault> {
-    (!rest.is_of_a_stand_in(error.path())).then(|| refused(asks, rest.bound(), error))
+/// The faults that an agent's own check finds in what is left of a config; what it says of a stand-in is not the operator's fault.
+fn refused_of_rest(asks: &Assignment, rest: &Rest, error: AgentError) -> Vec<Fault> {
+    let kind = error.kind();
+    let theirs = error.into_faults().filter(|fault| !rest.is_of_a_stand_in(&fault.path));
+    theirs.map(|fault| refused_at(asks, rest.bound(), kind, &fault)).collect()
 }
 
 /// The fault of measuring several times what changes the world each time.
@@ -155,7 +162,7 @@ mod tests {
         let (job, agent) = job(["password=Zwiebelkuchen-4711", "user=alice"]);
         let bound = config::bind(&job.asks, &agent, &process_environment).unwrap();
         let error = AgentError::config("user", "\"alice\" cannot have Zwiebelkuchen-4711,\nin base64 WndpZWJlbGt1Y2hlbi00NzEx");
-        let fault = refused(&job.asks, &bound, &error);
+        let [fault] = refused(&job.asks, &bound, error).try_into().unwrap();
         assert_eq!(fault.message, "`user`: \"alice\" cannot have <secret>,\u{FFFD}in base64 <secret>");
         assert_eq!(fault.place.to_string(), "--set:2:6");
     }
@@ -164,9 +171,13 @@ mod tests {
     fn what_an_agent_says_of_a_stand_in_is_nobodys_fault() {
         let (job, agent) = job(["password.file=/nowhere", "user=alice"]);
         let rest = config::bind(&job.asks, &agent, &process_environment).unwrap_err().rest.unwrap();
-        let said = |path: &str| refused_of_rest(&job.asks, &rest, &AgentError::config(path, "too short")).map(|fault| fault.message);
-        assert_eq!((said("password"), said("")), (None, None));
-        assert_eq!(said("user").as_deref(), Some("`user`: too short"));
+        let short = |paths: &[&str]| AgentError::all(paths.iter().map(|&path| Err(AgentError::config(path, "too short")))).unwrap_err();
+        let said = |paths: &[&str]| {
+            let faults = refused_of_rest(&job.asks, &rest, short(paths));
+            faults.into_iter().map(|fault| fault.message).collect::<Vec<_>>()
+        };
+        assert!(said(&["password", ""]).is_empty());
+        assert_eq!(said(&["password", "user"]), ["`user`: too short"]);
     }
 
     #[test]

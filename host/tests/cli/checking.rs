@@ -47,6 +47,16 @@ fn check_tells_every_fault_at_once_and_where_it_is() {
 }
 
 #[test]
+fn check_tells_at_once_all_that_an_agent_finds() {
+    let job = "[[job]]\nname = \"a\"\nagent = \"smtp\"\nevery = \"5s\"\n\n[job.config]\nhost = \"mx:25\"\nuser = \"u\"\nsubmit = true\n";
+    let house = House::new(job);
+    let said = house.run(&["check"]);
+    let place = |line: u32| format!("  --> {}:{line}:", house.folder().join("jobs.toml").display());
+    let parts = ["`host`: holds more than", "`user`: needs `password`", "`submit`: needs `from` and `to`"];
+    refused(&said, 2, &parts.into_iter().chain([7, 8, 9].map(place).iter().map(String::as_str)).collect::<Vec<_>>());
+}
+
+#[test]
 fn check_shows_paths_as_somebody_writes_them_who_stands_beside_the_file() {
     let job = job("login", "every = \"0s\"", 25).replace("port", "password = { file = \"../secrets/../nowhere\" }, port");
     let house = House::new("");
