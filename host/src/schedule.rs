@@ -6,7 +6,7 @@
 //! [`Step`], the [`Slot`] of a run and the deadline. [`DueClock`] labels monotonic time with wall-clock time;
 //! [`Ticker`] hands out one job's runs by it. Below them, from text to instants: `span` and `field` read, `dialect`
 //! hands an expression to the `cron` crate, `cron` holds it, `naive` finds its times on a calendar, `zoned` brings those
-//! into a zone over both DST changes.
+//! into a zone over both DST changes. [`Windows`] say when a job may run at all.
 
 mod cron;
 mod describe;
@@ -15,6 +15,7 @@ mod due_clock;
 mod error;
 mod every;
 mod field;
+mod holidays;
 mod naive;
 mod overlap;
 mod rhythm;
@@ -25,16 +26,20 @@ mod tests;
 mod ticker;
 mod timetable;
 mod unix_time;
+mod window;
+mod windows;
 mod zone;
 mod zoned;
 
 pub use due_clock::{ClockStep, Clocks, Direction, DueClock, LOOK_AT_LEAST_EVERY};
-pub use error::{CronFault, ScheduleError, SpanFault};
+pub use error::{CronFault, HolidayFault, ScheduleError, SpanFault, WindowFault};
 pub use field::{FieldKind, ItemFault};
+pub use holidays::Holidays;
 pub use overlap::Overlap;
 pub use rhythm::{Rhythm, Slot, Step};
 pub use span::parse_span;
 pub use ticker::{Run, Tick, Ticker};
 pub use timetable::Timetable;
 pub use unix_time::UnixTime;
+pub use windows::Windows;
 pub use zone::Zone;

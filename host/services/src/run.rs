@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::oneshot,
+};
 use watchpost_plugin_api::{
     AgentError, ErrorKind, Level, MetricSpec, Needs, Tls, TlsFacts,
     abi::{
@@ -82,6 +85,8 @@ pub struct Request {
     pub cursor: Option<Vec<u8>>,
     /// Whether the dialogue is wanted.
     pub explain: bool,
+    /// Ends the run before its time; `None` where nobody will.
+    pub cancelled: Option<oneshot::Receiver<()>>,
 }
 
 impl JobServices {
@@ -111,12 +116,29 @@ impl JobServices {
         });
         let started_ns = wall_ns();
         let cx: HostCxBox = HostCx_TO::from_value(Handle(run.clone()), TD_Opaque);
-        let ended = tokio::time::timeout(request.timeout, agent.measure(cx)).await;
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(request.timeout, agent.measure(cx)) => Some(ended.ok().map(FfiResult::into_result)),
+            () = told(request.cancelled) => None,
+        };
         run.programs.end();
-        let outcome = run.outcome(ended.ok().map(FfiResult::into_result), started_ns);
+        let outcome = match ended {
+            Some(ended) => run.outcome(ended, started_ns),
+            None => Outcome::failed(ErrorKind::INTERRUPTED, "it was cancelled: the next run is due", started_ns),
+        };
         run.tell_of_dropped_lines();
         (outcome, self.dialogue.end())
     }
+}
+
+/// Waits until somebody says so.
+async fn told(cancelled: Option<oneshot::Receiver<()>>) {
+    if let Some(cancelled) = cancelled
+        && cancelled.await.is_ok()
+    {
+        return;
+    }
+    // Nobody will say so any more.
+    std::future::pending().await
 }
 
 struct Run {

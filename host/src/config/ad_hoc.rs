@@ -10,7 +10,7 @@ use super::{
     reader::Field,
     schedule_file::{RawJob, Settings},
     text,
-    timing::Rhythms,
+    timing::Almanac,
 };
 use crate::schedule::UnixTime;
 
@@ -40,7 +40,7 @@ pub fn ad_hoc(agent: &str, settings: &[String], now: UnixTime) -> Result<Job, Fa
     let config = config.map(|config| Field::Given(At { place: place.clone(), ..config })).unwrap_or_default();
     let settings = Settings { agent: given(agent), every: given(EVERY), config, ..Settings::default() };
     let raw = RawJob { place: place.clone(), name: given(agent), targets: Field::Absent, settings };
-    match job::check(raw, &Settings::default(), &mut Rhythms::at(now), &mut faults).pop() {
+    match job::check(raw, &Settings::default(), &mut Almanac::at(now), &mut faults).pop() {
         Some(Checked::Sound(job)) if !faults.stop() => Ok(*job),
         _ => Err(faults.sorted()),
     }

@@ -14,7 +14,7 @@ use super::{
     row::{self, Row},
     schedule_file,
     text::{self, Table},
-    timing::Rhythms,
+    timing::Almanac,
 };
 use crate::schedule::UnixTime;
 
@@ -47,14 +47,14 @@ struct Read {
 
 /// Reads every schedule.
 fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Read {
-    let (mut rhythms, mut known) = (Rhythms::at(now), HashSet::new());
+    let (mut almanac, mut known) = (Almanac::at(now), HashSet::new());
     let (mut read, mut found) = (Read { jobs: Vec::new(), rows: Vec::new(), whole: schedules.whole }, Faults::default());
     for named in &schedules.paths {
         let files = schedule_files(named, schedules.usual, &mut found);
         read.whole &= files.is_some();
         for schedule in files.into_iter().flatten() {
             if known.insert(schedule.clone()) {
-                read_schedule(&schedule, &named.place, &mut rhythms, &mut read, &mut found);
+                read_schedule(&schedule, &named.place, &mut almanac, &mut read, &mut found);
             } else {
                 let message = format!("`schedules`: {} is named twice", schedule.display());
                 found
@@ -98,7 +98,7 @@ fn read_tree(file: &Path, faults: &mut Faults) -> Option<At<Table>> {
 }
 
 /// Reads one schedule file.
-fn read_schedule(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, read: &mut Read, faults: &mut Faults) {
+fn read_schedule(schedule: &Path, named_at: &Place, almanac: &mut Almanac, read: &mut Read, faults: &mut Faults) {
     let tree = match text::read(schedule) {
         Ok(bytes) => text::parse(schedule, &bytes, faults),
         Err(error) => {
@@ -113,7 +113,7 @@ fn read_schedule(schedule: &Path, named_at: &Place, rhythms: &mut Rhythms, read:
     let file = schedule_file::parse(&tree, faults);
     read.whole &= file.whole;
     read.rows.extend(row::check(file.rows, faults));
-    read.jobs.extend(file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, rhythms, faults)));
+    read.jobs.extend(file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, almanac, faults)));
 }
 
 /// Lists the files a name of `schedules` stands for: itself, or a folder's `*.toml` in order of their names.

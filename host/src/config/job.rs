@@ -11,9 +11,9 @@ use super::{
     schedule_file::{RawJob, RawTarget, Settings, merged},
     target::Target,
     text::Table,
-    timing::{Rhythms, Timing},
+    timing::{Almanac, Timing},
 };
-use crate::schedule::{Overlap, ScheduleError};
+use crate::schedule::Overlap;
 
 /// Label sets of one job unless said otherwise.
 const LABELS_MAX: u32 = 100;
@@ -74,26 +74,26 @@ struct Shared {
 }
 
 /// Checks one job of a file and expands its targets.
-pub(super) fn check(raw: RawJob, defaults: &Settings, rhythms: &mut Rhythms, faults: &mut Faults) -> Vec<Checked> {
+pub(super) fn check(raw: RawJob, defaults: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> Vec<Checked> {
     let RawJob { place, name, targets, settings } = raw;
     let hint = "each job has a name of its own: name = \"pop-paris\"";
     let name = name.required("name", &place, hint, faults).and_then(|name| name::check(&name, faults));
     let shared = Shared::check(place, settings.over(defaults), faults);
     match targets {
-        Field::Absent => vec![shared.expand(name, Target::default(), rhythms, faults)],
-        Field::Broken => vec![shared.expand(None, Target::lost(), rhythms, faults)],
+        Field::Absent => vec![shared.expand(name, Target::default(), almanac, faults)],
+        Field::Broken => vec![shared.expand(None, Target::lost(), almanac, faults)],
         Field::Given(list) => {
             if list.value.is_empty() {
                 let fault = Fault::new(Rule::TargetsEmpty, &list.place, "`targets`: no target");
                 faults.push(fault.hint("leave the key out, and say the target in `config`"));
-                return vec![shared.expand(None, Target::lost(), rhythms, faults)];
+                return vec![shared.expand(None, Target::lost(), almanac, faults)];
             }
             let mut expand = |raw: RawTarget| {
                 let place = raw.place.clone();
                 let target = Target::check(raw, faults);
                 let full = name.as_ref().zip(target.suffix.as_ref()).map(|(name, suffix)| format!("{}@{suffix}", name.value));
                 let full = full.and_then(|full| name::check(&At { value: full, place }, faults));
-                shared.expand(full, target, rhythms, faults)
+                shared.expand(full, target, almanac, faults)
             };
             list.value.into_iter().map(&mut expand).collect()
         }
@@ -112,7 +112,7 @@ impl Shared {
     }
 
     /// Makes the job of one target, or the job that has none; what cannot run is told of, and its agent is asked all the same.
-    fn expand(&self, name: Option<At<JobName>>, target: Target, rhythms: &mut Rhythms, faults: &mut Faults) -> Checked {
+    fn expand(&self, name: Option<At<JobName>>, target: Target, almanac: &mut Almanac, faults: &mut Faults) -> Checked {
         let settings = &self.settings;
         let written = if let Field::Given(config) = &settings.config { &config.place } else { &self.place };
         let of_target = Field::Given(At { value: target.config, place: written.clone() });
@@ -122,7 +122,7 @@ impl Shared {
         let (labels, labels_sound) = labels::check(merged(target.labels, &settings.labels), faults);
         // A job whose name is wrong still has its timing checked; the phase does not matter then.
         let phase_of = name.as_ref().map_or("", |name| name.as_str());
-        let timing = Timing::check(settings, phase_of, &self.place, rhythms, faults);
+        let timing = Timing::check(settings, phase_of, &self.place, almanac, faults);
         let sound = self.sound && labels_sound && !config_lost && !config.value.is_broken();
         let samples = self.samples.clone();
         let asks = self.agent.clone().map(|agent| Assignment { agent, labels, samples, config, config_lost });
@@ -156,17 +156,11 @@ fn check_overlap(field: &Field<String>, faults: &mut Faults) -> Option<Overlap> 
     match field {
         Field::Absent => Some(Overlap::default()),
         Field::Broken => None,
-        Field::Given(word) => Overlap::parse(word).map_err(|error| faults.push(refused_overlap(word, &error))).ok(),
-    }
-}
-
-fn refused_overlap(word: &At<String>, error: &ScheduleError) -> Fault {
-    let shown = format!("`overlap`: \"{}\"", word.escape_debug());
-    match error {
-        ScheduleError::OverlapComesLater { .. } => {
-            let fault = Fault::new(Rule::OverlapLater, &word.place, format!("{shown} comes with the plugin host"));
-            fault.hint("write \"skip\" until then, or leave it out")
-        }
-        _ => Fault::new(Rule::OverlapUnknown, &word.place, format!("{shown} is unknown")).hint("write \"skip\", or leave it out"),
+        Field::Given(word) => Overlap::parse(word)
+            .map_err(|_| {
+                let fault = Fault::new(Rule::OverlapUnknown, &word.place, format!("`overlap`: \"{}\" is unknown", word.escape_debug()));
+                faults.push(fault.hint("write \"skip\" (also if left out), \"queue\" or \"cancel\""));
+            })
+            .ok(),
     }
 }

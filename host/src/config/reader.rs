@@ -133,6 +133,21 @@ impl<'t> Reader<'t> {
         Field::Given(At { value: Texts { items, whole }, place })
     }
 
+    /// Asks for one text or a list of them; items of another shape are told of and left out.
+    pub(super) fn text_or_texts(&mut self, key: &'static str, faults: &mut Faults) -> Field<Texts> {
+        match self.table.get(key) {
+            Some(At { value: Data::Text(text), place }) => {
+                let items = vec![At { value: text.clone(), place: place.clone() }];
+                Field::Given(At { value: Texts { items, whole: true }, place: place.clone() })
+            }
+            Some(At { value: Data::List(_), .. }) | None => self.texts(key, faults),
+            Some(other) => {
+                faults.extend(misshapen(key, "a text or a list of texts", &other.value, &other.place));
+                Field::Broken
+            }
+        }
+    }
+
     /// Asks for the tables of `[[key]]`; items of another shape are told of and left out.
     pub(super) fn tables(&mut self, key: &'static str, faults: &mut Faults) -> Vec<At<&'t Table>> {
         match self.table.get(key) {

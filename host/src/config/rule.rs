@@ -127,8 +127,18 @@ rules! {
     TimeoutTooLong = "timeout-too-long",
     /// What happens to overlapping runs has a word.
     OverlapUnknown = "overlap-unknown",
-    /// What happens to overlapping runs is skipping, so far.
-    OverlapLater = "overlap-later",
+    /// A window of time is written as days and times.
+    WindowIllegal = "window-illegal",
+    /// A job can run within its windows.
+    WindowNeverOpen = "window-never-open",
+    /// A job's windows are not all over; a warning.
+    WindowOver = "window-over",
+    /// Windows that speak of holidays have a list of them.
+    HolidaysMissing = "holidays-missing",
+    /// A list of holidays can be read.
+    HolidaysUnreadable = "holidays-unreadable",
+    /// A line of a list of holidays is a date.
+    HolidayIllegal = "holiday-illegal",
     /// A label's key is a word.
     LabelKeyIllegal = "label-key-illegal",
     /// A label's key is none of the host's.
@@ -246,6 +256,7 @@ impl Rule {
             Self::SchedulesEmpty
             | Self::ListenOpen
             | Self::ZoneIdle
+            | Self::WindowOver
             | Self::LabelSecret
             | Self::RowJobUnknown
             | Self::RowSeriesUnknown

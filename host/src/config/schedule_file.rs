@@ -2,7 +2,7 @@
 
 use super::{
     At, Fault, Faults, Place, Rule,
-    reader::{Field, Reader, misshapen},
+    reader::{Field, Reader, Texts, misshapen},
     row::RawRow,
     text::{Data, Table},
 };
@@ -11,12 +11,40 @@ use super::{
 const KEYS: [&str; 3] = ["defaults", "job", "row"];
 
 /// Keys of a job: those of [`Settings`], and its own two.
-const KEYS_OF_JOB: [&str; 12] =
-    ["name", "agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config", "targets"];
+const KEYS_OF_JOB: [&str; 15] = [
+    "name",
+    "agent",
+    "every",
+    "cron",
+    "timezone",
+    "active",
+    "blackout",
+    "holidays",
+    "timeout",
+    "overlap",
+    "labels",
+    "labels_max",
+    "samples",
+    "config",
+    "targets",
+];
 
 /// Keys of `[defaults]`.
-const KEYS_OF_DEFAULTS: [&str; 10] =
-    ["agent", "every", "cron", "timezone", "timeout", "overlap", "labels", "labels_max", "samples", "config"];
+const KEYS_OF_DEFAULTS: [&str; 13] = [
+    "agent",
+    "every",
+    "cron",
+    "timezone",
+    "active",
+    "blackout",
+    "holidays",
+    "timeout",
+    "overlap",
+    "labels",
+    "labels_max",
+    "samples",
+    "config",
+];
 
 /// Keys of a target that are not its agent's.
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
@@ -25,8 +53,7 @@ const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 const LATER: [(&str, &str); 2] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms")];
 
 /// Keys of a job that have their place in the plan, and what they come with.
-const LATER_IN_JOB: [(&str, &str); 3] =
-    [("threshold", "comes with alarms"), ("active", "comes with time windows"), ("blackout", "comes with time windows")];
+const LATER_IN_JOB: [(&str, &str); 1] = [("threshold", "comes with alarms")];
 
 /// Keys that stand in the main file.
 const OF_MAIN_FILE: [&str; 9] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
@@ -40,6 +67,9 @@ pub(super) struct Settings {
     pub(super) timezone: Field<String>,
     /// Whether the job says its zone itself.
     pub(super) zone_is_own: bool,
+    pub(super) active: Field<Texts>,
+    pub(super) blackout: Field<Texts>,
+    pub(super) holidays: Field<String>,
     pub(super) timeout: Field<String>,
     pub(super) overlap: Field<String>,
     pub(super) labels: Field<Table>,
@@ -191,6 +221,9 @@ impl Settings {
             cron: reader.text("cron", faults),
             timezone: reader.text("timezone", faults),
             zone_is_own: false,
+            active: reader.text_or_texts("active", faults),
+            blackout: reader.text_or_texts("blackout", faults),
+            holidays: reader.text("holidays", faults),
             timeout: reader.text("timeout", faults),
             overlap: reader.text("overlap", faults),
             labels: reader.table("labels", faults),
@@ -209,6 +242,9 @@ impl Settings {
             cron: Field::Broken,
             timezone: Field::Broken,
             zone_is_own: false,
+            active: Field::Broken,
+            blackout: Field::Broken,
+            holidays: Field::Broken,
             timeout: Field::Broken,
             overlap: Field::Broken,
             labels: Field::Broken,
@@ -229,6 +265,9 @@ impl Settings {
             cron: self.cron.or(unless_timed(&defaults.cron)),
             zone_is_own: !self.timezone.is_absent(),
             timezone: self.timezone.or(defaults.timezone.clone()),
+            active: self.active.or(defaults.active.clone()),
+            blackout: self.blackout.or(defaults.blackout.clone()),
+            holidays: self.holidays.or(defaults.holidays.clone()),
             timeout: self.timeout.or(defaults.timeout.clone()),
             overlap: self.overlap.or(defaults.overlap.clone()),
             labels: merged(self.labels, &defaults.labels),

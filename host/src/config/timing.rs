@@ -1,9 +1,21 @@
 //! When a job is due, from `every`, `cron`, `timezone` and `timeout`.
 
-use std::{collections::HashMap, error::Error, time::Duration};
+use std::{
+    collections::HashMap,
+    error::Error,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::{At, Fault, Faults, Place, Rule, reader::Field, schedule_file::Settings};
-use crate::schedule::{CronFault, ItemFault, Rhythm, ScheduleError, SpanFault, Timetable, UnixTime, Zone, parse_span};
+use super::{
+    At, Fault, Faults, Place, Rule,
+    reader::{Field, Texts},
+    schedule_file::Settings,
+};
+use crate::schedule::{
+    CronFault, HolidayFault, Holidays, ItemFault, Rhythm, ScheduleError, SpanFault, Timetable, UnixTime, Windows, Zone, parse_span,
+};
 
 /// When a job is due, and how close its runs come.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,20 +26,29 @@ pub struct Timing {
     pub rhythm: Rhythm,
 }
 
-/// Rhythms already known: looking two years ahead is done once for each expression and zone.
-pub(super) struct Rhythms {
+/// What is known of time: the hour, and what many jobs ask for and is looked up once.
+pub(super) struct Almanac {
     now: UnixTime,
-    known: HashMap<(String, &'static str), Rhythm>,
+    /// By expression and zone: two years are looked through for each.
+    rhythms: HashMap<(String, &'static str), Rhythm>,
+    /// By file; none where it was told of.
+    holidays: HashMap<PathBuf, Option<Arc<Holidays>>>,
 }
 
-impl Rhythms {
+impl Almanac {
     pub(super) fn at(now: UnixTime) -> Self {
-        Self { now, known: HashMap::new() }
+        Self { now, rhythms: HashMap::new(), holidays: HashMap::new() }
     }
 
-    fn of(&mut self, text: &str, timetable: &Timetable) -> Rhythm {
+    fn rhythm_of(&mut self, text: &str, timetable: &Timetable) -> Rhythm {
         let key = (text.to_owned(), timetable.zone().name());
-        *self.known.entry(key).or_insert_with(|| timetable.rhythm(self.now))
+        *self.rhythms.entry(key).or_insert_with(|| timetable.rhythm(self.now))
+    }
+
+    fn holidays_of(&mut self, file: &At<String>, faults: &mut Faults) -> Option<Arc<Holidays>> {
+        let path = file.place.resolve(&file.value);
+        let mut read = |path: &PathBuf| read_holidays(path, &file.place).map(Arc::new).map_err(|found| faults.extend(found)).ok();
+        self.holidays.entry(path).or_insert_with_key(&mut read).clone()
     }
 }
 
@@ -37,7 +58,7 @@ impl Timing {
         settings: &Settings,
         job: &str,
         place: &Place,
-        rhythms: &mut Rhythms,
+        almanac: &mut Almanac,
         faults: &mut Faults,
     ) -> Option<(Self, Duration)> {
         let zone = check_zone(&settings.timezone, faults);
@@ -50,16 +71,20 @@ impl Timing {
         let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in).map_err(|error| vec![error]), faults);
         let cron =
             timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in).map_err(|_| Timetable::cron_faults(text)), faults);
+        let windows = windows(settings, almanac, faults);
         let (text, timetable) = choose(every, cron, place, faults)?;
-        let rhythm = rhythms.of(text, &timetable);
+        let rhythm = almanac.rhythm_of(text, &timetable);
         let (timeout, at) = match timeout {
             Field::Absent => (None, text.place.clone()),
             Field::Broken => return None,
             Field::Given(timeout) => (Some(timeout.value), timeout.place),
         };
         let deadline = rhythm.deadline(timeout);
-        let deadline = deadline.map_err(|error| faults.push(refused("timeout", &at, &error))).ok()?;
-        zone.map(|_| (Self { timetable, rhythm }, deadline))
+        let deadline = deadline.map_err(|error| faults.push(refused("timeout", &at, &error))).ok();
+        // Windows are read in a zone: of one that is unknown nothing can be said.
+        zone?;
+        let timetable = within(timetable, windows?, settings, almanac.now, faults)?;
+        Some((Self { timetable, rhythm }, deadline?))
     }
 }
 
@@ -110,8 +135,78 @@ fn check_zone(field: &Field<String>, faults: &mut Faults) -> Option<Zone> {
     }
 }
 
+/// Reads the windows of a job; those that speak of holidays have a list of them.
+fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> Option<Option<Windows>> {
+    let holidays = match &settings.holidays {
+        Field::Absent => None,
+        Field::Broken => return None,
+        Field::Given(file) => Some(almanac.holidays_of(file, faults)?),
+    };
+    let mut texts = |key: &str, field: &Field<Texts>| match field {
+        Field::Absent => Some(Vec::new()),
+        Field::Broken => None,
+        Field::Given(texts) => {
+            let sound = |text: &&At<String>| is_window(key, text, holidays.is_some(), faults);
+            let sound: Vec<String> = texts.items.iter().filter(sound).map(|text| text.value.clone()).collect();
+            (texts.whole && sound.len() == texts.items.len()).then_some(sound)
+        }
+    };
+    let (active, blackout) = (texts("active", &settings.active), texts("blackout", &settings.blackout));
+    let (active, blackout) = (active?, blackout?);
+    let [active, blackout] = [&active, &blackout].map(|texts| texts.iter().map(String::as_str));
+    Windows::parse(active, blackout, holidays.unwrap_or_default()).ok()
+}
+
+fn is_window(key: &str, text: &At<String>, holidays_known: bool, faults: &mut Faults) -> bool {
+    match Windows::check(text) {
+        Err(error) => faults.push(refused(key, &text.place, &error)),
+        Ok(true) if !holidays_known => {
+            let message = format!("`{key}`: \"{}\" speaks of holidays, and no file lists them", text.escape_debug());
+            faults.push(Fault::new(Rule::HolidaysMissing, &text.place, message).hint("name it: holidays = \"holidays.txt\""));
+        }
+        Ok(_) => return true,
+    }
+    false
+}
+
+/// Narrows a timetable to its windows.
+fn within(timetable: Timetable, windows: Option<Windows>, settings: &Settings, now: UnixTime, faults: &mut Faults) -> Option<Timetable> {
+    let (key, place) = match (&settings.active, &settings.blackout) {
+        (Field::Given(active), _) => ("active", &active.place),
+        (_, Field::Given(blackout)) => ("blackout", &blackout.place),
+        _ => return Some(timetable),
+    };
+    let narrowed = timetable.within(windows, now).map_err(|error| faults.push(refused(key, place, &error))).ok()?;
+    if narrowed.is_over(now) {
+        let fault = Fault::new(Rule::WindowOver, place, format!("`{key}`: all its windows are over, nothing will be measured"));
+        faults.push(fault.hint("write windows that are to come, or take the job out"));
+    }
+    Some(narrowed)
+}
+
+/// Reads a list of holidays.
+///
+/// Errors: one fault if it cannot be read, else one for each line that is no date.
+fn read_holidays(path: &Path, named_at: &Place) -> Result<Holidays, Vec<Fault>> {
+    let unreadable = |error: std::io::Error| {
+        let message = format!("`holidays`: cannot read {}: {}", path.display(), crate::chain(&error));
+        vec![Fault::new(Rule::HolidaysUnreadable, named_at, message)]
+    };
+    let bytes = super::text::read(path).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| unreadable(std::io::Error::other(error)))?;
+    let illegal = |fault: &HolidayFault| {
+        let message = format!("\"{}\" is no date", fault.word.escape_debug());
+        let fault = Fault::new(Rule::HolidayIllegal, &Place::at(path, fault.line, fault.column), message);
+        fault.hint("write 2026-04-06, or 12-25 for every year; a name may follow")
+    };
+    Holidays::parse(&text).map_err(|faults| faults.iter().map(illegal).collect())
+}
+
 /// Tells of a job's own zone that no expression of its follows; one of `[defaults]` is meant for those that have one.
 fn tell_idle_zone(settings: &Settings, faults: &mut Faults) {
+    if !settings.active.is_absent() || !settings.blackout.is_absent() {
+        return;
+    }
     if let (Field::Given(zone), Field::Given(_), Field::Absent) = (&settings.timezone, &settings.every, &settings.cron)
         && settings.zone_is_own
     {
@@ -183,7 +278,8 @@ fn rule_of(error: &ScheduleError) -> Rule {
         },
         ScheduleError::UnknownZone { .. } => Rule::ZoneUnknown,
         ScheduleError::UnknownOverlap { .. } => Rule::OverlapUnknown,
-        ScheduleError::OverlapComesLater { .. } => Rule::OverlapLater,
+        ScheduleError::Window { .. } => Rule::WindowIllegal,
+        ScheduleError::NeverOpen { .. } => Rule::WindowNeverOpen,
         ScheduleError::TimeoutOverInterval { .. } => Rule::TimeoutTooLong,
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     latest::Latest,
     log::{instant, seconds},
     reading::{Cause, Reading, Record},
-    schedule::{Direction, LOOK_AT_LEAST_EVERY, Ticker, UnixTime},
+    schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, Ticker, UnixTime},
 };
 use clock::Clock;
 use one_run::OneRun;
@@ -37,6 +37,8 @@ pub(super) use past::Past;
 
 /// How long the reading of a run may be on its way from its deadline to those who look, before what stood until then is stale.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
+
+const SECOND_NS: i64 = 1_000_000_000;
 
 /// What the runner is told.
 pub(super) enum Command {
@@ -164,13 +166,24 @@ impl Runner {
             Some(slot) => Due { cause: Cause::Schedule, slot, due: run.due },
             None => Due { cause: Cause::Manual, slot: scheduled.job.config.timing.rhythm.step().slot(run.due), due: run.due },
         };
-        match scheduled.running {
-            Some(running) if scheduled.may_wait(running) => scheduled.next = Some(due),
-            Some(_) => self.skip(name, 1),
-            None => {
-                self.metrics.run_lagged(run.late);
-                self.start(name, due, None);
+        let Some(running) = scheduled.running else {
+            self.metrics.run_lagged(run.late);
+            return self.start(name, due, None);
+        };
+        let waits = scheduled.next.is_some();
+        match scheduled.job.config.overlap {
+            Overlap::Cancel => {
+                scheduled.next = Some(due);
+                // One of a job that was changed meanwhile is ended by its deadline.
+                scheduled.job.plugin.cancel(running.number);
             }
+            Overlap::Queue if !waits => scheduled.next = Some(due),
+            Overlap::Skip if scheduled.may_wait(running) => scheduled.next = Some(due),
+            Overlap::Queue | Overlap::Skip => return self.skip(name, 1),
+        }
+        // The one that waited gave way.
+        if waits {
+            self.skip(name, 1);
         }
     }
 
@@ -189,7 +202,9 @@ impl Runner {
         let timeout =
             if cause == Cause::Schedule { job.config.timeout.min(until_next.max(job.config.timeout / 2)) } else { job.config.timeout };
         scheduled.running = Some(Running { number: job.number, deadline: Instant::now() + timeout });
-        let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), nanos);
+        let usual = job.config.timing.timetable.next_regardless(due).map_or(i64::MAX - SECOND_NS, nanos_of);
+        // The next one may be days away, where a window shuts: the values are no truth for so long.
+        let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), |next| nanos(next).min(usual + SECOND_NS));
         let run = OneRun {
             cause,
             slot: slot.time().as_secs(),
@@ -255,7 +270,8 @@ impl Runner {
         // It stands for the slot before the next one, so that it cannot take the next one's place.
         let now = UnixTime::from_duration(label);
         let step = scheduled.job.config.timing.rhythm.step();
-        let next = scheduled.ticker.next_due().map_or(now, |next| next);
+        let usual = scheduled.job.config.timing.timetable.next_regardless(now);
+        let next = [scheduled.ticker.next_due(), usual].into_iter().flatten().min().unwrap_or(now);
         let slot = step.slot(UnixTime::from_secs(step.slot(next).time().as_secs() - step.as_secs()));
         self.start(name, Due { cause: Cause::Manual, slot, due: now }, Some(done));
     }
@@ -334,7 +350,7 @@ impl Runner {
 }
 
 fn nanos_of(time: UnixTime) -> i64 {
-    time.as_secs().saturating_mul(1_000_000_000)
+    time.as_secs().saturating_mul(SECOND_NS)
 }
 
 fn nanos(time: Duration) -> i64 {

@@ -40,6 +40,7 @@ pub(super) enum Command {
     Examine { agent: String, config: String, reply: Reply },
     Open(JobOpen),
     Close(u64),
+    Cancel(u64),
     Run { request: RunRequest, reply: oneshot::Sender<RunEnd> },
     Stop(oneshot::Sender<()>),
 }
@@ -132,6 +133,11 @@ impl Life {
                 self.jobs.close(number);
                 self.runs.close_job(number);
                 self.ask(Some(ToWorker::Close { job: number }));
+            }
+            Command::Cancel(number) => {
+                for run in self.runs.cancel_job(number) {
+                    self.ask(Some(ToWorker::Cancel { run }));
+                }
             }
             Command::Run { request, reply } => self.run(request, reply),
             Command::Stop(_) => {}

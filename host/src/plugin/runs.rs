@@ -120,6 +120,14 @@ impl Runs {
         }
     }
 
+    /// Cancels the runs of a job: those that wait for a worker end at once, the worker is to end the others; gives their numbers.
+    pub(super) fn cancel_job(&mut self, job: u64) -> Vec<u64> {
+        for (_, mut run) in self.0.extract_if(|_, run| run.request.job == job && !run.sent) {
+            run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, CANCELLED));
+        }
+        self.0.iter().filter(|(_, run)| run.request.job == job).map(|(number, _)| *number).collect()
+    }
+
     /// The worker died with these: a repeatable run of an innocent job waits for the next one, once; the others are lost.
     pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) -> Cost {
         let mut cost = Cost::default();
@@ -143,6 +151,9 @@ impl Runs {
         cost
     }
 }
+
+/// What came of a run that was cancelled before a worker had it.
+const CANCELLED: &str = "it was cancelled: the next run is due";
 
 /// What came of a run that was asked just when its job was closed.
 pub(super) fn closed() -> RunEnd {

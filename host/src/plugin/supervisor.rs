@@ -168,6 +168,11 @@ impl Plugin {
         answer.await.unwrap_or_else(|_| RunEnd::failed(ErrorKind::INTERRUPTED, "the plugin was stopped"))
     }
 
+    /// Cancels the run of a job that is under way, if one is: it ends as interrupted.
+    pub fn cancel(&self, number: u64) {
+        self.ask(Command::Cancel(number));
+    }
+
     /// A stopped plugin takes nothing: the command is dropped with its reply, which answers whoever waits.
     fn ask(&self, command: Command) {
         drop(self.commands.send(command));

@@ -1,6 +1,6 @@
 //! What can be wrong with a schedule, each with what would be right.
 //!
-//! Reading order: [`ScheduleError`] is what the room answers; [`SpanFault`] and [`CronFault`] are its causes.
+//! Reading order: [`ScheduleError`] is what the room answers; [`SpanFault`], [`CronFault`] and [`WindowFault`] are its causes.
 
 use std::time::Duration;
 
@@ -39,16 +39,25 @@ pub enum ScheduleError {
         nearest: Option<&'static str>,
     },
     /// `overlap` holds a word that means nothing.
-    #[error("overlap {word:?} is unknown; write \"skip\"")]
+    #[error("overlap {word:?} is unknown; write \"skip\", \"queue\" or \"cancel\"")]
     UnknownOverlap {
         /// What was written.
         word: String,
     },
-    /// `overlap` asks for what this version cannot do.
-    #[error("overlap {word:?} comes with the plugin host; write \"skip\" until then")]
-    OverlapComesLater {
+    /// `active` or `blackout` holds no window of time.
+    #[error("{text:?} is not a window of time")]
+    Window {
         /// What was written.
-        word: String,
+        text: String,
+        /// What is wrong with it.
+        #[source]
+        fault: WindowFault,
+    },
+    /// Its windows never let it run when it is due.
+    #[error("it can never run: {reason}")]
+    NeverOpen {
+        /// Why.
+        reason: String,
     },
     /// `timeout` lets a run last into the next one.
     #[error(
@@ -141,6 +150,65 @@ pub enum CronFault {
         /// The lowest day of month asked for.
         day: u32,
     },
+}
+
+/// What is wrong with a text that should be a window of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WindowFault {
+    /// Neither days nor times.
+    #[error("write days, times or both, such as \"MON-FRI 08:00-18:00\", \"SUN\" or \"2026-12-24..2026-12-26\"")]
+    Empty,
+    /// No day of the week, nor a word for some.
+    #[error("{word:?} is no day: write MON to SUN, daily, holidays, or a date such as 2026-12-24")]
+    Day {
+        /// What stands where a day should.
+        word: String,
+    },
+    /// No date of the calendar.
+    #[error("{word:?} is no date: write year-month-day, such as 2026-12-24")]
+    Date {
+        /// What stands where a date should.
+        word: String,
+    },
+    /// No stretch of a day.
+    #[error("{word:?} is no stretch of a day: write 08:00-18:00, or 22:00-06:00 into the next day")]
+    Time {
+        /// What stands where times should.
+        word: String,
+    },
+    /// A stretch that ends when it begins.
+    #[error("{word:?} ends when it begins: the whole day is 00:00-24:00")]
+    NoTime {
+        /// What was written.
+        word: String,
+    },
+    /// Dates that fall.
+    #[error("{word:?} ends before it begins")]
+    Backwards {
+        /// What was written.
+        word: String,
+    },
+    /// Days or times a second time.
+    #[error("{word:?} is one too many: write each window as a text of its own, and times with commas, as in \"08:00-12:00,13:00-18:00\"")]
+    Twice {
+        /// The second of them.
+        word: String,
+    },
+    /// Holidays without holidays.
+    #[error("\"holidays except holidays\" holds no day")]
+    HolidaysButHolidays,
+}
+
+/// A line of a list of holidays that is no date.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{word:?} is no date: write 2026-04-06, or 12-25 for every year; a name may follow")]
+pub struct HolidayFault {
+    /// The line, counted from 1.
+    pub line: u32,
+    /// The character of the line, counted from 1.
+    pub column: u32,
+    /// What stands where the date should.
+    pub word: String,
 }
 
 fn zone_hint(nearest: &Option<&'static str>) -> String {

@@ -8,16 +8,21 @@ pub enum Overlap {
     /// The new run is skipped, and counted.
     #[default]
     Skip,
+    /// The new run waits for the one before; of several only the first, the others are skipped.
+    Queue,
+    /// The one before is cancelled, and its result is unknown.
+    Cancel,
 }
 
 impl Overlap {
     /// Reads the word of a configuration.
     ///
-    /// Errors: [`ScheduleError::OverlapComesLater`] for `queue` and `cancel`, [`ScheduleError::UnknownOverlap`] for the rest.
+    /// Errors: [`ScheduleError::UnknownOverlap`].
     pub fn parse(word: &str) -> Result<Self, ScheduleError> {
         match word {
             "skip" => Ok(Self::Skip),
-            "queue" | "cancel" => Err(ScheduleError::OverlapComesLater { word: word.to_owned() }),
+            "queue" => Ok(Self::Queue),
+            "cancel" => Ok(Self::Cancel),
             _ => Err(ScheduleError::UnknownOverlap { word: word.to_owned() }),
         }
     }

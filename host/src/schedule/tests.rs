@@ -9,6 +9,7 @@ mod every;
 mod folding;
 mod rhythm;
 mod simulated_year;
+mod windows;
 
 use std::error::Error;
 

@@ -44,6 +44,27 @@ impl Zone {
         i64::from(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
     }
 
+    /// Finds the first instant that shows a local time, or, where that is skipped, the first one after the gap.
+    pub(super) fn first_at(self, local: i64) -> i64 {
+        self.shows(local).0
+    }
+
+    /// Finds the last instant that shows a local time, or, where that is skipped, the first one after the gap.
+    pub(super) fn last_at(self, local: i64) -> i64 {
+        self.shows(local).1
+    }
+
+    fn shows(self, local: i64) -> (i64, i64) {
+        let (before, after) = (self.offset_at(local - 2 * DAY), self.offset_at(local + 2 * DAY));
+        let is_shown = |offset: &i64| self.offset_at(local - offset) == *offset;
+        let change = self.first_change(local - 2 * DAY, local + 2 * DAY);
+        match [before, after].into_iter().filter(is_shown).map(|offset| local - offset).collect::<Vec<_>>()[..] {
+            [first, second] => (first.min(second), first.max(second)),
+            [only] => (only, only),
+            _ => change.map_or((local - before, local - before), |change| (change, change)),
+        }
+    }
+
     /// Finds the first instant after `after`, up to `until`, whose offset differs from the one at `after`.
     ///
     /// Looks once a day: two changes within a day that undo each other are not seen (the list has none of today's rules).

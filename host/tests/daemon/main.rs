@@ -9,6 +9,7 @@ mod folder;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod overlap;
 #[expect(dead_code, reason = "some of it is for the stories of the lab")]
 #[path = "../lab/programs.rs"]
 mod programs;
@@ -17,3 +18,4 @@ mod samples;
 mod servers;
 mod service_manager;
 mod unit_file;
+mod windows;

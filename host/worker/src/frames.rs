@@ -51,6 +51,11 @@ pub enum ToWorker {
         /// Whether the dialogue is wanted.
         explain: bool,
     },
+    /// End a run that is under way; it is answered as interrupted, with what it recorded forgotten.
+    Cancel {
+        /// Its name.
+        run: u64,
+    },
 }
 
 /// What the worker says.

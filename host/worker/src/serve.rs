@@ -16,7 +16,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        oneshot,
+    },
     task::LocalSet,
 };
 use watchpost_plugin_api::{AgentError, ErrorKind, MetricSpec, abi::RawAgentBox};
@@ -59,6 +62,8 @@ struct Job {
     services: Arc<JobServices>,
     /// The run that is under way, for the page; shared with the dialogue's listener.
     running: Arc<AtomicU64>,
+    /// Ends the run that is under way.
+    cancel: RefCell<Option<oneshot::Sender<()>>>,
     /// Taken while a run is under way; the daemon never overlaps runs of one job.
     agent: RefCell<Option<RawAgentBox>>,
 }
@@ -74,8 +79,9 @@ impl Worker {
                 ToWorker::Open { job, agent, config, secrets } => self.open(job, &agent, &config, &secrets),
                 ToWorker::Close { job } => self.close(job),
                 ToWorker::Run { run, job, timeout_ns, cursor, explain } => {
-                    self.run(run, job, Request { timeout: Duration::from_nanos(timeout_ns), cursor, explain });
+                    self.run(run, job, Request { timeout: Duration::from_nanos(timeout_ns), cursor, explain, cancelled: None });
                 }
+                ToWorker::Cancel { run } => self.cancel(run),
             }
         }
         Ok(())
@@ -91,13 +97,24 @@ impl Worker {
                 let log = Arc::new(move |level, text: &str| send(&answers, FromWorker::Log { job, level, text: text.into() }));
                 let listener = self.listener(running.clone());
                 let services = JobServices::new(&self.shared, self.metrics(agent), secrets, log, Some(listener));
-                self.jobs.insert(job, Rc::new(Job { services: Arc::new(services), running, agent: RefCell::new(Some(made)) }));
+                self.jobs.insert(
+                    job,
+                    Rc::new(Job { services: Arc::new(services), running, cancel: RefCell::default(), agent: RefCell::new(Some(made)) }),
+                );
             }
         }
     }
 
     fn close(&mut self, job: u64) {
         self.page.during(Work::Agent(job), || drop(self.jobs.remove(&job)));
+    }
+
+    /// Ends a run; one that has ended meanwhile was answered.
+    fn cancel(&self, run: u64) {
+        let under_way = self.jobs.values().find(|job| job.running.load(Ordering::Relaxed) == run);
+        if let Some(cancel) = under_way.and_then(|job| job.cancel.take()) {
+            let _ended_just_now = cancel.send(());
+        }
     }
 
     fn metrics(&self, agent: &str) -> Vec<MetricSpec> {
@@ -134,12 +151,15 @@ impl Worker {
     }
 }
 
-async fn measure(job: &Job, run: u64, request: Request) -> (Outcome, Vec<Said>) {
+async fn measure(job: &Job, run: u64, mut request: Request) -> (Outcome, Vec<Said>) {
     let Some(mut agent) = job.agent.take() else {
         let error = AgentError::new(ErrorKind::SKIPPED, "the last run of this job is still under way");
         return (Outcome::failed(error.kind(), error.message(), 0), Vec::new());
     };
     job.running.store(run, Ordering::Relaxed);
+    let (cancel, cancelled) = oneshot::channel();
+    job.cancel.replace(Some(cancel));
+    request.cancelled = Some(cancelled);
     let ended = job.services.run(&mut agent, request).await;
     job.agent.replace(Some(agent));
     ended

@@ -70,7 +70,7 @@ impl<A: Agent> Kit<A> {
 
     /// Runs the agent once; what it leaves is given to the next run, if this one ended well.
     pub async fn run(&mut self) -> Ran {
-        let request = Request { timeout: self.timeout, cursor: self.cursor.clone(), explain: self.explain };
+        let request = Request { timeout: self.timeout, cursor: self.cursor.clone(), explain: self.explain, cancelled: None };
         let (outcome, dialogue) = self.services.run(&mut self.agent, request).await;
         if let Some(left) = &outcome.cursor {
             self.cursor = Some(left.clone());

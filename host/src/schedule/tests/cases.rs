@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{env, fs};
 
-use super::super::{Overlap, ScheduleError, Timetable, UnixTime, Zone, parse_span};
+use super::super::{Holidays, Overlap, ScheduleError, Timetable, UnixTime, Windows, Zone, parse_span};
 use super::{at, chain};
 
 type Keys = BTreeMap<String, String>;
@@ -42,11 +43,19 @@ fn settle(keys: &Keys) -> Result<(), ScheduleError> {
 
 fn timetable(keys: &Keys) -> Result<Timetable, ScheduleError> {
     let zone = keys.get("timezone").map_or(Ok(Zone::default()), |name| Zone::parse(name))?;
-    match (keys.get("every"), keys.get("cron")) {
+    let timetable = match (keys.get("every"), keys.get("cron")) {
         (Some(every), None) => Timetable::every(every, "pop-paris", zone),
         (None, Some(cron)) => Timetable::cron(cron, zone),
         _ => panic!("a case has either every or cron"),
-    }
+    };
+    timetable?.within(windows(keys)?, keys.get("after").map_or(UnixTime::from_secs(0), |after| at(after)))
+}
+
+/// Windows stand side by side with `|` between, holidays with spaces.
+fn windows(keys: &Keys) -> Result<Option<Windows>, ScheduleError> {
+    let holidays = keys.get("holidays").map(|list| Holidays::parse(&list.replace(' ', "\n")).unwrap());
+    let list = |key| keys.get(key).into_iter().flat_map(|list: &String| list.split('|'));
+    Windows::parse(list("active"), list("blackout"), Arc::new(holidays.unwrap_or_default()))
 }
 
 fn check(claim: &str, answer: impl Fn(&Keys) -> String) {

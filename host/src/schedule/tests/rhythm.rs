@@ -67,11 +67,9 @@ fn the_deadline_is_ten_seconds_or_the_interval_and_never_longer_than_that() {
 }
 
 #[test]
-fn only_skipping_is_offered_until_more_exists() {
-    assert_eq!(Overlap::parse("skip"), Ok(Overlap::default()));
-    for word in ["queue", "cancel"] {
-        assert!(matches!(Overlap::parse(word), Err(ScheduleError::OverlapComesLater { .. })));
-    }
+fn overlapping_runs_are_skipped_unless_said_otherwise() {
+    assert_eq!(Overlap::default(), Overlap::Skip);
+    assert_eq!(["skip", "queue", "cancel"].map(Overlap::parse), [Overlap::Skip, Overlap::Queue, Overlap::Cancel].map(Ok));
     assert!(matches!(Overlap::parse("drop"), Err(ScheduleError::UnknownOverlap { .. })));
 }
 
