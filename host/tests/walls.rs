@@ -32,8 +32,10 @@ const HOST_ONLY: [&str; 13] = [
 /// What a plugin may depend on beside codecs.
 const OF_PLUGINS: [&str; 3] = ["watchpost-plugin-api", "serde", "schemars"];
 /// What several plugins share, and the wall holds for as for them: two agents read logs, and following one over rotation must not differ;
-/// several ask a directory, ask by DNS, or hold sessions of SMTP, IMAP or POP3, and what a hostile one may send is bounded in one place.
-const SHARED_BY_PLUGINS: [&str; 4] = ["watchpost-directory", "watchpost-logs", "watchpost-mail", "watchpost-records"];
+/// several ask a directory, ask by DNS, read the text of Prometheus, or hold sessions of SMTP, IMAP or POP3, and what a hostile one may send
+/// is bounded in one place.
+const SHARED_BY_PLUGINS: [&str; 5] =
+    ["watchpost-directory", "watchpost-exposition", "watchpost-logs", "watchpost-mail", "watchpost-records"];
 /// Agents' names that are words of the product too: `overlap = "queue"`, the kind of error `tls`.
 const WORDS: [&str; 2] = ["queue", "tls"];
 /// Crates that only turn bytes into values and back.

@@ -2,8 +2,8 @@
 //!
 //! Target: the address that is asked, with the service where there are several behind it. Reading order: [`Config`] (what a job says) ·
 //! [`ServerStats`] (the order of a run) · `sources` (how each kind of server is asked, and what it says, as samples with labels) ·
-//! `text` (the text of Prometheus and OpenMetrics) · `sample`, `selector` (a sample, and which ones are meant) · `map` (from samples to
-//! metrics) · `ready` (maps that are ready, one file for each kind of server and service).
+//! `selector` (which samples are meant; the text of Prometheus and OpenMetrics is read by the crate `watchpost-exposition`) · `map` (from
+//! samples to metrics) · `ready` (maps that are ready, one file for each kind of server and service).
 //!
 //! A total stays the running total that the server has: what falls was begun anew (the server was restarted), and what a server does not
 //! tell is unknown, never 0. The exception is said by each map: `zero_if` names a sample whose presence shows that the server counts
@@ -21,10 +21,8 @@
 mod config;
 mod map;
 mod ready;
-mod sample;
 mod selector;
 mod sources;
-mod text;
 
 use watchpost_plugin_api::{Agent, AgentError, Cx, Level, Metric, Needs, Unit, export_agents, standard};
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use watchpost_exposition::Sample;
 use watchpost_plugin_api::{AgentError, Cx, Declared, ErrorKind, Kind, Metric, MetricSpec, Unit};
 
-use crate::{config::Map, sample::Sample, selector::Selector};
+use crate::{config::Map, selector::Selector};
 
 /// Values of `by` that one map may have; the host keeps no more than a hundred label sets of a job anyway.
 const SERIES_MAX: usize = 1000;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{sample::Sample, text::Cursor};
+use watchpost_exposition::{Cursor, Sample};
 
 /// Samples of a name that have just these labels.
 #[derive(Clone, Debug, PartialEq, Eq)]

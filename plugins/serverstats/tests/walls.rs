@@ -4,5 +4,5 @@
 fn the_plugin_depends_on_the_interface_only() {
     let manifest: toml::Table = toml::from_str(include_str!("../Cargo.toml")).unwrap();
     let known: Vec<&str> = manifest["dependencies"].as_table().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(known, ["base64", "schemars", "serde", "serde_json", "watchpost-directory", "watchpost-plugin-api"]);
+    assert_eq!(known, ["base64", "schemars", "serde", "serde_json", "watchpost-directory", "watchpost-exposition", "watchpost-plugin-api"]);
 }

@@ -21,7 +21,7 @@ type Sums = Vec<(Vec<String>, f64)>;
 fn sums(text: &str, page: &str) -> Result<Option<Sums>, String> {
     let mappings = [mapping(text)];
     let mut tally = Tally::of(&mappings);
-    crate::text::read(page, false, |sample| tally.take(sample))?;
+    watchpost_exposition::read(page, false, |sample| tally.take(sample))?;
     let counted = &tally.maps[0];
     if counted.is_missing() {
         return Ok(None);

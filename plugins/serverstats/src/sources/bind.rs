@@ -5,9 +5,9 @@
 //! Source: BIND's Administrator Reference Manual, "statistics-channels"; versions 9.16 to 9.20.
 
 use serde_json::Value;
+use watchpost_exposition::Sample;
 
 use super::xml;
-use crate::sample::Sample;
 
 /// Reads a page; gives each sample to `take`.
 ///

@@ -9,12 +9,10 @@ use watchpost_directory::{
     message::{Answer, Entry, Request},
     outcome::SUCCESS,
 };
+use watchpost_exposition::Sample;
 use watchpost_plugin_api::{AgentError, Cx, Laps};
 
-use crate::{
-    map::{Tally, not_understood},
-    sample::Sample,
-};
+use crate::map::{Tally, not_understood};
 
 const BASE: &str = "cn=Monitor";
 /// Not the entries of single connections, of which there may be thousands.

@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use watchpost_exposition::Sample;
 use watchpost_plugin_api::quoted;
-
-use crate::sample::Sample;
 
 /// Both questions at once; the answers bear their tags.
 pub(crate) const QUESTION: &str = "[[\"statsDump\",{\"fields\":\"count sum\"},\"stats\"],[\"who\",{\"separateConnections\":true},\"who\"]]";

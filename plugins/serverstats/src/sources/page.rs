@@ -7,7 +7,6 @@ use super::{Url, bind, doveadm};
 use crate::{
     config::{Config, Source},
     map::{Tally, not_understood},
-    text,
 };
 
 /// What is taken of Prometheus' texts, the older one last.
@@ -88,7 +87,7 @@ impl Page {
         let read = match self.source {
             Source::Doveadm => doveadm::read(page, |sample| tally.take(sample)),
             Source::Bind => bind::read(page, |sample| tally.take(sample)),
-            _ => text::read(page, is_open_metrics, |sample| tally.take(sample)),
+            _ => watchpost_exposition::read(page, is_open_metrics, |sample| tally.take(sample)),
         };
         read.map_err(not_understood)
     }

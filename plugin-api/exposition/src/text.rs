@@ -16,7 +16,7 @@ const LABELS_MAX: usize = 100;
 /// Reads a page; gives each sample to `take`.
 ///
 /// Errors: what is wrong, with the number of the line.
-pub(crate) fn read(page: &str, is_open_metrics: bool, mut take: impl FnMut(&Sample<'_>) -> Result<(), String>) -> Result<(), String> {
+pub fn read(page: &str, is_open_metrics: bool, mut take: impl FnMut(&Sample<'_>) -> Result<(), String>) -> Result<(), String> {
     let mut ended = false;
     for (at, line) in page.split_inclusive('\n').enumerate() {
         let wrong = |why: String| format!("line {}: {why}", at + 1);
@@ -28,19 +28,15 @@ pub(crate) fn read(page: &str, is_open_metrics: bool, mut take: impl FnMut(&Samp
             }
             return Err(wrong("the page breaks off".into()));
         };
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if ended && !line.is_empty() {
+        let text = line.strip_suffix('\r').unwrap_or(line);
+        if ended && !text.is_empty() {
             return Err(wrong("there is more after # EOF".into()));
         }
-        if line.trim_start_matches([' ', '\t']).is_empty() {
-            continue;
+        match self::line(text, is_open_metrics).map_err(wrong)? {
+            Line::Sample(sample) => take(&sample).map_err(wrong)?,
+            Line::End => ended = true,
+            Line::Type { .. } | Line::Help { .. } | Line::Nothing => {}
         }
-        if line.starts_with('#') {
-            ended |= line == EOF;
-            comment(line).map_err(wrong)?;
-            continue;
-        }
-        take(&sample(line, is_open_metrics).map_err(wrong)?).map_err(wrong)?;
     }
     match is_open_metrics && !ended {
         true => Err("the page breaks off: # EOF is missing".into()),
@@ -48,19 +44,62 @@ pub(crate) fn read(page: &str, is_open_metrics: bool, mut take: impl FnMut(&Samp
     }
 }
 
-/// Checks a line that holds no sample: HELP, TYPE and UNIT name a family, everything else is for people.
-fn comment(line: &str) -> Result<(), String> {
-    let mut words = line[1..].split_ascii_whitespace();
-    match words.next() {
-        Some("TYPE" | "HELP" | "UNIT") => {
-            let name = words.next().ok_or("a family without a name")?;
-            match name.starts_with('"') || Cursor::new(name).name().is_ok_and(|found| found.len() == name.len()) {
-                true => Ok(()),
-                false => Err(format!("`{}` is no name", quoted(name))),
-            }
-        }
-        _ => Ok(()),
+/// What one line says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line<'a> {
+    /// A sample.
+    Sample(Sample<'a>),
+    /// How the values of a family follow one another, in the format's own word.
+    Type {
+        /// The family.
+        family: &'a str,
+        /// The word, e.g. "counter".
+        word: &'a str,
+    },
+    /// What a family is.
+    Help {
+        /// The family.
+        family: &'a str,
+        /// The text as it stands there.
+        text: &'a str,
+    },
+    /// The end of a page of OpenMetrics.
+    End,
+    /// Nothing, or words for people.
+    Nothing,
+}
+
+/// Reads one line, without its end.
+///
+/// Errors: what is wrong, in words.
+pub fn line(line: &str, is_open_metrics: bool) -> Result<Line<'_>, String> {
+    if line == EOF {
+        return Ok(Line::End);
     }
+    if line.trim_start_matches([' ', '\t']).is_empty() {
+        return Ok(Line::Nothing);
+    }
+    match line.strip_prefix('#') {
+        Some(said) => comment(said),
+        None => sample(line, is_open_metrics).map(Line::Sample),
+    }
+}
+
+/// Reads a line that holds no sample: HELP, TYPE and UNIT name a family, everything else is for people.
+fn comment(said: &str) -> Result<Line<'_>, String> {
+    let mut words = said.split_ascii_whitespace();
+    let Some(sort @ ("TYPE" | "HELP" | "UNIT")) = words.next() else { return Ok(Line::Nothing) };
+    let family = words.next().ok_or("a family without a name")?;
+    let is_name = family.starts_with('"') || Cursor::new(family).name().is_ok_and(|found| found.len() == family.len());
+    if !is_name {
+        return Err(format!("`{}` is no name", quoted(family)));
+    }
+    let rest = said.split_once(family).map_or("", |(_, rest)| rest.trim());
+    Ok(match sort {
+        "TYPE" => Line::Type { family, word: rest },
+        "HELP" => Line::Help { family, text: rest },
+        _ => Line::Nothing,
+    })
 }
 
 /// Reads a line that is a sample: name, labels, value, and what may come after it.
@@ -104,14 +143,17 @@ fn number(word: &str) -> Result<f64, String> {
 }
 
 /// A place in a line.
-pub(crate) struct Cursor<'a>(&'a str);
+#[derive(Clone, Debug)]
+pub struct Cursor<'a>(&'a str);
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn new(text: &'a str) -> Self {
+    /// Begins at the beginning.
+    pub fn new(text: &'a str) -> Self {
         Self(text)
     }
 
-    pub(crate) fn rest(&self) -> &'a str {
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a str {
         self.0
     }
 
@@ -120,7 +162,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over a word of signs that is next, and the blanks around it.
-    pub(crate) fn skip(&mut self, signs: &str) -> bool {
+    pub fn skip(&mut self, signs: &str) -> bool {
         let after = self.0.trim_start_matches([' ', '\t']).strip_prefix(signs);
         after.map(|rest| self.0 = rest.trim_start_matches([' ', '\t'])).is_some()
     }
@@ -133,7 +175,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the name of a metric.
-    pub(crate) fn name(&mut self) -> Result<&'a str, String> {
+    ///
+    /// Errors: in words, if none is there.
+    pub fn name(&mut self) -> Result<&'a str, String> {
         let begins = self.0.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == ':');
         if !begins {
             return Err("no name is there".into());
@@ -142,7 +186,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes the name of a label.
-    pub(crate) fn label_name(&mut self) -> Result<&'a str, String> {
+    ///
+    /// Errors: in words, if none is there.
+    pub fn label_name(&mut self) -> Result<&'a str, String> {
         if !self.0.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
             return Err("no label is there".into());
         }
@@ -150,7 +196,9 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a text in quotes, without its escapes; one of no meaning stands for itself where `is_lenient`, as OpenMetrics has it.
-    pub(crate) fn quoted(&mut self, is_lenient: bool) -> Result<Cow<'a, str>, String> {
+    ///
+    /// Errors: in words, if none is there or it does not end.
+    pub fn quoted(&mut self, is_lenient: bool) -> Result<Cow<'a, str>, String> {
         let Some(inner) = self.0.strip_prefix('"') else { return Err("a value is not in quotes".into()) };
         let mut text = String::new();
         let mut from = 0;

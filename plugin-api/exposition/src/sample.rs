@@ -4,23 +4,24 @@ use std::borrow::Cow;
 
 /// A number with a name and labels, as it stands in what the server said.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Sample<'a> {
-    pub(crate) name: Cow<'a, str>,
-    /// In the order they came.
-    pub(crate) labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// NaN and infinities are unknown.
-    pub(crate) value: f64,
+pub struct Sample<'a> {
+    /// The name.
+    pub name: Cow<'a, str>,
+    /// Its labels, in the order they came.
+    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// The number; NaN and infinities are unknown.
+    pub value: f64,
 }
 
 impl<'a> Sample<'a> {
     /// Makes a sample of what is no text of Prometheus.
-    pub(crate) fn of<const N: usize>(name: &'a str, labels: [(&'a str, &'a str); N], value: f64) -> Self {
+    pub fn of<const N: usize>(name: &'a str, labels: [(&'a str, &'a str); N], value: f64) -> Self {
         let labels = labels.into_iter().map(|(key, value)| (Cow::Borrowed(key), Cow::Borrowed(value))).collect();
         Self { name: name.into(), labels, value }
     }
 
     /// The value of a label.
-    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+    pub fn label(&self, key: &str) -> Option<&str> {
         self.labels.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_ref())
     }
 }

@@ -43,6 +43,18 @@ fn every_form_of_a_sample_is_read() {
 }
 
 #[test]
+fn a_line_says_what_sort_of_line_it_is() {
+    let check = |text, expected| assert_eq!(line(text, false), Ok(expected), "{text}");
+    check("# TYPE a_total  counter ", Line::Type { family: "a_total", word: "counter" });
+    check("# HELP a What HELP a is.", Line::Help { family: "a", text: "What HELP a is." });
+    check("# UNIT a seconds", Line::Nothing);
+    check("# a comment", Line::Nothing);
+    check(" \t", Line::Nothing);
+    check("# EOF", Line::End);
+    check("a 1", Line::Sample(Sample { name: "a".into(), labels: vec![], value: 1.0 }));
+}
+
+#[test]
 fn escapes_stand_for_what_they_mean() {
     check("a{b=\"\\\\ \\\" \\n ü , } {\"} 1\n", &["a [b=\"\\\\ \\\" \\n ü , } {\"] 1"]);
     refused("a{b=\"\\t\"} 1\n", "line 1: no escape: `\\t`");
