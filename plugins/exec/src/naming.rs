@@ -1,0 +1,150 @@
+//! Names that the store and every console take, made of whatever a program says.
+
+use std::collections::HashMap;
+
+use watchpost_plugin_api::{Kind, LABELS_RESERVED};
+
+/// Endings that the text formats keep for themselves.
+const ENDINGS: [&str; 5] = ["_count", "_sum", "_bucket", "_total", "_info"];
+/// What the host adds to every job, and what this agent records itself; another of such a name gets one of its own.
+const TAKEN: [&str; 7] = ["up", "run_duration", "loss", "state", "lines_taken", "lines_refused", "program_starts"];
+/// Characters of a name; longer ones end in a mark of what was cut.
+const CHARS_MAX: usize = 80;
+/// Names of a job, at most.
+const NAMES_MAX: usize = 1000;
+
+/// Who has which name: the first that came by it, for as long as the job lives.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashMap<String, String>);
+
+impl Names {
+    /// Names of which some are given: what the program says, and what it is called.
+    pub(crate) fn given<'a>(renamed: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        Self(renamed.into_iter().map(|(said, name)| (name.clone(), said.clone())).collect())
+    }
+
+    /// The name of what the program calls so.
+    ///
+    /// Errors: in words, when there are too many.
+    pub(crate) fn metric(&mut self, said: &str, kind: Kind) -> Result<String, String> {
+        let mut name = word(said, "value");
+        if kind == Kind::Counter {
+            // It comes back where totals are shown.
+            name = name.strip_suffix("_total").unwrap_or(&name).to_owned();
+        }
+        if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            name.push('s');
+        }
+        if name.len() > CHARS_MAX || TAKEN.contains(&name.as_str()) || self.0.get(&name).is_some_and(|owner| owner != said) {
+            name.truncate(CHARS_MAX);
+            name = format!("{name}_{:04x}", mark(said));
+        }
+        if self.0.len() == NAMES_MAX && !self.0.contains_key(&name) {
+            return Err(format!("more than {NAMES_MAX} names"));
+        }
+        self.0.entry(name.clone()).or_insert_with(|| said.to_owned());
+        Ok(name)
+    }
+}
+
+/// The key of a label that the program calls so.
+pub(crate) fn label(said: &str) -> String {
+    let key = word(said, "label");
+    if LABELS_RESERVED.contains(&key.as_str()) { format!("exported_{key}") } else { key }
+}
+
+/// `[a-z][a-z0-9_]*` of any text.
+fn word(said: &str, otherwise: &str) -> String {
+    let mut word = String::new();
+    for letter in said.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' => word.push(letter),
+            _ if word.is_empty() || word.ends_with('_') => {}
+            _ => word.push('_'),
+        }
+    }
+    word.truncate(word.trim_end_matches('_').len());
+    match word.as_bytes().first() {
+        None => otherwise.into(),
+        Some(b'0'..=b'9') => format!("n{word}"),
+        Some(_) => word,
+    }
+}
+
+/// Sixteen bits of a text, the same for ever: FNV-1a, folded.
+fn mark(text: &str) -> u16 {
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash >> 16) as u16 ^ (hash & 0xffff) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use watchpost_plugin_api::{MetricSpec, Unit};
+
+    use super::*;
+
+    fn name(said: &str) -> String {
+        Names::default().metric(said, Kind::Gauge).unwrap()
+    }
+
+    #[test]
+    fn a_name_becomes_one_that_the_store_takes() {
+        let table = [
+            ("time", "time"),
+            ("Response Time", "response_time"),
+            ("/var/log", "var_log"),
+            ("/", "value"),
+            ("5min", "n5min"),
+            ("a__b--c", "a_b_c"),
+            ("größe", "gr_e"),
+            ("ÄÖÜ", "value"),
+            ("mails_count", "mails_counts"),
+            ("mails_total", "mails_totals"),
+            ("x_bucket", "x_buckets"),
+        ];
+        for (said, expected) in table {
+            assert_eq!(name(said), expected, "{said}");
+        }
+        assert_eq!(Names::default().metric("mails_total", Kind::Counter), Ok("mails".into()));
+        for (said, begins) in [("up", "up_"), ("state", "state_"), (&"long".repeat(50), "longlong")] {
+            assert!(name(said).starts_with(begins) && name(said).len() <= CHARS_MAX + 5, "{}", name(said));
+        }
+    }
+
+    #[test]
+    fn two_that_would_have_one_name_have_two_and_keep_them() {
+        let mut names = Names::default();
+        let (first, second) = (names.metric("a b", Kind::Gauge).unwrap(), names.metric("a-b", Kind::Gauge).unwrap());
+        assert_eq!((first.as_str(), second.len()), ("a_b", "a_b_0000".len()));
+        assert_eq!(names.metric("a-b", Kind::Gauge), Ok(second));
+        assert_eq!(names.metric("a b", Kind::Gauge), Ok(first));
+    }
+
+    #[test]
+    fn names_without_end_are_refused() {
+        let mut names = Names::default();
+        let refused = (0..NAMES_MAX + 5).filter(|number| names.metric(&format!("n{number}"), Kind::Gauge).is_err()).count();
+        assert_eq!(refused, 5);
+        assert_eq!(names.metric("n1", Kind::Gauge), Ok("n1".into()), "who has one keeps it");
+    }
+
+    #[test]
+    fn a_label_of_the_hosts_gets_out_of_its_way() {
+        assert_eq!(
+            (label("job"), label("le"), label("Queue"), label("")),
+            ("exported_job".into(), "exported_le".into(), "queue".into(), "label".into())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_whatsoever_becomes_a_name_and_a_key(said in ".{0,200}", counts in any::<bool>()) {
+            let kind = if counts { Kind::Counter } else { Kind::Gauge };
+            let name = Names::default().metric(&said, kind).unwrap();
+            let keys = vec![label(&said)];
+            let spec = MetricSpec { name, kind, unit: Unit::Number, help: "H.".into(), keys };
+            prop_assert_eq!(spec.fault(), None, "{:?}", spec);
+        }
+    }
+}
