@@ -4,6 +4,7 @@ mod cost;
 mod daemon;
 mod imap;
 mod logs;
+mod probes;
 mod start;
 
 use crate::error::{Error, Outcome};
@@ -39,6 +40,12 @@ const BENCHES: &[Bench] = &[
         tells: "CPU of a session by IMAP over TLS, beside what check_imap and blackbox_exporter can do of it",
         run: imap::run,
         needs: &[Use::Lab, Use::Bench],
+    },
+    Bench {
+        name: "probes",
+        tells: "CPU of a session by SMTP with 10,000 in flight, in one process, in a worker, and by blackbox_exporter; memory of 5,000",
+        run: probes::run,
+        needs: &[Use::Bench],
     },
 ];
 
