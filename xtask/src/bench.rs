@@ -5,6 +5,7 @@ mod daemon;
 mod imap;
 mod logs;
 mod probes;
+mod schedule;
 mod start;
 
 use crate::error::{Error, Outcome};
@@ -46,6 +47,12 @@ const BENCHES: &[Bench] = &[
         tells: "CPU of a session by SMTP with 10,000 in flight, in one process, in a worker, and by blackbox_exporter; memory of 5,000",
         run: probes::run,
         needs: &[Use::Bench],
+    },
+    Bench {
+        name: "schedule",
+        tells: "how late 10,000 jobs start with one core kept busy, and the jobs of one library while another is replaced; drift of a month",
+        run: schedule::run,
+        needs: &[],
     },
 ];
 

@@ -1,6 +1,9 @@
 //! When a job is due: at an interval, or by a cron expression in a zone.
 
 use std::fmt;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 use super::cron::Cron;
 use super::describe;
@@ -90,6 +93,16 @@ impl Timetable {
     /// Says whether it is an `every`, whose runs are spread, or a `cron`, whose runs are appointments.
     pub fn is_spread(&self) -> bool {
         matches!(self.kind, Kind::Every(_))
+    }
+
+    /// Gives how much later than the whole second a job's runs start, so that jobs of one second do not start as one: a part of a second
+    /// from the job's name, the same over restarts; nothing for appointments.
+    pub fn spread(&self, job: &str) -> Duration {
+        if !self.is_spread() {
+            return Duration::ZERO;
+        }
+        let digest = Sha256::digest([b"spread within the second: ".as_slice(), job.as_bytes()].concat());
+        Duration::from_millis(u64::from(u16::from_le_bytes([digest[0], digest[1]])) % 1000)
     }
 
     /// Gives the zone in which the job's times are shown (and a cron expression is read).

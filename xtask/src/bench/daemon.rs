@@ -42,8 +42,13 @@ impl Drop for Daemon {
 impl Daemon {
     /// Starts it in a folder, with these jobs.
     pub(super) fn start(folder: &Path, jobs: &str) -> Outcome<Self> {
+        Self::start_with(folder, &place::built("release")?, jobs)
+    }
+
+    /// Starts it in a folder, with the libraries of that other folder.
+    pub(super) fn start_with(folder: &Path, plugins: &Path, jobs: &str) -> Outcome<Self> {
         let (release, listen, data) = (place::built("release")?, free()?, folder.join("data"));
-        let plugins = release.display();
+        let plugins = plugins.display();
         let config = format!("data = \"data\"\nplugins = [\"{plugins}\"]\nschedules = [\"jobs.toml\"]\nlisten = \"{listen}\"\n");
         fs::write(folder.join("watchpost.toml"), config).map_err(doing("write watchpost.toml"))?;
         fs::write(folder.join("jobs.toml"), jobs).map_err(doing("write jobs.toml"))?;
@@ -51,6 +56,11 @@ impl Daemon {
         command.args(["run", "--log-level", "error", "--config"]).arg(folder.join("watchpost.toml"));
         let child = process::spawn(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
         Ok(Self { running: Some(Running(child)), listen, data })
+    }
+
+    /// Where it keeps what it measured.
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 
     pub(super) fn metrics(&self) -> Outcome<String> {

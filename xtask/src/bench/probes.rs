@@ -57,11 +57,8 @@ pub(super) fn run() -> Outcome {
         return Err(Error::Program { program: "cargo build --example in_flight".into(), why: built.to_string() });
     }
     let (folder, release) = (Folder::make("probes")?, place::built("release")?);
-    let scene = Scene {
-        folder: folder.0.clone(),
-        program: release.join("examples/in_flight"),
-        library: release.join("libwatchpost_smtp.so"),
-    };
+    let scene =
+        Scene { folder: folder.0.clone(), program: release.join("examples/in_flight"), library: release.join("libwatchpost_smtp.so") };
     println!("{:<34} {:>14} {:>20} {:>10} {:>16}", "", "CPU ms/session", "of", "to ours", "MiB with 5,000");
     let mut figures: Vec<(Vec<f64>, Vec<f64>)> = MAKERS.iter().map(|_| Default::default()).collect();
     for _ in 0..ROUNDS {

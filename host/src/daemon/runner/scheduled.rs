@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     job::Job,
     reading::Cause,
@@ -47,7 +45,7 @@ pub(super) struct Due {
 
 impl Scheduled {
     pub(super) fn new(job: Arc<Job>, ticker: Ticker, running: Option<Running>, cursor: Option<Vec<u8>>) -> Self {
-        let spread = if job.config.timing.timetable.is_spread() { spread(job.name()) } else { Duration::ZERO };
+        let spread = job.config.timing.timetable.spread(job.name());
         Self { job, ticker, running, next: None, spread, cursor }
     }
 
@@ -68,10 +66,4 @@ impl Scheduled {
         let ends = running.deadline <= Instant::now() + ENDING || running.number != self.job.number;
         ends && self.next.is_none()
     }
-}
-
-/// A part of a second from the job's name: the same over restarts.
-fn spread(job: &str) -> Duration {
-    let digest = Sha256::digest([b"spread within the second: ".as_slice(), job.as_bytes()].concat());
-    Duration::from_millis(u64::from(u16::from_le_bytes([digest[0], digest[1]])) % 1000)
 }
