@@ -29,7 +29,8 @@ pub struct Config {
     #[serde(default)]
     pub selectors: Vec<String>,
     /// Block lists, by their zones, e.g. ["zen.spamhaus.org"]. Many answer only to those who registered, or to resolvers of one's own.
-    /// An answer that is none of a list's (RFC 5782), or that says one may not ask, leaves `dnsbl_listed` unknown. Default: none.
+    /// An answer that is none of a list's (RFC 5782), or that says one may not ask, leaves `dnsbl_listed` unknown; so does a list that
+    /// fails the test each run makes: it lists 127.0.0.2, and not 127.0.0.1. Default: none.
     #[serde(default)]
     pub lists: Vec<String>,
     /// Addresses that are looked up in `lists`, e.g. ["192.0.2.25", "2001:db8::25"]: those that send mail.

@@ -22,6 +22,10 @@ const EXCHANGERS_MAX: usize = 30;
 const PAIRS_MAX: usize = 80;
 /// Listings whose reason is asked for and told.
 const TOLD_MAX: usize = 5;
+/// What each list lists, as a test of itself. Source: RFC 5782 5.
+const ALWAYS_LISTED: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2)), IpAddr::V6(Ipv4Addr::new(127, 0, 0, 2).to_ipv6_mapped())];
+/// What no list lists, but one that lists the whole world. Source: RFC 5782 5.
+const NEVER_LISTED: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 1));
 
 /// What takes the domain's mail.
 #[derive(Debug, Default)]
@@ -104,7 +108,10 @@ pub(crate) async fn look_up(
     if pairs.len() > PAIRS_MAX {
         return Err(AgentError::limit(format!("the bound of {PAIRS_MAX} pairs of address and list")));
     }
+    let tests = together(lists.iter().map(|list| test(names, list))).await;
+    let tests: BTreeMap<&String, Test> = lists.iter().zip(tests).collect();
     let said = together(pairs.iter().map(|(list, address)| ask(names, list, *address))).await;
+    let said: Vec<Listing> = pairs.iter().zip(said).map(|((list, _), listing)| believed(listing, tests.get(list))).collect();
     let (mut listings, mut all_known) = (0, true);
     let mut by_list: BTreeMap<&String, Vec<(IpAddr, &Listing)>> = BTreeMap::new();
     for ((list, address), listing) in pairs.iter().zip(&said) {
@@ -132,6 +139,38 @@ async fn ask(names: &Names<'_>, list: &str, address: IpAddr) -> Listing {
     match names.find(&reversed(address, list), Rtype::A).await {
         Ok(found) => said(found.addresses().collect()),
         Err(error) => Listing::Unknown(error.to_string()),
+    }
+}
+
+/// What a list says of the addresses by which it can be tested.
+struct Test {
+    /// Of what each list lists.
+    always: Listing,
+    /// Of what no list lists.
+    never: Listing,
+}
+
+async fn test(names: &Names<'_>, list: &str) -> Test {
+    let mut always = Listing::Clear;
+    for address in ALWAYS_LISTED {
+        if always == Listing::Clear {
+            always = ask(names, list, address).await;
+        }
+    }
+    Test { always, never: ask(names, list, NEVER_LISTED).await }
+}
+
+/// What is known of an address: a name that is no list, or no longer one, says "not listed" of everybody, and some say "listed".
+fn believed(said: Listing, test: Option<&Test>) -> Listing {
+    match (said, test) {
+        (Listing::Clear, Some(Test { always: Listing::Clear, .. })) => {
+            Listing::Unknown("it does not list 127.0.0.2, as each list does: there is no such list, or none for this resolver".to_owned())
+        }
+        (Listing::Clear, Some(Test { always: Listing::Unknown(why), .. })) => Listing::Unknown(why.clone()),
+        (Listing::Listed, Some(Test { never: Listing::Listed, .. })) => {
+            Listing::Unknown("it lists 127.0.0.1, as no list does: it lists everybody".to_owned())
+        }
+        (said, _) => said,
     }
 }
 

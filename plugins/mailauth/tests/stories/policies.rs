@@ -75,3 +75,32 @@ async fn a_policy_host_without_an_address_is_told() {
     assert_eq!((ran.failure(), value(&ran, "sts_valid")), (None, Some(0.0)));
     assert!(events(&ran)[0].ends_with("the policy cannot be fetched: mta-sts.lab.test has no address"), "{ran:#?}");
 }
+
+#[tokio::test]
+async fn a_list_that_is_none_or_lists_everybody_says_nothing_of_anybody() {
+    let check = async |zone: Zone, addresses: &[&str], listed: Option<f64>, wanted: &[&str]| {
+        let ran = run(zone.answers(), &json!({ "lists": ["list.test"], "addresses": addresses })).await;
+        assert_eq!((ran.failure(), value(&ran, "dnsbl_listings"), value(&ran, "dnsbl_listed")), (None, listed, listed), "{ran:#?}");
+        assert_eq!(events(&ran), wanted);
+    };
+    let entry = |zone: Zone, address: &str| zone.a(&format!("{address}.list.test"), [127, 0, 0, 2]);
+    let mapped = "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0";
+    check(entry(good(), "2.0.0.127"), &["192.0.2.1"], Some(0.0), &[]).await;
+    check(entry(good(), mapped), &["2001:db8::1"], Some(0.0), &[]).await;
+    check(
+        entry(entry(good(), "2.0.0.127"), "1.2.0.192"),
+        &["192.0.2.1"],
+        Some(1.0),
+        &["dnsbl_faulty lab.test, dnsbl list.test: 192.0.2.1 is listed"],
+    )
+    .await;
+    check(good(), &["192.0.2.1"], None, &["dnsbl_unknown lab.test, dnsbl list.test: 192.0.2.1: it does not list 127.0.0.2, as each list does: there is no such list, or none for this resolver"]).await;
+    let everybody = ["1.0.0.127", "2.0.0.127", "1.2.0.192"].into_iter().fold(good(), entry);
+    check(
+        everybody,
+        &["192.0.2.1"],
+        None,
+        &["dnsbl_unknown lab.test, dnsbl list.test: 192.0.2.1: it lists 127.0.0.1, as no list does: it lists everybody"],
+    )
+    .await;
+}
