@@ -25,8 +25,8 @@ pub struct Config {
     #[serde(default)]
     pub remote: Several<End>,
     /// Path of a Unix socket that a server of this machine listens on, or a list of paths, e.g. "/run/dovecot/auth-client"; in place of
-    /// the others. Written as the server has bound it, which may be relative to a folder of its own (Postfix: "private/lmtp"):
-    /// `ss -xl` shows it. Counted are the connections that came in there.
+    /// the others. Of one that its server has bound relative to a folder of its own, as `ss -xl` shows, the whole path as well:
+    /// "/var/spool/postfix/private/lmtp". Counted are the connections that came in there.
     #[serde(default)]
     pub socket: Several<String>,
 }

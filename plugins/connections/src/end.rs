@@ -13,6 +13,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, SeqAccess, Unexpected, Visitor, value::SeqAccessDeserializer},
 };
+use watchpost_plugin_api::PATH_MARK;
 
 /// A port of any address, or of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +177,7 @@ impl JsonSchema for Several<String> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+        let path = json_schema!({ "type": "string", PATH_MARK: true });
+        json_schema!({ "anyOf": [path, { "type": "array", "items": path }] })
     }
 }

@@ -26,6 +26,8 @@ mod table;
 mod tally;
 mod unix;
 
+use std::path::Path;
+
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Unit, export_agents, standard};
 
 pub use config::Config;
@@ -72,7 +74,10 @@ impl Agent for Connections {
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
         let mut tally = Tally::default();
         match &self.counted {
-            Counted::Unix(paths) => table::read(cx, UNIX, |line| unix::count(line, paths, &mut tally)).await?,
+            Counted::Unix(paths) => {
+                let paths: Vec<String> = paths.iter().cloned().chain(paths.iter().filter_map(|path| without_links(path))).collect();
+                table::read(cx, UNIX, |line| unix::count(line, &paths, &mut tally)).await?;
+            }
             Counted::Inet { local, remote } => {
                 table::read(cx, TCP, |line| inet::count(line, local, remote, &mut tally)).await?;
                 // A kernel without IPv6 has no such table.
@@ -88,6 +93,12 @@ impl Agent for Connections {
         tally.record(cx, self.counted.states());
         Ok(())
     }
+}
+
+/// The path as the kernel tells it of a server that knows nothing of links on the way, if it is another one.
+fn without_links(path: &str) -> Option<String> {
+    let real = Path::new(path).canonicalize().ok()?.into_os_string().into_string().ok()?;
+    (real != path).then_some(real)
 }
 
 export_agents!(Connections);

@@ -24,11 +24,17 @@ pub(crate) fn count(line: &str, paths: &[String], tally: &mut Tally) -> Option<(
     let number = u8::from_str_radix(number, 16).ok()?;
     let [flags, kind] = [flags, kind].map(|word| u32::from_str_radix(word, 16).ok());
     let (flags, kind) = (flags?, kind?);
-    if matches!(kind, STREAM | SEQPACKET) && paths.iter().any(|path| path == rest) {
+    if matches!(kind, STREAM | SEQPACKET) && paths.iter().any(|path| is(path, rest)) {
         let state = state::of_unix(number, flags & LISTENS != 0);
         state.into_iter().for_each(|state| tally.count(state));
     }
     Some(())
+}
+
+/// Says whether a socket that was bound so is that one; a server may bind relative to a folder of its own, which the kernel does not tell.
+fn is(path: &str, bound: &str) -> bool {
+    let is_relative = bound.contains('/') && !bound.starts_with('/');
+    path == bound || is_relative && path.strip_suffix(bound).is_some_and(|folder| folder.ends_with('/'))
 }
 
 #[cfg(test)]
@@ -59,6 +65,17 @@ mod tests {
         check("00000000fb936367: 00000003 00000000 00000000 0001 03 101630 /run/auth ", None);
         check("00000000fb936367: 00000002 00000000 00000000 0002 01 101630 /run/auth", None);
         check("00000000fb936367: 00000002 00000000 00000000 0001 01 101630 /run/auth", None);
+    }
+
+    #[test]
+    fn a_socket_that_is_bound_relative_is_met_by_the_end_of_its_path() {
+        let check = |path: &str, bound: &str, expected: bool| assert_eq!(is(path, bound), expected, "{path} {bound}");
+        check("/var/spool/postfix/private/lmtp", "private/lmtp", true);
+        check("private/lmtp", "private/lmtp", true);
+        check("/var/spool/postfix/private/lmtp", "vate/lmtp", false);
+        check("/run/dovecot/lmtp", "lmtp", false);
+        check("/srv/run/dovecot/lmtp", "/run/dovecot/lmtp", false);
+        check("/run/dovecot/lmtp", "", false);
     }
 
     #[test]
