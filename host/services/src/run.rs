@@ -1,6 +1,7 @@
 //! One run of an agent: what it sees, its deadline, and what it gives.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -60,6 +61,13 @@ impl Shared {
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
         self.tls.handshake(wanted, io).await
+    }
+
+    /// Says why certificates cannot be held to these authorities, or to the system's.
+    ///
+    /// Errors: kind `local` for a file that cannot be read or holds none, and for a system that has none.
+    pub fn has_authorities(&self, ca_file: Option<&Path>) -> Result<(), AgentError> {
+        self.tls.roots(ca_file).map(|_| ())
     }
 }
 

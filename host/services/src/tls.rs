@@ -57,10 +57,7 @@ impl TlsClients {
     }
 
     fn config(&self, wanted: &Tls, verdict: &Verdict) -> Result<ClientConfig, AgentError> {
-        let roots = match &wanted.ca_file {
-            Some(path) => self.roots_of(path)?,
-            None => self.system_roots()?,
-        };
+        let roots = self.roots(wanted.ca_file.as_deref())?;
         let trusted = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build();
         let trusted = trusted.map_err(|error| AgentError::local(format!("no authority to trust: {error}")))?;
         let verifier: Arc<dyn ServerCertVerifier> = match wanted.inspect {
@@ -84,6 +81,10 @@ impl TlsClients {
         config.resumption = Resumption::disabled();
         config.alpn_protocols = wanted.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
         Ok(config)
+    }
+
+    pub(crate) fn roots(&self, ca_file: Option<&Path>) -> Result<Arc<RootCertStore>, AgentError> {
+        ca_file.map_or_else(|| self.system_roots(), |path| self.roots_of(path))
     }
 
     fn system_roots(&self) -> Result<Arc<RootCertStore>, AgentError> {

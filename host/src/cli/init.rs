@@ -10,6 +10,7 @@ use std::{
 
 use serde::Serialize;
 use tokio::time::Instant;
+use watchpost_services::Shared;
 
 use super::{
     Context,
@@ -111,6 +112,7 @@ struct DoorTold {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let places = Places::of(context, arguments)?;
     let ca_file = arguments.ca_file.as_ref().map(|file| absolute(file)).transpose()?;
+    Shared::default().has_authorities(ca_file.as_deref()).map_err(|error| Failure::wrong(CANNOT, error.message()))?;
     let book = Arc::new(Book::read().map_err(|error| Failure::of(CANNOT, &error))?);
     let folders = context.plugin_folders(&arguments.plugins)?;
     let (doors, agents, used) = runtime()?.block_on(async {

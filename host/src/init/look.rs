@@ -187,8 +187,9 @@ impl Look {
         Seen { service: Some(service.name.clone()), encryption, worth, greeting }
     }
 
-    /// Takes up TLS where it is offered, to see the certificate.
+    /// Takes up TLS where it is offered, to see the certificate. What is offered and does not work is no reason to go without.
     async fn offered(&self, service: &Service, answer: &[u8], mut line: Line) -> (Encryption, Option<Worth>) {
+        let broken = |why: &str| (Encryption::Starttls, Some(Worth { server_name: None, fault: Some(why.to_owned()) }));
         if !service.offers_tls.as_ref().is_some_and(|offer| offer.is_match(answer)) {
             return (Encryption::None, None);
         }
@@ -199,12 +200,12 @@ impl Look {
                 service.go_on.as_ref()?.is_match(&said).then_some(())
             };
             if timeout(ANSWER_TIMEOUT, go_on).await.ok().flatten().is_none() {
-                return (Encryption::None, None);
+                return broken("TLS is offered, and its beginning is refused or not answered");
             }
         }
         match self.handshake(line).await {
             Some((_, worth)) => (Encryption::Starttls, Some(worth)),
-            None => (Encryption::None, None),
+            None => broken("TLS is offered, and its handshake fails"),
         }
     }
 

@@ -90,8 +90,26 @@ async fn no_server_makes_it_wait_or_says_what_a_terminal_or_a_schedule_obeys() {
         assert!(shown.lines().all(|line| line.chars().count() < 200), "{shown:?}");
     }
     assert_eq!(written.matches("\n[[job]]\n").count(), 2, "{}\n{written}", said.out);
+    let (_, of_the_last) = written.rsplit_once("# TLS is offered, and ").unwrap_or_else(|| panic!("{written}"));
+    assert!(of_the_last.contains("tls = \"starttls\""), "what is offered is asked for: {written}");
     fs::write(house.folder().join("jobs.toml"), &written).unwrap();
     house.run(&["check"]).ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn authorities_that_are_none_are_no_reason_to_go_without_tls() {
+    let house = House::new("");
+    let smtp = willing().await;
+    let (host, file) = (format!("127.0.0.1:{}", smtp.port()), house.folder().join("found.toml").display().to_string());
+    let none = house.folder().join("none.pem");
+    fs::write(&none, "no certificate").unwrap();
+    for (ca_file, why) in
+        [(none.as_path(), "it has no PEM certificate in it"), (house.folder(), "Is a directory"), (Path::new("/nowhere"), "No such file")]
+    {
+        let said = house.run(&["init", "--host", &host, "-o", &file, "--ca-file", &ca_file.display().to_string()]);
+        refused(&said, 2, &["error: cannot write a schedule: cannot read authorities ", why]);
+        assert!(!Path::new(&file).exists(), "{said:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
