@@ -1,4 +1,4 @@
-//! Keeps a job's secrets out of whatever is shown: raw, escaped, percent-encoded and base64.
+//! Keeps a job's secrets out of whatever is shown: raw, escaped as in protocols, JSON and HTML, percent-encoded and base64.
 
 use base64::{
     Engine,
@@ -46,8 +46,8 @@ impl Masker {
 
     /// Longest run of characters that one secret can take in a text.
     pub fn reach(&self) -> usize {
-        // Percent-encoded it is three times as long, in quotes or base64 less.
-        self.secrets.iter().map(|secret| secret.len() * 3).max().unwrap_or(0)
+        // As HTML writes quotes it is six times as long, percent-encoded three times, in base64 less.
+        self.secrets.iter().map(|secret| secret.len() * 6).max().unwrap_or(0)
     }
 
     /// Takes every secret out of `text`.
@@ -155,9 +155,21 @@ fn digit(hex: u8) -> Option<u8> {
     char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The secret as protocols and logs may write it, beside what [`Masker::mask_percent`] undoes.
-fn spellings(secret: &str) -> [String; 2] {
-    [secret.to_owned(), secret.replace('\\', "\\\\").replace('"', "\\\"")]
+/// The secret as protocols, logs and pages may write it, beside what [`Masker::mask_percent`] undoes.
+fn spellings(secret: &str) -> Vec<String> {
+    let quoted = secret.replace('\\', "\\\\").replace('"', "\\\"");
+    let json = [ascii(&quoted, |unit| format!("\\u{unit:04x}")), ascii(&quoted, |unit| format!("\\u{unit:04X}")), quoted];
+    let slashes = json.clone().map(|json| json.replace('/', "\\/"));
+    let html = secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let html = ["\"", "&quot;", "&#34;"].map(|quote| html.replace('"', quote));
+    let html = html.iter().flat_map(|html| ["'", "&#039;", "&#39;", "&#x27;", "&apos;"].map(|quote| html.replace('\'', quote)));
+    [secret.to_owned()].into_iter().chain(json).chain(slashes).chain(html).collect()
+}
+
+/// The text with all that is not ASCII written by its UTF-16 units, as some writers of JSON do.
+fn ascii(text: &str, unit: impl Fn(u16) -> String) -> String {
+    let written = |c: char| if c.is_ascii() { c.to_string() } else { c.encode_utf16(&mut [0; 2]).iter().map(|one| unit(*one)).collect() };
+    text.chars().map(written).collect()
 }
 
 #[cfg(test)]
@@ -181,6 +193,8 @@ mod tests {
         check("a b", "x=a+b&y=a%20b+a%20b", "x=<secret>&y=<secret>+<secret>");
         check("100%", "at 100%25, or 100%, or 100%2", "at <secret>, or <secret>, or <secret>2");
         check("a\"b", "LOGIN alice \"a\\\"b\"", "LOGIN alice \"<secret>\"");
+        check("a\"'<ä", "value=\"a&quot;&#039;&lt;ä\" or 'a&#34;&apos;&lt;ä' or a\"'&lt;ä", "value=\"<secret>\" or '<secret>' or <secret>");
+        check("a\"/ä\u{1f600}", r#"{"p":"a\"\/\u00e4\ud83d\ude00","q":"a\"/\u00E4\uD83D\uDE00"}"#, r#"{"p":"<secret>","q":"<secret>"}"#);
         check("geheim", &format!("AUTH PLAIN {}", BASE64_STANDARD.encode("\0alice\0geheim")), "AUTH PLAIN <secret>");
         check("geheim", &format!("AUTH PLAIN {}", BASE64_STANDARD.encode("\0al\0geheim")), "AUTH PLAIN <secret>");
         check("s", &BASE64_STANDARD.encode("\0a\0s"), "<secret>");
