@@ -115,24 +115,33 @@ fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault>
     Some(Fault::new(Rule::SamplesOfWhatActs, &samples.place, why).hint("leave the key out, or measure without what acts"))
 }
 
-/// Tells of the files that the agent will read and cannot, each where the config names it.
+/// Tells of the files that the agent will read and cannot, and of sockets out of its reach, each where the config names it.
 fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Fault> {
-    let refusal = |path: &Path| access(path, Access::READ_OK).err().map(std::io::Error::from);
-    let fault = |path: &Path, error: &std::io::Error| {
-        let key = key_of(bound.config(), path).unwrap_or_default();
+    let check = |path: &Path, wanted: Access, verb: &str, until: &str| {
+        let error = std::io::Error::from(access(path, wanted).err()?);
+        let named = key_of(bound.config(), &|text| Path::new(text) == path);
+        // A file that nobody named may be one of several, or one that the agent can do without.
+        let hint = if named.is_some() {
+            format!("runs fail until it can be {until}")
+        } else {
+            format!("until it can be {until}, runs fail or what it tells is unknown")
+        };
+        let key = named.or_else(|| key_of(bound.config(), &|text| !text.is_empty() && path.starts_with(text))).unwrap_or_default();
         let shown = if key.is_empty() { "config" } else { key.as_str() };
-        let message = format!("`{shown}`: cannot read {}: {}", path.display(), crate::chain(error));
-        Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint("runs fail until it can be read")
+        let message = format!("`{shown}`: cannot {verb} {}: {}", path.display(), crate::chain(&error));
+        Some(Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint(hint))
     };
-    examined.needs.files.iter().filter_map(|path| refusal(path).map(|error| fault(path, &error))).collect()
+    let files = examined.needs.files.iter().filter_map(|path| check(path, Access::READ_OK, "read", "read"));
+    let sockets = examined.needs.sockets.iter().filter_map(|path| check(path, Access::WRITE_OK, "connect to", "reached"));
+    files.chain(sockets).collect()
 }
 
-/// Finds the key of a config that says just this path.
-fn key_of(config: &Value, path: &Path) -> Option<String> {
+/// Finds the key of a config that says such a path.
+fn key_of(config: &Value, is_it: &impl Fn(&str) -> bool) -> Option<String> {
     match config {
-        Value::String(text) => (Path::new(text) == path).then(String::new),
-        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| Some(joined(&format!("[{at}]"), &key_of(item, path)?))),
-        Value::Object(table) => table.iter().find_map(|(key, value)| Some(joined(key, &key_of(value, path)?))),
+        Value::String(text) => is_it(text).then(String::new),
+        Value::Array(items) => items.iter().enumerate().find_map(|(at, item)| Some(joined(&format!("[{at}]"), &key_of(item, is_it)?))),
+        Value::Object(table) => table.iter().find_map(|(key, value)| Some(joined(key, &key_of(value, is_it)?))),
         _ => None,
     }
 }
@@ -144,7 +153,7 @@ fn joined(step: &str, rest: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use watchpost_plugin_api::SECRET_MARK;
+    use watchpost_plugin_api::{Needs, SECRET_MARK};
 
     use super::*;
     use crate::schedule::UnixTime;
@@ -183,9 +192,41 @@ mod tests {
     #[test]
     fn a_path_is_found_where_the_config_says_it() {
         let config = serde_json::json!({ "host": "a", "servers": [{ "ca_file": "/a" }, { "ca_file": "/b" }], "spool": "/c" });
-        let found = |path: &str| key_of(&config, Path::new(path));
+        let found = |path: &str| key_of(&config, &|text| text == path);
         assert_eq!(found("/b").as_deref(), Some("servers[1].ca_file"));
         assert_eq!(found("/c").as_deref(), Some("spool"));
         assert_eq!(found("/d"), None);
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_told_at_its_key_and_not_of_more_than_it_stops() {
+        let schema = serde_json::json!({ "properties": { "path": { "type": "string" } } });
+        let agent = AgentDescriptor { name: "counts".into(), metrics: Vec::new(), schema };
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().display().to_string();
+        let job = config::ad_hoc("counts", &[format!("path={spool}")], UnixTime::from_secs(0)).unwrap();
+        let bound = config::bind(&job.asks, &agent, &process_environment).unwrap();
+        let check = |needs: Needs, expected: &[(String, &str)]| {
+            let faults = unreadable(&job.asks, &bound, &Examined { target: String::new(), needs, repeatable: true });
+            let told: Vec<_> = faults.iter().map(|fault| (fault.message.clone(), fault.hint.as_deref().unwrap())).collect();
+            let expected: Vec<_> = expected.iter().map(|(message, hint)| (message.clone(), *hint)).collect();
+            assert_eq!(told, expected);
+        };
+        check(Needs::none().read(folder.path()), &[]);
+        let missing = "No such file or directory";
+        let (socket, corrupt) = (folder.path().join("public/showq"), folder.path().join("corrupt"));
+        check(
+            Needs::none().socket(&socket).read(&corrupt).read("/nowhere"),
+            &[
+                (format!("`path`: cannot read {spool}/corrupt: {missing}"), "until it can be read, runs fail or what it tells is unknown"),
+                (format!("`config`: cannot read /nowhere: {missing}"), "until it can be read, runs fail or what it tells is unknown"),
+                (
+                    format!("`path`: cannot connect to {spool}/public/showq: {missing}"),
+                    "until it can be reached, runs fail or what it tells is unknown",
+                ),
+            ],
+        );
+        folder.close().unwrap();
+        check(Needs::none().read(&spool), &[(format!("`path`: cannot read {spool}: {missing}"), "runs fail until it can be read")]);
     }
 }
