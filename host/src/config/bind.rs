@@ -18,7 +18,7 @@ use super::{
 const STAND_IN: &str = "stand-in";
 
 /// Characters shown of what an agent says of a key.
-const ABOUT_CHARS_MAX: usize = 200;
+const ABOUT_CHARS_MAX: usize = 300;
 
 /// The fault of an assignment whose agent no library carries: with the nearest name, else all that were found.
 pub fn unknown_agent<'a>(asks: &Assignment, found: impl IntoIterator<Item = &'a str> + Clone) -> Fault {
@@ -82,7 +82,7 @@ impl<'b> Binder<'b> {
             // A misspelt key is told of as such; that its right spelling is missing is the same fault.
             if !unknown.iter().any(|unknown| nearest(unknown, known.iter().copied()) == Some(key)) {
                 let message = format!("`{}`: missing, agent `{}` needs it", joined(path, key), self.agent);
-                let about = schema.property(key).and_then(|property| property.about()).map(about);
+                let about = schema.property(key).and_then(|property| property.about()).map(|sentence| about(&sentence));
                 self.faults.push(Fault::new(Rule::ConfigKeyMissing, place, message).maybe_hint(about));
             }
         }
@@ -192,8 +192,12 @@ impl<'b> Binder<'b> {
 }
 
 /// What an agent's author says of a key, as far as a hint has room for it.
-fn about(line: &str) -> String {
-    crate::plain(line).chars().take(ABOUT_CHARS_MAX).collect()
+fn about(sentence: &str) -> String {
+    let sentence = crate::plain(sentence);
+    match sentence.char_indices().nth(ABOUT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", sentence.get(..end).unwrap_or_default()),
+        None => sentence,
+    }
 }
 
 /// Says whether a table that looks like a reference to a secret cannot be what the schema describes.

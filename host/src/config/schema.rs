@@ -145,9 +145,14 @@ impl<'s> Schema<'s> {
     }
 
     /// Says in one line what stands here, as its author wrote.
-    pub(super) fn about(&self) -> Option<&'s str> {
+    pub(super) fn about(&self) -> Option<String> {
         let written = self.maps().find_map(|one| one.get("description")?.as_str())?;
-        written.lines().next().map(|line| line.trim_end_matches('.')).filter(|line| !line.is_empty())
+        let paragraph = written.split("\n\n").next().unwrap_or_default().replace('\n', " ");
+        // One of three words says too little alone.
+        let ends = |at: &usize| *at >= 20 && paragraph.get(at + 2..).is_some_and(|rest| rest.starts_with(char::is_uppercase));
+        let end = paragraph.match_indices(". ").map(|(at, _)| at).find(ends).unwrap_or(paragraph.len());
+        let sentence = paragraph.get(..end)?.trim_end_matches('.');
+        (!sentence.is_empty()).then(|| sentence.to_owned())
     }
 
     /// The schema of a key as it is written, references not followed.
@@ -283,6 +288,17 @@ mod tests {
         let wide = json!({ "anyOf": vec![json!({ "type": "string" }); 40] });
         let root = json!({ "allOf": vec![wide; 40] });
         assert!(Schema::of(&root).types().is_none());
+    }
+
+    #[test]
+    fn what_an_author_wrote_is_told_in_one_whole_sentence() {
+        let check = |written: &str, expected: Option<&str>| {
+            assert_eq!(Schema::of(&json!({ "description": written })).about().as_deref(), expected, "{written}");
+        };
+        check("Name or address, e.g. \"mx1\" or\n\"mx2\". A name is looked up anew.", Some("Name or address, e.g. \"mx1\" or \"mx2\""));
+        check("Where it is. Of \"postfix\" its\nqueue directory. More.", Some("Where it is. Of \"postfix\" its queue directory"));
+        check("Name of the login.\n\nAnd more.", Some("Name of the login"));
+        check("", None);
     }
 
     #[test]
