@@ -58,7 +58,8 @@ pub struct Config {
 
 /// A mailbox, by the way in which it is read.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "Ways")]
+#[schemars(!try_from)]
 pub enum Receive {
     /// By IMAP.
     Imap(ImapReceive),
@@ -66,6 +67,31 @@ pub enum Receive {
     Pop3(Pop3Receive),
     /// As files.
     Maildir(MaildirReceive),
+}
+
+/// The ways of [`Receive`] as they may be written, so that none and several are refused in words.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ways {
+    imap: Option<ImapReceive>,
+    pop3: Option<Pop3Receive>,
+    maildir: Option<MaildirReceive>,
+}
+
+impl TryFrom<Ways> for Receive {
+    type Error = &'static str;
+
+    fn try_from(ways: Ways) -> Result<Self, Self::Error> {
+        match (ways.imap, ways.pop3, ways.maildir) {
+            (Some(imap), None, None) => Ok(Self::Imap(imap)),
+            (None, Some(pop3), None) => Ok(Self::Pop3(pop3)),
+            (None, None, Some(maildir)) => Ok(Self::Maildir(maildir)),
+            (None, None, None) => {
+                Err("is empty; one of `imap`, `pop3` and `maildir` is wanted, e.g. { maildir = { path = \"/home/probe/Maildir\" } }")
+            }
+            _ => Err("holds several mailboxes; one of `imap`, `pop3` and `maildir` is wanted, and a job of its own for each"),
+        }
+    }
 }
 
 /// A mailbox read by IMAP. `host`, `user` and `password` are required.

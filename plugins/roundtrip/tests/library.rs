@@ -69,5 +69,10 @@ fn a_fault_of_a_configuration_crosses_with_its_path() {
     check(imap(json!({ "port": 0 })), "receive.imap.port", "invalid value: integer `0`, expected a nonzero u16");
     check(imap(json!({ "mailbox": "" })), "receive.imap.mailbox", "is empty; a mailbox is wanted, e.g. \"INBOX\"");
     check(imap(json!({ "watch": "stare" })), "receive.imap.watch", "unknown variant `stare`, expected `poll` or `idle`");
-    check(config(json!({ "receive": { "mbox": {} } })), "receive", "unknown variant `mbox`, expected one of `imap`, `pop3`, `maildir`");
+    check(config(json!({ "receive": { "mbox": {} } })), "receive.mbox", "unknown field `mbox`, expected one of `imap`, `pop3`, `maildir`");
+    let wanted = "is empty; one of `imap`, `pop3` and `maildir` is wanted, e.g. { maildir = { path = \"/home/probe/Maildir\" } }";
+    check(config(json!({ "receive": {} })), "receive", wanted);
+    let mut two = imap(json!({}));
+    two["receive"]["maildir"] = json!({ "path": "/m" });
+    check(two, "receive", "holds several mailboxes; one of `imap`, `pop3` and `maildir` is wanted, and a job of its own for each");
 }
