@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -18,6 +18,8 @@ const PACKAGES: [(&str, &str); 15] = [
     ("pflogsumm", "pflogsumm"),
     ("faketime", "faketime"),
     ("php", "php-cli"),
+    ("check_smtp", "monitoring-plugins-basic"),
+    ("check_dig", "monitoring-plugins-standard"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),
     ("fish", "fish"),

@@ -109,7 +109,10 @@ impl Book {
             let Some((metric, keys)) = declared.get(&name) else { continue };
             let labels: Vec<(&str, &str)> =
                 keys.iter().map(|key| (key.as_str(), labels.get(key).map(String::as_str).unwrap_or_default())).collect();
-            cx.record_with(metric, &labels, value);
+            match labels.as_slice() {
+                [] => cx.record(metric, value),
+                labels => cx.record_with(metric, labels, value),
+            }
         }
         Ok(())
     }

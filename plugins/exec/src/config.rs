@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
-use watchpost_plugin_api::{AgentError, Kind, MetricSpec, Needs, PATH_MARK, PathBuf, Program, Secret, Unit};
+use watchpost_plugin_api::{AgentError, MetricSpec, Needs, PATH_MARK, PathBuf, Program, Secret, Unit};
 
 use crate::interpreter;
 
@@ -121,39 +121,28 @@ impl JsonSchema for Argv {
 impl Config {
     /// Refuses what types cannot.
     pub(crate) fn check(&self) -> Result<(), AgentError> {
-        let wrong = |key: &str, why: &str| Err(AgentError::config(key, why));
-        if !self.argv.program.is_absolute() {
-            return wrong("argv[0]", "is no absolute path; a program is not looked for in PATH");
-        }
-        if self.argv.arguments.iter().any(|argument| argument.contains('\0')) {
-            return wrong("argv", "an argument cannot hold a NUL");
-        }
-        if self.format == Format::Nagios && self.long_lived {
-            return wrong("long_lived", "a program that tells as \"nagios\" tells once, and ends");
-        }
-        if self.ask && !self.long_lived {
-            return wrong("ask", "only a program that is `long_lived` can be asked");
-        }
-        if self.bounds && self.format != Format::Nagios {
-            return wrong("bounds", "only \"nagios\" has bounds");
-        }
-        if self.interval_s.is_some() && self.format != Format::Putval {
-            return wrong("interval_s", "is for \"putval\"");
-        }
-        let name_wrong = |name: &str| name.is_empty() || name.contains(['=', '\0']);
-        if let Some(name) = self.env.keys().find(|name| name_wrong(name)) {
-            return Err(AgentError::config(format!("env.{name}"), "is no name of a variable"));
-        }
-        if let Some(name) = self.secret_env.keys().find(|name| name_wrong(name) || self.env.contains_key(*name)) {
-            return Err(AgentError::config(format!("secret_env.{name}"), "is no name of a variable, or stands in `env` as well"));
-        }
-        for (from, to) in &self.rename {
-            let named = MetricSpec { name: to.clone(), kind: Kind::Gauge, unit: Unit::Number, help: String::new(), keys: Vec::new() };
-            if let Some(fault) = named.fault() {
-                return Err(AgentError::config(format!("rename.{from}"), fault));
-            }
-        }
-        Ok(())
+        let refuse = |so: bool, key: &str, why: &str| AgentError::refuse_if(so, key, why);
+        let is_nagios = self.format == Format::Nagios;
+        let is_variable = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
+        let not_variable = |key: String, is_so: bool| refuse(!is_so, &key, "is no name of a variable, or stands in `env` as well");
+        let names = self.rename.iter().map(|(from, to)| {
+            let fault = MetricSpec::gauge(to, Unit::Number, "H.").fault();
+            fault.map_or(Ok(()), |fault| Err(AgentError::config(format!("rename.{from}"), fault)))
+        });
+        let plain = self.env.keys().map(|name| not_variable(format!("env.{name}"), is_variable(name)));
+        let secret = self.secret_env.keys();
+        let secret = secret.map(|name| not_variable(format!("secret_env.{name}"), is_variable(name) && !self.env.contains_key(name)));
+        let holds_nul = self.argv.arguments.iter().any(|argument| argument.contains('\0'));
+        let relative = "is no absolute path; a program is not looked for in PATH";
+        let checks = [
+            refuse(!self.argv.program.is_absolute(), "argv[0]", relative),
+            refuse(holds_nul, "argv", "an argument cannot hold a NUL"),
+            refuse(is_nagios && self.long_lived, "long_lived", "a program that tells as \"nagios\" tells once, and ends"),
+            refuse(self.ask && !self.long_lived, "ask", "only a program that is `long_lived` can be asked"),
+            refuse(self.bounds && !is_nagios, "bounds", "only \"nagios\" has bounds"),
+            refuse(self.interval_s.is_some() && self.format != Format::Putval, "interval_s", "is for \"putval\""),
+        ];
+        AgentError::all(checks.into_iter().chain(plain).chain(secret).chain(names))
     }
 
     /// Names what is measured.
@@ -222,7 +211,7 @@ mod tests {
         check(&of("influx", "ask = true"), Err(("ask", "only a program that is `long_lived` can be asked")));
         check(&of("influx", "bounds = true"), Err(("bounds", "only \"nagios\" has bounds")));
         check(&of("influx", "interval_s = 5"), Err(("interval_s", "is for \"putval\"")));
-        check(&of("influx", "env = { 'a=b' = 'c' }"), Err(("env.a=b", "is no name of a variable")));
+        check(&of("influx", "env = { 'a=b' = 'c' }"), Err(("env.a=b", "is no name of a variable, or stands in `env` as well")));
         let twice = "is no name of a variable, or stands in `env` as well";
         check(&of("influx", "env = { A = 'b' }\nsecret_env = { A = 'c' }"), Err(("secret_env.A", twice)));
         check(&of("influx", "rename = { a = 'B' }"), Err(("rename.a", "a metric name is [a-z][a-z0-9_]*")));

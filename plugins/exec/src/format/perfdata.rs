@@ -85,10 +85,10 @@ fn datum(label: &str, fields: &str) -> Result<Point, String> {
     }
     let (value, unit) = number(value)?;
     let (measure, help) = match measure(unit) {
-        Some(measure) => (measure, format!("{label}.")),
-        None => (Measure::PLAIN, format!("{label}, in {}.", quoted(unit))),
+        Some(measure) => (measure, None),
+        None => (Measure::PLAIN, Some(format!("{label}, in {}.", quoted(unit)))),
     };
-    Ok(Point { kind: measure.kind, unit: Some(measure.unit), help: Some(help), ..Point::new(label, Some(measure.of(value))) })
+    Ok(Point { kind: measure.kind, unit: Some(measure.unit), help, ..Point::new(label, Some(measure.of(value))) })
 }
 
 /// Splits a number from its unit.
