@@ -1,6 +1,6 @@
 //! Dovecot: commands and deletions of IMAP, deliveries, lookups of passwords.
 
-use std::{fs, path::Path, thread};
+use std::{fs, net::TcpStream, path::Path, thread};
 
 use super::{
     Counting, job,
@@ -192,7 +192,8 @@ pub(crate) fn auth_never_answers(lab: &Lab) -> f64 {
     let said = programs::output_of("doveadm", &["-c", conf.to_str().unwrap(), "process", "status", "auth"]);
     let auth = said.lines().find_map(|line| line.strip_prefix("auth ")?.split_whitespace().next()).expect("auth runs").to_owned();
     programs::output_of("kill", &["-STOP", &auth]);
-    let clients: Vec<Talk> = (0..2).map(|_| Talk::to(lab, "imap")).collect();
+    // Nobody is greeted before auth has answered.
+    let clients = [(); 2].map(|()| TcpStream::connect(("127.0.0.1", lab.port("imap"))).unwrap());
     // Each of their login processes has to have knocked before they go.
     let socket = lab.dir.join("dovecot/run/login/login").display().to_string();
     let knocked = until(std::time::Duration::from_secs(20), || {
