@@ -1,6 +1,7 @@
 //! The scheduler's heart: one loop that starts what is due, and hands what it gave to the journal.
 
 mod clock;
+mod label_sets;
 mod one_run;
 mod past;
 mod scheduled;
@@ -33,6 +34,7 @@ use one_run::OneRun;
 use past::Left;
 use scheduled::{Due, Running, Scheduled};
 
+pub(super) use label_sets::LabelSets;
 pub(super) use past::Past;
 
 /// How long the reading of a run may be on its way from its deadline to those who look, before what stood until then is stale.
@@ -211,6 +213,8 @@ impl Runner {
             due_ns: nanos_of(due),
             stale_ns: stale_after.saturating_add(nanos(job.config.timeout + ON_ITS_WAY)),
             cursor: scheduled.cursor.clone(),
+            label_sets: scheduled.label_sets.clone(),
+            metrics: self.metrics.clone(),
             timeout,
             job,
         };
@@ -333,10 +337,10 @@ impl Runner {
 
     /// Schedules a job that is new, or that changed: then it goes on where the one before stands.
     fn schedule(&mut self, job: Job, old: Option<Scheduled>, label: Duration) -> Scheduled {
-        let Left { slot, cursor, running } = match old {
+        let Left { slot, cursor, label_sets, running } = match old {
             Some(old) => {
                 old.job.plugin.close(old.job.number);
-                Left { slot: old.ticker.taken(), cursor: old.cursor, running: old.running }
+                Left { slot: old.ticker.taken(), cursor: old.cursor, label_sets: old.label_sets, running: old.running }
             }
             None => self.past.take(job.name()),
         };
@@ -345,7 +349,7 @@ impl Runner {
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
         job.plugin.open(job.open());
-        Scheduled::new(Arc::new(job), ticker, running, cursor)
+        Scheduled { cursor, label_sets, ..Scheduled::new(Arc::new(job), ticker, running) }
     }
 }
 

@@ -31,7 +31,7 @@ use super::{
     paused::Paused,
     present::{self, Present},
     reload::label_sets,
-    runner::{Past, Runner},
+    runner::{LabelSets, Past, Runner},
     series_view::{self, Hindrance, SeriesView, SharedStore, lend},
     service_manager,
     view::{Begin, Running},
@@ -240,9 +240,12 @@ impl Parts {
 
     /// Where each job goes on.
     fn past(&self) -> Past {
-        let slots = lend(&self.store).last_slots();
+        let (slots, sets) = {
+            let store = lend(&self.store);
+            (store.last_slots(), store.label_sets().map(|(job, sets)| (job.to_owned(), LabelSets::stored(sets))).collect::<Vec<_>>())
+        };
         let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).all().clone();
-        Past::stored(slots, cursors)
+        Past::stored(slots, cursors, sets)
     }
 
     async fn up(

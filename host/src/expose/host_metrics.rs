@@ -22,6 +22,7 @@ pub struct HostMetrics {
     runs: IntCounterVec,
     run_failures: IntCounterVec,
     runs_skipped: IntCounter,
+    label_sets_refused: IntCounter,
     lag: Histogram,
     jobs: GaugeVec,
     workers: GaugeVec,
@@ -58,6 +59,7 @@ impl HostMetrics {
             runs: make.counters("runs_total", "Runs that ended, by agent and result (ok, failed).", &["agent", "result"])?,
             run_failures: make.counters("run_failures_total", "Runs that did not end well, by agent and kind.", &["agent", "kind"])?,
             runs_skipped: make.counter("runs_skipped_total", "Runs that were due and not started.")?,
+            label_sets_refused: make.counter("label_sets_refused_total", "Label sets of runs that had no room below labels_max.")?,
             lag: make.histogram("scheduler_lag_seconds", "Time from when a run was due to its start.", &LAG_BUCKETS_S)?,
             jobs: make.gauge("jobs", "Jobs of the configuration in force.", &[])?,
             workers: make.gauge("workers", "Worker processes that run.", &[])?,
@@ -96,6 +98,11 @@ impl HostMetrics {
     /// That many more runs were due and not started.
     pub fn run_skipped(&self, runs: u64) {
         self.runs_skipped.inc_by(runs);
+    }
+
+    /// So many label sets of a run had no room.
+    pub fn label_sets_refused(&self, sets: u64) {
+        self.label_sets_refused.inc_by(sets);
     }
 
     /// A run started that long after it was due.

@@ -110,7 +110,12 @@ impl Job {
 
     /// Counts label sets that have a file, the one without labels not counted.
     pub fn label_sets(&self) -> usize {
-        self.files.iter().filter(|file| file.generation == 0 && !file.labels.is_empty()).count()
+        self.current_sets().count()
+    }
+
+    /// Those label sets.
+    pub fn current_sets(&self) -> impl Iterator<Item = &LabelSet> {
+        self.files.iter().filter(|file| file.generation == 0 && !file.labels.is_empty()).map(|file| &file.labels)
     }
 }
 

@@ -155,6 +155,11 @@ impl SeriesStore {
         slots
     }
 
+    /// The label sets of each job that have a file.
+    pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = LabelSet>)> {
+        self.catalogue.jobs().iter().map(|(name, job)| (name.as_str(), job.current_sets().cloned()))
+    }
+
     /// Rows that wait for their file.
     pub fn rows_held(&self) -> usize {
         self.rows_held

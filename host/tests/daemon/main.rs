@@ -9,6 +9,7 @@ mod folder;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod label_sets;
 mod overlap;
 #[expect(dead_code, reason = "some of it is for the stories of the lab")]
 #[path = "../lab/programs.rs"]

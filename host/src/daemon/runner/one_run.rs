@@ -1,11 +1,16 @@
 //! One run: measured, and stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
+use watchpost_services::outcome::Outcome;
 
-use super::{super::appender::Appender, Command};
+use super::{super::appender::Appender, Command, LabelSets};
 use crate::{
+    expose::host_metrics::HostMetrics,
     job::Job,
     plugin::RunRequest,
     reading::{Cause, Reading, Record},
@@ -19,22 +24,25 @@ pub(super) struct OneRun {
     pub(super) due_ns: i64,
     pub(super) stale_ns: i64,
     pub(super) cursor: Option<Vec<u8>>,
+    pub(super) label_sets: Arc<Mutex<LabelSets>>,
+    pub(super) metrics: Arc<HostMetrics>,
     pub(super) timeout: Duration,
 }
 
 impl OneRun {
     /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
     pub(super) async fn measure(
-        self,
+        mut self,
         appender: &Appender,
         commands: &mpsc::UnboundedSender<Command>,
     ) -> (Option<Reading>, Option<Vec<u8>>) {
-        let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor, explain: false };
-        let end = self.job.run(request).await;
+        let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor.take(), explain: false };
+        let mut end = self.job.run(request).await;
         if commands.is_closed() && !end.outcome.status.is_ok() {
             // The daemon ends and took the worker with it: nothing was learnt of the target.
             return (None, None);
         }
+        self.bound_label_sets(&mut end.outcome);
         let reading = Reading {
             job: self.job.name().to_owned(),
             cause: self.cause,
@@ -59,5 +67,11 @@ impl OneRun {
             }
             _ => (None, None),
         }
+    }
+
+    fn bound_label_sets(&self, outcome: &mut Outcome) {
+        let mut label_sets = self.label_sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = label_sets.admit(&self.job.shape.metrics, self.job.config.labels_max as usize, outcome);
+        self.metrics.label_sets_refused(refused as u64);
     }
 }

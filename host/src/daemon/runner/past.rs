@@ -1,7 +1,11 @@
 //! Where jobs go on that are not scheduled: stored before this daemon started, or removed since.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
+use super::LabelSets;
 use super::scheduled::{Running, Scheduled};
 use crate::schedule::{Slot, UnixTime};
 
@@ -15,13 +19,18 @@ pub(super) struct Left {
     /// The latest slot it took.
     pub(super) slot: Option<Slot>,
     pub(super) cursor: Option<Vec<u8>>,
+    pub(super) label_sets: Arc<Mutex<LabelSets>>,
     /// A run that was under way when the job was removed.
     pub(super) running: Option<Running>,
 }
 
 impl Past {
     /// Takes what is stored.
-    pub(in crate::daemon) fn stored(slots: HashMap<String, i64>, cursors: HashMap<String, Vec<u8>>) -> Self {
+    pub(in crate::daemon) fn stored(
+        slots: HashMap<String, i64>,
+        cursors: HashMap<String, Vec<u8>>,
+        label_sets: impl IntoIterator<Item = (String, LabelSets)>,
+    ) -> Self {
         let mut past = Self::default();
         for (job, slot) in slots {
             past.0.entry(job).or_default().slot = Some(Slot::at(UnixTime::from_secs(slot)));
@@ -29,12 +38,15 @@ impl Past {
         for (job, cursor) in cursors {
             past.0.entry(job).or_default().cursor = Some(cursor);
         }
+        for (job, sets) in label_sets {
+            past.0.entry(job).or_default().label_sets = Arc::new(Mutex::new(sets));
+        }
         past
     }
 
     /// Keeps what a job leaves that is removed.
     pub(super) fn keep(&mut self, name: String, gone: Scheduled) {
-        self.0.insert(name, Left { slot: gone.ticker.taken(), cursor: gone.cursor, running: gone.running });
+        self.0.insert(name, Left { slot: gone.ticker.taken(), cursor: gone.cursor, label_sets: gone.label_sets, running: gone.running });
     }
 
     /// Gives what a job left that comes, or comes back.

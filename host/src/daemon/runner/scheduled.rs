@@ -1,10 +1,11 @@
 //! A job under the runner's eyes.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use super::LabelSets;
 use crate::{
     job::Job,
     reading::Cause,
@@ -23,8 +24,9 @@ pub(super) struct Scheduled {
     /// A run that became due while the one before was as good as over: it starts when that one is.
     pub(super) next: Option<Due>,
     /// How much later than the whole second its runs start, so that jobs of one second do not start as one.
-    spread: Duration,
+    pub(super) spread: Duration,
     pub(super) cursor: Option<Vec<u8>>,
+    pub(super) label_sets: Arc<Mutex<LabelSets>>,
 }
 
 /// A run that is under way.
@@ -44,9 +46,9 @@ pub(super) struct Due {
 }
 
 impl Scheduled {
-    pub(super) fn new(job: Arc<Job>, ticker: Ticker, running: Option<Running>, cursor: Option<Vec<u8>>) -> Self {
+    pub(super) fn new(job: Arc<Job>, ticker: Ticker, running: Option<Running>) -> Self {
         let spread = job.config.timing.timetable.spread(job.name());
-        Self { job, ticker, running, next: None, spread, cursor }
+        Self { job, ticker, running, next: None, spread, cursor: None, label_sets: Arc::default() }
     }
 
     /// When its next run starts, as a label of the clock.
