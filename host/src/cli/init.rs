@@ -32,7 +32,7 @@ use crate::{
 
 pub(super) const EXAMPLES: &str =
     "It asks for the domain's mail exchangers, looks behind the usual ports of each, and of every --host, and writes a job for each door \
-     that an agent measures, TLS where it is offered. It sends greetings, logs in nowhere, and takes 10 seconds at most. Where there is no \
+     that an agent measures, TLS where it is offered, and one for its certificate. It sends greetings, logs in nowhere, and takes 10 seconds at most. Where there is no \
      configuration yet, it writes one beside: then `watchpost run` measures. What exists is not overwritten without --force; the \
      configuration never is. The login of each job stands in comments, with the place where its password belongs.
 
@@ -105,6 +105,8 @@ struct DoorTold {
     greeting: String,
     job: Option<String>,
     agent: Option<String>,
+    /// The job that looks at its certificate.
+    certificate_job: Option<String>,
     /// Why it has no job.
     left_out: Option<String>,
 }
@@ -127,7 +129,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     })?;
     let author = Author { book: &book, agents: &agents, domain: arguments.domain.as_deref(), ca_file: ca_file.as_ref() };
     let entries = author.entries(&doors.open);
-    let jobs = entries.iter().filter(|entry| entry.job.is_ok()).count();
+    let jobs = entries.iter().flat_map(Entry::jobs).count();
     if !context.json {
         tell(&entries, &doors);
     }
@@ -283,6 +285,7 @@ impl DoorTold {
             greeting: seen.greeting.clone(),
             job: job.map(|job| job.name.clone()),
             agent: job.map(|job| job.agent.clone()),
+            certificate_job: entry.certificate.as_ref().map(|job| job.name.clone()),
             left_out: entry.job.as_ref().err().cloned(),
         }
     }
@@ -291,17 +294,19 @@ impl DoorTold {
 /// Prints what was found.
 fn tell(entries: &[Entry<'_>], doors: &Doors) {
     let row = |entry: &Entry<'_>| {
-        let DoorTold { service, tls, greeting, agent, .. } = DoorTold::of(entry);
+        let DoorTold { service, tls, greeting, .. } = DoorTold::of(entry);
+        let agents: Vec<&str> = entry.jobs().map(|job| job.agent.as_str()).collect();
+        let agents = if agents.is_empty() { "-".to_owned() } else { agents.join(", ") };
         let tls = match tls {
             Encryption::None => "-",
             Encryption::Starttls => "starttls",
             Encryption::Implicit => "implicit",
         };
-        vec![entry.door.address(), service.unwrap_or_else(|| "?".into()), tls.into(), agent.unwrap_or_else(|| "-".into()), greeting]
+        vec![entry.door.address(), service.unwrap_or_else(|| "?".into()), tls.into(), agents, greeting]
     };
     let rows: Vec<Vec<String>> = entries.iter().map(row).collect();
     if !rows.is_empty() {
-        table::print(&["door", "service", "tls", "agent", "greeting"], &rows);
+        table::print(&["door", "service", "tls", "agents", "greeting"], &rows);
     }
     for entry in entries {
         let at = entry.door.address();

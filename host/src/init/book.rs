@@ -27,8 +27,24 @@ pub struct Book {
     pub ports: Vec<u16>,
     /// Ports where a session is encrypted from the first byte.
     pub encrypted: Vec<u16>,
+    /// What measures a door with TLS besides.
+    pub beside_tls: Beside,
     /// The services.
     pub services: Vec<Service>,
+}
+
+/// A second job of a door.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beside {
+    /// How its name begins.
+    pub name: String,
+    /// What measures it.
+    pub agent: String,
+    /// How often.
+    pub every: String,
+    /// The lines of its config.
+    pub config: String,
 }
 
 /// One service.
@@ -65,6 +81,7 @@ pub struct Service {
 struct Written {
     ports: Vec<u16>,
     encrypted: Vec<u16>,
+    beside_tls: Beside,
     service: Vec<WrittenService>,
 }
 
@@ -92,8 +109,8 @@ struct WrittenService {
 impl Book {
     /// Reads the book that is built in.
     pub fn read() -> Result<Self, BookError> {
-        let Written { ports, encrypted, service } = toml::from_str(DOORS)?;
-        Ok(Self { ports, encrypted, services: service.into_iter().map(Service::read).collect::<Result<_, _>>()? })
+        let Written { ports, encrypted, beside_tls, service } = toml::from_str(DOORS)?;
+        Ok(Self { ports, encrypted, beside_tls, services: service.into_iter().map(Service::read).collect::<Result<_, _>>()? })
     }
 
     /// The services in the order in which they are thought of at a port: those that are usual there first.

@@ -2,7 +2,11 @@
 
 use std::{collections::HashSet, path::PathBuf};
 
-use super::{book::Book, found::Door, look::Encryption};
+use super::{
+    book::{Beside, Book},
+    found::Door,
+    look::Encryption,
+};
 use crate::config::JobName;
 
 /// How often a door is measured.
@@ -16,6 +20,15 @@ pub struct Entry<'d> {
     pub door: &'d Door,
     /// The job that measures it, else why none does.
     pub job: Result<Job, String>,
+    /// The job that looks at its certificate; none where it shows none, or no library can.
+    pub certificate: Option<Job>,
+}
+
+impl Entry<'_> {
+    /// All its jobs.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.job.iter().chain(&self.certificate)
+    }
 }
 
 /// A job that is written.
@@ -44,7 +57,8 @@ impl Author<'_> {
     /// Decides for every door what measures it.
     pub fn entries<'d>(&self, doors: &'d [Door]) -> Vec<Entry<'d>> {
         let mut names = HashSet::new();
-        doors.iter().map(|door| Entry { door, job: self.job(door, &mut names) }).collect()
+        let mut entry = |door| Entry { door, job: self.job(door, &mut names), certificate: self.certificate(door, &mut names) };
+        doors.iter().map(&mut entry).collect()
     }
 
     fn job(&self, door: &Door, names: &mut HashSet<String>) -> Result<Job, String> {
@@ -76,6 +90,16 @@ impl Author<'_> {
         Ok(Job { name, agent: agent.clone(), text })
     }
 
+    fn certificate(&self, door: &Door, names: &mut HashSet<String>) -> Option<Job> {
+        let Beside { name, agent, every, config } = &self.book.beside_tls;
+        if door.seen.encryption == Encryption::None || !self.agents.contains(agent) {
+            return None;
+        }
+        let name = named(name, &door.target.host, door.port, names)?;
+        let head = format!("[[job]]\nname = {}\nagent = {}\nevery = {}\n\n[job.config]\n", quoted(&name), quoted(agent), quoted(every));
+        Some(Job { name, agent: agent.clone(), text: head + &self.filled(config, door) })
+    }
+
     /// Fills in a template; a line whose value is not known is left out.
     fn filled(&self, template: &str, door: &Door) -> String {
         let worth = door.seen.worth.as_ref();
@@ -84,6 +108,8 @@ impl Author<'_> {
             Encryption::Starttls => Some(quoted("starttls")),
             Encryption::Implicit => Some(quoted("implicit")),
         };
+        // Services are called as the protocols are.
+        let starttls = door.seen.service.as_deref().filter(|_| door.seen.encryption == Encryption::Starttls);
         let name = worth.and_then(|worth| worth.server_name.as_deref());
         // The certificate was held to the name that the server was found by.
         let name = name.or_else(|| (door.target.name != door.target.host && tls.is_some()).then_some(door.target.name.as_str()));
@@ -94,6 +120,7 @@ impl Author<'_> {
             ("{server_name}", name.map(quoted)),
             ("{ca_file}", self.ca_file.filter(|_| tls.is_some()).map(|file| quoted(&file.to_string_lossy()))),
             ("{tls}", tls),
+            ("{starttls}", starttls.map(quoted)),
             ("{domain}", self.domain.map(quoted)),
         ];
         let mut lines = String::new();
@@ -112,7 +139,7 @@ impl Author<'_> {
     pub fn schedule(&self, entries: &[Entry<'_>]) -> String {
         let of = self.domain.map_or(String::new(), |domain| format!(" of {}", crate::plain(domain)));
         let mut text = format!(
-            "# Servers{of} as `watchpost init` found them from outside: one job for each door, with what it said.\n\
+            "# Servers{of} as `watchpost init` found them from outside: a job for each door, with what it said, and one for its certificate.\n\
              # Change what you like: this file is yours.\n\n\
              [defaults]\nevery = {}\n",
             quoted(EVERY)
@@ -120,7 +147,7 @@ impl Author<'_> {
         if let Some(domain) = self.domain {
             text += &format!("labels = {{ domain = {} }}\n", quoted(domain));
         }
-        for job in entries.iter().filter_map(|entry| entry.job.as_ref().ok()) {
+        for job in entries.iter().flat_map(Entry::jobs) {
             text += &format!("\n{}", job.text);
         }
         text
@@ -178,6 +205,22 @@ mod tests {
                         tls = \"starttls\"\nserver_name = \"mail.lab.test\"\n# To log in as well";
         assert!(text.contains(expected) && !text.contains("ca_file") && !text.contains("labels"), "{text}");
         assert!(left_out.is_empty(), "{left_out:?}");
+    }
+
+    #[test]
+    fn a_door_with_tls_has_a_second_job_that_looks_at_its_certificate() {
+        let worth = || Some(Worth { server_name: Some("mail.lab.test".into()), fault: None });
+        let mut implicit = door("imap", "a", 993, "", worth());
+        implicit.seen.encryption = Encryption::Implicit;
+        let doors = [door("smtp", "a", 25, "", worth()), implicit, door("pop3", "a", 110, "", None), door("ftp", "a", 21, "", worth())];
+        let (text, left_out) = written(&doors, &["smtp", "pop3", "imap", "tls"], None);
+        let parsed: toml::Table = text.parse().unwrap();
+        let jobs: Vec<String> = parsed["job"].as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(jobs, ["smtp@a-25", "tls@a-25", "imap@a-993", "tls@a-993", "pop3@a-110", "tls@a-21"]);
+        assert_eq!(left_out, ["nobody that is known"]);
+        let starttls = "name = \"tls@a-25\"\nagent = \"tls\"\nevery = \"1h\"\n\n[job.config]\nhost = \"a\"\nport = 25\nstarttls = \"smtp\"\nserver_name";
+        let implicit = "name = \"tls@a-993\"\nagent = \"tls\"\nevery = \"1h\"\n\n[job.config]\nhost = \"a\"\nport = 993\nserver_name";
+        assert!(text.contains(starttls) && text.contains(implicit), "{text}");
     }
 
     #[test]

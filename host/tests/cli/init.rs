@@ -43,7 +43,7 @@ async fn a_newcomer_goes_from_init_to_run_in_an_empty_folder() {
     let said = bare(&house, folder.path(), &words);
     assert!(said.status.success(), "{said:?}");
     let told = text(&said.stdout);
-    assert!(told.contains(&format!("{host}  smtp     -    smtp   220 ready\n")) && told.contains("1 door open, 0 closed"), "{told}");
+    assert!(told.contains(&format!("{host}  smtp     -    smtp    220 ready\n")) && told.contains("1 door open, 0 closed"), "{told}");
     assert!(told.ends_with("schedules/127.0.0.1.toml: 1 job written\nwatchpost.toml: written; next: `watchpost run`\n"), "{told}");
     let checked = bare(&house, folder.path(), &["check"]);
     assert!(checked.status.success() && checked.stderr.is_empty(), "{checked:?}");
