@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 17] = [
+const PACKAGES: [(&str, &str); 18] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -20,6 +20,7 @@ const PACKAGES: [(&str, &str); 17] = [
     ("php", "php-cli"),
     ("check_smtp", "monitoring-plugins-basic"),
     ("check_dig", "monitoring-plugins-standard"),
+    ("python3", "python3"),
     ("mandoc", "mandoc"),
     ("zsh", "zsh"),
     ("fish", "fish"),

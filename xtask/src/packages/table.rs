@@ -97,6 +97,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "monitoring-plugins-basic", sign: File("/usr/lib/nagios/plugins/check_imap"), uses: &[Tests, Bench] },
     Package { name: "monitoring-plugins-standard", sign: File("/usr/lib/nagios/plugins/check_dig"), uses: &[Tests] },
     Package { name: "prometheus-blackbox-exporter", sign: Program("prometheus-blackbox-exporter"), uses: &[Bench] },
+    Package { name: "python3", sign: File("/usr/bin/python3"), uses: &[Tests] },
     Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
     Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
     Package { name: "fish", sign: Program("fish"), uses: &[Tests] },
