@@ -44,7 +44,23 @@ pub enum Unit {
     Answers,
     /// Days.
     Days,
-    /// A plain number, or a unit that a newer library knows.
+    /// A plain number.
+    Number,
+}
+
+/// Reads the unit of a metric that may be a newer library's: a unit that is not known is a plain number. What people write is read strictly.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase", remote = "Unit")]
+enum AnyUnit {
+    Seconds,
+    Bytes,
+    Ratio,
+    Messages,
+    Connections,
+    Queries,
+    Errors,
+    Answers,
+    Days,
     #[serde(other)]
     Number,
 }
@@ -140,6 +156,7 @@ pub struct MetricSpec {
     /// How values follow one another.
     pub kind: Kind,
     /// What one is.
+    #[serde(deserialize_with = "AnyUnit::deserialize")]
     pub unit: Unit,
     /// One sentence.
     pub help: String,
@@ -231,6 +248,15 @@ mod tests {
     fn declared(name: &str) -> Option<&'static str> {
         let keys = vec![];
         MetricSpec { name: name.into(), kind: Kind::Gauge, unit: Unit::Number, help: "A.".into(), keys }.fault()
+    }
+
+    #[test]
+    fn a_unit_that_a_newer_library_knows_is_a_number_and_what_people_misspell_is_none() {
+        let spec = |unit: &str| {
+            serde_json::from_str::<MetricSpec>(&format!(r#"{{"name":"a","kind":"gauge","unit":"{unit}","help":"A.","keys":[]}}"#))
+        };
+        assert_eq!([spec("parsecs"), spec("days")].map(|spec| spec.unwrap().unit), [Unit::Number, Unit::Days]);
+        assert!(serde_json::from_str::<Unit>("\"parsecs\"").is_err());
     }
 
     #[test]

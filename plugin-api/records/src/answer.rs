@@ -32,6 +32,8 @@ pub struct Answer {
     pub truncated: bool,
     authoritative: bool,
     asked: Rtype,
+    /// The name that was asked for, with its final dot.
+    name: String,
     /// The records of the answer section, whatever their type.
     pub records: Vec<Record>,
 }
@@ -74,12 +76,28 @@ impl Answer {
         let truncated = header.tc();
         let records = if truncated { Vec::new() } else { records(message).map_err(malformed)? };
         let (code, authoritative) = (message.opt_rcode(), header.aa());
-        Ok(Read::Ours(Self { code, truncated, authoritative, asked: query.question.rtype, records }))
+        Ok(Read::Ours(Self { code, truncated, authoritative, asked: query.question.rtype, name: with_dot(&query.question.name), records }))
     }
 
-    /// Lists the records of the type that was asked for.
+    /// Lists the records of the type that was asked for, and of the name, or of what that is an alias for; no server's word on another
+    /// name is taken.
     pub fn wanted(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter().filter(|record| record.rtype == self.asked || self.asked == Rtype::ANY)
+        let names = self.names();
+        let is_of = move |owner: &str| names.iter().any(|name| name.eq_ignore_ascii_case(owner));
+        self.records.iter().filter(move |record| (record.rtype == self.asked || self.asked == Rtype::ANY) && is_of(&record.owner))
+    }
+
+    /// The name that was asked for, and those that its aliases lead to, in whatever order the records stand.
+    fn names(&self) -> Vec<&str> {
+        let mut names = vec![self.name.as_str()];
+        let aliases = || self.records.iter().filter(|record| record.rtype == Rtype::CNAME && self.asked != Rtype::CNAME);
+        while let Some(next) = names.last().and_then(|last| aliases().find(|alias| alias.owner.eq_ignore_ascii_case(last))) {
+            if names.iter().any(|name| name.eq_ignore_ascii_case(&next.data)) {
+                break;
+            }
+            names.push(&next.data);
+        }
+        names
     }
 
     /// Says whether the server told what there is: records, or that there are none.
@@ -141,12 +159,16 @@ fn read(record: &ParsedRecord<'_, [u8]>) -> Result<Record, ParseError> {
         AllRecordData::Txt(txt) => (presented(txt)?, Some(String::from_utf8_lossy(&txt.text::<Vec<u8>>()).into_owned())),
         data => (presented(data)?, None),
     };
-    let owner = record.owner().fmt_with_dot().to_string();
+    let owner = with_dot(&record.owner());
     let serial = match parsed.data() {
         AllRecordData::Soa(soa) => Some(soa.serial().into_int()),
         _ => None,
     };
     Ok(Record { owner, ttl: record.ttl().as_secs(), rtype: record.rtype(), data, text, serial })
+}
+
+fn with_dot(name: &impl ToName) -> String {
+    name.fmt_with_dot().to_string()
 }
 
 /// The form of a zone file; data that has none is malformed.
@@ -239,6 +261,32 @@ mod tests {
         check(Rtype::HTTPS, b"\x00\x01\x00\x00\x01\x00\x03\x02h2", "1 . alpn=h2");
         check(Rtype::from_int(65280), b"\xde\xad", "\\# 2 dead");
         check(Rtype::from_int(65280), b"", "\\# 0");
+    }
+
+    fn record(owner: &str, rtype: Rtype, data: &str) -> Record {
+        Record { owner: owner.into(), ttl: 60, rtype, data: data.into(), text: None, serial: None }
+    }
+
+    fn taken(asked: Rtype, records: &[Record]) -> Vec<String> {
+        let (code, name) = (OptRcode::NOERROR, "www.lab.test.".to_owned());
+        let answer = Answer { code, truncated: false, authoritative: true, asked, name, records: records.to_vec() };
+        answer.wanted().map(|record| record.data.clone()).collect()
+    }
+
+    #[test]
+    fn only_records_of_the_name_and_its_aliases_are_taken() {
+        let (a, alias) = (Rtype::A, Rtype::CNAME);
+        assert_eq!(taken(a, &[record("WWW.lab.test.", a, "192.0.2.1"), record("evil.test.", a, "192.0.2.66")]), ["192.0.2.1"]);
+        let chain = [
+            record("b.test.", a, "192.0.2.2"),
+            record("a.test.", alias, "B.test."),
+            record("www.lab.test.", alias, "a.test."),
+            record("c.test.", a, "192.0.2.66"),
+        ];
+        assert_eq!(taken(a, &chain), ["192.0.2.2"]);
+        assert_eq!(taken(alias, &chain), ["a.test."]);
+        let circle = [record("www.lab.test.", alias, "a.test."), record("a.test.", alias, "www.lab.test.")];
+        assert!(taken(a, &circle).is_empty());
     }
 
     proptest! {

@@ -96,7 +96,10 @@ impl Agent for ServerStats {
         let understood = |(at, map)| Mapping::of(map, Self::METRICS).map_err(|fault| fault.at(at));
         let ready = ready.iter().enumerate().map(understood);
         let mappings = ready.chain(config.map.iter().enumerate().map(understood));
-        Ok(Self { asked, mappings: mappings.collect::<Result<_, _>>()?, warned: false })
+        let mut mappings = mappings.collect::<Result<Vec<_>, _>>()?;
+        let ready = mappings.len() - config.map.len();
+        Mapping::unite(&mut mappings, &config.map).map_err(|(at, fault)| fault.at(at.saturating_sub(ready)))?;
+        Ok(Self { asked, mappings, warned: false })
     }
 
     fn target(config: &Config) -> String {

@@ -81,6 +81,50 @@ impl Mapping {
         Ok(Self { from, zero_if, to, labels, by: map.by.clone(), optional: map.optional })
     }
 
+    /// Has maps to one metric agree on what it is, each with series of its own; the last mappings are those of `maps`. A sentence about
+    /// it that only the first of them says is said by all.
+    ///
+    /// Errors: the number of the mapping that does not fit one before it, and at which key.
+    pub(crate) fn unite(mappings: &mut [Self], maps: &[Map]) -> Result<(), (usize, Fault)> {
+        let ready = mappings.len() - maps.len();
+        for at in 1..mappings.len() {
+            let (before, rest) = mappings.split_at_mut(at);
+            let map = at.checked_sub(ready).map(|own| &maps[own]);
+            let name = rest[0].to.name().to_owned();
+            for (first, one) in before.iter().enumerate().filter(|(_, one)| one.to.name() == name) {
+                let whose = if first < ready { "what is ready for it".to_owned() } else { format!("`map[{}]`", first - ready) };
+                rest[0].fit(one, map, &whose).map_err(|fault| (at, fault))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fits what this map makes to what one before it makes of the same metric.
+    fn fit(&mut self, one: &Self, map: Option<&Map>, whose: &str) -> Result<(), Fault> {
+        let may_both_be_there = !self.optional && !one.optional;
+        if may_both_be_there && self.by.is_empty() && (&self.labels, &self.by) == (&one.labels, &one.by) {
+            return Err(Fault::new("to", format!("{whose} makes the same series: put both into one `from`, or give them other `labels`")));
+        }
+        let (To::Own(spec), To::Own(same)) = (&mut self.to, &one.to) else { return Ok(()) };
+        let sorted = |keys: &[String]| {
+            let mut keys = keys.to_vec();
+            keys.sort();
+            keys
+        };
+        let says_help = map.is_some_and(|map| map.help.is_some());
+        let differing = [
+            ("kind", spec.kind != same.kind),
+            ("unit", spec.unit != same.unit),
+            ("labels", sorted(&spec.keys) != sorted(&same.keys)),
+            ("help", says_help && spec.help != same.help),
+        ];
+        if let Some((key, _)) = differing.into_iter().find(|(_, differs)| *differs) {
+            return Err(Fault::new(key, format!("`{}` is one metric, and {whose} says otherwise", spec.name)));
+        }
+        spec.clone_from(same);
+        Ok(())
+    }
+
     #[cfg(test)]
     pub(crate) fn is_known(&self) -> bool {
         matches!(self.to, To::Known(_))
@@ -102,6 +146,13 @@ impl Mapping {
 }
 
 impl To {
+    fn name(&self) -> &str {
+        match self {
+            Self::Known(metric) => metric.name(),
+            Self::Own(spec) => &spec.name,
+        }
+    }
+
     fn of(map: &Map, keys: Vec<String>, known: &[Metric]) -> Result<Self, Fault> {
         if let Some(metric) = known.iter().find(|metric| metric.name() == map.to) {
             let mut wanted = metric.spec().keys;

@@ -7,6 +7,9 @@
 //! label `severity` is X.733's: Postfix's warning, error, fatal, panic, Dovecot's Warning, Error, Fatal, Panic and InterMail's Warn,
 //! Erro, Urgt, Fatl are warning, minor, major, critical.
 //!
+//! Processes beyond `processes_max` are counted as `other`, whose counts are there from the first run on: a log that tells of no fault has
+//! its zeros.
+//!
 //! InterMail names its events; `fault_codes` counts each name by process.
 //!
 //! Messages that differ in numbers and addresses only are one. One that was not seen in the last hundred different ones is an event at
@@ -170,9 +173,11 @@ fn alike(fault: &Fault<'_>) -> u64 {
 
 fn record(cx: &Cx, left: &Left, told: &Told) {
     cx.record(LINES, left.lines);
-    for (process, counts) in &left.faults {
+    let none = (OTHER.to_owned(), [0; 5]);
+    let unnamed = (!left.faults.contains_key(OTHER)).then_some((&none.0, &none.1));
+    for (process, counts) in left.faults.iter().chain(unnamed) {
         for (count, (_, severity)) in counts.iter().zip(SEVERITIES) {
-            if *count > 0 {
+            if *count > 0 || process == OTHER {
                 cx.record_with(FAULTS, &[("process", process), ("severity", severity)], *count);
             }
         }

@@ -40,8 +40,14 @@ impl Scene {
     }
 }
 
-/// `process severity` → faults.
+/// `process severity` → faults; the zeros of `other`, which every run has, are left out.
 fn faults(ran: &Ran) -> BTreeMap<String, u64> {
+    let mut faults = all_faults(ran);
+    faults.retain(|name, count| *count > 0 || !name.starts_with("other "));
+    faults
+}
+
+fn all_faults(ran: &Ran) -> BTreeMap<String, u64> {
     let of_faults = ran.outcome.samples.iter().filter(|sample| sample.metric == "faults");
     of_faults.map(|sample| (sample.labels.join(" "), sample.value as u64)).collect()
 }
@@ -85,6 +91,17 @@ async fn postfix_says_its_severity_first_and_no_message_can_pretend_one() {
     let ran = scene.run(b"Nov 22 05:02:47 mx1 postfix/qmgr[3]: panic: qmgr_entry_select\n").await;
     assert_eq!(faults(&ran)["qmgr critical"], 2);
     assert_eq!(told(&ran), ["Critical panic qmgr: qmgr_entry_select (1 times again)"]);
+}
+
+#[tokio::test]
+async fn a_log_without_a_fault_has_none_and_says_so() {
+    let mut scene = Scene::new("postfix", &json!({}));
+    let none = expected(&[("other indeterminate", 0), ("other warning", 0), ("other minor", 0), ("other major", 0), ("other critical", 0)]);
+    for line in [b"".as_slice(), b"Nov 22 05:01:47 mx1 postfix/smtpd[1]: connect from a.example[192.0.2.1]\n"] {
+        assert_eq!(all_faults(&scene.run(line).await), none);
+    }
+    let ran = scene.run(b"Nov 22 05:02:47 mx1 postfix/qmgr[3]: panic: qmgr_entry_select\n").await;
+    assert_eq!((all_faults(&ran).len(), faults(&ran)), (6, expected(&[("qmgr critical", 1)])));
 }
 
 #[tokio::test]

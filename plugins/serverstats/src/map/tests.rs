@@ -146,3 +146,35 @@ fn a_large_page_is_read_within_its_time() {
     );
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
+
+fn united(texts: &[&str]) -> Result<Vec<String>, String> {
+    let maps: Vec<Map> = texts.iter().map(|text| map(text)).collect();
+    let mut mappings: Vec<_> = texts.iter().map(|text| mapping(text)).collect();
+    Mapping::unite(&mut mappings, &maps).map_err(|(at, fault)| {
+        let error = fault.at(at);
+        format!("{}: {}", error.path(), error.message())
+    })?;
+    Ok(mappings.iter().map(|mapping| if let To::Own(spec) = &mapping.to { spec.help.clone() } else { String::new() }).collect())
+}
+
+#[test]
+fn several_maps_make_one_metric_if_they_agree_on_it() {
+    let (sent, failed) =
+        ("from = 'a_total'\nto = 'mails'\nlabels = { result = 'sent' }", "from = 'b_total'\nto = 'mails'\nlabels = { result = 'no' }");
+    assert_eq!(united(&[sent, failed]).unwrap(), ["a_total, as the server publishes it."; 2]);
+    let other = |more: &str| united(&[sent, &format!("{failed}\n{more}")]).unwrap_err();
+    for (key, more) in [("kind", "kind = 'gauge'"), ("unit", "unit = 'bytes'"), ("help", "help = 'Mails.'")] {
+        let said = other(more);
+        assert!(said.contains(&format!("map[1].{key}")) && said.contains("`mails` is one metric, and `map[0]` says otherwise"), "{said}");
+    }
+    let keyless = united(&[sent, "from = 'b_total'\nto = 'mails'"]).unwrap_err();
+    assert!(keyless.contains("map[1].labels"), "{keyless}");
+    for name in ["mails", "queries"] {
+        let one = format!("from = 'a_total'\nto = '{name}'");
+        let two = format!("from = 'b_total'\nto = '{name}'");
+        let said = united(&[&one, &two]).unwrap_err();
+        assert!(said.contains("map[1].to") && said.contains("`map[0]` makes the same series"), "{said}");
+        // Of two servers' ways to say it one may be missing.
+        assert!(united(&[&one, &format!("{two}\noptional = true")]).is_ok());
+    }
+}
