@@ -22,7 +22,7 @@ pub mod text;
 pub use journal::{Journal, JournalConfig, JournalPlace};
 pub use kept::{keep, kept};
 pub use lines::Line;
-pub use log::{From, Log, Told};
+pub use log::{From, Log, Told, given_up};
 pub use mark::Mark;
 pub use memchr;
 pub use place::Place;

@@ -28,7 +28,7 @@ pub enum From {
 }
 
 /// What a run found on its way, beside lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// Bytes that wait to be read; `None` where some are compressed, so that their number is not known.
     pub backlog: Option<u64>,
@@ -36,6 +36,8 @@ pub struct Told {
     pub lost: bool,
     /// The file was cut, and no copy of it was found: what was written to it just before, nobody knows.
     pub cut_back: bool,
+    /// The last file that was given up: compressed, and so large that the place in it cannot be found within a run.
+    pub given_up: Option<String>,
     /// Files that were read to their end after they had been rotated.
     pub rotated: u32,
 }
@@ -73,6 +75,25 @@ struct Next {
     reader: Reader,
     mark: Mark,
     known: Known,
+    stands: Stands,
+}
+
+/// Where in its file a mark is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// Found.
+    Here,
+    /// At the end of a compressed file, to which nothing is added any more.
+    AtEnd,
+    /// Too deep in a compressed file: time was over before it was found.
+    TooFar,
+}
+
+impl Next {
+    /// By what comes after it is known later; one that was given up would have to be gone through again.
+    fn landmark(&self) -> Option<Mark> {
+        (self.stands != Stands::TooFar).then(|| self.mark.clone())
+    }
 }
 
 impl Log {
@@ -90,8 +111,11 @@ impl Log {
     ///
     /// A last line without an end waits for it. Without a place nothing, or the whole file, is new.
     ///
-    /// Errors: kind `local` when there is no such log, or a part of it cannot be read; `timeout` when a place in a compressed file cannot
-    /// be found in time; `limit` above 1,000 rotated files.
+    /// A compressed file is gone through from its beginning in each run, up to the place: that costs its decompression (some 300 MB of
+    /// contents a second), and has to fit into four fifths of a run's time. A file that is too large for that is given up, with all
+    /// after the place, and [`Told::given_up`] names it; a longer timeout reads more.
+    ///
+    /// Errors: kind `local` when there is no such log, or a part of it cannot be read; `limit` above 1,000 rotated files.
     pub async fn read(&mut self, cx: &Cx, place: Option<&Place>, each: impl FnMut(Line<'_>)) -> Result<(Place, Told), AgentError> {
         let current = current(cx, &self.path).await?;
         let (budget, path, lines) = (Budget::of(cx), self.path.as_path(), &mut self.lines);
@@ -103,6 +127,12 @@ impl Log {
         };
         Ok((place, run.told))
     }
+}
+
+/// Tells that a file was given up.
+pub fn given_up(name: &str) -> String {
+    let name = crate::text::shown(name.as_bytes());
+    format!("{name} is compressed, and too large to go through within a run; its lines after the place that was read to are not counted")
 }
 
 /// Opens what is at the log's path; between the two steps of a rotation there is nothing.
@@ -198,8 +228,8 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         let files = rotated::of(self.cx, self.path, Some(current)).await?;
         let Some(mut found) = self.find(&files, mark).await? else { return Ok(()) };
         let ended = found.reader.is_packed();
-        self.drain(&mut found.reader, &mut found.mark, found.known, ended).await?;
-        *before = Some(found.mark);
+        self.rest(&mut found, ended).await?;
+        *before = found.landmark();
         Ok(())
     }
 
@@ -225,11 +255,11 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         let Place { mut at, mut before, mut passed_empty } = place;
         let files = rotated::of(self.cx, self.path, current.as_ref().map(|current| &current.stat)).await?;
         let mut after = files.len();
-        if let Some(mark) = &mut before
+        if let Some(mark) = &before
             && let Some(mut found) = self.find(&files, mark).await?
         {
-            let drained = self.drain(&mut found.reader, &mut found.mark, found.known, true).await?;
-            *mark = found.mark;
+            let drained = self.rest(&mut found, true).await?;
+            before = found.landmark();
             if let Drained::Part(left) = drained {
                 self.told.backlog = behind(left, &files[found.index + 1..], current.as_ref());
                 return Ok(Place { at, before, passed_empty });
@@ -237,23 +267,23 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             after = found.index + 1;
         }
         let standing = current.as_ref().map(|current| current.stat);
-        for next in self.unread(&files, after, &at, standing.as_ref()).await? {
-            let Next { index, mut reader, mut mark, known } = next;
+        for mut next in self.unread(&files, after, &at, standing.as_ref()).await? {
+            let index = next.index;
             // The newest one may still be written to.
-            let ended = index + 1 < files.len() || reader.is_packed();
-            if let Drained::Part(left) = self.drain(&mut reader, &mut mark, known, ended).await? {
+            let ended = index + 1 < files.len() || next.reader.is_packed();
+            if let Drained::Part(left) = self.rest(&mut next, ended).await? {
                 self.told.backlog = behind(left, &files[index + 1..], current.as_ref());
-                return Ok(Place { at: mark, before, passed_empty });
+                return Ok(Place { at: next.mark, before, passed_empty });
             }
             self.told.rotated += 1;
             if index + 1 < files.len() || current.is_some() {
                 // An empty file has nothing to be known by: the one before it stays the landmark.
-                passed_empty = mark.offset == 0 && before.is_some();
+                passed_empty = next.mark.offset == 0 && before.is_some();
                 if !passed_empty {
-                    before = Some(mark);
+                    before = next.landmark();
                 }
             } else {
-                at = mark;
+                at = next.mark;
             }
         }
         let Some(mut current) = current else {
@@ -290,7 +320,7 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             // A copy of the file that is gone, made before its last lines, holds nothing that was not read from the file itself.
             if is_found || !reader.begins_like(self.cx, self.budget, at).await? {
                 let mark = Mark { name: file.name.clone(), ..Mark::start_of(&file.stat) };
-                queue.push(Next { index, reader, mark, known: Known::default() });
+                queue.push(Next { index, reader, mark, known: Known::default(), stands: Stands::Here });
             }
         }
         Ok(queue)
@@ -306,10 +336,19 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
             if mark.offset == 0 && reader.is_packed() || mark.offset > 0 && !reader.begins_like(self.cx, self.budget, mark).await? {
                 continue;
             }
-            if let Some(known) = reader.known(self.cx, self.budget, mark).await? {
+            let found = if mark.offset > 0 && reader.ends_at(mark.offset).await? {
+                Some((Known::default(), Stands::AtEnd))
+            } else {
+                match reader.known(self.cx, self.budget, mark).await {
+                    Ok(known) => known.map(|known| (known, Stands::Here)),
+                    Err(_) if reader.is_too_far => Some((Known::default(), Stands::TooFar)),
+                    Err(error) => return Err(error),
+                }
+            };
+            if let Some((known, stands)) = found {
                 let (device, inode) = (file.stat.device, file.stat.inode);
                 let mark = Mark { device, inode, name: file.name.clone(), ..mark.clone() };
-                return Ok(Some(Next { index, reader, mark, known }));
+                return Ok(Some(Next { index, reader, mark, known, stands }));
             }
         }
         Ok(None)
@@ -320,6 +359,18 @@ impl<F: FnMut(Line<'_>)> Run<'_, F> {
         match reader.stat.same_file(&file.stat) {
             true => Ok(reader),
             false => Err(AgentError::local(format!("{} was rotated while it was being read", file.path.display()))),
+        }
+    }
+
+    /// Reads what is left of a file that was found.
+    async fn rest(&mut self, found: &mut Next, ended: bool) -> Result<Drained, AgentError> {
+        match found.stands {
+            Stands::Here => self.drain(&mut found.reader, &mut found.mark, std::mem::take(&mut found.known), ended).await,
+            Stands::AtEnd => Ok(Drained::Whole),
+            Stands::TooFar => {
+                self.told.given_up = Some(found.mark.name.clone());
+                Ok(Drained::Whole)
+            }
         }
     }
 

@@ -16,6 +16,8 @@ use crate::mark::{Mark, TAIL_BYTES, hash};
 const PACKED_BYTES: usize = 4096;
 /// RFC 1952 2.3.1: how a compressed file begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// RFC 1952 2.3.1: how many bytes it had before it was compressed, modulo 2^32, stands in the last bytes.
+const SIZE_BYTES: usize = 4;
 
 /// When a run stops to read, so that it ends well before its deadline.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,8 @@ pub(crate) struct Reader {
     pub(crate) stat: FileStat,
     file: File,
     packed: Option<Packed>,
+    /// Time was over before a place in the compressed file was found.
+    pub(crate) is_too_far: bool,
 }
 
 /// What is between a compressed file and its contents; read forwards only.
@@ -70,7 +74,7 @@ impl Reader {
         let stat = file.stat().await?;
         let mut magic = [0; 2];
         let packed = file.read_at(0, &mut magic).await? == 2 && magic == GZIP;
-        Ok(Self { path: path.to_owned(), stat, file, packed: packed.then(Packed::new) })
+        Ok(Self { path: path.to_owned(), stat, file, packed: packed.then(Packed::new), is_too_far: false })
     }
 
     pub(crate) fn is_packed(&self) -> bool {
@@ -102,10 +106,21 @@ impl Reader {
                 return Ok(0);
             }
             if budget.spent(cx) && packed.offset < offset {
+                self.is_too_far = true;
                 return Err(AgentError::timeout().context(format!("while looking for a place in {}", self.path.display())));
             }
             packed.more(&mut self.file).await.map_err(|error| error.context(self.path.display()))?;
         }
+    }
+
+    /// Says whether a compressed file ends at that byte of its contents, as it says itself: all of it need not be gone through for that.
+    ///
+    /// One that was put together from several says so of its last part only; then it does not end where a mark is.
+    pub(crate) async fn ends_at(&mut self, offset: u64) -> Result<bool, AgentError> {
+        let Some(at) = self.stat.size.checked_sub(SIZE_BYTES as u64).filter(|_| self.is_packed()) else { return Ok(false) };
+        let mut size = [0; SIZE_BYTES];
+        let read = self.file.read_at(at, &mut size).await?;
+        Ok(read == SIZE_BYTES && u64::from(u32::from_le_bytes(size)) == offset & u64::from(u32::MAX))
     }
 
     /// Says whether this is the file of that mark, by what it holds, and gives the bytes that tell.

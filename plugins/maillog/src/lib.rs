@@ -18,7 +18,7 @@ mod recent;
 mod tally;
 
 use serde::{Deserialize, Serialize};
-use watchpost_logs::{Position, Source, Told, keep, kept, text::shown};
+use watchpost_logs::{Position, Source, Told, given_up, keep, kept, text::shown};
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Severity, Unit, export_agents, standard};
 
 pub use config::{Config, Format};
@@ -185,6 +185,9 @@ fn report(cx: &Cx, told: &Told, unmatched: u64, samples: &[String]) {
     }
     if told.cut_back {
         cx.event(Severity::Warning, "log_cut", "the log was cut, and no copy of it was found; lines written just before are not counted");
+    }
+    if let Some(name) = &told.given_up {
+        cx.event(Severity::Warning, "log_given_up", &given_up(name));
     }
     for sample in samples {
         cx.event(Severity::Indeterminate, "line_unmatched", sample);

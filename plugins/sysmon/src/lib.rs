@@ -21,7 +21,7 @@ mod fault;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use watchpost_logs::{Position, Source, Told, keep, kept, text::shown};
+use watchpost_logs::{Position, Source, Told, given_up, keep, kept, text::shown};
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Severity, Unit, export_agents};
 
 pub use config::{Config, Format, Words};
@@ -192,6 +192,9 @@ fn record(cx: &Cx, left: &Left, told: &Told) {
     }
     if told.lost || told.cut_back {
         cx.event(Severity::Warning, "log_lost", "what was written to the log just before it was cut or removed is not counted");
+    }
+    if let Some(name) = &told.given_up {
+        cx.event(Severity::Warning, "log_given_up", &given_up(name));
     }
 }
 

@@ -67,3 +67,44 @@ async fn a_backlog_is_read_over_several_runs_each_of_which_ends_in_time() {
     assert!(runs > 1);
     assert_eq!(last, scene.written as f64);
 }
+
+#[tokio::test]
+async fn a_compressed_file_too_large_to_go_through_is_given_up_once_and_what_comes_after_it_is_counted() {
+    let mut scene = Scene::new("start");
+    scene.write(10);
+    let cursor = scene.check("before").await.outcome.cursor.unwrap();
+    let read = fs::read(scene.path("")).unwrap();
+    fs::remove_file(scene.path("")).unwrap();
+    // The same ten lines, and then one of two gigabytes: compressed parts, one behind the other, are one file.
+    let part = |bytes: &[u8]| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let mut packed = part(&read);
+    packed.extend(part(&[b'x'; 1 << 20]).repeat(2048));
+    scene.append(".1.gz", &packed);
+    scene.write(5);
+    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_millis(300)).cursor(cursor);
+    let mut events = Vec::new();
+    for run in 0.. {
+        assert!(run < 100, "it does not end");
+        let ran = scene.run().await;
+        assert_eq!(ran.failure(), None);
+        let told = ran.outcome.events.iter().filter(|event| event.code != "line_unmatched");
+        events.extend(told.map(|event| (event.code.clone(), event.text.clone())));
+        if ran.value(BACKLOG_BYTES) == Some(0.0) {
+            break;
+        }
+    }
+    let [(code, text)] = &events[..] else { panic!("{events:?}") };
+    assert!(code == "log_given_up" && text.starts_with("mail.log.1.gz is compressed, and too large"), "{text}");
+    // The long line was cut, and is one.
+    for more in [0, 4] {
+        scene.write(more);
+        let ran = scene.run().await;
+        let expected = (None, Some((scene.written + 1) as f64));
+        assert_eq!((ran.failure(), ran.value(LINES)), expected);
+        assert!(ran.outcome.events.is_empty(), "{:?}", ran.outcome.events);
+    }
+}
