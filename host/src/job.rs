@@ -18,7 +18,7 @@ use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 use crate::{
     config::{self, At, Bound, Config, Draft, Fault, Faults, Rule},
     daemon::now_ns,
-    plugin::{JobOpen, Plugin, Plugins, Problem},
+    plugin::{JobOpen, Plugin, Plugins, Problem, trial::Trial},
     reading::Shape,
     schedule::UnixTime,
 };
@@ -45,6 +45,8 @@ pub struct Job {
     pub shape: Shape,
     /// What somebody should look at.
     pub warnings: Vec<Fault>,
+    /// The trial of its library, if that took over from another one lately.
+    pub trial: Option<Arc<Trial>>,
 }
 
 impl Job {
@@ -63,6 +65,7 @@ impl Job {
             secrets: self.bound.secrets().to_vec(),
             repeatable: self.examined.repeatable,
             interval: self.interval(),
+            quarantine_after: self.config.quarantine_after,
         }
     }
 
@@ -185,7 +188,8 @@ pub async fn bind(job: &config::Job, plugins: &Plugins) -> Result<Job, Vec<Fault
     let Held { plugin, agent, bound, examined, warnings } = hold(&job.asks, plugins).await?;
     let shape = shape_of(job, agent, &examined);
     let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
-    Ok(Job { number, config: job.clone(), plugin: plugin.clone(), bound, examined, metrics: agent.metrics.clone(), shape, warnings })
+    let (plugin, metrics) = (plugin.clone(), agent.metrics.clone());
+    Ok(Job { number, config: job.clone(), plugin, bound, examined, metrics, shape, warnings, trial: None })
 }
 
 fn shape_of(job: &config::Job, agent: &AgentDescriptor, examined: &Examined) -> Shape {

@@ -2,12 +2,14 @@
 //!
 //! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · `life` (its worker, from death to death), with
 //! `jobs`, `runs`, `examinations` (what it is asked) and `comeback` (when the next worker starts) · `blame` (who brought one down), `record`
-//! (how long a job is held back for it) · `story` (what the log tells of all that) · `live`, `process`, `watchdog` (one worker).
+//! (how long a job is held back for it, or quarantined) · `story` (what the log tells of all that) · [`Ward`] with [`Incident`] (what outlives
+//! the worker, and who else is told) · [`trial`] (of a library that took over) · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
 
 mod blame;
 mod comeback;
 mod descriptor;
 mod examinations;
+mod incident;
 mod jobs;
 mod library;
 mod life;
@@ -16,10 +18,27 @@ mod process;
 mod record;
 mod report;
 mod runs;
+mod source;
 mod story;
 mod supervisor;
+pub mod trial;
+mod ward;
 mod watchdog;
 
-pub use library::{Plugins, Problem};
-pub use report::{Crash, Report, WorkerState};
-pub use supervisor::{JobOpen, Plugin, RunEnd, RunRequest};
+use std::time::SystemTime;
+
+pub use incident::{Incident, What};
+pub use library::{Plugins, Problem, is_library, libraries_of};
+pub use report::{Crash, Held, Holding, Report, WorkerState};
+pub use source::Stamp;
+pub use supervisor::{JobOpen, Plugin, RunEnd, RunRequest, name_of};
+pub use ward::Ward;
+
+/// The wall clock, seconds since 1970.
+fn seconds_now() -> u64 {
+    seconds_of(SystemTime::now())
+}
+
+fn seconds_of(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}

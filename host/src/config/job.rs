@@ -24,6 +24,12 @@ const LABELS_MAX_MAX: u32 = 100_000;
 /// Measurements of one run that may be asked for.
 const SAMPLES_MAX: u32 = 100;
 
+/// Deaths of its worker after which a job is quarantined unless said otherwise.
+const QUARANTINE_AFTER: u32 = 5;
+
+/// Deaths of its worker that may be borne.
+const QUARANTINE_AFTER_MAX: u32 = 1000;
+
 /// Agent, target, timetable and config: one thing that is measured.
 ///
 /// Two are equal when they say the same, wherever they are written; that they run alike also takes an equal [`Bound`](super::Bound),
@@ -42,6 +48,8 @@ pub struct Job {
     pub overlap: Overlap,
     /// Label sets its series may have.
     pub labels_max: u32,
+    /// How often it may bring its worker down, without ten good runs in between, before it is quarantined.
+    pub quarantine_after: u32,
 }
 
 /// What came of a job, or of one of its targets.
@@ -69,6 +77,7 @@ struct Shared {
     overlap: Option<Overlap>,
     labels_max: u32,
     samples: Option<At<u32>>,
+    quarantine_after: u32,
     /// Whether nothing was told of.
     sound: bool,
 }
@@ -106,9 +115,12 @@ impl Shared {
         let overlap = check_overlap(&settings.overlap, faults);
         let labels_max = check_count("labels_max", &settings.labels_max, LABELS_MAX_MAX, Rule::LabelsMaxOutOfRange, faults);
         let samples = check_count("samples", &settings.samples, SAMPLES_MAX, Rule::SamplesOutOfRange, faults);
-        let sound = !labels_max.is_broken() && !samples.is_broken();
+        let crashes = &settings.quarantine_after;
+        let crashes = check_count("quarantine_after", crashes, QUARANTINE_AFTER_MAX, Rule::QuarantineAfterOutOfRange, faults);
+        let sound = !labels_max.is_broken() && !samples.is_broken() && !crashes.is_broken();
+        let quarantine_after = crashes.given().map_or(QUARANTINE_AFTER, |count| count.value);
         let labels_max = labels_max.given().map_or(LABELS_MAX, |count| count.value);
-        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), sound }
+        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), quarantine_after, sound }
     }
 
     /// Makes the job of one target, or the job that has none; what cannot run is told of, and its agent is asked all the same.
@@ -128,7 +140,8 @@ impl Shared {
         let asks = self.agent.clone().map(|agent| Assignment { agent, labels, samples, config, config_lost });
         match (name, asks, timing, self.overlap) {
             (Some(name), Some(asks), Some((timing, timeout)), Some(overlap)) if sound => {
-                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max: self.labels_max }))
+                let (labels_max, quarantine_after) = (self.labels_max, self.quarantine_after);
+                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after }))
             }
             (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new) },
         }

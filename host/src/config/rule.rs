@@ -155,6 +155,8 @@ rules! {
     LabelsMaxOutOfRange = "labels-max-out-of-range",
     /// Measurements of a run are some.
     SamplesOutOfRange = "samples-out-of-range",
+    /// A job may bring its worker down some times.
+    QuarantineAfterOutOfRange = "quarantine-after-out-of-range",
     /// What acts on the world is done once.
     SamplesOfWhatActs = "samples-of-what-acts",
     /// Targets, where they are, are some.

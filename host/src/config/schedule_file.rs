@@ -11,7 +11,7 @@ use super::{
 const KEYS: [&str; 3] = ["defaults", "job", "row"];
 
 /// Keys of a job: those of [`Settings`], and its own two.
-const KEYS_OF_JOB: [&str; 15] = [
+const KEYS_OF_JOB: [&str; 16] = [
     "name",
     "agent",
     "every",
@@ -25,12 +25,13 @@ const KEYS_OF_JOB: [&str; 15] = [
     "labels",
     "labels_max",
     "samples",
+    "quarantine_after",
     "config",
     "targets",
 ];
 
 /// Keys of `[defaults]`.
-const KEYS_OF_DEFAULTS: [&str; 13] = [
+const KEYS_OF_DEFAULTS: [&str; 14] = [
     "agent",
     "every",
     "cron",
@@ -43,6 +44,7 @@ const KEYS_OF_DEFAULTS: [&str; 13] = [
     "labels",
     "labels_max",
     "samples",
+    "quarantine_after",
     "config",
 ];
 
@@ -75,6 +77,7 @@ pub(super) struct Settings {
     pub(super) labels: Field<Table>,
     pub(super) labels_max: Field<i64>,
     pub(super) samples: Field<i64>,
+    pub(super) quarantine_after: Field<i64>,
     pub(super) config: Field<Table>,
     /// Whether a part of `config` was told of and is lost: a key may have been in it.
     pub(super) config_lost: bool,
@@ -229,6 +232,7 @@ impl Settings {
             labels: reader.table("labels", faults),
             labels_max: reader.whole("labels_max", faults),
             samples: reader.whole("samples", faults),
+            quarantine_after: reader.whole("quarantine_after", faults),
             config_lost: config.is_broken(),
             config,
         }
@@ -250,6 +254,7 @@ impl Settings {
             labels: Field::Broken,
             labels_max: Field::Broken,
             samples: Field::Broken,
+            quarantine_after: Field::Broken,
             config: Field::Broken,
             config_lost: true,
         }
@@ -273,6 +278,7 @@ impl Settings {
             labels: merged(self.labels, &defaults.labels),
             labels_max: self.labels_max.or(defaults.labels_max.clone()),
             samples: self.samples.or(defaults.samples.clone()),
+            quarantine_after: self.quarantine_after.or(defaults.quarantine_after.clone()),
             config: if self.config.is_broken() { defaults.config.clone() } else { merged(self.config, &defaults.config) },
             config_lost: self.config_lost || defaults.config_lost,
         }

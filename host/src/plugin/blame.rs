@@ -45,6 +45,16 @@ impl Cause {
         }
     }
 
+    /// Names it, for those who count.
+    pub(super) fn name(&self, end: &End) -> &'static str {
+        match self {
+            Self::Ended => end.name(),
+            Self::Blocked(..) => "blocked",
+            Self::Silent => "silent",
+            Self::Garbled(_) => "garbled",
+        }
+    }
+
     /// What the worker did that is to be held against somebody, if `page` is what it was busy with.
     fn work(&self, end: &End, page: Option<Work>) -> Option<Work> {
         match self {
@@ -147,9 +157,10 @@ mod tests {
     fn check(cause: Cause, end: End, page: Option<Work>, guilty: &str, kind_of_neighbour: &str) {
         let (mut jobs, mut runs, mut examinations) = (Jobs::default(), Runs::default(), Examinations::default());
         for number in [1, 2] {
-            let (agent, interval) = ("beast".into(), Duration::from_secs(1));
+            let (agent, interval, quarantine_after) = ("beast".into(), Duration::from_secs(1), 5);
             let name = format!("job-{number}");
-            jobs.open(Job::new(JobOpen { number, name, agent, config: String::new(), secrets: vec![], repeatable: true, interval }));
+            let (config, secrets) = (String::new(), vec![]);
+            jobs.open(Job::new(JobOpen { number, name, agent, config, secrets, repeatable: true, interval, quarantine_after }));
             let request = RunRequest { job: number, timeout: Duration::from_secs(9), cursor: None, explain: false };
             runs.add(10 + number, request, oneshot::channel().0);
         }

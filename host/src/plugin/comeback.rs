@@ -2,15 +2,15 @@
 
 use std::{
     future::pending,
-    path::Path,
     pin::Pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::time::sleep_until;
 use watchpost_plugin_api::LibraryDescriptor;
 
-use super::live::Live;
+use super::{live::Live, source::Source};
 
 /// First and longest wait before a worker is started again when no job is to blame.
 const AFTER: Duration = Duration::from_millis(100);
@@ -58,6 +58,11 @@ impl Comeback {
         self.after = AFTER;
     }
 
+    /// Whether no worker is on its way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.at.is_none() && self.starting.is_none()
+    }
+
     /// Nobody waits for it any more.
     pub(super) fn cancel(&mut self) {
         (self.at, self.starting) = (None, None);
@@ -66,7 +71,7 @@ impl Comeback {
     /// Waits for the next step: `None` once it is being started, then what came of it; without a worker to come there is no step.
     ///
     /// Nothing is lost when this is dropped before it ends.
-    pub(super) async fn step(&mut self, library: &Path) -> Option<Started> {
+    pub(super) async fn step(&mut self, source: &Arc<Source>) -> Option<Started> {
         match (&mut self.starting, self.at) {
             (Some(starting), _) => {
                 let started = starting.await;
@@ -75,8 +80,8 @@ impl Comeback {
             }
             (None, Some(at)) => {
                 sleep_until(at.into()).await;
-                let library = library.to_owned();
-                let starting: Starting = Box::pin(async move { Live::start(&library).await });
+                let source = source.clone();
+                let starting: Starting = Box::pin(async move { Live::start(&source).await });
                 (self.at, self.starting) = (None, Some(starting));
                 None
             }

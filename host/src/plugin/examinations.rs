@@ -25,6 +25,11 @@ impl Examinations {
         self.0.insert(number, Examination { agent, config, reply });
     }
 
+    /// Whether none waits for an answer.
+    pub(super) fn are_over(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The question that gives one to the worker.
     pub(super) fn question(&self, number: u64) -> Option<ToWorker> {
         let Examination { agent, config, .. } = self.0.get(&number)?;

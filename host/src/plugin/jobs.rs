@@ -8,7 +8,7 @@ use std::{
 use watchpost_plugin_api::AgentError;
 use watchpost_services::mask::Masker;
 
-use super::{JobOpen, record::Record};
+use super::{JobOpen, record::Record, ward::Kept};
 use crate::log::{quota::Quota, repeats::Repeats};
 
 /// Closed jobs that are remembered, to be named when their end brings the worker down.
@@ -32,6 +32,10 @@ pub(super) struct Job {
     /// Why its agent could not be made.
     pub(super) error: Option<AgentError>,
     pub(super) record: Record,
+    /// How it brought its worker down the last time.
+    pub(super) how: String,
+    /// Why it is quarantined.
+    pub(super) kept: Option<Kept>,
     /// What its agent logged lately, and how much more of it is logged.
     pub(super) said: Repeats,
     pub(super) lines: Quota,
@@ -39,7 +43,16 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(open: JobOpen) -> Self {
-        Self { open, made: false, error: None, record: Record::default(), said: Repeats::default(), lines: Quota::a_minute(LINES_A_MINUTE) }
+        Self {
+            open,
+            made: false,
+            error: None,
+            record: Record::default(),
+            how: String::new(),
+            kept: None,
+            said: Repeats::default(),
+            lines: Quota::a_minute(LINES_A_MINUTE),
+        }
     }
 }
 
@@ -53,6 +66,11 @@ impl Jobs {
             self.closed.truncate(CLOSED_MAX - 1);
             self.closed.push_front(job.open);
         }
+    }
+
+    /// Those that are open.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Job> {
+        self.open.values()
     }
 
     /// How many are open.
@@ -72,6 +90,12 @@ impl Jobs {
     pub(super) fn name(&self, number: u64) -> Option<&str> {
         let open = self.open.get(&number).map(|job| &job.open);
         open.or_else(|| self.closed.iter().find(|job| job.number == number)).map(|job| job.name.as_str())
+    }
+
+    /// The agent of a job, open or closed lately.
+    pub(super) fn agent(&self, number: u64) -> Option<&str> {
+        let open = self.open.get(&number).map(|job| &job.open);
+        open.or_else(|| self.closed.iter().find(|job| job.number == number)).map(|job| job.agent.as_str())
     }
 
     /// The shortest time between two runs of a job.

@@ -9,7 +9,7 @@ use std::{
 
 use watchpost_plugin_api::AgentDescriptor;
 
-use super::Plugin;
+use super::{Plugin, Ward};
 
 /// How a worker begins to say that a library, or a folder above it, belongs to others.
 const NOT_TRUSTED: &str = "it is not trusted: ";
@@ -30,6 +30,8 @@ pub struct Plugins {
     /// Agent name → the libraries that carry one of that name.
     carriers: BTreeMap<String, Vec<usize>>,
     problems: Vec<Problem>,
+    /// What outlives their workers.
+    ward: Arc<Ward>,
 }
 
 impl Plugins {
@@ -46,7 +48,10 @@ impl Plugins {
         for path in libraries(folders, &mut problems) {
             match self.plugins.iter().find(|plugin| plugin.path() == path) {
                 Some(plugin) => plugins.push(plugin.clone()),
-                None => starting.push((path.clone(), tokio::spawn(async move { Plugin::start(&path).await }))),
+                None => {
+                    let ward = self.ward.clone();
+                    starting.push((path.clone(), tokio::spawn(async move { Plugin::start_from(&path, &path, ward).await })));
+                }
             }
         }
         for (path, starting) in starting {
@@ -56,18 +61,65 @@ impl Plugins {
                 Err(error) => problems.push(Problem { path, reason: error.to_string() }),
             }
         }
-        plugins.sort_by(|a, b| a.path().cmp(b.path()));
-        Self::of(plugins, told_once(problems))
+        Self::of(plugins, told_once(problems), self.ward.clone())
     }
 
-    fn of(plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>) -> Self {
+    /// Loads one library that is to be known as `path`.
+    ///
+    /// Errors: why it is refused, for people.
+    pub async fn start(&self, file: &Path, path: &Path) -> Result<Arc<Plugin>, String> {
+        Plugin::start_from(file, path, self.ward.clone()).await.map(Arc::new)
+    }
+
+    /// The library of that file, if it is loaded.
+    pub fn at(&self, path: &Path) -> Option<&Arc<Plugin>> {
+        self.plugins.iter().find(|plugin| plugin.path() == path)
+    }
+
+    /// The library that people know by that name, or by that file.
+    pub fn named(&self, name: &str) -> Option<&Arc<Plugin>> {
+        self.plugins.iter().find(|plugin| plugin.name() == name || plugin.path() == Path::new(name))
+    }
+
+    /// The same libraries with this one in the place of its file, whatever was there.
+    pub fn with(&self, plugin: Arc<Plugin>) -> Self {
+        let path = plugin.path().to_owned();
+        let mut with = self.without(&path);
+        with.plugins.push(plugin);
+        Self::of(with.plugins, with.problems, with.ward)
+    }
+
+    /// The same libraries without what is at this file, or was wrong with it.
+    pub fn without(&self, path: &Path) -> Self {
+        let plugins = self.plugins.iter().filter(|plugin| plugin.path() != path).cloned().collect();
+        let problems = self.problems.iter().filter(|problem| problem.path != path).cloned().collect();
+        Self::of(plugins, problems, self.ward.clone())
+    }
+
+    /// The same libraries, and a file that is none.
+    pub fn with_problem(&self, problem: Problem) -> Self {
+        let mut with = self.without(&problem.path);
+        with.problems.push(problem);
+        with
+    }
+
+    /// An agent of this library that another library carries as well, and that library.
+    pub fn clash(&self, with: &Plugin) -> Option<(&str, &Path)> {
+        let others = self.plugins.iter().filter(|plugin| plugin.path() != with.path());
+        let ours = &with.descriptor().agents;
+        let mut theirs = others.flat_map(|other| other.descriptor().agents.iter().map(|agent| (agent.name.as_str(), other.path())));
+        theirs.find(|(agent, _)| ours.iter().any(|our| our.name == *agent))
+    }
+
+    fn of(mut plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>, ward: Arc<Ward>) -> Self {
+        plugins.sort_by(|a, b| a.path().cmp(b.path()));
         let mut carriers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, plugin) in plugins.iter().enumerate() {
             for agent in &plugin.descriptor().agents {
                 carriers.entry(agent.name.clone()).or_default().push(at);
             }
         }
-        Self { plugins, carriers, problems }
+        Self { plugins, carriers, problems, ward }
     }
 
     /// Finds the library that carries an agent, and what the agent says of itself.
@@ -92,6 +144,11 @@ impl Plugins {
     /// Every library that loaded.
     pub fn all(&self) -> &[Arc<Plugin>] {
         &self.plugins
+    }
+
+    /// What outlives their workers.
+    pub fn ward(&self) -> &Arc<Ward> {
+        &self.ward
     }
 
     /// What did not load, and why.
@@ -137,6 +194,12 @@ fn told_once(problems: Vec<Problem>) -> Vec<Problem> {
     told
 }
 
+/// Whether a file of a plugin folder is taken for a library, by its name.
+pub fn is_library(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    name.starts_with("lib") && name.ends_with(".so")
+}
+
 fn libraries(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for folder in folders {
@@ -152,12 +215,12 @@ fn libraries(folders: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     paths
 }
 
-fn libraries_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files of a folder that are taken for libraries, by their names.
+pub fn libraries_of(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with("lib") && name.ends_with(".so") {
+        if is_library(&path) {
             found.push(path);
         }
     }

@@ -1,9 +1,9 @@
 //! The life of a plugin: what it is asked, and the worker that answers.
 
 mod death;
+mod held;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -19,7 +19,7 @@ use watchpost_worker::{
 };
 
 use super::{
-    JobOpen, Report, RunEnd, RunRequest,
+    JobOpen, Report, RunEnd, RunRequest, Ward,
     blame::Cause,
     comeback::{Comeback, Started},
     examinations::{Examinations, Reply},
@@ -27,7 +27,9 @@ use super::{
     live::{Garbled, Live},
     report::WorkerState,
     runs::{self, Runs},
+    source::Source,
     story::Story,
+    supervisor::name_of,
 };
 
 /// How often the worker is looked at.
@@ -42,12 +44,16 @@ pub(super) enum Command {
     Close(u64),
     Cancel(u64),
     Run { request: RunRequest, reply: oneshot::Sender<RunEnd> },
+    Release { job: u64, reply: oneshot::Sender<bool> },
+    Enable(bool),
     Stop(oneshot::Sender<()>),
 }
 
 /// Leads a plugin's worker through its lives.
 pub(super) struct Life {
-    path: PathBuf,
+    name: String,
+    source: Arc<Source>,
+    ward: Arc<Ward>,
     descriptor: LibraryDescriptor,
     live: Option<Live>,
     comeback: Comeback,
@@ -61,20 +67,25 @@ pub(super) struct Life {
     report: Arc<Mutex<Report>>,
     /// Whether the daemon is about to stop.
     ending: Arc<AtomicBool>,
+    /// Whether an operator wants none of its jobs run.
+    disabled: bool,
     story: Story,
 }
 
 impl Life {
     pub(super) fn new(
-        path: PathBuf,
+        source: Arc<Source>,
+        ward: Arc<Ward>,
         descriptor: LibraryDescriptor,
         live: Live,
         report: Arc<Mutex<Report>>,
         ending: Arc<AtomicBool>,
     ) -> Self {
-        let story = Story::begin(&path, live.process.pid);
+        let story = Story::begin(&source.path, live.process.pid);
         Self {
-            path,
+            name: name_of(&source.path),
+            source,
+            ward,
             descriptor,
             live: Some(live),
             comeback: Comeback::new(),
@@ -85,6 +96,7 @@ impl Life {
             last_answer: Instant::now(),
             report,
             ending,
+            disabled: false,
             story,
         }
     }
@@ -108,7 +120,7 @@ impl Life {
                     Some(Err(Garbled(why))) => self.bury(Cause::Garbled(why)).await,
                     None => self.bury(Cause::Ended).await,
                 },
-                step = self.comeback.step(&self.path) => match step {
+                step = self.comeback.step(&self.source) => match step {
                     None => self.report().state = WorkerState::Starting,
                     Some(started) => self.welcome(started),
                 },
@@ -123,16 +135,27 @@ impl Life {
                 let number = self.next_number();
                 self.examinations.add(number, agent, config, reply);
                 self.ask(self.examinations.question(number));
+                if self.disabled && self.live.is_none() && self.comeback.is_idle() {
+                    self.comeback.at_once();
+                }
             }
             Command::Open(open) => {
                 let number = open.number;
-                self.jobs.open(Job::new(open));
-                self.make(number);
+                let job = self.recalled(Job::new(open));
+                let quarantined = job.kept.is_some();
+                self.jobs.open(job);
+                match quarantined {
+                    true => self.show_held(),
+                    false => self.make(number),
+                }
             }
             Command::Close(number) => {
                 self.jobs.close(number);
                 self.runs.close_job(number);
                 self.ask(Some(ToWorker::Close { job: number }));
+                if !self.report().held.is_empty() {
+                    self.show_held();
+                }
             }
             Command::Cancel(number) => {
                 for run in self.runs.cancel_job(number) {
@@ -140,9 +163,47 @@ impl Life {
                 }
             }
             Command::Run { request, reply } => self.run(request, reply),
+            Command::Release { job, reply } => {
+                let _nobody_waits = reply.send(self.release(job, "an operator says so"));
+            }
+            Command::Enable(enabled) => self.enable(enabled),
             Command::Stop(_) => {}
         }
         self.report().jobs = self.jobs.count();
+    }
+
+    /// Has jobs run again, or ends the worker.
+    fn enable(&mut self, enabled: bool) {
+        if self.disabled != enabled {
+            return;
+        }
+        self.disabled = !enabled;
+        self.story.enabled(enabled);
+        if enabled {
+            if self.live.is_none() && self.comeback.is_idle() {
+                self.comeback.at_once();
+                self.report().state = WorkerState::Starting;
+            }
+            return;
+        }
+        self.runs.fail_all(ErrorKind::SKIPPED, &self.why_disabled());
+        self.rest();
+    }
+
+    fn why_disabled(&self) -> String {
+        format!("plugin {0} is disabled; `watchpost plugins enable {0}` has its jobs run again", self.name)
+    }
+
+    /// Ends the worker of a plugin that is disabled, unless a configuration is still to be checked.
+    fn rest(&mut self) {
+        if self.disabled && self.examinations.are_over() {
+            drop(self.live.take());
+            self.comeback.cancel();
+            self.jobs.forget_worker();
+            let mut report = self.report();
+            report.state = WorkerState::Disabled;
+            report.pid = None;
+        }
     }
 
     /// Asks the worker, if there is one.
@@ -155,7 +216,7 @@ impl Life {
     /// Has the agent of a job made, unless the worker at hand was asked before.
     fn make(&mut self, number: u64) {
         let (Some(live), Some(job)) = (&self.live, self.jobs.get_mut(number)) else { return };
-        if !job.made {
+        if !job.made && !self.disabled {
             job.made = true;
             job.error = None;
             let JobOpen { agent, config, secrets, .. } = job.open.clone();
@@ -166,10 +227,9 @@ impl Life {
     fn run(&mut self, request: RunRequest, reply: oneshot::Sender<RunEnd>) {
         let refused = match self.jobs.get(request.job) {
             None => Some(runs::closed()),
+            Some(_) if self.disabled => Some(RunEnd::failed(ErrorKind::SKIPPED, self.why_disabled())),
             Some(Job { error: Some(error), made: true, .. }) => Some(RunEnd::failed(error.kind(), error.message())),
-            Some(job) => job.record.held(Instant::now()).map(|crashes| {
-                RunEnd::failed(ErrorKind::SKIPPED, format!("held back: this job brought its worker down {crashes} times in a row"))
-            }),
+            Some(_) => self.not_now(request.job),
         };
         if let Some(end) = refused {
             let _nobody_waits = reply.send(end);
@@ -200,11 +260,14 @@ impl Life {
                     *refusal = self.jobs.masked(self.runs.job(run), refusal);
                 }
                 let job = self.runs.end(run, RunEnd { outcome, dialogue });
-                if let Some(job) = job.and_then(|number| self.jobs.get_mut(number)) {
-                    job.record.survived();
+                if let Some(number) = job {
+                    self.survived(number);
                 }
             }
-            FromWorker::Examined { id, result } => self.examinations.end(id, result),
+            FromWorker::Examined { id, result } => {
+                self.examinations.end(id, result);
+                self.rest();
+            }
             FromWorker::NotOpened { job: number, error } => {
                 // What makes agents knows no secrets, and an agent may quote what it was told.
                 let error = AgentError::new(error.kind(), self.jobs.masked(Some(number), error.message()));
@@ -249,7 +312,7 @@ impl Life {
     fn welcome(&mut self, started: Started) {
         match started {
             Ok((live, descriptor)) if descriptor == self.descriptor => self.revive(live),
-            Ok(_) => self.refuse("the library was replaced by one that carries something else; `watchpost reload` takes it"),
+            Ok(_) => self.refuse("the library says something else of itself than before"),
             Err(why) => self.refuse(&why),
         }
     }

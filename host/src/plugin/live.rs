@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use watchpost_worker::frames::{self, FromWorker, ToWorker};
 use super::{
     descriptor,
     process::{End, Process},
+    source::Source,
     watchdog::Watchdog,
 };
 
@@ -45,14 +45,14 @@ impl Live {
     /// Starts a worker and waits for its word.
     ///
     /// Errors: why the library is refused, for people.
-    pub(super) async fn start(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
-        let in_time = timeout(LOAD_TIMEOUT, Self::load(path)).await;
+    pub(super) async fn start(source: &Source) -> Result<(Self, LibraryDescriptor), String> {
+        let in_time = timeout(LOAD_TIMEOUT, Self::load(source)).await;
         in_time.map_err(|_| format!("it did not load within {} s", LOAD_TIMEOUT.as_secs()))?
     }
 
-    async fn load(path: &Path) -> Result<(Self, LibraryDescriptor), String> {
+    async fn load(source: &Source) -> Result<(Self, LibraryDescriptor), String> {
         let does_not_start = |error: io::Error| format!("its worker does not start: {}", crate::chain(&error));
-        let mut process = Process::start(path).await.map_err(does_not_start)?;
+        let mut process = Process::start(&source.file, &source.snapshot).await.map_err(does_not_start)?;
         let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
         let (from_socket, to_socket) = socket.into_split();
         let mut from_socket = BufReader::new(from_socket);

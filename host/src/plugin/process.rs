@@ -1,6 +1,6 @@
-//! The worker as a process: started with a socket pair and a shared page, watched until its end.
+//! The worker as a process: started with a socket pair, a shared page and its library's snapshot, watched until its end.
 
-#![expect(unsafe_code, reason = "hands the shared page to the new process as descriptor 3, and ends it by its pidfd")]
+#![expect(unsafe_code, reason = "hands page and snapshot to the new process as descriptors 3 and 4, and ends it by its pidfd")]
 
 use std::{
     io::{self, Read},
@@ -18,7 +18,7 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::timeout};
-use watchpost_worker::page::Page;
+use watchpost_worker::{page::Page, snapshot::Snapshot};
 
 /// How long a worker may take to die once its connection is closed.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -53,17 +53,18 @@ pub(super) struct End {
 
 impl Process {
     /// Starts a worker for a library.
-    pub(super) async fn start(library: &Path) -> io::Result<Self> {
+    pub(super) async fn start(library: &Path, snapshot: &Snapshot) -> io::Result<Self> {
         let program = worker_program()?;
         let (ours, theirs) = UnixStream::pair()?;
         let (page, file) = Page::create()?;
+        let snapshot = snapshot.file().try_clone()?;
         let (started, starting) = oneshot::channel();
         let (ending, ended) = oneshot::channel();
         let library = library.to_owned();
         // A thread of its own, for as long as the worker lives: PR_SET_PDEATHSIG fires when the starting *thread* ends.
         thread::Builder::new().name("worker".into()).spawn(move || {
-            let child = command(&program, &library, theirs, file.as_raw_fd()).spawn();
-            drop(file);
+            let child = command(&program, &library, theirs, [&file, &snapshot].map(AsRawFd::as_raw_fd)).spawn();
+            drop((file, snapshot));
             match child.and_then(held) {
                 Err(error) => drop(started.send(Err(error))),
                 Ok((child, handle, ends)) => {
@@ -139,21 +140,29 @@ fn worker_program() -> io::Result<PathBuf> {
     found.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("watchpost-worker is not beside {}", ours.display())))
 }
 
-fn command(program: &Path, library: &Path, socket: UnixStream, page: i32) -> Command {
+fn command(program: &Path, library: &Path, socket: UnixStream, left: [i32; 2]) -> Command {
     let mut command = Command::new(program);
     command.arg(library).arg(std::process::id().to_string());
     command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped());
     // A signal typed at our terminal is ours to handle.
     command.process_group(0);
-    // SAFETY: only dup2 and fcntl, which are async-signal-safe, on a descriptor that is open until the start is over.
-    unsafe {
-        command.pre_exec(move || {
-            let done = if page == 3 { libc::fcntl(3, libc::F_SETFD, 0) } else { libc::dup2(page, 3) };
-            if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-        });
-    }
+    // SAFETY: only dup2 and fcntl, which are async-signal-safe, on descriptors that are open until the start is over.
+    unsafe { command.pre_exec(move || leave(left)) };
     command
+}
+
+/// Leaves these as descriptors 3 and 4, in a process that is about to become the worker.
+fn leave(fds: [i32; 2]) -> io::Result<()> {
+    let done = |done: i32| if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) };
+    // Out of each other's way first: either may have the number of the other's place.
+    // SAFETY: plain fcntl and dup2.
+    let beyond = |fd| done(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) });
+    for (fd, place) in [(beyond(fds[0])?, 3), (beyond(fds[1])?, 4)] {
+        // SAFETY: as above; what dup2 makes stays open over an exec.
+        done(unsafe { libc::dup2(fd, place) })?;
+    }
+    Ok(())
 }
 
 /// Reads what the worker says on standard error, and waits for its end.
@@ -204,10 +213,42 @@ impl End {
             None => "ended in a way that could not be learnt".into(),
             Some(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => format!("ended itself with exit code {code}"),
-                (None, Some(signal)) => format!("died of signal {signal} ({})", signal_name(signal)),
+                (None, Some(signal)) => format!("died of signal {signal} ({})", self.signal_name(signal)),
                 (None, None) => status.to_string(),
             },
         }
+    }
+
+    /// Names how it ended, for those who count.
+    pub(super) fn name(&self) -> &'static str {
+        let signal = self.status.and_then(|status| status.signal());
+        match signal {
+            _ if self.lived_on => "closed",
+            _ if self.was_asked_for() => "asked",
+            Some(libc::SIGABRT) => self.abort().map_or("abort", |(name, _)| name),
+            Some(libc::SIGSEGV) => "segfault",
+            Some(libc::SIGBUS) => "bus",
+            Some(libc::SIGKILL) => "killed",
+            Some(libc::SIGSYS) => "syscall",
+            Some(_) => "signal",
+            None if self.status.is_some() => "exit",
+            None => "unknown",
+        }
+    }
+
+    /// Why Rust's own code aborted: it says so before. Name and explanation.
+    fn abort(&self) -> Option<(&'static str, &'static str)> {
+        const REASONS: [(&str, &str, &str); 2] = [
+            ("has overflowed its stack", "stack_overflow", "SIGABRT: stack overflow"),
+            ("memory allocation of ", "memory", "SIGABRT: no more memory"),
+        ];
+        let reason = REASONS.iter().find(|(said, ..)| self.last_words.contains(said));
+        reason.map(|&(_, name, explanation)| (name, explanation))
+    }
+
+    fn signal_name(&self, signal: i32) -> &'static str {
+        let aborted = (signal == libc::SIGABRT).then(|| self.abort()).flatten();
+        aborted.map_or_else(|| signal_name(signal), |(_, explanation)| explanation)
     }
 }
 

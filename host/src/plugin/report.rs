@@ -16,6 +16,8 @@ pub enum WorkerState {
     BackingOff,
     /// Its library is refused.
     Refused,
+    /// An operator disabled it.
+    Disabled,
     /// It is no longer wanted.
     Stopped,
 }
@@ -28,6 +30,7 @@ impl WorkerState {
             Self::Ready => "ready",
             Self::BackingOff => "backing off",
             Self::Refused => "refused",
+            Self::Disabled => "disabled",
             Self::Stopped => "stopped",
         }
     }
@@ -44,6 +47,34 @@ pub struct Crash {
     pub guilty: Option<String>,
     /// The end of that job's dialogue, masked.
     pub dialogue: Option<String>,
+    /// The file of its report, in the folder `crashes` of the data folder.
+    #[serde(default)]
+    pub report: Option<String>,
+}
+
+/// That a job does not run because it brought its worker down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The job.
+    pub job: String,
+    /// In which way.
+    pub holding: Holding,
+    /// How often it did, without ten good runs in between.
+    pub crashes: u32,
+    /// How, the last time; fits behind "the worker".
+    pub how: String,
+    /// When it may run again, seconds since 1970.
+    pub until: u64,
+}
+
+/// In which way a job is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holding {
+    /// For a few of its intervals.
+    HeldBack,
+    /// Until it runs without harm on probation, or an operator releases it.
+    Quarantined,
 }
 
 /// How a plugin fares.
@@ -65,4 +96,7 @@ pub struct Report {
     pub last_crash: Option<Crash>,
     /// Why it does not come back, while its library is refused.
     pub refusal: Option<String>,
+    /// Jobs that are held back or quarantined.
+    #[serde(default)]
+    pub held: Vec<Held>,
 }

@@ -92,6 +92,13 @@ impl Runs {
         }
     }
 
+    /// Fails every run.
+    pub(super) fn fail_all(&mut self, kind: ErrorKind, why: &str) {
+        for (_, mut run) in self.0.drain() {
+            run.answer(RunEnd::failed(kind, why));
+        }
+    }
+
     /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread.
     /// Gives when the last of those was asked that the worker had and let lie.
     pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>) -> Option<Instant> {

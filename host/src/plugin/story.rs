@@ -103,6 +103,26 @@ impl Story {
         info!(plugin = self.plugin, "the worker was stopped");
     }
 
+    pub(super) fn quarantined(&self, job: &str, crashes: u32, wait: Duration) {
+        let next = instant_of(SystemTime::now() + wait);
+        warn!(plugin = self.plugin, job, crashes, next, "the job is quarantined; `watchpost jobs release {job}` frees it");
+    }
+
+    pub(super) fn on_probation(&self, job: &str) {
+        info!(plugin = self.plugin, job, "the job runs on probation");
+    }
+
+    pub(super) fn released(&self, job: &str, why: &str) {
+        info!(plugin = self.plugin, job, "the job is released: {why}");
+    }
+
+    pub(super) fn enabled(&self, enabled: bool) {
+        match enabled {
+            true => info!(plugin = self.plugin, "the plugin was enabled"),
+            false => warn!(plugin = self.plugin, "the plugin was disabled: its jobs do not run"),
+        }
+    }
+
     /// The worker said what only a new one says.
     pub(super) fn out_of_turn(&mut self) {
         if let Some(told) = self.out_of_turn.met("", Instant::now()) {

@@ -1,31 +1,36 @@
 //! One plugin: a library, its worker, and the jobs open in it.
 
 use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
+
+use sha2::{Digest, Sha256};
 
 use tokio::{
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use watchpost_plugin_api::{AgentError, ErrorKind, LibraryDescriptor, wire::Examined};
-use watchpost_services::{dialogue::Said, outcome::Outcome};
+use watchpost_services::{dialogue::Said, mask::Masker, outcome::Outcome};
 
 use super::{
-    Report,
+    Report, Ward,
     life::{Command, Life},
     live::Live,
     report::WorkerState,
+    source::{Source, Stamp, hex},
 };
 
 /// How long a library may take to check one configuration.
 const EXAMINE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last runs of a plugin that is no longer wanted may take, and how often it is looked whether they are over.
+const LAST_RUNS_TIMEOUT: Duration = Duration::from_secs(600);
+const LAST_RUNS_LOOK: Duration = Duration::from_millis(100);
 /// How long a worker may take to end when it is asked to.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -46,6 +51,16 @@ pub struct JobOpen {
     pub repeatable: bool,
     /// Time between its runs: the measure of how long it is held back after crashes.
     pub interval: Duration,
+    /// Crashes after which it is quarantined.
+    pub quarantine_after: u32,
+}
+
+impl JobOpen {
+    /// Tells one configuration from another, and nothing of the secrets in it.
+    pub(super) fn digest(&self) -> String {
+        let told = Masker::new(&self.secrets).mask(&self.config);
+        hex(&Sha256::digest([self.agent.as_bytes(), b"\n", told.as_bytes()].concat()))
+    }
 }
 
 /// What a run is asked with.
@@ -81,13 +96,13 @@ impl RunEnd {
 
 /// A library of agents with a worker of its own.
 pub struct Plugin {
-    path: PathBuf,
-    /// What its file was before it was loaded.
-    stamp: Option<Stamp>,
+    source: Arc<Source>,
     descriptor: LibraryDescriptor,
     commands: mpsc::UnboundedSender<Command>,
     report: Arc<Mutex<Report>>,
     ending: Arc<AtomicBool>,
+    /// Runs that are not answered yet.
+    running: AtomicUsize,
 }
 
 impl Plugin {
@@ -95,8 +110,14 @@ impl Plugin {
     ///
     /// Errors: why it is refused, for people.
     pub async fn start(path: &Path) -> Result<Self, String> {
-        let stamp = Stamp::of(path);
-        let (live, descriptor) = Live::start(path).await?;
+        Self::start_from(path, path, Arc::default()).await
+    }
+
+    /// Loads a file that is to be known as `path`; `ward` keeps what outlives its workers.
+    pub(super) async fn start_from(file: &Path, path: &Path, ward: Arc<Ward>) -> Result<Self, String> {
+        let source = Source::new(file, path).map_err(|error| format!("no room for a copy of it: {}", crate::chain(&error)))?;
+        let source = Arc::new(source);
+        let (live, descriptor) = Live::start(&source).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (commands, queue) = mpsc::unbounded_channel();
         let report = Report {
@@ -108,26 +129,33 @@ impl Plugin {
             crashes: 0,
             last_crash: None,
             refusal: None,
+            held: Vec::new(),
         };
         let report = Arc::new(Mutex::new(report));
         let ending = Arc::new(AtomicBool::new(false));
-        tokio::spawn(Life::new(path.to_owned(), descriptor.clone(), live, report.clone(), ending.clone()).lead(queue));
-        Ok(Self { path: path.to_owned(), stamp, descriptor, commands, report, ending })
+        let life = Life::new(source.clone(), ward, descriptor.clone(), live, report.clone(), ending.clone());
+        tokio::spawn(life.lead(queue));
+        Ok(Self { source, descriptor, commands, report, ending, running: AtomicUsize::new(0) })
     }
 
     /// The library's file.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.source.path
     }
 
-    /// Whether the file is another by now than the one that was loaded. Not known once the worker was started again.
+    /// Whether the file is another by now than the one that was loaded, or gone.
     pub fn is_outdated(&self) -> bool {
-        self.report().restarts == 0 && Stamp::of(&self.path) != self.stamp
+        Stamp::of(self.path()) != self.source.stamp
+    }
+
+    /// What the file was when it was loaded.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.source.stamp
     }
 
     /// The library's name as people read it: `smtp` for `libwatchpost_smtp.so`.
     pub fn name(&self) -> String {
-        name_of(&self.path)
+        name_of(self.path())
     }
 
     /// What the library says of itself.
@@ -164,6 +192,7 @@ impl Plugin {
     /// Runs a job once. Always answers: within the timeout and a little, or twice that when the run had to be repeated.
     pub async fn run(&self, request: RunRequest) -> RunEnd {
         let (reply, answer) = oneshot::channel();
+        let _running = Running::begin(&self.running);
         self.ask(Command::Run { request, reply });
         answer.await.unwrap_or_else(|_| RunEnd::failed(ErrorKind::INTERRUPTED, "the plugin was stopped"))
     }
@@ -173,14 +202,36 @@ impl Plugin {
         self.ask(Command::Cancel(number));
     }
 
+    /// Sets a job free that is held back or quarantined; says whether it was.
+    pub async fn release(&self, number: u64) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Command::Release { job: number, reply });
+        answer.await.unwrap_or(false)
+    }
+
+    /// Has its jobs run, or not; without them its worker is ended too.
+    pub fn enable(&self, enabled: bool) {
+        self.ask(Command::Enable(enabled));
+    }
+
     /// A stopped plugin takes nothing: the command is dropped with its reply, which answers whoever waits.
     fn ask(&self, command: Command) {
         drop(self.commands.send(command));
     }
 
     /// Says that the worker is about to be stopped: whoever ends the daemon may have told its workers to end as well.
-    pub(super) fn will_stop(&self) {
+    pub fn will_stop(&self) {
         self.ending.store(true, Ordering::Release);
+    }
+
+    /// Ends the worker once its last runs are over.
+    pub async fn retire(&self) {
+        let began = Instant::now();
+        while self.running.load(Ordering::Acquire) > 0 && began.elapsed() < LAST_RUNS_TIMEOUT {
+            sleep(LAST_RUNS_LOOK).await;
+        }
+        self.will_stop();
+        self.stop().await;
     }
 
     /// Ends the worker: runs under way are lost.
@@ -192,24 +243,24 @@ impl Plugin {
     }
 }
 
-/// Tells one state of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: (u64, u64),
-    bytes: u64,
-    modified: (i64, i64),
+/// A run that counts as not answered until this is dropped.
+struct Running<'r>(&'r AtomicUsize);
+
+impl<'r> Running<'r> {
+    fn begin(running: &'r AtomicUsize) -> Self {
+        running.fetch_add(1, Ordering::AcqRel);
+        Self(running)
+    }
 }
 
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let facts = std::fs::metadata(path).ok()?;
-        let (inode, modified) = ((facts.dev(), facts.ino()), (facts.mtime(), facts.mtime_nsec()));
-        Some(Self { inode, bytes: facts.len(), modified })
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 /// `smtp` for `libwatchpost_smtp.so`, `spool` for `libspool.so`.
-pub(super) fn name_of(path: &Path) -> String {
+pub fn name_of(path: &Path) -> String {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = stem.strip_prefix("lib").unwrap_or(&stem);
     stem.strip_prefix("watchpost_").unwrap_or(stem).to_owned()

@@ -30,7 +30,16 @@ pub(crate) struct Zoo(pub(crate) Plugin);
 pub(crate) fn job(number: u64, name: &str, config: &str) -> JobOpen {
     let repeatable = !config.contains("\"repeatable\": false");
     let config = config.to_owned();
-    JobOpen { number, name: name.into(), agent: "beast".into(), config, secrets: Vec::new(), repeatable, interval: LONG }
+    JobOpen {
+        number,
+        name: name.into(),
+        agent: "beast".into(),
+        config,
+        secrets: Vec::new(),
+        repeatable,
+        interval: LONG,
+        quarantine_after: 100,
+    }
 }
 
 /// The configuration of a beast that does this.

@@ -4,6 +4,7 @@
 
 use std::{
     hint::black_box,
+    net::SocketAddr,
     path::PathBuf,
     process::{abort, exit},
     thread,
@@ -12,14 +13,21 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use watchpost_plugin_api::{Agent, AgentError, Cx, Level, Metric, Needs, Secret, Unit, export_agents};
+use watchpost_plugin_api::{Agent, AgentError, Cx, Level, Metric, MetricSpec, Needs, Secret, Unit, export_agents, prelude::AsyncWriteExt};
 
 const RUNS: Metric = Metric::gauge("runs", Unit::Number, "Runs of this agent since it was made.");
+const KINDS: Metric = Metric::gauge("kinds", Unit::Number, "One of very many.").by(&["kind"]);
 const UNDECLARED: Metric = Metric::gauge("undeclared", Unit::Number, "Recorded, and not in the list.");
 /// Longer than any watchdog waits, shorter than for ever.
 const BLOCKED: Duration = Duration::from_secs(8);
 /// Lines of a flood.
 const FLOOD_LINES: u32 = 20_000;
+/// Metrics, or label sets, of one run.
+const VERY_MANY: u32 = 10_000;
+/// Bytes of a line that is too long.
+const LONG_LINE_BYTES: usize = 1 << 20;
+/// Bytes that are asked for at a time by one who cannot have enough.
+const PIECE_BYTES: usize = 16 << 20;
 
 /// In which way an agent misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -91,6 +99,24 @@ pub enum Does {
     Mute,
     /// Leaves a child that holds standard error, and dies.
     Orphan,
+    /// Says its secret to somebody, and what it was told to say to standard error, and dies.
+    TalkAndDie,
+    /// Holds up whoever cancels its run.
+    IgnoreCancel,
+    /// Takes memory without end.
+    Hoard,
+    /// Opens files and never closes one.
+    Leak,
+    /// Declares very many metrics.
+    ManyMetrics,
+    /// Records very many label sets.
+    ManyLabels,
+    /// Records what is larger than any number.
+    Infinity,
+    /// Logs lines that are far too long.
+    LongLines,
+    /// Says the beginning of a frame to its host.
+    HalfFrame,
 }
 
 /// A beast.
@@ -105,6 +131,12 @@ pub struct Config {
     /// What it must not tell.
     #[serde(default)]
     secret: Option<Secret>,
+    /// To whom it says its secret, a port of this machine.
+    #[serde(default)]
+    port: u16,
+    /// What it says on standard error before it dies.
+    #[serde(default)]
+    words: String,
     /// A lost run of it may be repeated.
     #[serde(default = "yes")]
     repeatable: bool,
@@ -122,6 +154,14 @@ pub struct Beast {
 
 struct PanicsInDrop;
 
+struct HoldsUp;
+
+impl Drop for HoldsUp {
+    fn drop(&mut self) {
+        thread::sleep(BLOCKED);
+    }
+}
+
 impl Drop for PanicsInDrop {
     fn drop(&mut self) {
         panic!("drop of a run");
@@ -131,7 +171,7 @@ impl Drop for PanicsInDrop {
 impl Agent for Beast {
     type Config = Config;
     const NAME: &'static str = "beast";
-    const METRICS: &'static [Metric] = &[RUNS];
+    const METRICS: &'static [Metric] = &[RUNS, KINDS];
 
     fn new(config: Config) -> Result<Self, AgentError> {
         let well = config.well();
@@ -168,12 +208,22 @@ impl Agent for Beast {
             Does::Flap if self.runs.is_multiple_of(2) => Ok(()),
             Does::Flap => Err(AgentError::protocol("421 come back later")),
             Does::Betray => self.betray(),
+            Does::TalkAndDie => self.talk_and_die(cx).await,
             does => misbehave(does, cx).await,
         }
     }
 }
 
 impl Beast {
+    async fn talk_and_die(&self, cx: &Cx) -> Result<(), AgentError> {
+        let secret = self.config.secret.as_ref().map(Secret::expose).unwrap_or_default();
+        let mut stream = cx.connect(SocketAddr::from(([127, 0, 0, 1], self.config.port))).await?;
+        stream.write_all(format!("LOGIN {secret}\r\n").as_bytes()).await?;
+        stream.flush().await?;
+        eprintln!("{}", self.config.words);
+        abort();
+    }
+
     fn betray(&self) -> ! {
         eprintln!("cannot go on with {:?}", self.config.secret.as_ref().map(Secret::expose));
         abort();
@@ -202,6 +252,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         | Does::BlockInNew
         | Does::AbortInDrop
         | Does::Betray
+        | Does::TalkAndDie
         | Does::BetrayInNew
         | Does::Flap => {}
         Does::Waits => cx.sleep(Duration::from_millis(500)).await,
@@ -254,6 +305,21 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
             thread::sleep(BLOCKED);
         }
         Does::Orphan => orphan(),
+        Does::IgnoreCancel => {
+            let _holds_up = HoldsUp;
+            std::future::pending::<()>().await;
+        }
+        Does::Hoard => hoard(),
+        Does::Leak => return leak(),
+        Does::ManyMetrics => return many_metrics(cx),
+        Does::ManyLabels => (0..VERY_MANY).for_each(|kind| cx.record_with(KINDS, &[("kind", &kind.to_string())], 1)),
+        Does::Infinity => cx.record(RUNS, f64::INFINITY),
+        Does::LongLines => (0..3).for_each(|line| cx.log(Level::Warn, &line.to_string().repeat(LONG_LINE_BYTES))),
+        Does::HalfFrame => {
+            let half = [200_u8, 0, 0, 0, 1, 2, 3];
+            // SAFETY: writes to the connection of the worker, as a stray descriptor number would.
+            unsafe { libc::write(0, half.as_ptr().cast(), half.len()) };
+        }
     }
     Ok(())
 }
@@ -280,6 +346,29 @@ fn spin() {
     while began.elapsed() < BLOCKED {
         black_box(0);
     }
+}
+
+fn hoard() {
+    let mut hoard: Vec<Vec<u8>> = Vec::new();
+    let began = std::time::Instant::now();
+    // Not for ever, where nothing bounds it.
+    while began.elapsed() < BLOCKED && hoard.len() < 1024 {
+        hoard.push(black_box(vec![7; PIECE_BYTES]));
+    }
+}
+
+fn leak() -> Result<(), AgentError> {
+    loop {
+        let file = std::fs::File::open("/dev/null").map_err(|error| AgentError::local(format!("cannot open one more file: {error}")))?;
+        std::mem::forget(file);
+    }
+}
+
+fn many_metrics(cx: &Cx) -> Result<(), AgentError> {
+    for number in 0..VERY_MANY {
+        cx.declare(MetricSpec { name: format!("metric_{number}"), ..RUNS.spec() })?;
+    }
+    Ok(())
 }
 
 fn orphan() -> ! {

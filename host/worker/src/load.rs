@@ -3,10 +3,9 @@
 #![expect(unsafe_code, reason = "dlopen, and what abi_stable asks for it")]
 
 use std::{
-    ffi::CString,
     fs::File,
-    io::{self, Read, Write},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    io::{self, Read},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
@@ -22,15 +21,12 @@ use watchpost_plugin_api::{
 
 use crate::{
     precheck::{Unfit, precheck},
+    snapshot::Snapshot,
     trust::{Distrust, trusted},
 };
 
 /// Largest library: a release build has under a megabyte, a debug build some tens.
 const LIBRARY_BYTES_MAX: u64 = 512 * 1024 * 1024;
-
-/// A busy kernel holds fresh pages for a moment, and refuses to seal them meanwhile (fcntl(2), "EBUSY").
-const SEAL_TRIES: u32 = 20;
-const SEAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Why a library is not loaded.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +68,15 @@ pub struct Library {
 impl Library {
     /// Loads a library.
     pub fn load(path: &Path) -> Result<Self, Refusal> {
-        let module: PluginMod_Ref = module(path)?;
+        Self::of(module(path)?)
+    }
+
+    /// Loads a library by its snapshot, which is taken now unless an earlier worker did.
+    pub fn load_by(snapshot: Snapshot, path: &Path) -> Result<Self, Refusal> {
+        Self::of(module_by(snapshot, path)?)
+    }
+
+    fn of(module: PluginMod_Ref) -> Result<Self, Refusal> {
         if !module.panic_unwind() {
             return Err(Refusal::Aborts);
         }
@@ -100,10 +104,17 @@ impl Library {
 
 /// Loads what a library exports, as the interface `M` sees it; a host knows one such interface, tests know several.
 pub fn module<M: RootModule>(path: &Path) -> Result<M, Refusal> {
-    let copy = snapshot(&trusted(path)?)?;
-    let module = open(&copy);
+    let snapshot = Snapshot::empty(path).map_err(|source| Refusal::Read { path: path.to_owned(), source })?;
+    module_by(snapshot, path)
+}
+
+fn module_by<M: RootModule>(mut snapshot: Snapshot, path: &Path) -> Result<M, Refusal> {
+    if !snapshot.is_sealed() {
+        take(&mut snapshot, &trusted(path)?)?;
+    }
+    let module = open(snapshot.file());
     // The file stays open for ever: a backtrace reads its symbols through this path.
-    std::mem::forget(copy);
+    std::mem::forget(snapshot);
     module
 }
 
@@ -111,8 +122,8 @@ fn text(answer: FfiResult<RString>) -> Result<String, AgentError> {
     answer.into_result().map(RString::into_string).map_err(AgentError::from)
 }
 
-/// Copies a checked library into sealed memory: what was checked is what runs, whatever happens to the file.
-fn snapshot(path: &Path) -> Result<File, Refusal> {
+/// Copies a checked library into sealed memory.
+fn take(snapshot: &mut Snapshot, path: &Path) -> Result<(), Refusal> {
     let failed = |source| Refusal::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| file.take(LIBRARY_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
@@ -120,32 +131,7 @@ fn snapshot(path: &Path) -> Result<File, Refusal> {
         return Err(failed(io::Error::other(format!("larger than {LIBRARY_BYTES_MAX} bytes"))));
     }
     precheck(&bytes)?;
-    sealed(path, &bytes).map_err(failed)
-}
-
-fn sealed(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let name = CString::new(name).map_err(io::Error::other)?;
-    // SAFETY: the name is NUL-terminated.
-    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: just opened, owned by nobody else.
-    let mut file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-    file.write_all(bytes)?;
-    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-    let mut tries = SEAL_TRIES;
-    // SAFETY: a plain fcntl on a descriptor of ours.
-    while unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
-        let error = io::Error::last_os_error();
-        tries -= 1;
-        if error.raw_os_error() != Some(libc::EBUSY) || tries == 0 {
-            return Err(error);
-        }
-        std::thread::sleep(SEAL_PAUSE);
-    }
-    Ok(file)
+    snapshot.fill(&bytes).map_err(failed)
 }
 
 /// Links the copy in and compares layouts.

@@ -1,4 +1,5 @@
-//! `watchpost-worker LIBRARY DAEMON`: started by the daemon, with its end of a socket pair as standard input and a shared page as descriptor 3.
+//! `watchpost-worker LIBRARY DAEMON`: started by the daemon, with its end of a socket pair as standard input, a shared page as descriptor 3,
+//! and the library's snapshot, or the room for it, as descriptor 4.
 
 #![expect(unsafe_code, reason = "takes over the descriptors that the daemon left for it")]
 
@@ -18,10 +19,13 @@ use watchpost_worker::{
     load::Library,
     page::Page,
     serve::serve,
+    snapshot::Snapshot,
 };
 
 /// Where the daemon leaves the shared page.
 const PAGE_FD: i32 = 3;
+/// Where the daemon leaves the library's snapshot.
+const SNAPSHOT_FD: i32 = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
@@ -46,11 +50,13 @@ fn run(library: &Path) -> io::Result<()> {
     let daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     // SAFETY: descriptor 3 is the page that the daemon left for us.
     let page = Page::map(&File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) }))?;
+    // SAFETY: descriptor 4 is the snapshot that the daemon left for us.
+    let snapshot = Snapshot::of(File::from(unsafe { OwnedFd::from_raw_fd(SNAPSHOT_FD) }));
     daemon.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (from, mut to) = tokio::net::UnixStream::from_std(daemon)?.into_split();
-        match Library::load(library) {
+        match Library::load_by(snapshot, library) {
             Ok(library) => serve(library, page, tokio::io::BufReader::new(from), to).await,
             Err(refusal) => frames::write(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
         }

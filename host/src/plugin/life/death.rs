@@ -2,18 +2,24 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use tokio::time::sleep;
 use watchpost_plugin_api::ErrorKind;
 
 use super::Life;
-use crate::plugin::{
-    Crash, RunEnd, WorkerState,
-    blame::{Cause, Culprit, Suspects},
-    runs::Cost,
-    story::Death,
+use crate::{
+    log::seconds,
+    plugin::{
+        Crash, Incident, RunEnd, What, WorkerState,
+        blame::{Cause, Culprit, Suspects},
+        process::End,
+        record::Sentence,
+        runs::Cost,
+        story::Death,
+        ward::CrashReport,
+    },
 };
 
 /// How long after its worker the daemon may be told to end.
@@ -38,27 +44,78 @@ impl Life {
             Culprit::Run { number, .. } => live.process.page.dialogue(number),
             _ => None,
         };
-        let pid = live.process.pid;
+        let (pid, lived) = (live.process.pid, live.since.elapsed());
         for answer in live.rest().await {
             self.take(answer);
         }
-        let held = self.hold_back(&culprit);
+        let sentence = self.hold_back(&culprit, &how);
         let wait = if culprit == Culprit::Nobody { self.comeback.later(self.jobs.shortest_interval()) } else { self.comeback.at_once() };
         let last_words = &self.jobs.masker().mask(&end.last_words);
         let guilty = culprit.job().map(|(_, name)| name.to_owned());
+        let mut file = self.crash_report(guilty.clone(), pid, lived, &how, &culprit, dialogue.as_deref(), last_words);
+        let report = file.name();
         // Whoever hears of a lost run finds the death reported.
-        self.report_crash(Crash { at: SystemTime::now(), how: how.clone(), guilty, dialogue });
+        self.report_crash(Crash { at: file.at, how: how.clone(), guilty: guilty.clone(), dialogue, report: Some(report.clone()) });
         let cost = self.answer_the_bereaved(&culprit, &how);
+        let held = match sentence {
+            Sentence::None => None,
+            Sentence::HeldBack(held) | Sentence::Quarantined(held) => Some(held),
+        };
         self.story.died(&Death { pid, how: &how, culprit: &culprit, cost, wait, held, last_words });
+        let Cost { repeated, lost } = cost;
+        file.facts.push(("neighbours", format!("{repeated} runs repeated, {lost} lost")));
+        self.ward.report(file);
+        self.tell_death(&cause, &end, &culprit, cost, &report);
+        if let Some((_, job)) = culprit.job() {
+            self.tell_sentence(job, sentence, &how);
+        }
         self.jobs.forget_worker();
+        self.rest();
     }
 
-    /// Holds the guilty job back from now on; gives for how long.
-    fn hold_back(&mut self, culprit: &Culprit) -> Option<Duration> {
-        let (number, _) = culprit.job()?;
-        let (job, now) = (self.jobs.get_mut(number)?, Instant::now());
-        job.record.crashed(now, job.open.interval);
-        job.record.held_for(now)
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a death")]
+    fn crash_report(
+        &self,
+        job: Option<String>,
+        pid: u32,
+        lived: Duration,
+        how: &str,
+        culprit: &Culprit,
+        dialogue: Option<&str>,
+        last_words: &str,
+    ) -> CrashReport {
+        // The worker masked what was said with the secrets of its job; here are those of all of them.
+        let masker = self.jobs.masker();
+        let facts = vec![
+            ("agent", self.agent_of(culprit).unwrap_or_else(|| "none to blame".into())),
+            ("worker", format!("process {pid}, lived {} s", seconds(lived))),
+            ("it", masker.mask(how)),
+            ("while", culprit.doing().unwrap_or("nothing of a job's was under way").into()),
+            ("crashes", self.crashes_of(culprit).map_or("unknown".into(), |crashes| format!("{crashes} without ten good runs in between"))),
+        ];
+        let texts = vec![
+            ("last dialogue", dialogue.map(|said| masker.mask(said)).unwrap_or_default()),
+            ("last words on standard error, a backtrace among them if there was one", last_words.to_owned()),
+        ];
+        CrashReport { at: SystemTime::now(), plugin: self.name.clone(), source: self.source.clone(), job, facts, texts }
+    }
+
+    fn agent_of(&self, culprit: &Culprit) -> Option<String> {
+        match culprit {
+            Culprit::Configuration { agent, .. } => Some(agent.clone()),
+            _ => self.jobs.agent(culprit.job()?.0).map(str::to_owned),
+        }
+    }
+
+    fn crashes_of(&self, culprit: &Culprit) -> Option<u32> {
+        Some(self.jobs.get(culprit.job()?.0)?.record.crashes())
+    }
+
+    fn tell_death(&self, cause: &Cause, end: &End, culprit: &Culprit, Cost { repeated, lost }: Cost, report: &str) {
+        let job = culprit.job().map(|(_, name)| name.to_owned());
+        let crash = culprit.crash(&cause.how(end));
+        let text = format!("plugin {}: {}; {repeated} runs of others repeated, {lost} lost; crashes/{report}", self.name, crash.message());
+        self.ward.tell(Incident { plugin: self.name.clone(), job, what: What::Died(cause.name(end)), text });
     }
 
     fn report_crash(&self, crash: Crash) {
