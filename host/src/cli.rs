@@ -17,6 +17,7 @@ mod jobs;
 mod load;
 mod measure;
 mod plan;
+mod plugins;
 mod reload;
 mod run;
 mod status;
@@ -84,9 +85,12 @@ enum Command {
     /// Lists what agents and the daemon reported: the latest, oldest first.
     #[command(after_help = "Examples:\n  watchpost events\n  watchpost events --job pop-paris --since now-2d --severity minor")]
     Events(events::Arguments),
-    /// Lists jobs, runs one now, pauses or resumes one.
+    /// Lists jobs, runs one now, pauses, resumes or releases one.
     #[command(after_help = "Examples:\n  watchpost jobs\n  watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
+    /// Lists plugins, reloads, disables, installs or removes one.
+    #[command(after_help = "Examples:\n  watchpost plugins\n  watchpost plugins install target/release/libspool.so")]
+    Plugins(plugins::Arguments),
     /// Makes the daemon take its changed configuration, whole or not at all.
     ///
     /// Libraries that are new in the plugin folders are loaded. `data` and `listen` cannot change while it runs.
@@ -132,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
+        Command::Plugins(arguments) => plugins::run(&context, &arguments),
         Command::Reload => reload::run(&context),
         Command::Completions(arguments) => generate::completions(&arguments),
         Command::Man(arguments) => generate::man(&arguments),

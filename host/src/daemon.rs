@@ -1,7 +1,7 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · [`status`] · `left` (what of it is told when it has ended).
 
 pub mod api;
@@ -10,7 +10,9 @@ mod carriers;
 mod cursors;
 mod event_view;
 mod formats;
+mod incidents;
 mod left;
+mod libraries;
 mod lock;
 mod meter;
 mod paused;
@@ -49,11 +51,13 @@ use crate::{
 };
 use appender::Appender;
 use carriers::Carriers;
+use libraries::Libraries;
 use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
 pub use event_view::take_events_left;
 pub use left::{LeftError, left};
+pub use libraries::{Done, Listed, Listing};
 pub use lock::{DataFolder, LockError};
 pub use reload::Reloaded;
 pub use runner::Changes;
@@ -71,6 +75,7 @@ pub struct Daemon {
     config: Mutex<Arc<Config>>,
     plugins: RwLock<Plugins>,
     carriers: Carriers,
+    libraries: Libraries,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
     journal: Arc<Journal>,
@@ -149,7 +154,7 @@ impl Daemon {
 
     fn status(&self) -> status::Status {
         let house = self.house();
-        status::Status { host: house.host, workers: house.workers, jobs: status::jobs(&self.snapshot()) }
+        status::Status { host: house.host, workers: house.workers, jobs: status::jobs(&self.snapshot(), &self.plugins()) }
     }
 
     /// How the daemon and its workers are.
@@ -170,8 +175,13 @@ impl Daemon {
             behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
             refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
         };
-        House { host, workers: status::workers(&plugins) }
+        House { host, workers: status::workers(&plugins, |plugin| self.libraries.note(plugin)) }
     }
+}
+
+/// Names a library as metrics do.
+fn plugin_of(library: &std::path::Path) -> String {
+    crate::plugin::name_of(library)
 }
 
 /// The records that a reader gives; what is damaged or not understood is passed over, for whoever follows the journal has told of it.

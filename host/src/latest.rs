@@ -95,6 +95,11 @@ impl Latest {
         *jobs = next;
     }
 
+    /// Puts the shape of one job in force: same agent, same target, other metrics.
+    pub fn set_shape(&self, shape: &Shape) {
+        self.change(&shape.job, |job| job.shape = Arc::new(shape.clone()));
+    }
+
     /// Takes the reading of a job; that of a job which is gone is passed over.
     pub fn apply(&self, reading: &Reading) {
         let last = Arc::new(Last::of(reading));

@@ -4,7 +4,7 @@ use super::{
     table::{self, counted, grouped, plain},
     terminal, time,
 };
-use crate::daemon::status::Job;
+use crate::{daemon::status::Job, plugin::Holding};
 
 /// Jobs that a summary lists, however small the screen.
 const LISTED_MIN: usize = 5;
@@ -46,8 +46,16 @@ pub(super) fn all(jobs: &[Job], now: f64) {
 fn counts(jobs: &[Job]) {
     let count = |health: &str| grouped(jobs.iter().filter(|job| job.health == health).count());
     let paused = jobs.iter().filter(|job| job.next_run.is_none()).count();
+    let quarantined = jobs.iter().filter(|job| job.held.as_ref().is_some_and(|held| held.holding == Holding::Quarantined)).count();
+    let quarantined = if quarantined > 0 { format!("; {} quarantined", grouped(quarantined)) } else { String::new() };
     let paused = if paused > 0 { format!("; {} paused", grouped(paused)) } else { String::new() };
-    println!("{}: {} ok, {} failing, {} unknown{paused}", counted(jobs.len(), "job"), count("ok"), count("failing"), count("unknown"));
+    println!(
+        "{}: {} ok, {} failing, {} unknown{quarantined}{paused}",
+        counted(jobs.len(), "job"),
+        count("ok"),
+        count("failing"),
+        count("unknown")
+    );
 }
 
 /// Failing jobs, then those nothing is known of, then the others; each by name.
@@ -88,6 +96,7 @@ fn row_of_all(job: &Job, now: f64) -> Vec<String> {
 
 fn mark(job: &Job) -> String {
     match job.health.as_str() {
+        _ if job.held.as_ref().is_some_and(|held| held.holding == Holding::Quarantined) => "quarantined".into(),
         "failing" => "FAILING".into(),
         other => other.into(),
     }

@@ -40,6 +40,12 @@ enum Command {
         /// The job's name.
         job: String,
     },
+    /// Sets a job free that is held back or quarantined for crashes.
+    #[command(after_help = "Example:\n  watchpost jobs release pop-paris")]
+    Release {
+        /// The job's name.
+        job: String,
+    },
     /// Starts a paused job's runs again.
     #[command(after_help = "Example:\n  watchpost jobs resume pop-paris")]
     Resume {
@@ -48,11 +54,18 @@ enum Command {
     },
 }
 
+/// What the daemon says to a release.
+#[derive(serde::Deserialize)]
+struct Released {
+    released: bool,
+}
+
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match arguments.command.as_ref().unwrap_or(&Command::List) {
         Command::List => list(context),
         Command::Run { job } => run_now(context, job),
         Command::Pause { job } => switch(context, job, "pause"),
+        Command::Release { job } => release(context, job),
         Command::Resume { job } => switch(context, job, "resume"),
     }
 }
@@ -94,6 +107,16 @@ fn switch(context: &Context, job: &str, how: &str) -> Outcome {
         return print_json(&serde_json::json!({ "job": job, "paused": how == "pause" }));
     }
     println!("{job}: {how}d");
+    Ok(())
+}
+
+fn release(context: &Context, job: &str) -> Outcome {
+    let answer = context.ask(&format!("cannot release job `{job}`"), Method::POST, &path(job, "release"))?;
+    let Released { released } = answer.read()?;
+    if context.json {
+        return print_json(&serde_json::json!({ "job": job, "released": released }));
+    }
+    println!("{job}: {}", if released { "released; it runs when it is due" } else { "was not held" });
     Ok(())
 }
 

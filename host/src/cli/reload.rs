@@ -39,7 +39,7 @@ fn tell(reloaded: Reloaded) -> Outcome {
         eprintln!("warning: not loaded: {}: {}", path.display(), plain(reason));
     }
     for path in &outdated {
-        eprintln!("warning: {} has changed since it was loaded: it runs on as it was, until watchpost is restarted", path.display());
+        eprintln!("warning: {} has changed since it was loaded: it runs on as it was, until the changed one takes over", path.display());
     }
     println!(
         "reloaded: {} added, {} changed, {} removed, {} unchanged",

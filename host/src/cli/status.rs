@@ -87,6 +87,7 @@ fn workers(all: &[Worker], now: f64) -> usize {
 fn row(worker: &Worker, now: f64) -> Vec<String> {
     let report = &worker.report;
     let crash = report.last_crash.as_ref().map_or("-".into(), |crash| crash_line(crash, now));
+    let crash = worker.note.as_ref().map_or(crash.clone(), |note| format!("{crash}; {note}"));
     let crash = report.refusal.as_ref().map_or(crash.clone(), |why| format!("{crash}; not back: {why}"));
     vec![
         worker.plugin.clone(),

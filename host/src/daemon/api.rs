@@ -2,6 +2,8 @@
 //!
 //! The socket belongs to its user (mode 0600); what changes something exists here only.
 
+mod plugins;
+
 use std::{
     io,
     os::unix::fs::PermissionsExt,
@@ -83,7 +85,9 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/jobs/{job}/run", post(run_job))
         .route("/api/v1/jobs/{job}/pause", post(pause_job))
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
+        .route("/api/v1/jobs/{job}/release", post(release_job))
         .route("/api/v1/reload", post(reload))
+        .merge(plugins::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
@@ -98,7 +102,7 @@ async fn status_of(State(daemon): Shared) -> Response {
 }
 
 async fn jobs(State(daemon): Shared) -> Response {
-    Json(status::jobs(&daemon.snapshot())).into_response()
+    Json(status::jobs(&daemon.snapshot(), &daemon.plugins())).into_response()
 }
 
 /// What a job's agent declares: a reading has the values of labels, here are their keys.
@@ -135,6 +139,18 @@ async fn pause(State(daemon): Shared, UrlPath(job): UrlPath<String>, paused: boo
     match daemon.command(|done| Command::Pause { job, paused, done }).await {
         Some(Ok(())) => Json(serde_json::json!({ "paused": paused })).into_response(),
         Some(Err(why)) => refused(StatusCode::CONFLICT, why),
+        None => stopping(),
+    }
+}
+
+/// Sets a job free that its plugin holds back or has quarantined.
+async fn release_job(State(daemon): Shared, UrlPath(job): UrlPath<String>) -> Response {
+    if !daemon.knows(&job) {
+        return unknown(&daemon, &job);
+    }
+    match daemon.command(|done| Command::Tell { job, done }).await {
+        Some(Some(job)) => Json(serde_json::json!({ "released": job.plugin.release(job.number).await })).into_response(),
+        Some(None) => refused(StatusCode::CONFLICT, "it was removed just now".into()),
         None => stopping(),
     }
 }

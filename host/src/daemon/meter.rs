@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::time::interval;
@@ -11,11 +11,11 @@ use watchpost_journal::Counters;
 
 use tracing::{error, info, warn};
 
-use super::{Daemon, service_manager::Standing};
+use super::{Daemon, service_manager::Standing, status::unix_seconds};
 use crate::{
     latest::Health,
     log::{seconds, trouble::Trouble},
-    plugin::WorkerState,
+    plugin::{Holding, WorkerState},
 };
 
 /// How often the metrics are brought up to date.
@@ -112,10 +112,13 @@ impl Told {
     }
 
     fn workers(&mut self, daemon: &Daemon) {
-        let mut running = 0;
+        let (mut running, mut held_back, mut quarantined) = (0, 0, 0);
+        let now = unix_seconds(SystemTime::now());
         for plugin in daemon.plugins().all() {
             let report = plugin.report();
             running += usize::from(report.state == WorkerState::Ready);
+            held_back += report.held.iter().filter(|held| held.holding == Holding::HeldBack && held.until > now).count();
+            quarantined += report.held.iter().filter(|held| held.holding == Holding::Quarantined).count();
             let told = self.workers.entry(plugin.name()).or_default();
             let (restarts, crashes) = (report.restarts.saturating_sub(told.0), report.crashes.saturating_sub(told.1));
             daemon.metrics.worker_restarted(&plugin.name(), restarts);
@@ -123,6 +126,9 @@ impl Told {
             *told = (report.restarts, report.crashes);
         }
         daemon.metrics.set_workers(running);
+        daemon.metrics.set_libraries_refused(daemon.plugins().problems().len());
+        daemon.metrics.set_jobs_held("held_back", held_back);
+        daemon.metrics.set_jobs_held("quarantined", quarantined);
     }
 
     fn series(&mut self, daemon: &Daemon) {

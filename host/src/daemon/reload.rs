@@ -38,7 +38,7 @@ pub struct Reloaded {
     /// Libraries and folders that did not load, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<(PathBuf, String)>,
-    /// Libraries whose file has changed since they were loaded; they run on as they are.
+    /// Libraries whose file has changed since they were loaded; they run on as they are until it is at rest, and checked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outdated: Vec<PathBuf>,
     /// Faults of the configuration that do not stop it.
@@ -69,7 +69,7 @@ impl Reloaded {
             info!(path = %path.display(), "library no longer there, its worker ends");
         }
         for path in &self.outdated {
-            warn!(path = %path.display(), "the library has changed since it was loaded; it runs on as it was, until watchpost is restarted");
+            warn!(path = %path.display(), "the library has changed since it was loaded; it runs on as it was, until the changed one takes over");
         }
     }
 }
@@ -123,9 +123,12 @@ impl Daemon {
         super::series_view::lend(&self.store).bound_label_sets(label_sets(&jobs));
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
-        self.carriers.set(&plugins);
-        *self.plugins.write().unwrap_or_else(PoisonError::into_inner) = plugins;
-        self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default()
+        self.libraries.seed(&plugins);
+        plugins.all().iter().for_each(|plugin| self.rest_if_disabled(plugin));
+        self.set_plugins(plugins);
+        let changes = self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default();
+        self.settle_trials().await;
+        changes
     }
 }
 

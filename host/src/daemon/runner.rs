@@ -26,6 +26,7 @@ use crate::{
     job::Job,
     latest::Latest,
     log::{instant, seconds},
+    plugin::Plugin,
     reading::{Cause, Reading, Record},
     schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, Ticker, UnixTime},
 };
@@ -50,6 +51,13 @@ pub(super) enum Command {
     RunNow { job: String, done: oneshot::Sender<Result<Reading, String>> },
     /// Stop or resume starting a job's runs.
     Pause { job: String, paused: bool, done: oneshot::Sender<Result<(), String>> },
+    /// Tell which jobs a library has.
+    JobsOf { plugin: Arc<Plugin>, done: oneshot::Sender<Vec<Arc<Job>>> },
+    /// These run from their next run on in the place of those of the same names; nothing else of them changes. Open them first, or not:
+    /// they may be open still.
+    Swap { jobs: Vec<Arc<Job>>, open: bool, done: oneshot::Sender<()> },
+    /// Tell of a job.
+    Tell { job: String, done: oneshot::Sender<Option<Arc<Job>>> },
     /// A run has ended, of the job that had this number when it began.
     Ended { job: String, number: u64, cursor: Option<Vec<u8>> },
 }
@@ -240,6 +248,17 @@ impl Runner {
             Command::Pause { job, paused, done } => {
                 let _nobody_waits = done.send(self.pause(&job, paused));
             }
+            Command::JobsOf { plugin, done } => {
+                let jobs = self.jobs.values().map(|scheduled| &scheduled.job).filter(|job| Arc::ptr_eq(&job.plugin, &plugin));
+                let _nobody_waits = done.send(jobs.cloned().collect());
+            }
+            Command::Swap { jobs, open, done } => {
+                jobs.into_iter().for_each(|job| self.swap(job, open));
+                let _nobody_waits = done.send(());
+            }
+            Command::Tell { job, done } => {
+                let _nobody_waits = done.send(self.jobs.get(&job).map(|scheduled| scheduled.job.clone()));
+            }
             Command::Ended { job, number, cursor } => self.ended(&job, number, cursor),
         }
     }
@@ -333,6 +352,19 @@ impl Runner {
         self.due = self.jobs.iter().filter_map(|(name, job)| Some(Reverse((job.starts()?, name.clone())))).collect();
         self.metrics.set_jobs(self.jobs.len());
         changes
+    }
+
+    /// Puts a job in the place of the one of its name, between two runs; the run under way ends where it began.
+    fn swap(&mut self, job: Arc<Job>, open: bool) {
+        let Some(scheduled) = self.jobs.get_mut(job.name()) else { return };
+        if job.shape != scheduled.job.shape {
+            drop(self.appender.append(&Record::Shape(job.shape.clone())));
+            self.latest.set_shape(&job.shape);
+        }
+        if open {
+            job.plugin.open(job.open());
+        }
+        scheduled.job = job;
     }
 
     /// Schedules a job that is new, or that changed: then it goes on where the one before stands.

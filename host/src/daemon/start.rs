@@ -27,7 +27,9 @@ use super::{
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
-    formats, meter,
+    formats, incidents,
+    libraries::{self, Disabled, Libraries},
+    meter,
     paused::Paused,
     present::{self, Present},
     reload::label_sets,
@@ -174,6 +176,7 @@ struct Parts {
     live: Arc<AtomicBool>,
     views: Vec<Running>,
     paused: Paused,
+    disabled: Disabled,
     /// Locked for as long as the others live.
     data: DataFolder,
 }
@@ -183,6 +186,7 @@ impl Parts {
         formats::refuse_newer(data.path())?;
         let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
         let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
+        let disabled = Disabled::load(data.path()).map_err(system("cannot read which plugins are disabled"))?;
         let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
         let (journal, recovery) = Journal::open(&data.path().join("journal"), Options::default())?;
         tell_recovery(&recovery);
@@ -203,6 +207,7 @@ impl Parts {
             live,
             views: Vec::new(),
             paused,
+            disabled,
             data,
         })
     }
@@ -269,6 +274,9 @@ impl Parts {
         // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.
         let (commands, queue) = mpsc::unbounded_channel();
         let appender = Appender::new(self.journal.clone());
+        let teller = incidents::teller(appender.clone(), self.metrics.clone());
+        let settled = plugins.ward().settle(&data, teller).map_err(system("cannot read which jobs are quarantined"));
+        settled.map_err(|error| error.in_data(&config))?;
         let runner = Runner::new(past, self.paused, appender.clone(), self.latest.clone(), self.metrics.clone(), commands.clone());
         let daemon = Arc::new(Daemon {
             file,
@@ -276,6 +284,7 @@ impl Parts {
             config: Mutex::new(Arc::new(config.clone())),
             plugins: std::sync::RwLock::new(plugins.clone()),
             carriers: self.carriers.clone(),
+            libraries: Libraries::new(self.disabled),
             latest: self.latest.clone(),
             metrics: self.metrics.clone(),
             journal: self.journal.clone(),
@@ -294,6 +303,7 @@ impl Parts {
         daemon.put_in_force(config, plugins, jobs).await;
         daemon.metrics.reload_passed(self.started);
         let meter = tokio::spawn(meter::lead(daemon.clone()));
+        let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
         let outward = tokio::spawn(serve(
             listener,
             router(daemon.outward(), Hosts::of(address, &configured)),
@@ -307,13 +317,17 @@ impl Parts {
         info!(jobs = jobs_count, listen = %address, data = %data.display(), "ready");
 
         signals.until_told(&daemon).await;
+        watching.abort();
         daemon.plugins().will_stop();
+        let idle = daemon.libraries.idle();
+        idle.iter().for_each(|plugin| plugin.will_stop());
         service_manager::stopping();
         info!("stopping");
         let ending = Instant::now();
         drop(stop_runner);
         let _ended = timeout(LAST_RUNS_TIMEOUT, runner).await;
         daemon.plugins().stop().await;
+        daemon.plugins().ward().finish();
         drop(stopping);
         meter.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {

@@ -13,7 +13,7 @@ use watchpost_services::outcome::Status as RunStatus;
 use crate::{
     expose::host_metrics::process::resident_bytes,
     latest::{Health, JobState, Snapshot},
-    plugin::{Plugin, Plugins, Report},
+    plugin::{Held, Holding, Plugin, Plugins, Report},
     series::selector::notation,
 };
 
@@ -64,6 +64,9 @@ pub struct Worker {
     pub plugin: String,
     /// Memory in use by its process, bytes.
     pub memory_bytes: Option<u64>,
+    /// That it is on trial, or why its changed file is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// How it fares.
     #[serde(flatten)]
     pub report: Report,
@@ -102,6 +105,9 @@ pub struct Job {
     pub timed_out: u64,
     /// Runs that did not end well, by kind; those that reached their deadline among them.
     pub failed: BTreeMap<String, u64>,
+    /// Why it does not run, if it brought its worker down too often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
     /// The last values, by series as SERIES has it, without the labels that the job gives.
     pub values: BTreeMap<String, f64>,
 }
@@ -140,8 +146,25 @@ impl Job {
             skipped: state.counts.skipped,
             timed_out: failed.get("timeout").copied().unwrap_or(0),
             failed,
+            held: None,
             values: current.map(|last| values(state, last)).unwrap_or_default(),
         }
+    }
+}
+
+impl Job {
+    /// What holds it says more than its last run does.
+    fn with(mut self, held: Option<Held>) -> Self {
+        if let Some(held) = held {
+            let (times, how) = (held.crashes, &held.how);
+            let what = match held.holding {
+                Holding::HeldBack => "held back",
+                Holding::Quarantined => "quarantined",
+            };
+            self.why = Some(format!("{what}: it brought its worker down {times} times; the last time the worker {how}"));
+            self.held = Some(held);
+        }
+        self
     }
 }
 
@@ -150,17 +173,23 @@ fn values(state: &JobState, last: &crate::latest::Last) -> BTreeMap<String, f64>
     last.samples.iter().map(|sample| (notation(sample, metrics.clone()), sample.value)).collect()
 }
 
-/// Shows every job of a snapshot.
-pub(super) fn jobs(snapshot: &Snapshot) -> Vec<Job> {
-    snapshot.jobs.iter().map(|state| Job::of(state, snapshot.now_ns)).collect()
+/// Shows every job of a snapshot, and which of them are held.
+pub(super) fn jobs(snapshot: &Snapshot, plugins: &Plugins) -> Vec<Job> {
+    let now = seconds(snapshot.now_ns);
+    let held = plugins.all().iter().flat_map(|plugin| plugin.report().held);
+    // Held back no longer: its plugin looks again when something happens.
+    let held = held.filter(|held| held.holding == Holding::Quarantined || held.until as f64 > now);
+    let mut held: BTreeMap<String, Held> = held.map(|held| (held.job.clone(), held)).collect();
+    let job = |state: &Arc<JobState>| Job::of(state, snapshot.now_ns).with(held.remove(&state.shape.job));
+    snapshot.jobs.iter().map(job).collect()
 }
 
 /// Shows every library's worker.
-pub(super) fn workers(plugins: &Plugins) -> Vec<Worker> {
+pub(super) fn workers(plugins: &Plugins, note: impl Fn(&Plugin) -> Option<String>) -> Vec<Worker> {
     let worker = |plugin: &Arc<Plugin>| {
         let report = plugin.report();
         let memory_bytes = report.pid.and_then(|pid| resident_bytes(&pid.to_string()));
-        Worker { plugin: plugin.name(), memory_bytes, report }
+        Worker { plugin: plugin.name(), memory_bytes, note: note(plugin), report }
     };
     plugins.all().iter().map(worker).collect()
 }
@@ -191,7 +220,7 @@ mod tests {
         let stale_ns = stale_s * 1_000_000_000;
         let outcome = Outcome::failed(kind, "no", 1_000_000_000);
         latest.apply(&Reading { job: "a".into(), cause: Cause::Schedule, slot: 1, due_ns: 0, stale_ns, outcome });
-        let job = jobs(&latest.snapshot(50_000_000_000)).remove(0);
+        let job = jobs(&latest.snapshot(50_000_000_000), &Plugins::default()).remove(0);
         assert_eq!((job.health.as_str(), job.kind.as_deref(), job.why.as_deref().unwrap_or("-"), job.up), expected);
     }
 

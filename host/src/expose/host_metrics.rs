@@ -28,6 +28,12 @@ pub struct HostMetrics {
     workers: GaugeVec,
     worker_restarts: IntCounterVec,
     worker_crashes: IntCounterVec,
+    worker_deaths: IntCounterVec,
+    job_crashes: IntCounterVec,
+    job_holds: IntCounterVec,
+    jobs_held: GaugeVec,
+    library_replacements: IntCounterVec,
+    libraries_refused: GaugeVec,
     journal_records: IntCounter,
     journal_bytes: IntCounter,
     journal_fsyncs: IntCounter,
@@ -65,6 +71,20 @@ impl HostMetrics {
             workers: make.gauge("workers", "Worker processes that run.", &[])?,
             worker_restarts: make.counters("worker_restarts_total", "Workers started again, by plugin.", &["plugin"])?,
             worker_crashes: make.counters("worker_crashes_total", "Workers that died unasked, by plugin.", &["plugin"])?,
+            worker_deaths: make.counters("worker_deaths_total", "Workers that died unasked, by plugin and cause.", &["plugin", "cause"])?,
+            job_crashes: make.counters("job_crashes_total", "Times a job brought its worker down.", &["job"])?,
+            job_holds: make.counters(
+                "job_holds_total",
+                "Times a job was held back, quarantined, let run on probation or released.",
+                &["job", "step"],
+            )?,
+            jobs_held: make.gauge("jobs_held", "Jobs that are held back or quarantined now.", &["state"])?,
+            library_replacements: make.counters(
+                "library_replacements_total",
+                "Changed libraries that took over, passed their trial, were switched back from or were refused.",
+                &["plugin", "result"],
+            )?,
+            libraries_refused: make.gauge("libraries_refused", "Files and folders of libraries that are not used.", &[])?,
             journal_records: make.counter("journal_records_total", "Records appended to the journal.")?,
             journal_bytes: make.counter("journal_bytes_total", "Volume appended to the journal.")?,
             journal_fsyncs: make.counter("journal_fsyncs_total", "Times the journal was synced.")?,
@@ -128,6 +148,34 @@ impl HostMetrics {
     /// The worker of `plugin` died unasked that many times more.
     pub fn worker_crashed(&self, plugin: &str, times: u64) {
         self.worker_crashes.with_label_values(&[plugin]).inc_by(times);
+    }
+
+    /// The worker of `plugin` died of `cause`, by the doing of `job` if it is known.
+    pub fn worker_died(&self, plugin: &str, cause: &str, job: Option<&str>) {
+        self.worker_deaths.with_label_values(&[plugin, cause]).inc();
+        if let Some(job) = job {
+            self.job_crashes.with_label_values(&[job]).inc();
+        }
+    }
+
+    /// A job was held back, quarantined, let run on probation or released.
+    pub fn job_held(&self, job: &str, step: &str) {
+        self.job_holds.with_label_values(&[job, step]).inc();
+    }
+
+    /// That many jobs are in this state of being held.
+    pub fn set_jobs_held(&self, state: &str, jobs: usize) {
+        set(&self.jobs_held, &[state], jobs as f64);
+    }
+
+    /// A changed library took over, passed its trial, was switched back from or was refused.
+    pub fn library_replaced(&self, plugin: &str, result: &str) {
+        self.library_replacements.with_label_values(&[plugin, result]).inc();
+    }
+
+    /// That many files and folders of libraries are not used.
+    pub fn set_libraries_refused(&self, files: usize) {
+        set(&self.libraries_refused, &[], files as f64);
     }
 
     /// Records of that volume were appended to the journal.

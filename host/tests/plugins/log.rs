@@ -197,11 +197,11 @@ fn what_a_dying_agent_says_is_told_without_its_secret() {
 }
 
 #[test]
-fn a_library_that_does_not_come_back_is_told_once_with_its_reason_and_so_in_status() {
+fn a_worker_that_does_not_come_back_is_told_once_with_its_reason_and_so_in_status() {
     let house = house(&beast("abort", EVERY_SECOND), &[]);
-    let library = house.folder().join("plugins/libzoo.so");
     let daemon = house.start();
-    fs::remove_file(&library).unwrap();
+    // Programs lie beside the folder of the agents we ship.
+    fs::remove_file(house.plugins().with_file_name("watchpost-worker")).unwrap();
     let began = Instant::now();
     let refused = |lines: &Vec<Value>| {
         lines.iter().filter(|line| line["message"].as_str().unwrap().starts_with("the worker does not come back: ")).count()
@@ -211,7 +211,7 @@ fn a_library_that_does_not_come_back_is_told_once_with_its_reason_and_so_in_stat
     assert_eq!(refused(&lines(&daemon)), 1, "{}", daemon.log_text());
     let told = status(&house);
     let refusal = &worker(&told, "zoo")["refusal"];
-    assert!(refusal.as_str().is_some_and(|why| why.contains("libzoo.so")), "{told}");
+    assert!(refusal.as_str().is_some_and(|why| why.contains("watchpost-worker is not beside ")), "{told}");
     assert!(house.run(&["status"]).ok().contains(refusal.as_str().unwrap()), "people see it, too");
 }
 

@@ -43,6 +43,9 @@ impl OneRun {
             return (None, None);
         }
         self.bound_label_sets(&mut end.outcome);
+        if let Some(trial) = &self.job.trial {
+            trial.note(self.job.name(), &end.outcome);
+        }
         let reading = Reading {
             job: self.job.name().to_owned(),
             cause: self.cause,
