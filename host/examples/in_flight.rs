@@ -130,6 +130,7 @@ async fn worker(port: &str, count: usize, library: &Path) -> Round {
             secrets: Vec::new(),
             repeatable: false,
             interval,
+            quarantine_after: u32::MAX,
         };
         plugin.open(open);
     }
