@@ -7,6 +7,7 @@ use crate::{
     book::Book,
     config::Config,
     format::Form,
+    naming,
     point::{Event, Said},
 };
 
@@ -75,7 +76,7 @@ impl Hearing {
                     self.refuse(line, &why);
                 }
             }
-            Said::Event(Event { severity, code, text }) => cx.event(severity, &quoted(&code), &quoted(&text)),
+            Said::Event(Event { severity, code, text }) => cx.event(severity, &naming::code(&code), &quoted(&text)),
             Said::Failed(error) => self.now.failure = Some(error),
             Said::End => {
                 self.tells_ends = true;

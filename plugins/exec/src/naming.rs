@@ -53,6 +53,13 @@ pub(crate) fn label(said: &str) -> String {
     if LABELS_RESERVED.contains(&key.as_str()) { format!("exported_{key}") } else { key }
 }
 
+/// The code of an event that the program calls so: a word to count by.
+pub(crate) fn code(said: &str) -> String {
+    let mut code = word(said, "event");
+    code.truncate(CHARS_MAX);
+    code
+}
+
 /// `[a-z][a-z0-9_]*` of any text.
 fn word(said: &str, otherwise: &str) -> String {
     let mut word = String::new();
@@ -135,6 +142,12 @@ mod tests {
             (label("job"), label("le"), label("Queue"), label("")),
             ("exported_job".into(), "exported_le".into(), "queue".into(), "label".into())
         );
+    }
+
+    #[test]
+    fn the_code_of_an_event_is_a_word() {
+        assert_eq!((code("Disk full!"), code("\u{1b}[2J"), code("")), ("disk_full".into(), "n2j".into(), "event".into()));
+        assert_eq!(code(&"x".repeat(5000)).len(), CHARS_MAX);
     }
 
     proptest! {

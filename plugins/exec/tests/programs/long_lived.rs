@@ -41,14 +41,14 @@ async fn one_that_says_when_it_is_all_may_pause_within() {
 
 #[tokio::test]
 async fn a_run_waits_for_the_first_word_and_fails_if_there_is_none() {
-    let job = job("influx", "sleep 1; echo 'a value=1'; echo 'still here' >&2; exec sleep 600");
+    let job = job("influx", "sleep 0.3; echo 'a value=1'; echo 'still here' >&2; exec sleep 600");
     let mut kit = job.kit().timeout(Duration::from_secs(5));
     let ran = kit.run().await;
     assert_eq!((ran.failure(), measured(&ran)), (None, vec!["a 1".to_owned()]));
     let ran = kit.run().await;
     let (kind, why) = ran.failure().unwrap();
     assert_eq!((kind, ran.outcome.status.up(), measured(&ran).len()), ("local", None, 0));
-    assert!(why.starts_with("the program has said nothing for 4.") && why.ends_with("; the last it complained of: still here"), "{why}");
+    assert!(why.starts_with("the program has said nothing for ") && why.ends_with("; the last it complained of: still here"), "{why}");
 }
 
 #[tokio::test]
@@ -71,11 +71,39 @@ async fn one_that_ends_tells_why_and_is_started_again_with_longer_pauses() {
     assert_eq!(events(&ran)[0], ("program_ended", "the program ended with 3: no <secret>"));
     let ran = kit.run().await;
     assert_eq!((ran.value(PROGRAM_STARTS), events(&ran).len()), (Some(2.0), 1), "the first time it is started again at once");
+    // The pauses double; a machine that stands still for a moment may miss the first.
+    let (mut pauses, mut starts) = (0, 2.0);
+    while pauses == 0 && starts < 6.0 {
+        let ran = kit.run().await;
+        match ran.value(PROGRAM_STARTS) {
+            Some(again) => starts = again,
+            None => {
+                let (kind, why) = ran.failure().unwrap();
+                assert!(kind == "local" && why.starts_with("the program ended with 3: no <secret>; it is started again in "), "{why}");
+                pauses += 1;
+            }
+        }
+    }
+    assert_eq!(pauses, 1);
+    let mut again = None;
+    for _ in 0..200 {
+        again = kit.run().await.value(PROGRAM_STARTS);
+        if again.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(again, Some(starts + 1.0));
+}
+
+#[tokio::test]
+async fn one_that_is_found_dead_is_started_again_in_the_same_run() {
+    let job = job("influx", "echo 'a value=1'; sleep 0.6; exit 7");
+    let mut kit = job.kit();
+    assert_eq!(measured(&kit.run().await), ["a 1"]);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
     let ran = kit.run().await;
-    let why = "the program ended with 3: no <secret>; it is started again in 1 s";
-    assert_eq!((ran.failure(), ran.recorded().len()), (Some(("local", why)), 0));
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    assert_eq!(kit.run().await.value(PROGRAM_STARTS), Some(3.0));
+    assert_eq!((ran.failure(), measured(&ran), ran.value(PROGRAM_STARTS)), (None, vec!["a 1".to_owned()], Some(2.0)));
 }
 
 #[tokio::test]
