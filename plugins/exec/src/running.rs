@@ -84,6 +84,11 @@ impl Running {
         }
     }
 
+    /// Whether it will say no more, though it may go on complaining.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.stdout_ended
+    }
+
     /// How it has ended, if it does so in time.
     pub(crate) async fn ended(&mut self, cx: &Cx, within: Duration) -> Option<Exit> {
         cx.within(within, self.child.wait()).await.ok()

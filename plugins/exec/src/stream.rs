@@ -171,6 +171,8 @@ async fn listen_to(cx: &Cx, running: &mut Running, half: &mut Half, hearing: &mu
         let is_enough = since.is_some_and(|since| cx.elapsed() > since + LISTEN_MAX) && !hearing.tells_ends;
         match came {
             _ if bytes > bytes_max => return Heard::TooMuch,
+            // Closed by hand: its complaints may go on, and tell nothing.
+            Err(_) if running.has_closed() => return Heard::Over,
             Ok(Came::End) => {
                 half.last(|line| tell(cx, hearing, &line));
                 return Heard::Over;

@@ -123,6 +123,15 @@ async fn one_that_has_ended_between_two_runs_costs_no_run() {
 }
 
 #[tokio::test]
+async fn one_that_closes_its_output_has_ended_whatever_it_does_next() {
+    let job = job("influx", "echo \"a value=$$\"; exec >&-; exec sleep 600");
+    let ran = job.kit().run().await;
+    assert_eq!(events(&ran), [("program_ended", "the program has closed its output")]);
+    let pid = measured(&ran)[0].rsplit_once(' ').unwrap().1.to_owned();
+    assert!(until(|| !lives(&pid)).await, "{pid} lives on");
+}
+
+#[tokio::test]
 async fn a_flood_is_a_limit_and_the_program_waits() {
     let job = job("influx", "while :; do echo 'a value=1'; done").with("bytes_max", 100_000);
     let mut kit = job.kit();
