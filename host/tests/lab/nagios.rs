@@ -56,6 +56,7 @@ fn checks(lab: &Lab) -> Vec<Check> {
         ),
         check("check_ldap", Some("ldap"), &["-3", "-b", "dc=lab,dc=test"], none(), time),
         check("check_http", Some("dns_stats"), &["-u", "/json/v1/server"], none(), &[("time", 1.0), ("size", 1.0)]),
+        // It asks the machine's own mail server, which the lab leaves alone where that is another than Postfix.
         check("check_mailq", None, &["-M", "postfix", "-w", "50", "-c", "100"], mailq, &[("unsent", 1.0)]),
     ]
 }
@@ -76,7 +77,11 @@ fn debians_plugins_measure_what_they_print_and_it_lands_in_series_files() {
     }
     let Some(lab) = Lab::up() else { return };
     hold_two_messages(&lab);
-    let checks = checks(&lab);
+    let mut checks = checks(&lab);
+    if !Path::new("/usr/sbin/postqueue").exists() {
+        eprintln!("left out: check_mailq asks another mail server than Postfix");
+        checks.retain(|check| check.job != "check_mailq");
+    }
     let watch = Watch::start(lab, &schedule(&checks));
     checks.iter().for_each(|check| is_what_it_prints(&watch, &check.job.replace('_', "-"), check));
     let of_check = |check: &Check| check.metrics.iter().map(|(metric, _)| Stored::of(&watch, check, metric)).collect::<Vec<_>>();
