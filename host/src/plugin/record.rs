@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// A job is held back for at most so many of its intervals.
 const INTERVALS_MAX: u32 = 5;
+/// No job is held back longer than that: one that runs more seldom has waited long enough when it is due.
+const HELD_MAX: Duration = Duration::from_secs(3600);
 /// A job that ran so many times without a crash is trusted again.
 const RUNS_TO_FORGIVE: u32 = 10;
 /// How many of its intervals a quarantined job waits for its first probation; twice as many for each one more, within a bound.
@@ -77,7 +79,7 @@ impl Record {
         }
         let intervals = 1_u32.checked_shl(self.crashes - 1).unwrap_or(u32::MAX).min(INTERVALS_MAX);
         // The first crash costs no run but its own: the next one is due after an interval anyway.
-        let held = (self.crashes > 1).then(|| interval * (intervals - 1) + interval / 2);
+        let held = (self.crashes > 1).then(|| (interval * (intervals - 1) + interval / 2).min(HELD_MAX));
         self.held_until = held.map(|held| now + held);
         held.map_or(Sentence::None, Sentence::HeldBack)
     }
@@ -197,7 +199,10 @@ mod tests {
     #[test]
     fn a_job_that_runs_seldom_waits_an_hour_at_most() {
         let (start, mut record) = (Instant::now(), Record::default());
-        assert_eq!(record.crashed(start, Duration::from_secs(86_400), 1), Sentence::Quarantined(PROBATION_AFTER_MAX));
+        let day = Duration::from_secs(86_400);
+        assert_eq!(record.crashed(start, day, 3), Sentence::None);
+        assert_eq!(record.crashed(start, day, 3), Sentence::HeldBack(HELD_MAX));
+        assert_eq!(record.crashed(start, day, 3), Sentence::Quarantined(PROBATION_AFTER_MAX));
     }
 
     #[test]
