@@ -7,6 +7,7 @@ mod logs;
 mod probes;
 mod schedule;
 mod start;
+mod zoo;
 
 use crate::error::{Error, Outcome};
 use crate::packages::{self, Use};
@@ -52,6 +53,12 @@ const BENCHES: &[Bench] = &[
         name: "schedule",
         tells: "how late 10,000 jobs start with one core kept busy, and the jobs of one library while another is replaced; drift of a month",
         run: schedule::run,
+        needs: &[],
+    },
+    Bench {
+        name: "zoo",
+        tells: "every way in which an agent misbehaves: what it is taken for, how soon, and what it costs other libraries' jobs",
+        run: zoo::run,
         needs: &[],
     },
 ];
