@@ -29,8 +29,8 @@ struct Told {
     journal: Counters,
     rows: u64,
     lock_retries: u64,
-    /// Restarts and crashes by plugin.
-    workers: HashMap<String, (u64, u64)>,
+    /// Restarts, crashes and lines held back by plugin; one that took over counts anew.
+    workers: HashMap<u64, (u64, u64, u64)>,
 }
 
 /// Meters until the daemon ends.
@@ -119,11 +119,12 @@ impl Told {
             running += usize::from(report.state == WorkerState::Ready);
             held_back += report.held.iter().filter(|held| held.holding == Holding::HeldBack && held.until > now).count();
             quarantined += report.held.iter().filter(|held| held.holding == Holding::Quarantined).count();
-            let told = self.workers.entry(plugin.name()).or_default();
+            let told = self.workers.entry(plugin.id()).or_default();
             let (restarts, crashes) = (report.restarts.saturating_sub(told.0), report.crashes.saturating_sub(told.1));
             daemon.metrics.worker_restarted(&plugin.name(), restarts);
             daemon.metrics.worker_crashed(&plugin.name(), crashes);
-            *told = (report.restarts, report.crashes);
+            daemon.metrics.log_lines_held_back(&plugin.name(), report.lines_held_back.saturating_sub(told.2));
+            *told = (report.restarts, report.crashes, report.lines_held_back);
         }
         daemon.metrics.set_workers(running);
         daemon.metrics.set_libraries_refused(daemon.plugins().problems().len());

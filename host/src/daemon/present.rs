@@ -98,6 +98,7 @@ impl Present {
         self.latest.apply(reading);
         if let Some((agent, _)) = self.measured.get(&reading.job) {
             self.metrics.run_ended(agent, &reading.outcome.status);
+            self.metrics.samples_refused(agent, reading.outcome.refused);
         }
         if let Some(whose) = whose(&self.latest, &self.carriers, &reading.job) {
             self.told.tell(reading, &whose, Instant::now());

@@ -23,6 +23,8 @@ pub struct HostMetrics {
     run_failures: IntCounterVec,
     runs_skipped: IntCounter,
     label_sets_refused: IntCounter,
+    samples_refused: IntCounterVec,
+    log_lines_held_back: IntCounterVec,
     lag: Histogram,
     jobs: GaugeVec,
     workers: GaugeVec,
@@ -66,6 +68,12 @@ impl HostMetrics {
             run_failures: make.counters("run_failures_total", "Runs that did not end well, by agent and kind.", &["agent", "kind"])?,
             runs_skipped: make.counter("runs_skipped_total", "Runs that were due and not started.")?,
             label_sets_refused: make.counter("label_sets_refused_total", "Label sets of runs that had no room below labels_max.")?,
+            samples_refused: make.counters("samples_refused_total", "Samples and the like of runs that were refused.", &["agent"])?,
+            log_lines_held_back: make.counters(
+                "log_lines_held_back_total",
+                "Lines of agents that were more than is logged.",
+                &["plugin"],
+            )?,
             lag: make.histogram("scheduler_lag_seconds", "Time from when a run was due to its start.", &LAG_BUCKETS_S)?,
             jobs: make.gauge("jobs", "Jobs of the configuration in force.", &[])?,
             workers: make.gauge("workers", "Worker processes that run.", &[])?,
@@ -138,6 +146,20 @@ impl HostMetrics {
     /// That many workers run.
     pub fn set_workers(&self, workers: usize) {
         set(&self.workers, &[], workers as f64);
+    }
+
+    /// That many samples and the like of a run of `agent` were refused.
+    pub fn samples_refused(&self, agent: &str, samples: u32) {
+        if samples > 0 {
+            self.samples_refused.with_label_values(&[agent]).inc_by(samples.into());
+        }
+    }
+
+    /// That many more lines of the agents of `plugin` were more than is logged.
+    pub fn log_lines_held_back(&self, plugin: &str, lines: u64) {
+        if lines > 0 {
+            self.log_lines_held_back.with_label_values(&[plugin]).inc_by(lines);
+        }
     }
 
     /// The worker of `plugin` was started again that many times more.

@@ -277,9 +277,8 @@ impl Life {
                 }
             }
             FromWorker::Log { job, level, text } => {
-                if let Some(job) = self.jobs.get_mut(job) {
-                    self.story.agent_says(job, level, &text);
-                }
+                let told = self.jobs.get_mut(job).is_none_or(|job| self.story.agent_says(job, level, &text));
+                self.report().lines_held_back += u64::from(!told);
             }
             FromWorker::Ready { .. } | FromWorker::Refused { .. } => self.story.out_of_turn(),
         }

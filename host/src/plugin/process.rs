@@ -49,6 +49,29 @@ pub(super) struct End {
     pub(super) lived_on: bool,
     /// The end of what it wrote to standard error.
     pub(super) last_words: String,
+    /// Why Rust's own code was about to abort, if it said so: a long backtrace may come after it.
+    abort: Option<Abort>,
+}
+
+/// Why Rust's own code aborts.
+#[derive(Clone, Copy, Debug)]
+struct Abort {
+    /// For those who count.
+    name: &'static str,
+    /// For people.
+    explanation: &'static str,
+}
+
+impl Abort {
+    /// Finds what was said.
+    fn of(said: &[u8]) -> Option<Self> {
+        const REASONS: [(&[u8], Abort); 2] = [
+            (b"has overflowed its stack", Abort { name: "stack_overflow", explanation: "SIGABRT: stack overflow" }),
+            (b"memory allocation of ", Abort { name: "memory", explanation: "SIGABRT: no more memory" }),
+        ];
+        let is_said = |reason: &[u8]| said.windows(reason.len()).any(|words| words == reason);
+        REASONS.iter().find(|(reason, _)| is_said(reason)).map(|(_, abort)| *abort)
+    }
 }
 
 impl Process {
@@ -167,7 +190,7 @@ fn leave(fds: [i32; 2]) -> io::Result<()> {
 
 /// Reads what the worker says on standard error, and waits for its end.
 fn watch(mut child: Child, ends: &OwnedFd) -> End {
-    let mut last_words = Vec::new();
+    let (mut last_words, mut abort) = (Vec::new(), None);
     if let Some(mut stderr) = child.stderr.take() {
         // All that a pipe holds: after the end there is one last look.
         let mut chunk = vec![0; 64 * 1024];
@@ -178,12 +201,13 @@ fn watch(mut child: Child, ends: &OwnedFd) -> End {
             (speaks, ended) = wait(stderr.as_raw_fd(), ends.as_raw_fd());
             let read = if speaks { stderr.read(&mut chunk).unwrap_or(0) } else { 0 };
             last_words.extend_from_slice(&chunk[..read]);
+            abort = abort.or_else(|| Abort::of(&last_words));
             last_words.drain(..last_words.len().saturating_sub(LAST_WORDS_BYTES));
             // The pipe is closed: nothing more will be said.
             ended |= speaks && read == 0;
         }
     }
-    End { status: child.wait().ok(), lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned() }
+    End { status: child.wait().ok(), lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned(), abort }
 }
 
 /// Waits until a pipe can be read, or its process has ended.
@@ -225,7 +249,7 @@ impl End {
         match signal {
             _ if self.lived_on => "closed",
             _ if self.was_asked_for() => "asked",
-            Some(libc::SIGABRT) => self.abort().map_or("abort", |(name, _)| name),
+            Some(libc::SIGABRT) => self.abort.map_or("abort", |abort| abort.name),
             Some(libc::SIGSEGV) => "segfault",
             Some(libc::SIGBUS) => "bus",
             Some(libc::SIGKILL) => "killed",
@@ -236,19 +260,9 @@ impl End {
         }
     }
 
-    /// Why Rust's own code aborted: it says so before. Name and explanation.
-    fn abort(&self) -> Option<(&'static str, &'static str)> {
-        const REASONS: [(&str, &str, &str); 2] = [
-            ("has overflowed its stack", "stack_overflow", "SIGABRT: stack overflow"),
-            ("memory allocation of ", "memory", "SIGABRT: no more memory"),
-        ];
-        let reason = REASONS.iter().find(|(said, ..)| self.last_words.contains(said));
-        reason.map(|&(_, name, explanation)| (name, explanation))
-    }
-
     fn signal_name(&self, signal: i32) -> &'static str {
-        let aborted = (signal == libc::SIGABRT).then(|| self.abort()).flatten();
-        aborted.map_or_else(|| signal_name(signal), |(_, explanation)| explanation)
+        let aborted = self.abort.filter(|_| signal == libc::SIGABRT);
+        aborted.map_or_else(|| signal_name(signal), |abort| abort.explanation)
     }
 }
 

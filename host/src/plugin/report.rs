@@ -96,6 +96,9 @@ pub struct Report {
     pub last_crash: Option<Crash>,
     /// Why it does not come back, while its library is refused.
     pub refusal: Option<String>,
+    /// Lines of its agents that were more than is logged.
+    #[serde(default)]
+    pub lines_held_back: u64,
     /// Jobs that are held back or quarantined.
     #[serde(default)]
     pub held: Vec<Held>,

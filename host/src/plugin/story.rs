@@ -131,12 +131,14 @@ impl Story {
     }
 
     /// An agent says something; what it says at every run is said once.
-    pub(super) fn agent_says(&mut self, job: &mut Job, level: Level, text: &str) {
+    ///
+    /// False if it was more than is logged in a minute.
+    pub(super) fn agent_says(&mut self, job: &mut Job, level: Level, text: &str) -> bool {
         let now = Instant::now();
-        let Some(repeated) = job.said.news(text, now) else { return };
+        let Some(repeated) = job.said.news(text, now) else { return true };
         if !job.lines.admits(now) {
             self.talkative.insert(job.open.number);
-            return;
+            return false;
         }
         let (plugin, agent, job) = (self.plugin.as_str(), job.open.agent.as_str(), job.open.name.as_str());
         let repeated = (repeated > 0).then_some(repeated);
@@ -146,6 +148,7 @@ impl Story {
             Level::Info => info!(target: AGENTS, job, plugin, agent, repeated, "{text}"),
             Level::Debug => debug!(target: AGENTS, job, plugin, agent, repeated, "{text}"),
         }
+        true
     }
 
     /// Tells what was held back in a minute that is over.

@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -96,6 +96,8 @@ impl RunEnd {
 
 /// A library of agents with a worker of its own.
 pub struct Plugin {
+    /// Tells it from every other one that this process loaded, of the same file too.
+    id: u64,
     source: Arc<Source>,
     descriptor: LibraryDescriptor,
     commands: mpsc::UnboundedSender<Command>,
@@ -130,12 +132,20 @@ impl Plugin {
             last_crash: None,
             refusal: None,
             held: Vec::new(),
+            lines_held_back: 0,
         };
         let report = Arc::new(Mutex::new(report));
         let ending = Arc::new(AtomicBool::new(false));
         let life = Life::new(source.clone(), ward, descriptor.clone(), live, report.clone(), ending.clone());
         tokio::spawn(life.lead(queue));
-        Ok(Self { source, descriptor, commands, report, ending, running: AtomicUsize::new(0) })
+        static LAST_ID: AtomicU64 = AtomicU64::new(0);
+        let id = LAST_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, source, descriptor, commands, report, ending, running: AtomicUsize::new(0) })
+    }
+
+    /// Tells it from every other one that this process loaded.
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// The library's file.

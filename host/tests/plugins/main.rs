@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`zoo`] (the libraries, and a plugin with one job for each beast) · `runs` (what stays within one run) ·
 //! `deaths` (what brings a worker down) · `blame` (who did) · `files` (what is refused) ·
-//! `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since` and `reloads` (what outlives workers, daemons and
+//! `table` (every beast, and what is told of it) · `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since` and `reloads` (what outlives workers, daemons and
 //! changes) · `quarantine` (what crashes come to) · `replace` and `commands` (libraries that come, change and go).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
@@ -21,5 +21,6 @@ mod reloads;
 mod replace;
 mod runs;
 mod since;
+mod table;
 mod whole;
 mod zoo;

@@ -316,7 +316,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::Infinity => cx.record(RUNS, f64::INFINITY),
         Does::LongLines => (0..3).for_each(|line| cx.log(Level::Warn, &line.to_string().repeat(LONG_LINE_BYTES))),
         Does::HalfFrame => {
-            let half = [200_u8, 0, 0, 0, 1, 2, 3];
+            let half = [20_u8, 0, 0, 0, 0xff, 0xff, 0xff];
             // SAFETY: writes to the connection of the worker, as a stray descriptor number would.
             unsafe { libc::write(0, half.as_ptr().cast(), half.len()) };
         }
@@ -351,9 +351,11 @@ fn spin() {
 fn hoard() {
     let mut hoard: Vec<Vec<u8>> = Vec::new();
     let began = std::time::Instant::now();
-    // Not for ever, where nothing bounds it.
-    while began.elapsed() < BLOCKED && hoard.len() < 1024 {
-        hoard.push(black_box(vec![7; PIECE_BYTES]));
+    // Room that is hardly touched: where nothing bounds it, the machine must not suffer, and it ends.
+    while began.elapsed() < BLOCKED && hoard.len() < 10_000 {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        piece.push(7);
+        hoard.push(black_box(piece));
     }
 }
 
