@@ -1,6 +1,6 @@
 //! The zoo as one table: what each beast does, what is said of it everywhere, and that it costs nobody else a run.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, time::Duration};
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::Value;
@@ -68,16 +68,20 @@ const ZOO: [Beast; 22] = [
     dies("hoard", "the worker died of signal 6 (SIGABRT: no more memory) while", "memory"),
 ];
 
-/// Files that are no libraries to be used: how each is made of one that is well, and why it is refused.
-const FILES: [(&str, fn(&Path), &str); 4] = [
-    ("libmajor.so", |path| drop(fs::copy(example("major"), path).unwrap()), "it was built for another version of the agent interface: "),
-    (
-        "libchanged.so",
-        |path| drop(fs::copy(example("changed"), path).unwrap()),
-        "it was built for another version of the agent interface: ",
-    ),
-    ("libaborts.so", |path| drop(fs::copy(example("aborts"), path).unwrap()), "it was built with panic = \"abort\""),
-    ("libcut.so", |path| fs::write(path, &fs::read(example("tame")).unwrap()[..100_000]).unwrap(), "it is cut off: "),
+/// A file that is no library to be used.
+struct Unfit {
+    file: &'static str,
+    /// The library that it is the beginning of.
+    of: &'static str,
+    bytes: usize,
+    why: &'static str,
+}
+
+const FILES: [Unfit; 4] = [
+    Unfit { file: "libmajor.so", of: "major", bytes: usize::MAX, why: "it was built for another version of the agent interface: " },
+    Unfit { file: "libchanged.so", of: "changed", bytes: usize::MAX, why: "it was built for another version of the agent interface: " },
+    Unfit { file: "libaborts.so", of: "aborts", bytes: usize::MAX, why: "it was built with panic = \"abort\"" },
+    Unfit { file: "libcut.so", of: "tame", bytes: 100_000, why: "it is cut off: " },
 ];
 
 const WITNESS: &str = "[[job]]\nname = \"witness\"\nagent = \"tame\"\nevery = \"1s\"\nconfig = {}\n";
@@ -173,18 +177,19 @@ fn check(house: &House, daemon: &Daemon, beast: &Beast) {
 #[test]
 fn every_beast_is_told_for_what_it_is_and_costs_no_other_library_a_run() {
     let house = house(&schedule(), &[]);
-    for (name, make, _) in FILES {
-        make(&house.folder().join("plugins").join(name));
+    for Unfit { file, of, bytes, .. } in FILES {
+        let whole = fs::read(example(of)).unwrap();
+        fs::write(house.folder().join("plugins").join(file), &whole[..bytes.min(whole.len())]).unwrap();
     }
     let daemon = house.start();
-    for (name, _, why) in FILES {
+    for Unfit { file, why, .. } in FILES {
         let refused = asked(&house, "GET", "/api/v1/status")["host"]["refused_libraries"].clone();
         let told = refused
             .as_array()
             .unwrap()
             .iter()
-            .any(|one| one[0].as_str().unwrap().ends_with(name) && one[1].as_str().unwrap().starts_with(why));
-        assert!(told, "{name}: {refused}");
+            .any(|one| one[0].as_str().unwrap().ends_with(file) && one[1].as_str().unwrap().starts_with(why));
+        assert!(told, "{file}: {refused}");
     }
     until(LONG, || (counted(&daemon, "watchpost_host_libraries_refused", "") == 4.0).then_some(())).expect("they are counted");
     asked(&house, "POST", "/api/v1/jobs/first/run");
