@@ -1,7 +1,7 @@
 //! The boundary: the only types that cross between host and library, and the fences on the library's side.
 //!
 //! Streams, datagrams, open files, programs, timers and `record` are vtables; everything else crosses as JSON whose unknown fields are ignored.
-//! Rules once frozen: only append, after `last_prefix_field`; every new method has a default body; plain structs stay as they are.
+//! It is frozen at 1.0.0 (`plugin-api/frozen`): only append, after `last_prefix_field`; every new method has a default body; plain structs stay as they are.
 //! abi_stable and async-ffi appear here, in `export_agents!` and in the loader, and nowhere else: they must stay replaceable.
 
 #![allow(non_local_definitions, non_camel_case_types, missing_docs, reason = "what abi_stable's derives generate")]

@@ -75,7 +75,12 @@
 //! }
 //! ```
 //!
-//! This interface is open to change until its own issue freezes it.
+//! `watchpost new-agent NAME` writes a whole crate like this one, with a test and a job.
+//!
+//! # For ever
+//!
+//! From 1.0.0 on this interface only grows: a library that was built against it loads in every later host. Structs that authors make are
+//! made by functions, so that a field more breaks no source; what may be added where stands in `plugin-api/frozen/README.md`.
 
 pub mod abi;
 mod agent;
