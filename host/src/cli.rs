@@ -16,6 +16,7 @@ mod job_table;
 mod jobs;
 mod load;
 mod measure;
+mod new_agent;
 mod plan;
 mod plugins;
 mod reload;
@@ -23,6 +24,7 @@ mod run;
 mod status;
 mod table;
 mod terminal;
+mod test_agent;
 mod time;
 mod values;
 
@@ -96,6 +98,12 @@ enum Command {
     /// Libraries that are new in the plugin folders are loaded. `data` and `listen` cannot change while it runs.
     #[command(after_help = "Example:\n  watchpost reload")]
     Reload,
+    /// Writes a first agent of your own: a crate or a script, with a test and a job.
+    #[command(after_help = new_agent::EXAMPLES)]
+    NewAgent(new_agent::Arguments),
+    /// Tests whether a library's agents keep to what the host expects of them, and reports.
+    #[command(after_help = test_agent::EXAMPLES)]
+    TestAgent(test_agent::Arguments),
     /// Prints the completions of a shell.
     #[command(after_help = generate::COMPLETIONS_EXAMPLES)]
     Completions(generate::Completions),
@@ -138,6 +146,8 @@ pub fn main() -> ExitCode {
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),
         Command::Reload => reload::run(&context),
+        Command::NewAgent(arguments) => new_agent::run(&context, &arguments),
+        Command::TestAgent(arguments) => test_agent::run(&context, &arguments),
         Command::Completions(arguments) => generate::completions(&arguments),
         Command::Man(arguments) => generate::man(&arguments),
     };

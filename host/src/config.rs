@@ -156,6 +156,15 @@ pub fn rows_of(file: &Path) -> Result<Vec<Row>, Faults> {
     if faults.stop() { Err(faults.sorted()) } else { Ok(rows) }
 }
 
+/// Reads the jobs of one schedule file.
+///
+/// Errors: every fault of the file, warnings among them.
+pub fn jobs_of(file: &Path, now: UnixTime) -> Result<Vec<Job>, Faults> {
+    let mut faults = Faults::default();
+    let jobs = files::jobs_of(file, now, &mut faults);
+    if faults.stop() { Err(faults.sorted()) } else { Ok(jobs) }
+}
+
 /// Reads the main file and every schedule it names.
 ///
 /// Shape: jobs come by name; `now` tells which two years a cron job's interval is taken from.

@@ -3,10 +3,12 @@
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
 //! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
-//! (a first schedule) · [`log`] (what all of it tells).
+//! (a first schedule) · [`scaffold`] (a first agent) · [`conformance`] (whether it
+//! behaves) · [`log`] (what all of it tells).
 
 pub mod cli;
 pub mod config;
+pub mod conformance;
 pub mod console;
 pub mod daemon;
 pub mod event;
@@ -17,6 +19,7 @@ pub mod latest;
 pub mod log;
 pub mod plugin;
 pub mod reading;
+pub mod scaffold;
 pub mod schedule;
 pub mod series;
 

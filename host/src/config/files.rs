@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     At, Draft, Fault, Faults, Place, Rule, Settled,
-    job::{self, Checked},
+    job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
     name::JobName,
     row::{self, Row},
@@ -72,6 +72,17 @@ fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut F
     row::tell_unknown_jobs(&read.rows, &read.jobs, read.whole, &mut found);
     faults.extend(found);
     read
+}
+
+/// Reads the jobs of one schedule file, those without a fault.
+pub(super) fn jobs_of(file: &Path, now: UnixTime, faults: &mut Faults) -> Vec<Job> {
+    let Some(tree) = read_tree(file, faults) else { return Vec::new() };
+    let (schedule, mut almanac) = (schedule_file::parse(&tree, faults), Almanac::at(now));
+    let checked: Vec<Checked> =
+        schedule.jobs.into_iter().flat_map(|raw| job::check(raw, &schedule.defaults, &mut almanac, faults)).collect();
+    tell_duplicates(checked.iter().filter_map(Checked::name), faults);
+    let sound = |checked| if let Checked::Sound(job) = checked { Some(*job) } else { None };
+    checked.into_iter().filter_map(sound).collect()
 }
 
 /// Reads the rows of one schedule file, its jobs left aside.

@@ -2,7 +2,7 @@
 //!
 //! Reading order: `checking` (before anything runs) · `ordinary` (the same, by a user who may not read all) · `rules` (what `check`
 //! says of each fault of an agent's) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) ·
-//! `adhoc` (of an agent without a file) · `asking` (a daemon that runs, or none) · `coverage` (which rows have a value) · `init` (a first schedule) · `screen` (its status) · `steps` (how far rows are
+//! `adhoc` (of an agent without a file) · `asking` (a daemon that runs, or none) · `coverage` (which rows have a value) · `init` (a first schedule) · `new_agent` and `test_agent` (a first agent) · `screen` (its status) · `steps` (how far rows are
 //! apart) · `terminal` (and pipes) · `reloading` and `unchangeable` (a configuration that changes) · `shipped` (files that we give to
 //! others). Servers are scripted; real ones are in `lab`.
 
@@ -22,6 +22,7 @@ mod errors;
 mod help;
 mod init;
 mod measuring;
+mod new_agent;
 mod ordinary;
 mod reloading;
 mod rules;
@@ -29,6 +30,7 @@ mod screen;
 mod shipped;
 mod steps;
 mod terminal;
+mod test_agent;
 mod unchangeable;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
