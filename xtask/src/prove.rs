@@ -10,6 +10,8 @@ struct Proof {
     package: &'static str,
     /// The test target, `tests/<target>.rs` of the package.
     target: &'static str,
+    /// Which of its tests; all where nothing is said.
+    only: &'static str,
     /// The variable that holds the count.
     variable: &'static str,
     count: u32,
@@ -22,6 +24,7 @@ const PROOFS: &[Proof] = &[
         name: "kill",
         package: "watchpost",
         target: "kill",
+        only: "",
         variable: "WATCHPOST_PROVE_KILLS",
         count: 100,
         shows: "a daemon killed while it writes loses nothing that was acknowledged",
@@ -30,6 +33,7 @@ const PROOFS: &[Proof] = &[
         name: "journal",
         package: "watchpost-journal",
         target: "crash",
+        only: "",
         variable: "WATCHPOST_PROVE_KILLS",
         count: 200,
         shows: "a journal whose writer is killed keeps every acknowledged record",
@@ -38,14 +42,25 @@ const PROOFS: &[Proof] = &[
         name: "logs",
         package: "watchpost-maillog",
         target: "following",
+        only: "",
         variable: "WATCHPOST_PROVE_LOGS",
         count: 200,
         shows: "a log that is rotated, cut, compressed and written to late, read by a worker that is killed, has each line counted once",
     },
     Proof {
+        name: "conformance",
+        package: "watchpost",
+        target: "lab",
+        only: "conformance",
+        variable: "WATCHPOST_PROVE_CONFORMANCE",
+        count: 1000,
+        shows: "every shipped agent, run against real servers, keeps to what test-agent looks for",
+    },
+    Proof {
         name: "roundtrip",
         package: "watchpost-roundtrip",
         target: "journeys",
+        only: "",
         variable: "WATCHPOST_PROVE_ROUNDTRIPS",
         count: 1000,
         shows: "of messages delivered late, twice, in any order or never, sent by a worker that is killed, none that comes in time is lost, \
@@ -66,7 +81,7 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     }
     eprintln!("{} times: {}", proof.count, proof.shows);
     let mut cargo = test::cargo("test")?;
-    cargo.args(["--package", proof.package, "--test", proof.target, "--", "--nocapture"]);
+    cargo.args(["--package", proof.package, "--test", proof.target, proof.only, "--", "--nocapture"]);
     cargo.env(proof.variable, proof.count.to_string());
     process::attend(&mut cargo).map(code)
 }
@@ -88,7 +103,7 @@ pub(crate) fn code(status: ExitStatus) -> ExitCode {
 }
 
 fn list() -> String {
-    let lines = PROOFS.iter().map(|proof| format!("  {:<10} {} times: {}", proof.name, proof.count, proof.shows));
+    let lines = PROOFS.iter().map(|proof| format!("  {:<12} {} times: {}", proof.name, proof.count, proof.shows));
     lines.collect::<Vec<_>>().join("\n")
 }
 

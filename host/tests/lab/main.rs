@@ -3,6 +3,7 @@
 //! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
 //! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `shipped`, `init`;
 //! `timing` (others' clocks, over a `wire`); `examples` (agents to copy); `nagios` (what other people's plugins find); `counts` (what servers publish, and what the kernel knows of them);
+//! `conformance` (how our own agents behave);
 //! `esm` (each figure of the ESM table, beside what others say);
 //! and one for each kind of trouble: `outage` (the demo's), `stops` (a server is held, then gone), `standing` (what is wrong all the time),
 //! `disk` (the mail disk is full, AUTH is gone).
@@ -12,6 +13,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod conformance;
 mod counts;
 mod demo;
 mod disk;
