@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{harness::install, page::workspace};
 
 /// What a fresh clone does not have, or what whoever follows the README changes.
-const NOT_LINKED: [&str; 5] = [".git", "target", "data", "watchpost.toml", "own.toml"];
+const NOT_LINKED: [&str; 6] = [".git", "target", "data", "watchpost.toml", "own.toml", "spool"];
 
 /// The parent of the clone; gone when dropped.
 pub(crate) struct Clone(TempDir);
@@ -50,7 +50,20 @@ impl Clone {
     /// Forgets what was built from this folder: the next test builds it from another.
     pub(crate) fn forget_built(&self, agent: &Path) -> io::Result<()> {
         let mut clean = Command::new("cargo");
-        clean.args(["clean", "--quiet", "--offline", "--release", "-p", "watchpost-plugin-api", "-p", "spool"]);
+        clean.args([
+            "clean",
+            "--quiet",
+            "--offline",
+            "--release",
+            "-p",
+            "watchpost-plugin-api",
+            "-p",
+            "watchpost-services",
+            "-p",
+            "watchpost-testkit",
+            "-p",
+            "spool",
+        ]);
         clean.current_dir(agent).env_remove("CARGO_TARGET_DIR").status().map(drop)
     }
 }

@@ -77,6 +77,17 @@ fn the_agent_of_the_readme_has_25_to_45_lines() {
 }
 
 #[test]
+fn the_agent_of_the_readme_is_the_one_that_new_agent_writes() {
+    let said = |text: &str| {
+        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("//"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let written = fs::read_to_string(page::workspace().join("host/src/scaffold/rust/lib.rs.in")).unwrap();
+    let written = written.replace("@NAME@", "spool").replace("@TYPE@", "SpoolAgent");
+    assert_eq!(said(Page::read().fenced("rust")), said(&written));
+}
+
+#[test]
 fn prometheus_takes_the_readmes_scrape_configuration() {
     if !programs::there("promtool") {
         return;

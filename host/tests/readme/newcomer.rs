@@ -79,7 +79,7 @@ impl Newcomer {
     pub(crate) fn leaves(mut self) {
         self.terminals.first_mut().expect("one is open").interrupt("stopped");
         assert!(fs::read_dir(self.clone.folder().join("data/series")).unwrap().count() > 0, "what was measured stays");
-        let agent = self.clone.folder().with_file_name("spool");
+        let agent = self.clone.folder().join("spool");
         self.clone.forget_built(&agent).unwrap();
     }
 

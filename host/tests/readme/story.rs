@@ -12,7 +12,7 @@ pub(crate) const ELSEWHERE: [(&str, &str, &str); 2] =
 /// The line that does not end by itself.
 pub(crate) const RUNS: &str = "watchpost run";
 /// The line that makes an agent of one's own.
-pub(crate) const MAKES_AGENT: &str = "cargo new --quiet --lib spool";
+pub(crate) const MAKES_AGENT: &str = "watchpost new-agent spool";
 /// The commands that list, without a name, and what must be in their lists.
 pub(crate) const LISTS: [(&str, &[&str]); 2] =
     [("cargo xtask prove", &["  kill ", "\n  journal ", "\n  roundtrip "]), ("cargo xtask bench", &["  start ", "\n  logs ", "\n  imap "])];
@@ -36,19 +36,17 @@ pub(crate) const LINES: &[Line] = &[
         "watchpost init --host 127.0.0.1:2525,2587 --ca-file target/lab/ca/ca.pem -o found.toml",
         &["220 mail.lab.test ESMTP", "2 doors open, 0 closed", "found.toml: 2 jobs written", "watchpost.toml does not name it"],
     ),
-    says("cd ..", &[]),
-    says(MAKES_AGENT, &[]),
+    says(MAKES_AGENT, &["spool/src/lib.rs", "cargo test", "watchpost test-agent spool/target/release/libspool.so", "watchpost reload"]),
+    says("cargo test --quiet --release --manifest-path spool/Cargo.toml", &["3 passed"]),
     says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),
-    says("cp spool/target/release/libspool.so watchpost/target/release/", &[]),
-    says("mkdir incoming", &[]),
-    says("touch incoming/first incoming/second", &[]),
-    says("cd watchpost", &[]),
+    says("watchpost test-agent spool/target/release/libspool.so", &["before 1000 runs", "10 checks passed, 0 failed"]),
+    says("cp spool/target/release/libspool.so target/release/", &[]),
     says("watchpost reload", &["1 added, 0 changed, 0 removed, 2 unchanged"]),
-    says("watchpost measure incoming --explain", &["waiting = 2", "status: ok", "nothing was stored"]),
+    says("watchpost measure spool --explain", &["entries = 1", "status: ok", "nothing was stored"]),
     says("sleep 10", &[]),
     says(
         "curl -s http://127.0.0.1:9470/metrics | grep ^watchpost_spool_",
-        &["job=\"incoming\"", "/incoming\"} 2\n", "watchpost_spool_oldest_age_seconds{"],
+        &["job=\"spool\"", "/spool/src\"} 1\n", "watchpost_spool_oldest_age_seconds{"],
     ),
     says("cargo xtask lab down", &["postfix", "dovecot"]),
 ];
