@@ -4,6 +4,7 @@ mod cost;
 mod daemon;
 mod imap;
 mod logs;
+mod newcomer;
 mod probes;
 mod schedule;
 mod start;
@@ -48,6 +49,12 @@ const BENCHES: &[Bench] = &[
         tells: "CPU of a session by SMTP with 10,000 in flight, in one process, in a worker, and by blackbox_exporter; memory of 5,000",
         run: probes::run,
         needs: &[Use::Bench],
+    },
+    Bench {
+        name: "newcomer",
+        tells: "from new-agent to the first value of the new agent in the store of a daemon that runs",
+        run: newcomer::run,
+        needs: &[],
     },
     Bench {
         name: "schedule",
