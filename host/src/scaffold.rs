@@ -181,7 +181,11 @@ mod tests {
         for (language, name) in [(Language::Rust, "spool"), (Language::Shell, "sh"), (Language::Python, "py")] {
             let place = folder.path().join(name);
             let draft = Draft::new(&Name::parse(name, language).unwrap(), language, &place, None);
-            assert!(draft.files.iter().filter(|file| !file.path.starts_with("api")).all(|file| !file.text.contains('@')), "{language:?}");
+            let left = draft
+                .files
+                .iter()
+                .find(|file| ["@NAME@", "@TYPE@", "@API@", "@TESTKIT@", "@FOLDER@"].iter().any(|it| file.text.contains(it)));
+            assert_eq!(left.map(|file| &file.path), None, "{language:?}");
             draft.write(&place).unwrap();
             fs::write(place.join("mine"), "").unwrap();
             assert_eq!(draft.write(&place).unwrap_err().kind(), io::ErrorKind::AlreadyExists);

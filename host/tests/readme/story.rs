@@ -34,7 +34,7 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost coverage own.toml", &["NO  NAME ", "Mail exchanger\n1   Availability  1 ", "1 of 1 rows have a value"]),
     says(
         "watchpost init --host 127.0.0.1:2525,2587 --ca-file target/lab/ca/ca.pem -o found.toml",
-        &["220 mail.lab.test ESMTP", "2 doors open, 0 closed", "found.toml: 2 jobs written", "watchpost.toml does not name it"],
+        &["220 mail.lab.test ESMTP", "2 doors open, 0 closed", "found.toml: 4 jobs written", "watchpost.toml does not name it"],
     ),
     says(MAKES_AGENT, &["spool/src/lib.rs", "cargo test", "watchpost test-agent spool/target/release/libspool.so", "watchpost reload"]),
     says("cargo test --quiet --release --manifest-path spool/Cargo.toml", &["3 passed"]),
