@@ -68,7 +68,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         io::ErrorKind::AlreadyExists => Failure::wrong(&cannot, format!("{} is there already", folder.display())),
         _ => Failure::of(&cannot, &error),
     })?;
-    let next = next(&name, language, context);
+    let next = next(&name, language);
     if context.json {
         return print_json(&Answer { name: name.to_string(), folder: &folder, files: draft.paths().collect(), next });
     }
@@ -91,7 +91,7 @@ fn interface(folder: &Path, cannot: &str) -> Result<PathBuf, Failure> {
 }
 
 /// The next three commands.
-fn next(name: &Name, language: Language, context: &Context) -> Vec<String> {
+fn next(name: &Name, language: Language) -> Vec<String> {
     let script = |extension: &str, shell: &str| {
         let lines = [format!("{shell} {name}/test.{extension}"), "watchpost check".into(), "watchpost reload".into()];
         lines.into()
@@ -101,13 +101,10 @@ fn next(name: &Name, language: Language, context: &Context) -> Vec<String> {
         Language::Python => script("py", "python3"),
         Language::Rust => {
             let library = format!("{name}/target/release/lib{name}.so");
-            // What cannot be told is left to whoever reads.
-            let plugins = context.plugin_folders(&[]).ok().and_then(|folders| folders.first().cloned());
-            let plugins = plugins.map_or_else(|| "PLUGINS".into(), |folder| folder.display().to_string());
             vec![
                 format!("(cd {name} && cargo test && cargo build --release)"),
                 format!("watchpost test-agent {library}"),
-                format!("cp {library} {plugins}/ && watchpost reload"),
+                format!("watchpost plugins install {library} && watchpost reload"),
             ]
         }
     }

@@ -83,7 +83,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 async fn test(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> {
     let cannot = format!("cannot test {}", arguments.file.display());
     let path = std::path::absolute(&arguments.file).map_err(|error| Failure::of(&cannot, &error))?;
-    let plugins = Plugins::load_library(&path).await.map_err(|why| Failure::failed(&cannot, why))?;
+    let none = Plugins::default();
+    let plugins = none.with(none.start(&path, &path).await.map_err(|why| Failure::failed(&cannot, why))?);
     let tried = try_all(context, arguments, &plugins, &cannot).await;
     plugins.stop().await;
     let (jobs, untested) = tried?;

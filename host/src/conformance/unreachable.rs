@@ -43,18 +43,17 @@ pub(super) fn without_target(config: &Value, schema: &Value, closed: &Closed) ->
     changed.then_some(elsewhere)
 }
 
-/// Changes every host, port, address and URL, at any depth; says whether there was one.
+/// Changes every host, port, address and URL, at any depth, each of them; says whether there was one.
 fn lead_away(config: &mut Value, closed: &Closed) -> bool {
     match config {
-        Value::Array(items) => items.iter_mut().fold(false, |led, item| lead_away(item, closed) || led),
+        Value::Array(items) => items.iter_mut().filter_map(|item| lead_away(item, closed).then_some(())).count() > 0,
         Value::Object(keys) => {
             let has_host = keys.get("host").is_some_and(Value::is_string);
-            let mut led = keys.iter_mut().fold(false, |led, (key, value)| led_away(key, value, closed) || led);
+            let led = keys.iter_mut().filter_map(|(key, value)| led_away(key, value, closed).then_some(())).count();
             if has_host {
                 keys.insert("port".into(), closed.port.into());
-                led = true;
             }
-            led
+            led > 0 || has_host
         }
         _ => false,
     }

@@ -40,13 +40,6 @@ impl Plugins {
         Self::default().with_new(folders).await
     }
 
-    /// Loads one library.
-    ///
-    /// Errors: why it is refused, for people.
-    pub async fn load_library(path: &Path) -> Result<Self, String> {
-        Ok(Self::of(vec![Arc::new(Plugin::start(path).await?)], Vec::new()))
-    }
-
     /// Loads those libraries of these folders that are not loaded yet; those that are loaded and still there stay as they are.
     pub async fn with_new(&self, folders: &[PathBuf]) -> Self {
         let mut problems = Vec::new();

@@ -40,7 +40,7 @@ pub(crate) const LINES: &[Line] = &[
     says("cargo test --quiet --release --manifest-path spool/Cargo.toml", &["3 passed"]),
     says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),
     says("watchpost test-agent spool/target/release/libspool.so", &["before 1000 runs", "10 checks passed, 0 failed"]),
-    says("cp spool/target/release/libspool.so target/release/", &[]),
+    says("watchpost plugins install spool/target/release/libspool.so", &["spool"]),
     says("watchpost reload", &["1 added, 0 changed, 0 removed, 2 unchanged"]),
     says("watchpost measure spool --explain", &["entries = 1", "status: ok", "nothing was stored"]),
     says("sleep 10", &[]),
