@@ -31,7 +31,7 @@ pub(super) fn run() -> Outcome {
             return Err(Error::Refused("the daemon has ended".into()));
         }
     }
-    times.sort_by(|a, b| a.iter().sum::<Duration>().cmp(&b.iter().sum::<Duration>()));
+    times.sort_by_key(|laps| laps.iter().sum::<Duration>());
     let [written, built, tested, taken, measured] = times[AGENTS.len() / 2];
     let whole: Duration = times[AGENTS.len() / 2].iter().sum();
     let seconds = |time: Duration| time.as_secs_f64();
