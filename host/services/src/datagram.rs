@@ -14,6 +14,7 @@ use watchpost_plugin_api::{
 
 use crate::{
     dialogue::Dialogue,
+    network,
     stream::{reason, told},
 };
 
@@ -27,6 +28,9 @@ pub(crate) struct Datagrams {
 impl Datagrams {
     /// Opens a socket to one peer. The kernel chooses the port by chance, and lets in what comes from the peer only.
     pub(crate) async fn open(peer: SocketAddr, dialogue: Arc<Dialogue>) -> Result<Self, AgentError> {
+        if network::here().is_some() {
+            return Err(AgentError::local("the network of this test has no datagrams"));
+        }
         let from: SocketAddr = match peer {
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -4,8 +4,9 @@ use std::{
     collections::VecDeque,
     mem,
     sync::{Arc, Mutex},
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::AgentError;

@@ -12,9 +12,10 @@ mod pool;
 mod target;
 mod wire;
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc};
 
 use hyper::{Response, StatusCode, body::Incoming};
+use tokio::time::Instant;
 use watchpost_plugin_api::{
     AgentError, Endpoint, HttpHead, HttpRequest, HttpTimes, Keep, RecordType, Resolver,
     abi::{FfiHttpAnswer, HostStream_TO, TD_Opaque},

@@ -4,13 +4,17 @@ use std::net::IpAddr;
 
 use watchpost_plugin_api::{AgentError, RecordType, wire::Resolve};
 
-use crate::stream::reason;
+use crate::{network, stream::reason};
 
 /// Finds the addresses of a name; an address is its own answer.
 pub(crate) async fn resolve(wanted: &Resolve) -> Result<Vec<IpAddr>, AgentError> {
     let name = wanted.name.trim_matches(['[', ']']);
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
+    }
+    if let Some(network) = network::here() {
+        let found: Vec<IpAddr> = network.addresses(name).into_iter().filter(|address| fits(wanted.record, address)).collect();
+        return if found.is_empty() { Err(AgentError::resolve(format!("no address for {name}"))) } else { Ok(found) };
     }
     let found = tokio::net::lookup_host((name, 0)).await.map_err(|error| {
         let text = reason(&error);

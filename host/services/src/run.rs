@@ -6,12 +6,13 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
+    time::Instant,
 };
 use watchpost_plugin_api::{
     AgentError, ErrorKind, Level, MetricSpec, Needs, Tls, TlsFacts,
@@ -28,7 +29,7 @@ use crate::{
     datagram::Datagrams,
     dialogue::{Dialogue, Listener, Said, Speaker},
     files::{Directory, OpenFile},
-    http,
+    http, network,
     outcome::{Outcome, Status},
     program::{self, Groups},
     results::{Results, cut},
@@ -409,7 +410,8 @@ fn nanos(time: Duration) -> u64 {
 }
 
 fn wall_ns() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = network::here().map_or_else(SystemTime::now, |network| network.now());
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }
 

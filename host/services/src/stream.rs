@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::{TcpStream, UnixStream, unix::pipe},
     time::timeout,
 };
@@ -25,6 +25,7 @@ use watchpost_plugin_api::{
 
 use crate::{
     dialogue::{Dialogue, Speaker},
+    network,
     refusal::broken,
     tls::TlsClients,
 };
@@ -42,6 +43,11 @@ pub(crate) struct Connection {
 pub(crate) enum Io {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// To a server within a test.
+    Test {
+        io: DuplexStream,
+        ends: Ends,
+    },
     Tls(Box<TlsStream<Io>>),
     /// What a program writes.
     From(pipe::Receiver),
@@ -60,7 +66,7 @@ impl Connection {
         tls: Arc<TlsClients>,
     ) -> Result<Self, AgentError> {
         let io = match endpoint {
-            Endpoint::Tcp(addresses) => Io::Tcp(first_of(&addresses, within, &dialogue).await?),
+            Endpoint::Tcp(addresses) => first_of(&addresses, within, &dialogue).await?,
             Endpoint::Unix(path) => {
                 let connected = unix(&path).await?;
                 dialogue.reaches(format!("the connection to {}", path.display()));
@@ -110,16 +116,14 @@ impl Connection {
 }
 
 /// Connects to the first address that answers; each gets its share of the time left, so that a dead first one leaves time for the next.
-async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogue) -> Result<TcpStream, AgentError> {
+async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogue) -> Result<Io, AgentError> {
     let mut last = AgentError::connect("no address to connect to");
     for (tried, address) in addresses.iter().enumerate() {
         let left = u32::try_from(addresses.len() - tried).unwrap_or(u32::MAX);
         let connection = format!("the connection to {address}");
         dialogue.begins(connection.as_str());
-        match timeout(within / left, TcpStream::connect(address)).await {
+        match timeout(within / left, dial(*address)).await {
             Ok(Ok(stream)) => {
-                // Probes send small commands and wait: Nagle's algorithm would time itself, not the server.
-                stream.set_nodelay(true).map_err(|error| AgentError::connect(reason(&error)))?;
                 dialogue.reaches(connection);
                 dialogue.note(&format!("connected to {address}"));
                 return Ok(stream);
@@ -131,6 +135,17 @@ async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogu
         dialogue.note(last.message());
     }
     Err(last)
+}
+
+async fn dial(address: SocketAddr) -> io::Result<Io> {
+    if let Some(network) = network::here() {
+        let (io, local) = network.connect(address).await?;
+        return Ok(Io::Test { io, ends: Ends { local: Some(local), peer: Some(address) } });
+    }
+    let stream = TcpStream::connect(address).await?;
+    // Probes send small commands and wait: Nagle's algorithm would time itself, not the server.
+    stream.set_nodelay(true)?;
+    Ok(Io::Tcp(stream))
 }
 
 async fn unix(path: &Path) -> Result<UnixStream, AgentError> {
@@ -155,6 +170,7 @@ impl Io {
         match self {
             Self::Tcp(io) => Ends { local: io.local_addr().ok(), peer: io.peer_addr().ok() },
             Self::Tls(io) => io.get_ref().0.ends(),
+            Self::Test { ends, .. } => *ends,
             _ => Ends::default(),
         }
     }
@@ -178,6 +194,7 @@ impl AsyncRead for Io {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Test { io, .. } => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(&mut **io).poll_read(cx, buf),
             Self::From(io) => Pin::new(io).poll_read(cx, buf),
             Self::Into(_) => Poll::Ready(Err(one_way("only written to"))),
@@ -191,6 +208,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
             Self::Unix(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Test { io, .. } => Pin::new(io).poll_write(cx, buf),
             Self::Tls(io) => Pin::new(&mut **io).poll_write(cx, buf),
             Self::Into(Some(io)) => Pin::new(io).poll_write(cx, buf),
             Self::Into(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -203,6 +221,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_flush(cx),
             Self::Unix(io) => Pin::new(io).poll_flush(cx),
+            Self::Test { io, .. } => Pin::new(io).poll_flush(cx),
             Self::Tls(io) => Pin::new(&mut **io).poll_flush(cx),
             Self::Into(Some(io)) => Pin::new(io).poll_flush(cx),
             Self::Into(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
@@ -215,6 +234,7 @@ impl AsyncWrite for Io {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_shutdown(cx),
             Self::Unix(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Test { io, .. } => Pin::new(io).poll_shutdown(cx),
             Self::Tls(io) => Pin::new(&mut **io).poll_shutdown(cx),
             Self::Into(io) => {
                 *io = None;

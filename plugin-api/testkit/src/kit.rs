@@ -7,9 +7,9 @@ use std::{
 };
 
 use watchpost_plugin_api::{__private as plugin, Agent, AgentError, Level, Metric, abi::RawAgentBox, wire::Examined};
-use watchpost_services::{JobServices, LogSink, Request, Shared};
+use watchpost_services::{JobServices, LogSink, Request, Shared, network};
 
-use crate::{ran::Ran, secrets};
+use crate::{TestNetwork, ran::Ran, secrets};
 
 /// How long a run may take unless a test says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,6 +24,7 @@ pub struct Kit<A> {
     timeout: Duration,
     cursor: Option<Vec<u8>>,
     explain: bool,
+    network: Option<TestNetwork>,
     of: PhantomData<A>,
 }
 
@@ -39,7 +40,7 @@ impl<A: Agent> Kit<A> {
         let secrets = secrets::of(&plugin::describe::<A>().schema, config);
         let metrics = A::METRICS.iter().map(Metric::spec).collect();
         let services = Arc::new(JobServices::new(&Shared::default(), metrics, &secrets, sink(&logged), None));
-        Ok(Self { agent, services, logged, timeout: TIMEOUT, cursor: None, explain: false, of: PhantomData })
+        Ok(Self { agent, services, logged, timeout: TIMEOUT, cursor: None, explain: false, network: None, of: PhantomData })
     }
 
     /// Checks a configuration without keeping an agent, as `check` does.
@@ -62,6 +63,12 @@ impl<A: Agent> Kit<A> {
         self
     }
 
+    /// Has it run in that network instead of the machine's: under a paused clock a deadline of an hour passes in no time.
+    pub fn network(mut self, network: &TestNetwork) -> Self {
+        self.network = Some(network.clone());
+        self
+    }
+
     /// Keeps the dialogue of each run.
     pub fn explain(mut self) -> Self {
         self.explain = true;
@@ -71,7 +78,11 @@ impl<A: Agent> Kit<A> {
     /// Runs the agent once; what it leaves is given to the next run, if this one ended well.
     pub async fn run(&mut self) -> Ran {
         let request = Request { timeout: self.timeout, cursor: self.cursor.clone(), explain: self.explain, cancelled: None };
-        let (outcome, dialogue) = self.services.run(&mut self.agent, request).await;
+        let run = self.services.run(&mut self.agent, request);
+        let (outcome, dialogue) = match &self.network {
+            Some(network) => network::within(network.shared(), run).await,
+            None => run.await,
+        };
         if let Some(left) = &outcome.cursor {
             self.cursor = Some(left.clone());
         }

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`Kit`] (an agent made from a configuration, run as a worker runs it) · [`Ran`] (what a run gave) ·
 //! [`Script`] (what a server says and waits for) · [`Server`] (one that does it, line by line) · [`UnixServer`] (the same at a Unix
-//! socket) · [`HttpServer`] (one of [`Pages`]) · [`PacketServer`] (one of whole messages, UDP and TCP) · [`Authority`] (certificates, good
-//! and bad) · [`Tree`] (files, logs that rotate, programs) · [`Lab`] (real servers, where no script will do).
+//! socket) · [`HttpServer`] (one of [`Pages`]) · [`PacketServer`] (one of whole messages, UDP and TCP) · [`TestNetwork`] (scripted servers
+//! and their clients on a clock that nobody waits for) · [`Authority`] (certificates, good and bad) · [`Tree`] (files, logs that rotate, programs) · [`Lab`] (real servers, where no script will do).
 //!
 //! ```
 //! # use watchpost_testkit::{Script, Server};
@@ -31,6 +31,20 @@
 //! assert_eq!((login.path.as_str(), login.body.as_str()), ("/login", "user=alice&pass=geheim"));
 //! # Ok(()) }
 //! ```
+//!
+//! A deadline of ten minutes, met in no time: under `#[tokio::test(start_paused = true)]`, in a network that is within the test.
+//!
+//! ```
+//! # use std::time::Duration;
+//! # use watchpost_testkit::{Kit, Script, TestNetwork};
+//! # async fn story<A: watchpost_plugin_api::Agent>() {
+//! let network = TestNetwork::new();
+//! let _talks = network.serve(([192, 0, 2, 25], 25).into(), Script::new().say("220 hi").silence());
+//! let kit = Kit::<A>::new(&serde_json::json!({ "host": "192.0.2.25" })).unwrap();
+//! let ran = kit.network(&network).timeout(Duration::from_secs(600)).run().await;
+//! assert_eq!(ran.outcome.duration_ns, 600_000_000_000);
+//! # }
+//! ```
 //! Everything here has a deadline: a test that goes wrong fails, it does not hang.
 
 mod authority;
@@ -38,6 +52,7 @@ mod entrance;
 mod http;
 mod kit;
 mod lab;
+mod network;
 mod packets;
 mod page;
 mod ran;
@@ -52,6 +67,7 @@ pub use authority::{Authority, ClientCertificate, ServerTls};
 pub use http::{Asked, HttpServer, Pages};
 pub use kit::Kit;
 pub use lab::Lab;
+pub use network::{Talks, TestNetwork};
 pub use packets::{Answers, PacketServer};
 pub use page::Page;
 pub use ran::Ran;

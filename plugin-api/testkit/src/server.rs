@@ -151,19 +151,24 @@ async fn meet(entrance: &mut Entrance, manner: &Manner) -> io::Result<TcpStream>
 }
 
 pub(crate) async fn play(end: impl Into<End>, script: &Script) -> Served {
+    play_within(STEP_TIMEOUT, end, script).await
+}
+
+/// Follows the script; a step that takes longer breaks it.
+pub(crate) async fn play_within(step_max: Duration, end: impl Into<End>, script: &Script) -> Served {
     let mut served = Served { heard: Vec::new(), broke: None };
     let mut wire = Wire::new(end);
     for (at, step) in script.steps.iter().enumerate() {
-        let broke = match timeout(STEP_TIMEOUT, act(step, &mut wire, &mut served.heard)).await {
+        let broke = match timeout(step_max, act(step, &mut wire, &mut served.heard)).await {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("nothing within {STEP_TIMEOUT:?}"),
+            Err(_) => format!("nothing within {step_max:?}"),
         };
         served.broke = Some(format!("step {}, {step:?}: {broke}", at + 1));
         return served;
     }
     // A client that has gone first is as good as one that is left.
-    let _ = timeout(STEP_TIMEOUT, wire.close()).await;
+    let _ = timeout(step_max, wire.close()).await;
     served
 }
 

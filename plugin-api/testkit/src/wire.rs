@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::server::TlsStream;
@@ -24,7 +24,9 @@ pub(crate) struct Wire {
 pub(crate) enum End {
     Clear(TcpStream),
     Unix(UnixStream),
+    Memory(DuplexStream),
     Tls(Box<TlsStream<TcpStream>>),
+    TlsInMemory(Box<TlsStream<DuplexStream>>),
     /// Closed, or lost in a handshake.
     Gone,
 }
@@ -41,6 +43,12 @@ impl From<UnixStream> for End {
     }
 }
 
+impl From<DuplexStream> for End {
+    fn from(stream: DuplexStream) -> Self {
+        Self::Memory(stream)
+    }
+}
+
 impl Wire {
     pub(crate) fn new(end: impl Into<End>) -> Self {
         Self { end: end.into(), unread: Vec::new() }
@@ -50,7 +58,12 @@ impl Wire {
         match &mut self.end {
             End::Clear(stream) => stream.write_all(bytes).await,
             End::Unix(stream) => stream.write_all(bytes).await,
+            End::Memory(stream) => stream.write_all(bytes).await,
             End::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            End::TlsInMemory(stream) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await
             }
@@ -148,7 +161,9 @@ impl Wire {
         match std::mem::replace(&mut self.end, End::Gone) {
             End::Clear(mut stream) => stream.shutdown().await,
             End::Unix(mut stream) => stream.shutdown().await,
+            End::Memory(mut stream) => stream.shutdown().await,
             End::Tls(mut stream) => stream.shutdown().await,
+            End::TlsInMemory(mut stream) => stream.shutdown().await,
             End::Gone => Ok(()),
         }
     }
@@ -159,15 +174,21 @@ impl Wire {
             End::Clear(stream) => stream.set_zero_linger(),
             // What is unread resets it.
             End::Unix(_) => Ok(()),
+            // There is no reset in memory: it closes, which is as sudden.
+            End::Memory(_) | End::TlsInMemory(_) => Ok(()),
             End::Tls(stream) => stream.get_ref().0.set_zero_linger(),
             End::Gone => Ok(()),
         }
     }
 
     pub(crate) async fn start_tls(&mut self, tls: &ServerTls) -> io::Result<()> {
-        let End::Clear(stream) = std::mem::replace(&mut self.end, End::Gone) else { return Err(gone()) };
+        let end = std::mem::replace(&mut self.end, End::Gone);
         self.unread.clear();
-        self.end = End::Tls(Box::new(tls.acceptor()?.accept(stream).await?));
+        self.end = match end {
+            End::Clear(stream) => End::Tls(Box::new(tls.acceptor()?.accept(stream).await?)),
+            End::Memory(stream) => End::TlsInMemory(Box::new(tls.acceptor()?.accept(stream).await?)),
+            _ => return Err(gone()),
+        };
         Ok(())
     }
 
@@ -176,6 +197,8 @@ impl Wire {
         let read = match &mut self.end {
             End::Clear(stream) => stream.read(&mut block).await?,
             End::Unix(stream) => stream.read(&mut block).await?,
+            End::Memory(stream) => stream.read(&mut block).await?,
+            End::TlsInMemory(stream) => stream.read(&mut block).await?,
             End::Tls(stream) => stream.read(&mut block).await?,
             End::Gone => 0,
         };
