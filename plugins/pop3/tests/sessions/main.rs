@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use watchpost_pop3::Pop3;
-use watchpost_testkit::{Kit, Ran, Script, Served, Server};
+use watchpost_testkit::{Kit, Ran, Script, Served, Server, TestNetwork};
 
 /// The password of every login here: long enough to be found by chance nowhere.
 const PASSWORD: &str = "Kirschbaum-7719";
@@ -47,6 +47,15 @@ async fn run_within(timeout: Duration, script: Script, keys: &Value) -> (Ran, Se
     drop(kit);
     let served = server.served().await.unwrap();
     (ran, served)
+}
+
+/// Runs once in a network of its own. Under a paused clock nobody waits, and a deadline comes as soon as nothing else can.
+async fn run_at_once(timeout: Duration, script: Script, keys: &Value) -> Ran {
+    let network = TestNetwork::new();
+    let _talks = network.serve(([127, 0, 0, 1], 110).into(), script);
+    let mut config = json!({ "host": "127.0.0.1", "port": 110 });
+    config.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+    Kit::<Pop3>::new(&config).unwrap().network(&network).timeout(timeout).explain().run().await
 }
 
 /// The run ended well, and so did the script.
