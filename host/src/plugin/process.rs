@@ -50,12 +50,12 @@ pub(super) struct End {
     /// The end of what it wrote to standard error.
     pub(super) last_words: String,
     /// Why Rust's own code was about to abort, if it said so: a long backtrace may come after it.
-    abort: Option<Abort>,
+    pub(super) abort: Option<Abort>,
 }
 
 /// Why Rust's own code aborts.
 #[derive(Clone, Copy, Debug)]
-struct Abort {
+pub(super) struct Abort {
     /// For those who count.
     name: &'static str,
     /// For people.
