@@ -23,7 +23,10 @@ pub struct Port {
     pub number: u16,
 }
 
-/// Everything outside itself that a job of this agent uses; what is not named here may be denied.
+/// Everything outside itself that a job of this agent uses; what is not named here is denied, and the run fails with the kind `local`.
+///
+/// Nobody has to name what every agent has: libraries and time zones of the system, its authorities, and how it finds names. Needs come
+/// from the configuration, so they are as narrow as the job. A secret's file is none of them: the host reads it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -58,7 +61,8 @@ impl Needs {
         self
     }
 
-    /// Also reads that file or directory.
+    /// Also reads that file or directory, with everything in it; what is not there yet will do. What the data folder holds, and files of
+    /// secrets, stay denied.
     pub fn read(mut self, path: impl AsRef<Path>) -> Self {
         self.files.push(path.as_ref().to_owned());
         self
@@ -81,7 +85,9 @@ impl Needs {
         self
     }
 
-    /// Also starts that program; its path is absolute.
+    /// Also starts that program, or any in that directory; its path is absolute. It runs in the same sandbox: what it reads, connects to and
+    /// starts itself has to be named too, but for the interpreter in the first line of a script. Of changing user or group when it starts
+    /// (setuid, setgid) nothing comes.
     pub fn program(mut self, path: impl AsRef<Path>) -> Self {
         self.programs.push(path.as_ref().to_owned());
         self
