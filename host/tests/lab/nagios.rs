@@ -39,8 +39,9 @@ fn checks(lab: &Lab) -> Vec<Check> {
     let time: &[(&str, f64)] = &[("time", 1.0)];
     let none = || "env = {}".to_owned();
     let postfix = lab.dir.join("postfix");
+    let showq = postfix.join("spool/public/showq");
     let mailq = format!(
-        "env = {{ MAIL_CONFIG = {:?} }}, files = [{postfix:?}, \"/etc/passwd\"], \
+        "env = {{ MAIL_CONFIG = {:?} }}, files = [{postfix:?}, \"/etc/passwd\"], sockets = [{showq:?}], \
          programs = [\"/bin/sh\", \"/usr/bin/mailq\", \"/usr/sbin/sendmail\", \"/usr/sbin/postqueue\"]",
         postfix.join("etc")
     );

@@ -42,6 +42,9 @@ pub struct Config {
     /// UDP ports that it sends to, e.g. [53].
     #[serde(default)]
     pub udp_ports: Vec<u16>,
+    /// Unix sockets that it connects to, e.g. ["/var/spool/postfix/public/showq"].
+    #[serde(default)]
+    pub sockets: Vec<PathBuf>,
     /// Files and folders that it reads, beside itself and what every program reads, e.g. ["/etc/postfix"].
     #[serde(default)]
     pub files: Vec<PathBuf>,
@@ -161,6 +164,7 @@ impl Config {
         needs = self.files.iter().fold(needs, |needs, path| needs.read(path));
         needs = self.ports.iter().fold(needs, |needs, port| needs.tcp(*port));
         needs = self.udp_ports.iter().fold(needs, |needs, port| needs.udp(*port));
+        needs = self.sockets.iter().fold(needs, |needs, path| needs.socket(path));
         if self.format == Format::Putval { needs.read(crate::HOSTNAME) } else { needs }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
+    num::{NonZeroU16, NonZeroU32},
 };
 
 use schemars::JsonSchema;
@@ -56,6 +56,9 @@ pub struct Config {
     pub server_name: Option<String>,
     /// PEM file of the authorities to trust instead of the system's, e.g. "ca.pem".
     pub ca_file: Option<PathBuf>,
+    /// Further TCP ports that redirects may lead to, e.g. `[8443]`, beside that of `url`, 80 and 443. Default: none.
+    #[serde(default)]
+    pub redirect_ports: Vec<NonZeroU16>,
     /// Bytes of an answer at most; a larger one fails the run. Default: 4194304 (4 MiB).
     #[serde(default = "four_mebibytes")]
     pub body_max: NonZeroU32,
@@ -97,7 +100,12 @@ impl Config {
 
     /// Tells what a session touches.
     pub(crate) fn needs(&self) -> Needs {
-        let needs = self.place().map_or(Needs::none(), |place| Needs::none().tcp(place.origin.port));
+        /// Where redirects lead most often: from the clear to TLS, and to another name.
+        const USUAL_PORTS: [u16; 2] = [80, 443];
+        let of_url = self.place().ok().map(|place| place.origin.port);
+        let further = self.redirect_ports.iter().map(|port| port.get());
+        let ports: BTreeSet<u16> = of_url.into_iter().chain(USUAL_PORTS).chain(further).collect();
+        let needs = ports.into_iter().fold(Needs::none(), Needs::tcp);
         needs.read_all(&self.ca_file)
     }
 

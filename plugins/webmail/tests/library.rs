@@ -29,7 +29,20 @@ fn the_library_carries_the_agent_with_its_metrics_and_its_schema() {
     let properties = agent.schema["properties"].as_object().unwrap();
     let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    let expected = ["body_max", "ca_file", "headers", "leave_out", "password", "says", "script", "server_name", "steps", "url", "user"];
+    let expected = [
+        "body_max",
+        "ca_file",
+        "headers",
+        "leave_out",
+        "password",
+        "redirect_ports",
+        "says",
+        "script",
+        "server_name",
+        "steps",
+        "url",
+        "user",
+    ];
     assert_eq!(keys, [&expected[..], &["values"]].concat());
     assert_eq!(agent.schema["required"], json!(["url"]));
     let parts = agent.schema["$defs"].as_object().unwrap().values().filter_map(|part| part["properties"].as_object());
@@ -45,7 +58,7 @@ fn a_configuration_is_examined_across_the_boundary() {
     let config = json!({ "url": "https://Mail.test/rc", "script": "roundcube", "ca_file": "/etc/ca.pem", "user": "u", "password": "p" });
     let examined = library().examine("webmail", &config.to_string()).unwrap();
     assert_eq!(examined.target, "https://mail.test/rc");
-    assert_eq!(examined.needs.ports.iter().map(|port| port.number).collect::<Vec<_>>(), [443]);
+    assert_eq!(examined.needs.ports.iter().map(|port| port.number).collect::<Vec<_>>(), [80, 443]);
     assert_eq!(examined.needs.files, [PathBuf::from("/etc/ca.pem")]);
     assert!(!examined.repeatable, "it sends a message");
 }
