@@ -25,7 +25,8 @@ use tokio::{
     task::{JoinSet, LocalSet},
     time::timeout,
 };
-use watchpost::plugin::{JobOpen, Plugin, RunRequest};
+use watchpost::plugin::{JobOpen, Plugin, RunRequest, Sandboxes};
+use watchpost_plugin_api::Needs;
 use watchpost_smtp::Smtp;
 use watchpost_testkit::Kit;
 
@@ -119,7 +120,7 @@ async fn inside(port: &str, count: usize) -> Round {
 }
 
 async fn worker(port: &str, count: usize, library: &Path) -> Round {
-    let plugin = Arc::new(Plugin::start(library).await.expect("the library is loaded"));
+    let plugin = Arc::new(Plugin::start(library, &Sandboxes::default()).await.expect("the library is loaded"));
     for number in 1..=count {
         let (name, interval) = (format!("smtp-{number}"), SESSION);
         let open = JobOpen {
@@ -131,6 +132,7 @@ async fn worker(port: &str, count: usize, library: &Path) -> Round {
             repeatable: false,
             interval,
             quarantine_after: u32::MAX,
+            needs: Needs::none().tcp(port),
         };
         plugin.open(open);
     }

@@ -25,6 +25,7 @@ mod name;
 mod near;
 mod path;
 mod place;
+mod plugin;
 mod reader;
 mod row;
 mod rule;
@@ -39,6 +40,7 @@ mod timing;
 mod value;
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -52,6 +54,7 @@ pub use job::Job;
 pub use name::JobName;
 pub(crate) use near::nearest;
 pub use place::{At, Place, Spot};
+pub use plugin::{PluginSettings, PluginTables};
 pub use row::Row;
 pub use rule::Rule;
 pub use secret::{Environment, process_environment};
@@ -68,6 +71,8 @@ pub struct Config {
     pub data: At<PathBuf>,
     /// Folders searched for agent libraries, in this order.
     pub plugins: Vec<At<PathBuf>>,
+    /// What is said of libraries, by their names.
+    pub of_plugins: PluginTables,
     /// Where the web pages and `/metrics` listen.
     pub listen: At<SocketAddr>,
     /// What is measured, by name.
@@ -80,6 +85,16 @@ impl Config {
     /// Lists the folders searched for agent libraries.
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
         self.plugins.iter().map(|folder| folder.value.clone()).collect()
+    }
+
+    /// Lists what no agent may touch: the data folder, and every file that holds a secret.
+    pub fn guarded(&self) -> BTreeSet<PathBuf> {
+        let jobs = self.jobs.iter().flat_map(|job| {
+            // A plain secret stands in the schedule itself.
+            job.asks.secret_files().into_iter().chain([path::absolute(&job.name.place.file)])
+        });
+        let credentials = std::env::var_os(secret::CREDENTIALS).map(PathBuf::from);
+        jobs.chain([self.data.value.clone(), path::absolute(&self.file)]).chain(credentials).collect()
     }
 
     /// Finds what a running daemon cannot change.
@@ -114,6 +129,8 @@ pub struct Draft {
     pub plugins: Vec<At<PathBuf>>,
     /// Whether those are all that were meant; otherwise an agent that is not found may be in another.
     pub plugins_whole: bool,
+    /// What is said of libraries, by their names.
+    pub of_plugins: PluginTables,
     /// The jobs without a fault, by name.
     pub jobs: Vec<Job>,
     /// What the jobs with a fault ask of their agents.
@@ -135,7 +152,8 @@ impl Draft {
     /// Shape: it can be run if nothing was told of.
     pub fn config(&self, file: &Path) -> Option<Config> {
         let Settled { data, listen } = self.settled.clone()?;
-        Some(Config { file: file.into(), data, plugins: self.plugins.clone(), listen, jobs: self.jobs.clone(), rows: self.rows.clone() })
+        let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, jobs: self.jobs.clone(), rows: self.rows.clone() })
     }
 }
 

@@ -36,6 +36,7 @@ use std::{
 use tokio::sync::mpsc;
 use watchpost_journal::{DropError, Journal};
 use watchpost_plugin_api::Severity;
+use watchpost_worker::confine::kernel::gaps;
 
 use crate::{
     config::Config,
@@ -174,6 +175,7 @@ impl Daemon {
             series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
             behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
             refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
+            gaps: gaps(),
         };
         House { host, workers: status::workers(&plugins, |plugin| self.libraries.note(plugin)) }
     }

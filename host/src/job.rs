@@ -18,7 +18,7 @@ use watchpost_plugin_api::{AgentDescriptor, MetricSpec, wire::Examined};
 use crate::{
     config::{self, At, Bound, Config, Draft, Fault, Faults, Rule},
     daemon::now_ns,
-    plugin::{JobOpen, Plugin, Plugins, Problem, trial::Trial},
+    plugin::{JobOpen, Plugin, Plugins, Problem, Sandboxes, trial::Trial},
     reading::Shape,
     schedule::UnixTime,
 };
@@ -66,6 +66,7 @@ impl Job {
             repeatable: self.examined.repeatable,
             interval: self.interval(),
             quarantine_after: self.config.quarantine_after,
+            needs: self.examined.needs.clone(),
         }
     }
 
@@ -143,7 +144,8 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
     let Files { draft, mut faults, config } = files;
     faults.extend(config.iter().flat_map(more));
     let folders: Vec<_> = draft.plugins.iter().map(|folder| folder.value.clone()).collect();
-    let plugins = loaded.with_new(&folders).await;
+    let plugins = loaded.with_new(&folders, &Sandboxes::said(&draft.of_plugins)).await;
+    faults.extend(unknown_plugins(&draft, &plugins));
     let (mut jobs, mut found) = (Vec::with_capacity(draft.jobs.len()), Vec::new());
     for job in &draft.jobs {
         match bind(job, &plugins).await {
@@ -166,6 +168,21 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
     faults.extend(found);
     let not_loaded = not_loaded(&draft.plugins, &plugins);
     Survey { config, plugins, jobs, faults: faults.sorted(), not_loaded }
+}
+
+/// Tells of what is said of libraries that are in no plugin folder.
+fn unknown_plugins(draft: &Draft, plugins: &Plugins) -> Vec<Fault> {
+    let names = plugins.names();
+    let unknown = draft.of_plugins.iter().filter(|(name, _)| draft.plugins_whole && !names.contains(*name));
+    let fault = |(name, said): (&String, &At<_>)| {
+        let message = format!("`plugin.{}`: no library of that name is in the plugin folders", name.escape_debug());
+        let hint = match config::nearest(name, names.iter().map(String::as_str)) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "a library is called as its file is, without lib and watchpost_ before it and .so behind".into(),
+        };
+        Fault::new(Rule::PluginUnknown, &said.place, message).hint(hint)
+    };
+    unknown.map(fault).collect()
 }
 
 /// Tells of every library that is in a plugin folder and cannot be used.

@@ -3,7 +3,8 @@
 //! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · `life` (its worker, from death to death), with
 //! `jobs`, `runs`, `examinations` (what it is asked) and `comeback` (when the next worker starts) · `blame` (who brought one down), `record`
 //! (how long a job is held back for it, or quarantined) · `story` (what the log tells of all that) · [`Ward`] with [`Incident`] (what outlives
-//! the worker, and who else is told) · [`trial`] (of a library that took over) · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
+//! the worker, and who else is told) · [`trial`] (of a library that took over) · [`Sandboxes`] (how workers are confined) with `life::renewal`
+//! (how one comes to be confined otherwise) and `sessions` · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
 
 mod blame;
 mod comeback;
@@ -18,6 +19,8 @@ mod process;
 mod record;
 mod report;
 mod runs;
+mod sandbox;
+mod sessions;
 mod source;
 mod story;
 mod supervisor;
@@ -30,6 +33,8 @@ use std::time::SystemTime;
 pub use incident::{Incident, What};
 pub use library::{Plugins, Problem, is_library, libraries_of};
 pub use report::{Crash, Held, Holding, Report, WorkerState};
+pub use sandbox::Sandboxes;
+pub use sessions::is_confined;
 pub use source::Stamp;
 pub use supervisor::{JobOpen, Plugin, RunEnd, RunRequest, name_of};
 pub use ward::Ward;

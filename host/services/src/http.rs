@@ -17,12 +17,12 @@ use std::{net::SocketAddr, sync::Arc};
 use hyper::{Response, StatusCode, body::Incoming};
 use tokio::time::Instant;
 use watchpost_plugin_api::{
-    AgentError, Endpoint, HttpHead, HttpRequest, HttpTimes, Keep, RecordType, Resolver,
+    AgentError, Endpoint, HttpHead, HttpRequest, HttpTimes, Keep, Needs, RecordType, Resolver,
     abi::{FfiHttpAnswer, HostStream_TO, TD_Opaque},
     wire::Resolve,
 };
 
-use crate::{answers::json, dialogue::Dialogue, resolve::resolve, stream::Connection, tls::TlsClients};
+use crate::{answers::json, dialogue::Dialogue, need, resolve::resolve, stream::Connection, tls::TlsClients};
 
 pub(crate) use pool::Pool;
 
@@ -35,6 +35,8 @@ use wire::Seen;
 pub(crate) struct Means {
     pub(crate) dialogue: Arc<Dialogue>,
     pub(crate) tls: Arc<TlsClients>,
+    /// What the agent said it would touch.
+    pub(crate) needs: Arc<Needs>,
     /// Connections of this run.
     pub(crate) of_run: Arc<Pool>,
     /// Connections of the job.
@@ -108,8 +110,10 @@ async fn connect(means: &Means, target: &Target, to: Option<SocketAddr>) -> Resu
             addresses.into_iter().map(|address| (address, target.port).into()).collect()
         }
     };
+    let endpoint = Endpoint::Tcp(addresses);
+    need::endpoint(&means.needs, &endpoint)?;
     let within = means.until.saturating_duration_since(Instant::now());
-    let mut connection = Connection::open(Endpoint::Tcp(addresses), within, means.dialogue.clone(), means.tls.clone()).await?;
+    let mut connection = Connection::open(endpoint, within, means.dialogue.clone(), means.tls.clone()).await?;
     made.connected = Some(Instant::now());
     let mut facts = None;
     if let Some(tls) = &target.tls {

@@ -10,6 +10,7 @@ mod files;
 mod http;
 mod inspect;
 pub mod mask;
+mod need;
 pub mod network;
 pub mod outcome;
 mod program;

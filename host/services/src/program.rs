@@ -6,6 +6,7 @@ mod group;
 use std::{
     io,
     os::{fd::OwnedFd, unix::process::CommandExt},
+    path::Component,
     process::{ChildStdin, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -54,7 +55,8 @@ pub(crate) async fn start(means: Means, program: Program) -> Result<FfiChild, Ag
     if !program.path.is_absolute() {
         return Err(failed("its path is not absolute"));
     }
-    if !means.needs.programs.contains(&program.path) {
+    let parents = program.path.components().any(|component| component == Component::ParentDir);
+    if parents || !means.needs.programs.iter().any(|declared| program.path.starts_with(declared)) {
         return Err(failed("it is no program of which the agent said that it starts it"));
     }
     let place = if program.outlives_run { means.of_job.place()? } else { means.of_run.place()? };

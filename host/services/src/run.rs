@@ -1,7 +1,8 @@
 //! One run of an agent: what it sees, its deadline, and what it gives.
 
 use std::{
-    path::Path,
+    net::SocketAddr,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -15,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 use watchpost_plugin_api::{
-    AgentError, ErrorKind, Level, MetricSpec, Needs, Tls, TlsFacts,
+    AgentError, Endpoint, ErrorKind, Level, MetricSpec, Needs, Tls, TlsFacts, Transport,
     abi::{
         FfiChild, FfiError, FfiFuture, FfiHttpAnswer, FfiResult, HostCx, HostCx_TO, HostCxBox, HostDatagram_TO, HostDatagramBox,
         HostFile_TO, HostFileBox, HostScan_TO, HostScanBox, HostStream_TO, HostStreamBox, RErr, RNone, ROk, ROption, RSlice, RSome, RStr,
@@ -29,7 +30,7 @@ use crate::{
     datagram::Datagrams,
     dialogue::{Dialogue, Listener, Said, Speaker},
     files::{Directory, OpenFile},
-    http, network,
+    http, need, network,
     outcome::{Outcome, Status},
     program::{self, Groups},
     results::{Results, cut},
@@ -239,7 +240,9 @@ impl HostCx for Handle {
         let (run, endpoint) = (self.0.clone(), endpoint.to_string());
         FfiFuture::new(async move {
             let opened = async {
-                let endpoint = serde_json::from_str(&endpoint).map_err(|error| AgentError::local(format!("no endpoint: {error}")))?;
+                let endpoint: Endpoint =
+                    serde_json::from_str(&endpoint).map_err(|error| AgentError::local(format!("no endpoint: {error}")))?;
+                need::endpoint(&run.needs, &endpoint)?;
                 let services = &run.job;
                 Connection::open(endpoint, run.remaining(), services.dialogue.clone(), services.shared.tls.clone()).await
             };
@@ -251,7 +254,8 @@ impl HostCx for Handle {
         let (run, peer) = (self.0.clone(), peer.to_string());
         FfiFuture::new(async move {
             let opened = async {
-                let peer = serde_json::from_str(&peer).map_err(|error| AgentError::local(format!("no address: {error}")))?;
+                let peer: SocketAddr = serde_json::from_str(&peer).map_err(|error| AgentError::local(format!("no address: {error}")))?;
+                need::port(&run.needs, Transport::Udp, peer.port())?;
                 Datagrams::open(peer, run.job.dialogue.clone()).await
             };
             crossing(opened.await.map(|socket| HostDatagram_TO::from_value(socket, TD_Opaque)))
@@ -317,17 +321,24 @@ impl HostCx for Handle {
     }
 
     fn open(&self, path: RStr<'_>) -> FfiFuture<FfiResult<HostFileBox>> {
-        let path = parse(path.as_str());
+        let (run, path) = (self.0.clone(), parse::<PathBuf>(path.as_str()));
         FfiFuture::new(async move {
-            let opened = async { OpenFile::open(path?).await };
+            let opened = async {
+                let path = path?;
+                OpenFile::open(path.clone()).await.map_err(|error| need::of_file(&run.needs, &path, error))
+            };
             crossing(opened.await.map(|file| HostFile_TO::from_value(file, TD_Opaque)))
         })
     }
 
     fn scan(&self, scan: RStr<'_>) -> FfiFuture<FfiResult<HostScanBox>> {
-        let scan = parse(scan.as_str());
+        let (run, scan) = (self.0.clone(), parse::<wire::Scan>(scan.as_str()));
         FfiFuture::new(async move {
-            let opened = async { Directory::open(scan?).await };
+            let opened = async {
+                let scan = scan?;
+                let path = scan.path.clone();
+                Directory::open(scan).await.map_err(|error| need::of_file(&run.needs, &path, error))
+            };
             crossing(opened.await.map(|directory| HostScan_TO::from_value(directory, TD_Opaque)))
         })
     }
@@ -338,6 +349,7 @@ impl HostCx for Handle {
             let means = http::Means {
                 dialogue: run.job.dialogue.clone(),
                 tls: run.job.shared.tls.clone(),
+                needs: run.needs.clone(),
                 of_run: run.http.clone(),
                 of_job: run.job.http.clone(),
                 began: run.began,

@@ -128,7 +128,12 @@ async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogu
                 dialogue.note(&format!("connected to {address}"));
                 return Ok(stream);
             }
-            Ok(Err(error)) => last = AgentError::connect(format!("cannot connect to {address}: {}", reason(&error))),
+            Ok(Err(error)) => {
+                let message = format!("cannot connect to {address}: {}", reason(&error));
+                // This machine let nobody ask: whether the target is up is unknown.
+                last =
+                    if error.kind() == io::ErrorKind::PermissionDenied { AgentError::local(message) } else { AgentError::connect(message) };
+            }
             Err(_) => last = AgentError::connect(format!("cannot connect to {address}: no answer")),
         }
         dialogue.ends();

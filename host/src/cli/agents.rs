@@ -13,9 +13,12 @@ use super::{
     table::{self, plain},
     terminal,
 };
-use crate::config::{
-    describe::{self, Key},
-    nearest,
+use crate::{
+    config::{
+        describe::{self, Key},
+        nearest,
+    },
+    plugin::Sandboxes,
 };
 
 #[derive(clap::Args)]
@@ -38,7 +41,7 @@ struct Carried {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let agents = all(&context.plugin_folders(&arguments.plugins)?)?;
+    let agents = all(&context.plugin_folders(&arguments.plugins)?, &context.sandboxes())?;
     let Some(name) = &arguments.name else {
         if context.json {
             return print_json(&agents);
@@ -61,9 +64,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     Ok(())
 }
 
-fn all(folders: &[PathBuf]) -> Result<Vec<Carried>, Failure> {
+fn all(folders: &[PathBuf], sandboxes: &Sandboxes) -> Result<Vec<Carried>, Failure> {
     runtime()?.block_on(async {
-        let plugins = plugins(folders).await;
+        let plugins = plugins(folders, sandboxes).await;
         let carried = plugins.all().iter().flat_map(|plugin| {
             let library = plugin.descriptor();
             library.agents.iter().map(|agent| Carried {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use watchpost_worker::confine::kernel::{Gap, gaps};
 
 use super::{Context, Failure, Outcome, print_json, runtime, table::counted};
 use crate::{
@@ -17,6 +18,8 @@ struct Answer {
     jobs: usize,
     agents: usize,
     faults: Vec<Fault>,
+    /// What agents are not held to on this machine.
+    gaps: Vec<Gap>,
 }
 
 pub(super) fn run(context: &Context) -> Outcome {
@@ -33,7 +36,7 @@ pub(super) fn run(context: &Context) -> Outcome {
     faults.extend(untold);
     let faults = faults.sorted();
     let (jobs, agents) = (survey.jobs.len(), survey.plugins.agent_names().count());
-    let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect() };
+    let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect(), gaps: gaps() };
     if context.json {
         print_json(&answer)?;
     } else {
@@ -48,5 +51,7 @@ fn tell(answer: &Answer, faults: &Faults, file: &Path) {
     }
     if answer.ok {
         println!("{}: fine: {}, {}", file.display(), counted(answer.jobs, "job"), counted(answer.agents, "agent"));
+        println!("agents are held to what they say that they need, but on this machine not for");
+        answer.gaps.iter().for_each(|Gap { what, why }| println!("  {what}: {why}"));
     }
 }

@@ -28,6 +28,7 @@ use crate::{
         names::{Resolver, of_system},
         schedule::{Author, Entry, quoted},
     },
+    plugin::Sandboxes,
 };
 
 pub(super) const EXAMPLES: &str =
@@ -118,7 +119,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let book = Arc::new(Book::read().map_err(|error| Failure::of(CANNOT, &error))?);
     let folders = context.plugin_folders(&arguments.plugins)?;
     let (doors, agents, used) = runtime()?.block_on(async {
-        let carried = plugins(&folders).await;
+        let carried = plugins(&folders, &Sandboxes::default()).await;
         let agents: Vec<String> = carried.agent_names().map(ToString::to_string).collect();
         let used: Vec<PathBuf> =
             folders.iter().filter(|folder| carried.all().iter().any(|plugin| plugin.path().starts_with(folder))).cloned().collect();

@@ -6,7 +6,7 @@ use super::{Context, failure::Failure, table::counted};
 use crate::{
     config::{self, Config, Loaded, nearest},
     daemon::now_ns,
-    plugin::Plugins,
+    plugin::{Plugins, Sandboxes},
     schedule::UnixTime,
 };
 
@@ -37,6 +37,13 @@ impl Context {
         config::data_folder(&self.file()?).map_err(Failure::Faults)
     }
 
+    /// How libraries are confined: as the configuration says, if there is one.
+    pub(super) fn sandboxes(&self) -> Sandboxes {
+        let Some(file) = self.file_if_there() else { return Sandboxes::default() };
+        let (draft, _) = config::read(&file, now());
+        draft.config(&file).map_or_else(|| Sandboxes::said(&draft.of_plugins), |config| Sandboxes::of(&config))
+    }
+
     /// The folders with agent libraries: those that are named, else those of the configuration, else those beside this program.
     pub(super) fn plugin_folders(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         for folder in named {
@@ -64,8 +71,8 @@ fn beside_this_program() -> Result<Vec<PathBuf>, Failure> {
 }
 
 /// Loads the libraries of folders; what does not load is told on standard error.
-pub(super) async fn plugins(folders: &[PathBuf]) -> Plugins {
-    let plugins = Plugins::load(folders).await;
+pub(super) async fn plugins(folders: &[PathBuf], sandboxes: &Sandboxes) -> Plugins {
+    let plugins = Plugins::load(folders, sandboxes).await;
     for problem in plugins.problems() {
         eprintln!("warning: not loaded: {}: {}", problem.path.display(), super::table::plain(&problem.reason));
     }

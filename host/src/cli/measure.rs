@@ -99,7 +99,7 @@ fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
 fn measure(context: &Context, arguments: &Arguments, chosen: Chosen) -> Result<u8, Failure> {
     let Chosen { job, cursor, folders } = chosen;
     let (job, end) = runtime()?.block_on(async {
-        let plugins = plugins(&folders).await;
+        let plugins = plugins(&folders, &context.sandboxes()).await;
         let job = bind(&job, &plugins).await.map_err(|faults| Failure::Faults(faults.into()))?;
         job.plugin.open(job.open());
         let request = RunRequest { job: job.number, timeout: job.config.timeout, cursor, explain: arguments.explain || context.json };

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     daemon::{
         now_ns,
-        status::{Host, Status, Worker},
+        status::{Status, Worker},
     },
     plugin::{Crash, WorkerState},
 };
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context) -> Outcome {
         return print_json(&status);
     }
     let now = now_ns() as f64 / 1e9;
-    let above = host(&status.host, now);
+    let above = host(&status, now);
     println!();
     let workers = workers(&status.workers, now);
     println!();
@@ -42,7 +42,8 @@ pub(super) fn run(context: &Context) -> Outcome {
 }
 
 /// Prints how the host is; gives the lines that this takes.
-fn host(host: &Host, now: f64) -> usize {
+fn host(status: &Status, now: f64) -> usize {
+    let host = &status.host;
     let up = time::span(now - host.started as f64);
     let mut lines = vec![
         format!(
@@ -54,8 +55,8 @@ fn host(host: &Host, now: f64) -> usize {
         ),
         format!("http://{}/  data {}", host.listen, host.data.display()),
         match &host.not_ready {
-            None => format!("ready; journal {}; series {}", plain(&host.journal), plain(&host.series)),
-            Some(why) => format!("NOT READY: {}; series {}", plain(why), plain(&host.series)),
+            None => format!("ready; journal {}; series {}; {}", plain(&host.journal), plain(&host.series), sandbox(status)),
+            Some(why) => format!("NOT READY: {}; series {}; {}", plain(why), plain(&host.series), sandbox(status)),
         },
     ];
     let behind = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD);
@@ -69,6 +70,14 @@ fn host(host: &Host, now: f64) -> usize {
     }
     lines.iter().for_each(|line| println!("{line}"));
     lines.len()
+}
+
+/// Says how far agents are held to what they need.
+fn sandbox(status: &Status) -> String {
+    let gaps: Vec<&str> = status.host.gaps.iter().map(|gap| gap.what.as_str()).collect();
+    let free: Vec<&str> = status.workers.iter().filter(|worker| !worker.report.sandbox).map(|worker| worker.plugin.as_str()).collect();
+    let free = if free.is_empty() { String::new() } else { format!("; NOT CONFINED: {}", free.join(", ")) };
+    format!("agents confined but for {}{free}", gaps.join(", "))
 }
 
 /// Prints how the workers are; gives the lines that this takes, its head not counted.

@@ -1,9 +1,9 @@
 //! What a job asks of its agent: the part that can be checked whatever is wrong with the rest of the job.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
-    At, Place,
+    At, Place, secret,
     text::{Data, Table},
 };
 
@@ -28,6 +28,11 @@ impl Assignment {
     /// Tells how often one run measures.
     pub fn measurements(&self) -> u32 {
         self.samples.as_ref().map_or(1, |samples| samples.value)
+    }
+
+    /// Lists the files that its secrets come from.
+    pub(super) fn secret_files(&self) -> Vec<PathBuf> {
+        secret::files_of(&self.config.value)
     }
 
     /// Finds where a part of the config is written, or the nearest part around it that is.

@@ -34,7 +34,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen });
-    Draft { settled, plugins, plugins_whole, jobs: sound, faulty, rows }
+    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows }
 }
 
 /// What schedules hold.

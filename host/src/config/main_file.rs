@@ -7,23 +7,23 @@ use std::{
 
 use super::{
     At, Fault, Faults, Place, Rule, path,
+    plugin::{self, PluginTables},
     reader::{Field, Reader, Texts},
     text::Table,
 };
 
 /// Keys that it has.
-const KEYS: [&str; 4] = ["data", "listen", "plugins", "schedules"];
+const KEYS: [&str; 5] = ["data", "listen", "plugin", "plugins", "schedules"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
 
 /// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 5] = [
+const LATER: [(&str, &str); 4] = [
     ("channel", "comes with notifications"),
     ("route", "comes with notifications"),
     ("person", "comes with notifications"),
     ("objective", "comes with service levels"),
-    ("plugin", "comes with the plugin sandbox"),
 ];
 
 /// Keys that stand in a schedule file.
@@ -35,6 +35,7 @@ pub(super) struct MainFile {
     data: Field<String>,
     listen: Field<String>,
     plugins: Field<Texts>,
+    plugin: Field<Table>,
     schedules: Field<Texts>,
 }
 
@@ -43,6 +44,7 @@ pub(super) struct Main {
     pub(super) data: Option<At<PathBuf>>,
     pub(super) listen: Option<At<SocketAddr>>,
     pub(super) plugins: Paths,
+    pub(super) of_plugins: PluginTables,
     pub(super) schedules: Paths,
 }
 
@@ -69,6 +71,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         data: reader.text("data", faults),
         listen: reader.text("listen", faults),
         plugins: reader.texts("plugins", faults),
+        plugin: reader.table("plugin", faults),
         schedules: reader.texts("schedules", faults),
     };
     reader.finish(faults);
@@ -87,6 +90,7 @@ impl MainFile {
             data: or_default(self.data, "data", &place).and_then(|text| check_path("data", &text, faults)).map(absolute),
             listen: or_default(self.listen, LISTEN, &place).and_then(|text| check_listen(&text, faults)),
             plugins: Paths { paths: plugins.paths.into_iter().map(absolute).collect(), ..plugins },
+            of_plugins: plugin::check(self.plugin, faults),
             schedules: Paths::check("schedules", self.schedules, &place, faults),
         }
     }

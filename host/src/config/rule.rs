@@ -75,6 +75,15 @@ rules! {
     /// The address stays while the daemon runs.
     ListenMoved = "listen-moved",
 
+    /// A library is confined in one of the ways that there are.
+    SandboxUnknown = "sandbox-unknown",
+    /// A library is confined; a warning.
+    SandboxNone = "sandbox-none",
+    /// A worker's memory is some.
+    MemoryOutOfRange = "memory-out-of-range",
+    /// What is said of a library is said of one that is there; a warning.
+    PluginUnknown = "plugin-unknown",
+
     /// A job's name is made of a few characters.
     NameIllegal = "name-illegal",
     /// A job's name is of some length.
@@ -257,6 +266,8 @@ impl Rule {
         match self {
             Self::SchedulesEmpty
             | Self::ListenOpen
+            | Self::SandboxNone
+            | Self::PluginUnknown
             | Self::ZoneIdle
             | Self::WindowOver
             | Self::LabelSecret

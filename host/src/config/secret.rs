@@ -17,7 +17,7 @@ use super::{
 const SOURCES: [&str; 3] = ["credential", "env", "file"];
 
 /// The variable by which a service manager says where credentials lie (systemd.exec(5), "CREDENTIALS").
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// Bytes of one secret, at most.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
@@ -31,6 +31,31 @@ pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 /// Looks a variable of this process's environment up.
 pub fn process_environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// Finds the files that secrets of a table come from, at any depth.
+pub(super) fn files_of(table: &Table) -> Vec<PathBuf> {
+    fn collect(data: &At<Data>, found: &mut Vec<PathBuf>) {
+        match &data.value {
+            Data::Table(table) if is_reference(table) => {
+                let file = table.get("file").and_then(|name| Some((&name.place, as_text(&name.value)?)));
+                found.extend(file.map(|(place, name)| place.absolute(name)));
+            }
+            Data::Table(table) => table.0.values().for_each(|entry| collect(&entry.value, found)),
+            Data::List(items) => items.iter().for_each(|item| collect(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    table.0.values().for_each(|entry| collect(&entry.value, &mut found));
+    found
+}
+
+fn as_text(data: &Data) -> Option<&str> {
+    match data {
+        Data::Text(text) => Some(text),
+        _ => None,
+    }
 }
 
 /// Says whether a table has the looks of a reference to a secret.

@@ -204,6 +204,7 @@ mod tests {
             series: "ok".into(),
             behind: [].into(),
             refused_libraries: vec![],
+            gaps: vec![],
         };
         House { host, workers: vec![] }
     }

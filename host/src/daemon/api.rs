@@ -1,6 +1,7 @@
 //! The API behind the unix socket: what the command line asks of a running daemon.
 //!
-//! The socket belongs to its user (mode 0600); what changes something exists here only.
+//! The socket belongs to its user (mode 0600); what changes something exists here only. Agents, which that user runs as well, are turned
+//! away.
 
 mod plugins;
 
@@ -9,6 +10,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -17,9 +19,15 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
+    serve::Listener,
 };
 use serde::{Deserialize, Serialize};
-use tokio::{net::UnixListener, sync::oneshot, task::spawn_blocking};
+use tokio::{
+    net::{UnixListener, UnixStream, unix::SocketAddr},
+    sync::oneshot,
+    task::spawn_blocking,
+};
+use tracing::warn;
 
 use super::{Daemon, runner::Command, status};
 use crate::{
@@ -27,7 +35,9 @@ use crate::{
     event::request::EventRequest,
     expose::http::answer_events,
     latest::Found,
+    log::quota::Quota,
     plain,
+    plugin::is_confined,
     series::{
         request::{FetchError, FetchRequest, Fetched},
         selector::Selector,
@@ -36,6 +46,9 @@ use crate::{
 
 /// Longest path of a unix socket that the kernel takes (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Lines about agents that were turned away.
+const TURNED_AWAY_A_MINUTE: u32 = 5;
 
 /// The header under which an answer says what its reader should know besides.
 pub const NOTE: &str = "watchpost-note";
@@ -92,7 +105,36 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
         .with_state(daemon);
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+    let people = OfPeople { socket: listener, told: Quota::a_minute(TURNED_AWAY_A_MINUTE) };
+    axum::serve(people, routes).with_graceful_shutdown(stop).await
+}
+
+/// The socket, for everybody but confined workers and what they start.
+struct OfPeople {
+    socket: UnixListener,
+    told: Quota,
+}
+
+impl Listener for OfPeople {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.socket).await;
+            let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
+            if !is_confined(peer) {
+                return (stream, address);
+            }
+            if self.told.admits(Instant::now()) {
+                warn!(peer, "an agent, or a program of one, asked at the socket that is the operator's, and was turned away");
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Listener::local_addr(&self.socket)
+    }
 }
 
 type Shared = State<Arc<Daemon>>;

@@ -20,7 +20,7 @@ use crate::{
     config::{Config, Fault, Faults},
     job::{Configured, Files, Job, configure},
     latest::JobView,
-    plugin::Plugins,
+    plugin::{Plugins, Sandboxes},
 };
 
 /// What a reload changed, and what somebody should look at.
@@ -122,6 +122,8 @@ impl Daemon {
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         super::series_view::lend(&self.store).bound_label_sets(label_sets(&jobs));
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
+        let mut plugins = plugins;
+        plugins.guard(Sandboxes::of(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.libraries.seed(&plugins);
         plugins.all().iter().for_each(|plugin| self.rest_if_disabled(plugin));

@@ -9,6 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use watchpost_services::outcome::Status as RunStatus;
+use watchpost_worker::confine::kernel::Gap;
 
 use crate::{
     expose::host_metrics::process::resident_bytes,
@@ -55,6 +56,9 @@ pub struct Host {
     pub behind: BTreeMap<String, u64>,
     /// Libraries that did not load, and why.
     pub refused_libraries: Vec<(PathBuf, String)>,
+    /// What confined agents are not held to on this machine.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
 }
 
 /// A library and its worker.

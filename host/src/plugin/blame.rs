@@ -149,6 +149,7 @@ mod tests {
     use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
     use tokio::sync::oneshot;
+    use watchpost_plugin_api::Needs;
 
     use super::*;
     use crate::plugin::{JobOpen, RunRequest, jobs::Job};
@@ -159,8 +160,8 @@ mod tests {
         for number in [1, 2] {
             let (agent, interval, quarantine_after) = ("beast".into(), Duration::from_secs(1), 5);
             let name = format!("job-{number}");
-            let (config, secrets) = (String::new(), vec![]);
-            jobs.open(Job::new(JobOpen { number, name, agent, config, secrets, repeatable: true, interval, quarantine_after }));
+            let (config, secrets, needs) = (String::new(), vec![], Needs::none());
+            jobs.open(Job::new(JobOpen { number, name, agent, config, secrets, repeatable: true, interval, quarantine_after, needs }));
             let request = RunRequest { job: number, timeout: Duration::from_secs(9), cursor: None, explain: false };
             runs.add(10 + number, request, oneshot::channel().0);
         }

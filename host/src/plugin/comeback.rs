@@ -9,12 +9,16 @@ use std::{
 
 use tokio::time::sleep_until;
 use watchpost_plugin_api::LibraryDescriptor;
+use watchpost_worker::confine::Confinement;
 
 use super::{live::Live, source::Source};
 
 /// First and longest wait before a worker is started again when no job is to blame.
 const AFTER: Duration = Duration::from_millis(100);
 const AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// How long one is waited for that takes over from another: jobs are opened many at a time.
+const SOON: Duration = Duration::from_millis(5);
 
 /// A worker that was started, or why there is none.
 pub(super) type Started = Result<(Live, LibraryDescriptor), String>;
@@ -53,6 +57,13 @@ impl Comeback {
         wait
     }
 
+    /// Has it started in a moment, so that whatever else is to change may change with it; not while one is being started.
+    pub(super) fn soon(&mut self) {
+        if self.starting.is_none() && self.at.is_none_or(|at| at > Instant::now() + SOON) {
+            self.at = Some(Instant::now() + SOON);
+        }
+    }
+
     /// The worker has put its past behind it.
     pub(super) fn forgive(&mut self) {
         self.after = AFTER;
@@ -71,7 +82,7 @@ impl Comeback {
     /// Waits for the next step: `None` once it is being started, then what came of it; without a worker to come there is no step.
     ///
     /// Nothing is lost when this is dropped before it ends.
-    pub(super) async fn step(&mut self, source: &Arc<Source>) -> Option<Started> {
+    pub(super) async fn step(&mut self, source: &Arc<Source>, confinement: impl Fn() -> Confinement) -> Option<Started> {
         match (&mut self.starting, self.at) {
             (Some(starting), _) => {
                 let started = starting.await;
@@ -80,8 +91,8 @@ impl Comeback {
             }
             (None, Some(at)) => {
                 sleep_until(at.into()).await;
-                let source = source.clone();
-                let starting: Starting = Box::pin(async move { Live::start(&source).await });
+                let (source, confinement) = (source.clone(), confinement());
+                let starting: Starting = Box::pin(async move { Live::start(&source, &confinement).await });
                 (self.at, self.starting) = (None, Some(starting));
                 None
             }

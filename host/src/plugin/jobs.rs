@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use watchpost_plugin_api::AgentError;
+use watchpost_plugin_api::{AgentError, Needs};
 use watchpost_services::mask::Masker;
 
 use super::{JobOpen, record::Record, ward::Kept};
@@ -71,6 +71,16 @@ impl Jobs {
     /// Those that are open.
     pub(super) fn all(&self) -> impl Iterator<Item = &Job> {
         self.open.values()
+    }
+
+    /// What each of them needs.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &Needs> {
+        self.open.values().map(|job| &job.open.needs)
+    }
+
+    /// Their numbers.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.open.keys().copied()
     }
 
     /// How many are open.

@@ -1,7 +1,7 @@
 //! All agent libraries of a configuration.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,7 +9,7 @@ use std::{
 
 use watchpost_plugin_api::AgentDescriptor;
 
-use super::{Plugin, Ward};
+use super::{Plugin, Sandboxes, Ward, supervisor::name_of};
 
 /// How a worker begins to say that a library, or a folder above it, belongs to others.
 const NOT_TRUSTED: &str = "it is not trusted: ";
@@ -32,25 +32,28 @@ pub struct Plugins {
     problems: Vec<Problem>,
     /// What outlives their workers.
     ward: Arc<Ward>,
+    /// How they are confined.
+    sandboxes: Sandboxes,
 }
 
 impl Plugins {
     /// Loads every `lib*.so` of these folders, not recursively, side by side.
-    pub async fn load(folders: &[PathBuf]) -> Self {
-        Self::default().with_new(folders).await
+    pub async fn load(folders: &[PathBuf], sandboxes: &Sandboxes) -> Self {
+        Self::default().with_new(folders, sandboxes).await
     }
 
-    /// Loads those libraries of these folders that are not loaded yet; those that are loaded and still there stay as they are.
-    pub async fn with_new(&self, folders: &[PathBuf]) -> Self {
+    /// Loads those libraries of these folders that are not loaded yet; those that are loaded and still there stay as they are, unless they
+    /// are to be confined otherwise.
+    pub async fn with_new(&self, folders: &[PathBuf], sandboxes: &Sandboxes) -> Self {
         let mut problems = Vec::new();
         let mut plugins = Vec::new();
         let mut starting = Vec::new();
         for path in libraries(folders, &mut problems) {
-            match self.plugins.iter().find(|plugin| plugin.path() == path) {
+            match self.plugins.iter().find(|plugin| plugin.path() == path && plugin.is_confined_as(sandboxes)) {
                 Some(plugin) => plugins.push(plugin.clone()),
                 None => {
-                    let ward = self.ward.clone();
-                    starting.push((path.clone(), tokio::spawn(async move { Plugin::start_from(&path, &path, ward).await })));
+                    let (ward, sandboxes) = (self.ward.clone(), sandboxes.clone());
+                    starting.push((path.clone(), tokio::spawn(async move { Plugin::start_from(&path, &path, &sandboxes, ward).await })));
                 }
             }
         }
@@ -61,14 +64,14 @@ impl Plugins {
                 Err(error) => problems.push(Problem { path, reason: error.to_string() }),
             }
         }
-        Self::of(plugins, told_once(problems), self.ward.clone())
+        Self::of(plugins, told_once(problems), self.ward.clone(), sandboxes.clone())
     }
 
     /// Loads one library that is to be known as `path`.
     ///
     /// Errors: why it is refused, for people.
     pub async fn start(&self, file: &Path, path: &Path) -> Result<Arc<Plugin>, String> {
-        Plugin::start_from(file, path, self.ward.clone()).await.map(Arc::new)
+        Plugin::start_from(file, path, &self.sandboxes, self.ward.clone()).await.map(Arc::new)
     }
 
     /// The library of that file, if it is loaded.
@@ -86,14 +89,14 @@ impl Plugins {
         let path = plugin.path().to_owned();
         let mut with = self.without(&path);
         with.plugins.push(plugin);
-        Self::of(with.plugins, with.problems, with.ward)
+        Self::of(with.plugins, with.problems, with.ward, with.sandboxes)
     }
 
     /// The same libraries without what is at this file, or was wrong with it.
     pub fn without(&self, path: &Path) -> Self {
         let plugins = self.plugins.iter().filter(|plugin| plugin.path() != path).cloned().collect();
         let problems = self.problems.iter().filter(|problem| problem.path != path).cloned().collect();
-        Self::of(plugins, problems, self.ward.clone())
+        Self::of(plugins, problems, self.ward.clone(), self.sandboxes.clone())
     }
 
     /// The same libraries, and a file that is none.
@@ -111,7 +114,7 @@ impl Plugins {
         theirs.find(|(agent, _)| ours.iter().any(|our| our.name == *agent))
     }
 
-    fn of(mut plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>, ward: Arc<Ward>) -> Self {
+    fn of(mut plugins: Vec<Arc<Plugin>>, problems: Vec<Problem>, ward: Arc<Ward>, sandboxes: Sandboxes) -> Self {
         plugins.sort_by(|a, b| a.path().cmp(b.path()));
         let mut carriers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (at, plugin) in plugins.iter().enumerate() {
@@ -119,7 +122,7 @@ impl Plugins {
                 carriers.entry(agent.name.clone()).or_default().push(at);
             }
         }
-        Self { plugins, carriers, problems, ward }
+        Self { plugins, carriers, problems, ward, sandboxes }
     }
 
     /// Finds the library that carries an agent, and what the agent says of itself.
@@ -141,6 +144,12 @@ impl Plugins {
         self.carriers.keys().map(String::as_str)
     }
 
+    /// Names every library that is there, whether it loaded or not.
+    pub fn names(&self) -> BTreeSet<String> {
+        let not_loaded = self.problems.iter().map(|problem| name_of(&problem.path));
+        self.plugins.iter().map(|plugin| plugin.name()).chain(not_loaded).collect()
+    }
+
     /// Every library that loaded.
     pub fn all(&self) -> &[Arc<Plugin>] {
         &self.plugins
@@ -154,6 +163,12 @@ impl Plugins {
     /// What did not load, and why.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Has no worker touch what a configuration guards.
+    pub fn guard(&mut self, sandboxes: Sandboxes) {
+        self.plugins.iter().for_each(|plugin| plugin.guard(&sandboxes));
+        self.sandboxes = sandboxes;
     }
 
     /// Says that every worker is about to be ended.

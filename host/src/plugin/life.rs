@@ -2,6 +2,7 @@
 
 mod death;
 mod held;
+mod renewal;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
@@ -13,7 +14,9 @@ use tokio::{
     time::interval,
 };
 use watchpost_plugin_api::{AgentError, ErrorKind, LibraryDescriptor};
+use watchpost_services::outcome::Status;
 use watchpost_worker::{
+    confine::Confinement,
     frames::{FromWorker, ToWorker},
     page::Work,
 };
@@ -32,6 +35,8 @@ use super::{
     supervisor::name_of,
 };
 
+use renewal::{Renewal, confinement};
+
 /// How often the worker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A worker that lived so long has put its past behind it.
@@ -39,12 +44,24 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// What a plugin is asked.
 pub(super) enum Command {
-    Examine { agent: String, config: String, reply: Reply },
+    Examine {
+        agent: String,
+        config: String,
+        reply: Reply,
+    },
     Open(JobOpen),
     Close(u64),
     Cancel(u64),
-    Run { request: RunRequest, reply: oneshot::Sender<RunEnd> },
-    Release { job: u64, reply: oneshot::Sender<bool> },
+    /// Confine the worker on this base.
+    Guard(Confinement),
+    Run {
+        request: RunRequest,
+        reply: oneshot::Sender<RunEnd>,
+    },
+    Release {
+        job: u64,
+        reply: oneshot::Sender<bool>,
+    },
     Enable(bool),
     Stop(oneshot::Sender<()>),
 }
@@ -57,6 +74,9 @@ pub(super) struct Life {
     descriptor: LibraryDescriptor,
     live: Option<Live>,
     comeback: Comeback,
+    renewal: Renewal,
+    /// What a worker may touch before any job needs anything.
+    base: Confinement,
     jobs: Jobs,
     runs: Runs,
     examinations: Examinations,
@@ -77,6 +97,7 @@ impl Life {
         source: Arc<Source>,
         ward: Arc<Ward>,
         descriptor: LibraryDescriptor,
+        confinement: Confinement,
         live: Live,
         report: Arc<Mutex<Report>>,
         ending: Arc<AtomicBool>,
@@ -89,6 +110,8 @@ impl Life {
             descriptor,
             live: Some(live),
             comeback: Comeback::new(),
+            renewal: Renewal::new(),
+            base: confinement,
             jobs: Jobs::default(),
             runs: Runs::default(),
             examinations: Examinations::default(),
@@ -120,10 +143,11 @@ impl Life {
                     Some(Err(Garbled(why))) => self.bury(Cause::Garbled(why)).await,
                     None => self.bury(Cause::Ended).await,
                 },
-                step = self.comeback.step(&self.source) => match step {
+                step = self.comeback.step(&self.source, || confinement(&self.base, &self.jobs)) => match step {
                     None => self.report().state = WorkerState::Starting,
                     Some(started) => self.welcome(started),
                 },
+                news = self.renewal.news(&self.source, || confinement(&self.base, &self.jobs)) => self.hear(news),
                 _ = looks.tick() => self.look().await,
             }
         }
@@ -149,6 +173,7 @@ impl Life {
                     false => self.make(number),
                 }
             }
+            Command::Guard(base) => self.guard(base),
             Command::Close(number) => {
                 self.jobs.close(number);
                 self.runs.close_job(number);
@@ -160,6 +185,7 @@ impl Life {
             Command::Cancel(number) => {
                 for run in self.runs.cancel_job(number) {
                     self.ask(Some(ToWorker::Cancel { run }));
+                    self.renewal.cancel_run(run);
                 }
             }
             Command::Run { request, reply } => self.run(request, reply),
@@ -199,6 +225,7 @@ impl Life {
         if self.disabled && self.examinations.are_over() {
             drop(self.live.take());
             self.comeback.cancel();
+            self.renewal.stop();
             self.jobs.forget_worker();
             let mut report = self.report();
             report.state = WorkerState::Disabled;
@@ -215,6 +242,9 @@ impl Life {
 
     /// Has the agent of a job made, unless the worker at hand was asked before.
     fn make(&mut self, number: u64) {
+        if !self.has_room_for(number) && !self.disabled {
+            return self.renewal.begin();
+        }
         let (Some(live), Some(job)) = (&self.live, self.jobs.get_mut(number)) else { return };
         if !job.made && !self.disabled {
             job.made = true;
@@ -242,6 +272,12 @@ impl Life {
 
     fn send_run(&mut self, number: u64) {
         if let Some(job) = self.runs.job(number) {
+            if !self.has_room_for(job) {
+                // It waits for the worker that is to take over.
+                self.renewal.begin();
+                self.fail_without_room(number);
+                return;
+            }
             // After a restart agents are made anew when they are needed: one that brings the worker down while it is made waits with its job.
             self.make(job);
         }
@@ -256,6 +292,9 @@ impl Life {
         self.last_answer = Instant::now();
         match answer {
             FromWorker::Done { run, mut outcome, dialogue } => {
+                if matches!(outcome.status, Status::Failed { kind: ErrorKind::LOCAL, .. }) {
+                    self.suspect_files();
+                }
                 if let Some(refusal) = &mut outcome.refusal {
                     *refusal = self.jobs.masked(self.runs.job(run), refusal);
                 }
@@ -305,6 +344,8 @@ impl Life {
             self.bury(Cause::Silent).await;
         }
         self.examinations.drop_unwanted();
+        self.dismiss();
+        self.look_at_files().await;
         self.story.settle(&mut self.jobs);
     }
 
@@ -326,6 +367,11 @@ impl Life {
         report.restarts += 1;
         report.refusal = None;
         drop(report);
+        self.send_what_waits();
+    }
+
+    /// Gives a new worker what waits for one.
+    fn send_what_waits(&mut self) {
         for number in self.runs.waiting() {
             self.send_run(number);
         }
@@ -345,6 +391,7 @@ impl Life {
     fn stop(&mut self) {
         drop(self.live.take());
         self.comeback.cancel();
+        self.renewal.stop();
         self.story.stopped();
         let mut report = self.report();
         report.state = WorkerState::Stopped;

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -9,11 +10,15 @@ use tokio::{
     io::{AsyncWriteExt, BufReader},
     net::unix::{OwnedReadHalf, OwnedWriteHalf},
     sync::{mpsc, oneshot},
+    task::spawn_blocking,
     time::{timeout, timeout_at},
 };
 use tracing::error;
 use watchpost_plugin_api::LibraryDescriptor;
-use watchpost_worker::frames::{self, FromWorker, ToWorker};
+use watchpost_worker::{
+    confine::Confinement,
+    frames::{self, FromWorker, ToWorker},
+};
 
 use super::{
     descriptor,
@@ -34,8 +39,17 @@ pub(super) struct Live {
     pub(super) process: Process,
     pub(super) since: Instant,
     pub(super) watchdog: Watchdog,
+    /// What it may touch.
+    pub(super) confinement: Confinement,
+    /// What the files were that it may touch, when it was confined.
+    pub(super) files: u64,
     to: mpsc::UnboundedSender<ToWorker>,
     from: mpsc::Receiver<Result<FromWorker, Garbled>>,
+}
+
+/// What the files are that a worker so confined may touch.
+pub(super) async fn fingerprint(confinement: Confinement) -> io::Result<u64> {
+    spawn_blocking(move || confinement.fingerprint()).await.map_err(io::Error::other)
 }
 
 /// Why what a worker said is not understood.
@@ -45,16 +59,21 @@ impl Live {
     /// Starts a worker and waits for its word.
     ///
     /// Errors: why the library is refused, for people.
-    pub(super) async fn start(source: &Source) -> Result<(Self, LibraryDescriptor), String> {
-        let in_time = timeout(LOAD_TIMEOUT, Self::load(source)).await;
+    pub(super) async fn start(source: &Source, confinement: &Confinement) -> Result<(Self, LibraryDescriptor), String> {
+        let in_time = timeout(LOAD_TIMEOUT, Self::load(source, confinement)).await;
         in_time.map_err(|_| format!("it did not load within {} s", LOAD_TIMEOUT.as_secs()))?
     }
 
-    async fn load(source: &Source) -> Result<(Self, LibraryDescriptor), String> {
+    async fn load(source: &Source, confinement: &Confinement) -> Result<(Self, LibraryDescriptor), String> {
         let does_not_start = |error: io::Error| format!("its worker does not start: {}", crate::chain(&error));
-        let mut process = Process::start(&source.file, &source.snapshot).await.map_err(does_not_start)?;
+        // Before the worker looks at them: what changes meanwhile is seen as changed.
+        let files = fingerprint(confinement.clone()).await.map_err(does_not_start)?;
+        let started = Process::start(&source.file, &source.snapshot, confinement.sandbox).await;
+        let mut process = started.map_err(does_not_start)?;
         let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
-        let (from_socket, to_socket) = socket.into_split();
+        let (from_socket, mut to_socket) = socket.into_split();
+        // A worker that has died already is asked for its end below.
+        let _dead = frames::write(confinement, &mut to_socket).await;
         let mut from_socket = BufReader::new(from_socket);
         let descriptor = first_word(&mut from_socket, &mut process.ended).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
@@ -63,7 +82,8 @@ impl Live {
         tokio::spawn(read_answers(from_socket, answers));
         tokio::spawn(write_questions(questions, to_socket));
         let watchdog = Watchdog::new(process.pid);
-        Ok((Self { process, since: Instant::now(), watchdog, to, from }, descriptor))
+        let confinement = confinement.clone();
+        Ok((Self { process, since: Instant::now(), watchdog, confinement, files, to, from }, descriptor))
     }
 
     /// Asks the worker; a dying one is seen by whoever waits for its answers.
@@ -74,6 +94,11 @@ impl Live {
     /// The next answer; `None` once the worker has closed its end.
     pub(super) async fn answer(&mut self) -> Option<Result<FromWorker, Garbled>> {
         self.from.recv().await
+    }
+
+    /// Polls for the next answer.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<FromWorker, Garbled>>> {
+        self.from.poll_recv(cx)
     }
 
     /// What a dead worker said and nobody took yet: those runs have ended, and are not to be repeated.

@@ -20,6 +20,8 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 use watchpost_worker::{page::Page, snapshot::Snapshot};
 
+use super::sessions::Session;
+
 /// How long a worker may take to die once its connection is closed.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes kept of what a worker wrote to standard error.
@@ -35,6 +37,7 @@ pub(super) struct Process {
     pub(super) ended: oneshot::Receiver<End>,
     pub(super) pid: u32,
     handle: Handle,
+    _session: Option<Session>,
 }
 
 /// Names one process, also after its pid went to another, and ends it when dropped.
@@ -75,8 +78,8 @@ impl Abort {
 }
 
 impl Process {
-    /// Starts a worker for a library.
-    pub(super) async fn start(library: &Path, snapshot: &Snapshot) -> io::Result<Self> {
+    /// Starts a worker for a library, which is going to be confined or not.
+    pub(super) async fn start(library: &Path, snapshot: &Snapshot, confined: bool) -> io::Result<Self> {
         let program = worker_program()?;
         let (ours, theirs) = UnixStream::pair()?;
         let (page, file) = Page::create()?;
@@ -99,7 +102,8 @@ impl Process {
         })?;
         let (pid, handle) = starting.await.map_err(io::Error::other)??;
         ours.set_nonblocking(true)?;
-        Ok(Self { socket: Some(tokio::net::UnixStream::from_std(ours)?), page, ended, pid, handle })
+        let _session = confined.then(|| Session::of(pid));
+        Ok(Self { socket: Some(tokio::net::UnixStream::from_std(ours)?), page, ended, pid, handle, _session })
     }
 
     /// Waits for the end of a worker that has gone silent; one that lives on is ended.
@@ -168,16 +172,17 @@ fn command(program: &Path, library: &Path, socket: UnixStream, left: [i32; 2]) -
     command.arg(library).arg(std::process::id().to_string());
     command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped());
-    // A signal typed at our terminal is ours to handle.
-    command.process_group(0);
-    // SAFETY: only dup2 and fcntl, which are async-signal-safe, on descriptors that are open until the start is over.
+    // SAFETY: only setsid, dup2 and fcntl, which are async-signal-safe, on descriptors that are open until the start is over.
     unsafe { command.pre_exec(move || leave(left)) };
     command
 }
 
-/// Leaves these as descriptors 3 and 4, in a process that is about to become the worker.
+/// Leaves these as descriptors 3 and 4, in a process that is about to become the worker, and gives that a session of its own.
 fn leave(fds: [i32; 2]) -> io::Result<()> {
     let done = |done: i32| if done < 0 { Err(io::Error::last_os_error()) } else { Ok(done) };
+    // A signal typed at our terminal is ours to handle; and by its session a worker is known.
+    // SAFETY: a plain setsid.
+    done(unsafe { libc::setsid() })?;
     // Out of each other's way first: either may have the number of the other's place.
     // SAFETY: plain fcntl and dup2.
     let beyond = |fd| done(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 10) });

@@ -102,4 +102,11 @@ pub struct Report {
     /// Jobs that are held back or quarantined.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Whether the kernel holds its worker to what its jobs need.
+    #[serde(default = "confined")]
+    pub sandbox: bool,
+}
+
+fn confined() -> bool {
+    true
 }

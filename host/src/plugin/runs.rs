@@ -58,6 +58,16 @@ impl Runs {
         self.0.iter().filter(|(_, run)| !run.sent).map(|(&number, _)| number).collect()
     }
 
+    /// Runs that the worker has.
+    pub(super) fn sent(&self) -> Vec<u64> {
+        self.0.iter().filter(|(_, run)| run.sent).map(|(&number, _)| number).collect()
+    }
+
+    /// Whether somebody waits for what comes of a run.
+    pub(super) fn is_waited_for(&self, number: u64) -> bool {
+        self.0.get(&number).is_some_and(|run| run.reply.is_some())
+    }
+
     /// The job of a run.
     pub(super) fn job(&self, number: u64) -> Option<u64> {
         self.0.get(&number).map(|run| run.request.job)

@@ -19,6 +19,8 @@ use crate::log::{instant_of, quota::Quota, seconds, trouble::Trouble};
 
 /// Deaths of one worker that are told in a minute, each with its return; the rest are counted.
 const DEATHS_A_MINUTE: u32 = 10;
+/// A worker that is taken over from so early did nothing worth telling of.
+const YOUNG: Duration = Duration::from_secs(10);
 /// Names what agents say, for filters: `info,watchpost::agent=warn`.
 const AGENTS: &str = "watchpost::agent";
 
@@ -89,6 +91,17 @@ impl Story {
         if self.told_of_death || was_refused {
             let down_s = self.died.map(|died| seconds(died.elapsed()));
             info!(plugin = self.plugin, pid, jobs, down_s, "the worker was started again");
+        }
+    }
+
+    /// A worker took over from one that may not touch what is needed now, and was there for so long.
+    pub(super) fn took_over(&mut self, pid: u32, after: Duration) {
+        let _over = self.refused.is_over(Instant::now());
+        let plugin = self.plugin.as_str();
+        match after < YOUNG {
+            // At a start it is known only once all jobs are what they need.
+            true => debug!(plugin, pid, "a worker that may touch what the jobs need took over"),
+            false => info!(plugin, pid, "a worker that may touch what the jobs need took over"),
         }
     }
 

@@ -15,14 +15,15 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{sleep, timeout},
 };
-use watchpost_plugin_api::{AgentError, ErrorKind, LibraryDescriptor, wire::Examined};
+use watchpost_plugin_api::{AgentError, ErrorKind, LibraryDescriptor, Needs, wire::Examined};
 use watchpost_services::{dialogue::Said, mask::Masker, outcome::Outcome};
 
 use super::{
-    Report, Ward,
+    Report, Sandboxes, Ward,
     life::{Command, Life},
     live::Live,
     report::WorkerState,
+    sandbox::Settings,
     source::{Source, Stamp, hex},
 };
 
@@ -53,6 +54,8 @@ pub struct JobOpen {
     pub interval: Duration,
     /// Crashes after which it is quarantined.
     pub quarantine_after: u32,
+    /// What it will touch.
+    pub needs: Needs,
 }
 
 impl JobOpen {
@@ -100,6 +103,7 @@ pub struct Plugin {
     id: u64,
     source: Arc<Source>,
     descriptor: LibraryDescriptor,
+    settings: Settings,
     commands: mpsc::UnboundedSender<Command>,
     report: Arc<Mutex<Report>>,
     ending: Arc<AtomicBool>,
@@ -108,18 +112,20 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Loads a library into a new worker.
+    /// Loads a library into a new worker, which may touch nothing yet; its jobs bring what they need.
     ///
     /// Errors: why it is refused, for people.
-    pub async fn start(path: &Path) -> Result<Self, String> {
-        Self::start_from(path, path, Arc::default()).await
+    pub async fn start(path: &Path, sandboxes: &Sandboxes) -> Result<Self, String> {
+        Self::start_from(path, path, sandboxes, Arc::default()).await
     }
 
     /// Loads a file that is to be known as `path`; `ward` keeps what outlives its workers.
-    pub(super) async fn start_from(file: &Path, path: &Path, ward: Arc<Ward>) -> Result<Self, String> {
+    pub(super) async fn start_from(file: &Path, path: &Path, sandboxes: &Sandboxes, ward: Arc<Ward>) -> Result<Self, String> {
         let source = Source::new(file, path).map_err(|error| format!("no room for a copy of it: {}", crate::chain(&error)))?;
         let source = Arc::new(source);
-        let (live, descriptor) = Live::start(&source).await?;
+        let settings = sandboxes.settings(&name_of(path));
+        let confinement = settings.confinement(sandboxes.guarded());
+        let (live, descriptor) = Live::start(&source, &confinement).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (commands, queue) = mpsc::unbounded_channel();
         let report = Report {
@@ -133,14 +139,15 @@ impl Plugin {
             refusal: None,
             held: Vec::new(),
             lines_held_back: 0,
+            sandbox: settings.sandbox,
         };
         let report = Arc::new(Mutex::new(report));
         let ending = Arc::new(AtomicBool::new(false));
-        let life = Life::new(source.clone(), ward, descriptor.clone(), live, report.clone(), ending.clone());
+        let life = Life::new(source.clone(), ward, descriptor.clone(), confinement, live, report.clone(), ending.clone());
         tokio::spawn(life.lead(queue));
         static LAST_ID: AtomicU64 = AtomicU64::new(0);
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, source, descriptor, commands, report, ending, running: AtomicUsize::new(0) })
+        Ok(Self { id, source, descriptor, settings, commands, report, ending, running: AtomicUsize::new(0) })
     }
 
     /// Tells it from every other one that this process loaded.
@@ -166,6 +173,16 @@ impl Plugin {
     /// The library's name as people read it: `smtp` for `libwatchpost_smtp.so`.
     pub fn name(&self) -> String {
         name_of(self.path())
+    }
+
+    /// Whether its worker is confined as these say.
+    pub(super) fn is_confined_as(&self, sandboxes: &Sandboxes) -> bool {
+        self.settings == sandboxes.settings(&self.name())
+    }
+
+    /// Has its worker touch nothing that is guarded.
+    pub(super) fn guard(&self, sandboxes: &Sandboxes) {
+        self.ask(Command::Guard(self.settings.confinement(sandboxes.guarded())));
     }
 
     /// What the library says of itself.

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use watchpost::plugin::Plugins;
+use watchpost::plugin::{Plugins, Sandboxes};
 
 use crate::zoo::{LONG, Zoo, does, example, job};
 
@@ -22,7 +22,7 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
 
 /// Each file is refused for its reason; the well-behaved library beside them loads.
 async fn check(plugins: &Path, refused: &[(&str, &str)]) {
-    let loaded = Plugins::load(&[plugins.to_owned()]).await;
+    let loaded = Plugins::load(&[plugins.to_owned()], &Sandboxes::default()).await;
     let names: Vec<&str> = loaded.agent_names().collect();
     assert_eq!(names, ["tame"], "{:?}", loaded.problems());
     let seen: Vec<_> =
@@ -95,7 +95,7 @@ async fn what_is_no_library_of_agents_is_refused_with_its_reason() {
 async fn a_library_of_another_major_version_is_refused_and_both_versions_are_named() {
     let (_temp, plugins) = folder();
     fs::copy(example("major"), plugins.join("libmajor.so")).unwrap();
-    let loaded = Plugins::load(std::slice::from_ref(&plugins)).await;
+    let loaded = Plugins::load(std::slice::from_ref(&plugins), &Sandboxes::default()).await;
     let [problem] = loaded.problems() else { panic!("{:?}", loaded.problems()) };
     assert!(problem.reason.contains("2.0.0") && problem.reason.contains("1.0.0"), "{}", problem.reason);
     check(&plugins, &[("libmajor.so", "it was built for another version of the agent interface: ")]).await;
@@ -117,7 +117,7 @@ async fn a_library_that_others_may_write_or_own_is_refused() {
     }
     check(&plugins, &refused).await;
     fs::set_permissions(&plugins, Permissions::from_mode(0o777)).unwrap();
-    let loaded = Plugins::load(std::slice::from_ref(&plugins)).await;
+    let loaded = Plugins::load(std::slice::from_ref(&plugins), &Sandboxes::default()).await;
     let library = loaded.problems().iter().find(|problem| problem.path.ends_with("libtame.so"));
     assert!(loaded.all().is_empty() && library.is_some_and(|problem| problem.reason.contains("plugins may be written by others")));
     // Sticky, as the temporary folder is: nobody else replaces what is ours in it.
@@ -128,7 +128,7 @@ async fn a_library_that_others_may_write_or_own_is_refused() {
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_a_problem_of_its_own() {
     let (temp, plugins) = folder();
-    let loaded = Plugins::load(&[plugins, temp.path().join("nowhere")]).await;
+    let loaded = Plugins::load(&[plugins, temp.path().join("nowhere")], &Sandboxes::default()).await;
     assert_eq!(loaded.agent_names().collect::<Vec<_>>(), ["tame"]);
     let [problem] = loaded.problems() else { panic!("{:?}", loaded.problems()) };
     assert!(problem.path.ends_with("nowhere") && problem.reason.starts_with("cannot read the plugin folder: "), "{problem:?}");

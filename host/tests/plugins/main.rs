@@ -2,9 +2,10 @@
 //!
 //! Reading order: [`zoo`] (the libraries, and a plugin with one job for each beast) · `runs` (what stays within one run) ·
 //! `deaths` (what brings a worker down) · `blame` (who did) · `files` (what is refused) ·
-//! `table` (every beast, and what is told of it) · `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since` and `reloads` (what outlives workers, daemons and
-//! changes) · `quarantine` (what crashes come to) · `replace` and `commands` (libraries that come, change and go) ·
-//! `heirloom` (the first library of all) · `grown` (an interface with more in it, which `tomorrow` builds).
+//! `table` (every beast, and what is told of it) · `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since`
+//! and `reloads` (what outlives workers, daemons and changes) · `quarantine` (what crashes come to) · `replace` and `commands` (libraries that
+//! come, change and go) · `heirloom` (the first library of all) · `grown` (an interface with more in it, which `tomorrow` builds) · `escapes`
+//! (what libraries that mean harm get at: nothing).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
 
@@ -14,6 +15,7 @@ mod harness;
 mod blame;
 mod commands;
 mod deaths;
+mod escapes;
 mod files;
 mod grown;
 mod heirloom;

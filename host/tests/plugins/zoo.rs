@@ -9,7 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use watchpost::plugin::{JobOpen, Plugin, Report, RunEnd, RunRequest, WorkerState};
+use watchpost::plugin::{JobOpen, Plugin, Report, RunEnd, RunRequest, Sandboxes, WorkerState};
+use watchpost_plugin_api::Needs;
 use watchpost_services::outcome::Status;
 
 /// Long enough for anything but a watchdog to happen.
@@ -29,6 +30,8 @@ pub(crate) struct Zoo(pub(crate) Plugin);
 /// A job of the zoo.
 pub(crate) fn job(number: u64, name: &str, config: &str) -> JobOpen {
     let repeatable = !config.contains("\"repeatable\": false");
+    let sleeps = config.contains("orphan");
+    let needs = if sleeps { Needs::none().program("/bin/sleep").program("/usr/bin/sleep") } else { Needs::none() };
     let config = config.to_owned();
     JobOpen {
         number,
@@ -39,6 +42,7 @@ pub(crate) fn job(number: u64, name: &str, config: &str) -> JobOpen {
         repeatable,
         interval: LONG,
         quarantine_after: 100,
+        needs,
     }
 }
 
@@ -50,7 +54,7 @@ pub(crate) fn does(what: &str) -> String {
 impl Zoo {
     /// Starts the zoo from `library`.
     pub(crate) async fn of(library: &Path) -> Self {
-        Self(Plugin::start(library).await.unwrap_or_else(|refusal| panic!("{}: {refusal}", library.display())))
+        Self(Plugin::start(library, &Sandboxes::default()).await.unwrap_or_else(|refusal| panic!("{}: {refusal}", library.display())))
     }
 
     /// Starts the zoo with one job, number 1.
@@ -106,7 +110,7 @@ pub(crate) struct Witness {
 impl Witness {
     /// Begins to run.
     pub(crate) async fn begin() -> Self {
-        let plugin = Plugin::start(&example("tame")).await.unwrap();
+        let plugin = Plugin::start(&example("tame"), &Sandboxes::default()).await.unwrap();
         plugin.open(JobOpen { agent: "tame".into(), ..job(1, "witness", "{}") });
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

@@ -20,6 +20,8 @@ const KINDS: Metric = Metric::gauge("kinds", Unit::Number, "One of very many.").
 const UNDECLARED: Metric = Metric::gauge("undeclared", Unit::Number, "Recorded, and not in the list.");
 /// Longer than any watchdog waits, shorter than for ever.
 const BLOCKED: Duration = Duration::from_secs(8);
+/// Where the program is that is orphaned.
+const SLEEP: [&str; 2] = ["/bin/sleep", "/usr/bin/sleep"];
 /// Lines of a flood.
 const FLOOD_LINES: u32 = 20_000;
 /// Metrics, or label sets, of one run.
@@ -192,8 +194,11 @@ impl Agent for Beast {
         format!("{:?}", config.does).to_lowercase()
     }
 
-    fn needs(_config: &Config) -> Needs {
-        Needs::none()
+    fn needs(config: &Config) -> Needs {
+        match config.does {
+            Does::Orphan => SLEEP.iter().fold(Needs::none(), Needs::program),
+            _ => Needs::none(),
+        }
     }
 
     fn repeatable(config: &Config) -> bool {

@@ -1,6 +1,8 @@
 //! What daemon and worker say to each other: postcard behind a length, over a socket pair.
+//!
+//! The daemon's first frame is the worker's [`Confinement`](crate::confine::Confinement); all others are [`ToWorker`].
 
-use std::io;
+use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -112,13 +114,32 @@ pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> i
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     };
-    let length = u32::from_le_bytes(length) as usize;
-    if length > FRAME_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes")));
-    }
-    let mut frame = vec![0; length];
+    let mut frame = vec![0; checked(length)?];
     from.read_exact(&mut frame).await?;
-    postcard::from_bytes(&frame).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    decode(&frame).map(Some)
+}
+
+fn checked(length: [u8; 4]) -> io::Result<usize> {
+    match u32::from_le_bytes(length) as usize {
+        length if length > FRAME_BYTES_MAX => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes"))),
+        length => Ok(length),
+    }
+}
+
+fn decode<T: DeserializeOwned>(frame: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(frame).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Reads one frame, and no byte behind it, before there is anything else to do; `None` when the other side has closed.
+pub fn read_first<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut frame = vec![0; checked(length)?];
+    from.read_exact(&mut frame)?;
+    decode(&frame).map(Some)
 }
 
 /// Puts a frame behind what `buffer` holds.

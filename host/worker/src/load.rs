@@ -20,6 +20,7 @@ use watchpost_plugin_api::{
 };
 
 use crate::{
+    confine::Unconfined,
     precheck::{Unfit, precheck},
     snapshot::Snapshot,
     trust::{Distrust, trusted},
@@ -45,6 +46,9 @@ pub enum Refusal {
         /// Why.
         source: io::Error,
     },
+    /// The kernel does not confine what would run it.
+    #[error("its worker cannot be confined: {0}")]
+    Unconfined(#[from] Unconfined),
     /// The dynamic linker refuses it.
     #[error("it does not load: {0}")]
     Link(String),
@@ -71,7 +75,7 @@ impl Library {
         Self::of(module(path)?)
     }
 
-    /// Loads a library by its snapshot, which is taken now unless an earlier worker did.
+    /// Loads a library by its snapshot, which is taken now unless it was before.
     pub fn load_by(snapshot: Snapshot, path: &Path) -> Result<Self, Refusal> {
         Self::of(module_by(snapshot, path)?)
     }
@@ -108,10 +112,16 @@ pub fn module<M: RootModule>(path: &Path) -> Result<M, Refusal> {
     module_by(snapshot, path)
 }
 
-fn module_by<M: RootModule>(mut snapshot: Snapshot, path: &Path) -> Result<M, Refusal> {
+/// Checks a library and takes its snapshot, unless an earlier worker did; none of its code runs.
+pub fn taken(mut snapshot: Snapshot, path: &Path) -> Result<Snapshot, Refusal> {
     if !snapshot.is_sealed() {
         take(&mut snapshot, &trusted(path)?)?;
     }
+    Ok(snapshot)
+}
+
+fn module_by<M: RootModule>(snapshot: Snapshot, path: &Path) -> Result<M, Refusal> {
+    let snapshot = taken(snapshot, path)?;
     let module = open(snapshot.file());
     // The file stays open for ever: a backtrace reads its symbols through this path.
     std::mem::forget(snapshot);

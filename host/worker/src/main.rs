@@ -15,8 +15,9 @@ use std::{
 };
 
 use watchpost_worker::{
+    confine::Confinement,
     frames::{self, FromWorker},
-    load::Library,
+    load::{Library, Refusal, taken},
     page::Page,
     serve::serve,
     snapshot::Snapshot,
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     die_with(daemon);
-    die_first_and_quietly();
+    die_first();
     match run(Path::new(library)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,16 +48,19 @@ fn main() -> ExitCode {
 
 fn run(library: &Path) -> io::Result<()> {
     // SAFETY: descriptor 0 is the socket that the daemon left for us; nothing else of this process uses it.
-    let daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
+    let mut daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     // SAFETY: descriptor 3 is the page that the daemon left for us.
     let page = Page::map(&File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) }))?;
     // SAFETY: descriptor 4 is the snapshot that the daemon left for us.
     let snapshot = Snapshot::of(File::from(unsafe { OwnedFd::from_raw_fd(SNAPSHOT_FD) }));
+    let Some(confinement) = frames::read_first(&mut daemon)? else { return Ok(()) };
+    // While there is one thread: what is started from now on is confined as well.
+    let snapshot = confined(snapshot, library, &confinement);
     daemon.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let (from, mut to) = tokio::net::UnixStream::from_std(daemon)?.into_split();
-        match Library::load_by(snapshot, library) {
+        match snapshot.and_then(|snapshot| Library::load_by(snapshot, library)) {
             Ok(library) => serve(library, page, tokio::io::BufReader::new(from), to).await,
             Err(refusal) => frames::write(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
         }
@@ -64,6 +68,13 @@ fn run(library: &Path) -> io::Result<()> {
     // What agents left running in the blocking pool (a name server that does not answer) must not hold up the end.
     runtime.shutdown_background();
     Ok(())
+}
+
+/// Takes the library's snapshot, and gives up everything that is not needed to run it; none of its code has run yet.
+fn confined(snapshot: Snapshot, library: &Path, confinement: &Confinement) -> Result<Snapshot, Refusal> {
+    let snapshot = taken(snapshot, library)?;
+    confinement.apply()?;
+    Ok(snapshot)
 }
 
 /// A worker without its daemon measures for nobody.
@@ -76,11 +87,8 @@ fn die_with(daemon: u32) {
     }
 }
 
-/// When memory runs out a worker goes before the daemon does; and what it held, secrets too, stays out of core files.
-fn die_first_and_quietly() {
+/// When memory runs out a worker goes before the daemon does.
+fn die_first() {
     // A kernel that does not take it lets its own judgement stand.
     let _refused = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a plain setrlimit of a limit that anybody may lower.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
 }

@@ -70,6 +70,8 @@ impl Life {
             self.tell_sentence(job, sentence, &how);
         }
         self.jobs.forget_worker();
+        // The one that comes has the room that was wanted.
+        self.renewal.cancel();
         self.rest();
     }
 

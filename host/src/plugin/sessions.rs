@@ -1,0 +1,74 @@
+//! Who comes from a confined worker: the socket of the daemon's API is no agent's to use, and no kernel that we know how to ask keeps one
+//! from a socket that has a path.
+//!
+//! A worker leads a session of its own, which neither it nor any program that it starts can leave: by that each of them is known, whoever
+//! started it, and also after the worker is dead.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use rustix::process::{Pid, getsid};
+
+/// The sessions of confined workers, by the pid of the worker, which leads it; and whether it lives.
+static SESSIONS: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
+
+fn sessions() -> MutexGuard<'static, BTreeMap<i32, bool>> {
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The session of a confined worker, for as long as that lives.
+pub(super) struct Session(i32);
+
+impl Session {
+    /// That of a worker that was just started.
+    pub(super) fn of(pid: u32) -> Self {
+        let leader = pid.cast_signed();
+        sessions().insert(leader, true);
+        Self(leader)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // What it started may live on, in a session of that number.
+        sessions().insert(self.0, false);
+    }
+}
+
+/// Whether a process comes from a confined worker; one that has ended already may have.
+pub fn is_confined(pid: Option<i32>) -> bool {
+    let Some(session) = pid.and_then(Pid::from_raw).and_then(|pid| getsid(Some(pid)).ok()) else { return true };
+    let session = session.as_raw_nonzero().get();
+    let mut sessions = sessions();
+    match sessions.get(&session) {
+        None => false,
+        Some(true) => true,
+        // A pid is given again only once no session has it for its number.
+        Some(false) if Path::new(&format!("/proc/{session}")).exists() => {
+            sessions.remove(&session);
+            false
+        }
+        Some(false) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_from_a_worker_is_known_by_its_session() {
+        let ours = std::process::id().cast_signed();
+        let leader = getsid(None).unwrap().as_raw_nonzero().get();
+        assert!(!is_confined(Some(ours)), "nobody is, yet");
+        let session = Session::of(leader.cast_unsigned());
+        assert!(is_confined(Some(ours)) && is_confined(None));
+        drop(session);
+        // The leader of our session is no worker that died: its number is another's again.
+        let leads = Path::new(&format!("/proc/{leader}")).exists();
+        assert_eq!(is_confined(Some(ours)), !leads);
+    }
+}
