@@ -132,7 +132,7 @@ async fn worker(port: &str, count: usize, library: &Path) -> Round {
             repeatable: false,
             interval,
             quarantine_after: u32::MAX,
-            needs: Needs::none().tcp(port),
+            needs: Needs::none().tcp(port.parse().expect("a port")),
         };
         plugin.open(open);
     }
