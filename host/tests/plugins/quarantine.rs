@@ -120,6 +120,8 @@ fn a_quarantine_outlives_the_daemon_and_ends_with_a_release_or_a_changed_configu
         (&told["holding"], &told["crashes"], &told["how"]),
         (&"quarantined".into(), &2.into(), &"died of signal 6 (SIGABRT: abort)".into())
     );
+    let crashes = codes(&house, "guilty").iter().filter(|code| *code == "worker_crashed").count();
+    assert_eq!(crashes, 2, "it did not have to crash again");
     assert_eq!(house.run(&["jobs", "release", "guilty"]).ok(), "guilty: released; it runs when it is due\n");
     assert_eq!(house.run(&["jobs", "release", "neighbour"]).ok(), "neighbour: was not held\n");
     let said = house.run(&["jobs", "release", "gulity"]);
