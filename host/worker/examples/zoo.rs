@@ -197,6 +197,7 @@ impl Agent for Beast {
     fn needs(config: &Config) -> Needs {
         match config.does {
             Does::Orphan => SLEEP.iter().fold(Needs::none(), Needs::program),
+            Does::TalkAndDie => Needs::none().tcp(config.port),
             _ => Needs::none(),
         }
     }
