@@ -11,6 +11,8 @@ use watchpost_worker::frames::ToWorker;
 
 use super::{RunEnd, RunRequest};
 
+/// How long a run may wait for its worker to start and still have all of its time; less than it may be late by.
+const STARTING: Duration = Duration::from_millis(100);
 /// How much longer than its timeout a run may take to be answered before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -76,7 +78,8 @@ impl Runs {
     /// The question that gives a run to the worker; it is with it from then on. None where too little of its time is left.
     pub(super) fn question(&mut self, number: u64) -> Option<ToWorker> {
         let run = self.0.get_mut(&number)?;
-        let left = run.request.timeout.saturating_sub(run.asked.elapsed());
+        let waited = run.asked.elapsed();
+        let left = if waited < STARTING { run.request.timeout } else { run.request.timeout.saturating_sub(waited) };
         // A run that is cut short by our own fault must not look like a target that is slow.
         if left < run.request.timeout / 2 {
             self.end(number, RunEnd::failed(ErrorKind::INTERRUPTED, "the plugin's worker was down when it was due"));

@@ -41,7 +41,7 @@ fn checks(lab: &Lab) -> Vec<Check> {
     let postfix = lab.dir.join("postfix");
     let showq = postfix.join("spool/public/showq");
     let mailq = format!(
-        "env = {{ MAIL_CONFIG = {:?} }}, files = [{postfix:?}, \"/etc/passwd\"], sockets = [{showq:?}], \
+        "env = {{ MAIL_CONFIG = {:?} }}, files = [{postfix:?}, \"/etc/postfix\", \"/etc/passwd\"], sockets = [{showq:?}], \
          programs = [\"/bin/sh\", \"/usr/bin/mailq\", \"/usr/sbin/sendmail\", \"/usr/sbin/postqueue\"]",
         postfix.join("etc")
     );
