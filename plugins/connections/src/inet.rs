@@ -6,7 +6,7 @@ use crate::{end::End, state, tally::Tally};
 
 /// Counts the connection of a line if it has those ends; an empty list is any end. `None` for a line that is none.
 pub(crate) fn count(line: &str, local: &[End], remote: &[End], tally: &mut Tally) -> Option<()> {
-    let (ours, theirs, number) = read(line)?;
+    let (ours, theirs, number, inode) = read(line)?;
     let is_one = |ends: &[End], end| ends.is_empty() || ends.iter().any(|wanted| wanted.is(end));
     // What listens on a port for every address listens for each that was asked for.
     let listens = |end: &End| end.is(ours) || ours.ip().is_unspecified() && end.is_port(ours.port());
@@ -15,19 +15,21 @@ pub(crate) fn count(line: &str, local: &[End], remote: &[End], tally: &mut Tally
         state::LISTEN => remote.is_empty() && local.iter().any(listens),
         _ => is_one(local, ours) && is_one(remote, theirs),
     };
-    if matches {
+    // While others come and go, the kernel may show a line a second time.
+    if matches && tally.is_new((ours, theirs, inode)) {
         tally.count(state);
     }
     Some(())
 }
 
-/// Reads our end, the other one, and the number of the state.
+/// Reads our end, the other one, the number of the state, and the socket's inode: several may listen for one address.
 ///
 /// Shape: `  12: 0100007F:09DD 00000000:0000 0A …`. Source: the kernel's `Documentation/networking/proc_net_tcp.rst`.
-fn read(line: &str) -> Option<(SocketAddr, SocketAddr, u8)> {
+fn read(line: &str) -> Option<(SocketAddr, SocketAddr, u8, u64)> {
     let mut words = line.split_ascii_whitespace().skip(1);
     let (ours, theirs, number) = (words.next()?, words.next()?, words.next()?);
-    Some((end(ours)?, end(theirs)?, u8::from_str_radix(number, 16).ok()?))
+    let inode = words.nth(5).and_then(|inode| inode.parse().ok()).unwrap_or_default();
+    Some((end(ours)?, end(theirs)?, u8::from_str_radix(number, 16).ok()?, inode))
 }
 
 fn end(text: &str) -> Option<SocketAddr> {
