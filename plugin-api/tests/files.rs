@@ -39,8 +39,11 @@ impl Agent for Reader {
     }
 
     fn needs(config: &Config) -> Needs {
-        let needs = Needs::none().read(&config.path);
-        if config.does == "remove" { needs.remove_in(&config.path) } else { needs }
+        match config.does.as_str() {
+            "ask" => Needs::none().socket(&config.path),
+            "remove" => Needs::none().read(&config.path).remove_in(&config.path),
+            _ => Needs::none().read(&config.path),
+        }
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {

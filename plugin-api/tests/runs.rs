@@ -38,8 +38,8 @@ impl Agent for Counter {
         "here".into()
     }
 
-    fn needs(_: &Config) -> Needs {
-        Needs::none()
+    fn needs(config: &Config) -> Needs {
+        config.port.into_iter().fold(Needs::none(), Needs::tcp)
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {

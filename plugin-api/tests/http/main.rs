@@ -47,6 +47,16 @@ struct Asking {
     bytes_max: usize,
 }
 
+impl Asking {
+    /// Where the request goes.
+    fn port(&self) -> u16 {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let written = rest.split('/').next().and_then(|server| server.rsplit_once(':')?.1.parse().ok());
+        let usual = if scheme == "https" { 443 } else { 80 };
+        self.connect_to.map_or(written.unwrap_or(usual), |address| address.port())
+    }
+}
+
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Keeping {
@@ -95,8 +105,8 @@ impl Agent for Browser {
         "here".into()
     }
 
-    fn needs(_: &Config) -> Needs {
-        Needs::none()
+    fn needs(config: &Config) -> Needs {
+        config.asks.iter().fold(Needs::none(), |needs, asking| needs.tcp(asking.port()))
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
