@@ -8,6 +8,12 @@ async fn stranger() -> HttpServer {
     HttpServer::start(pages.on("POST /x", Page::ok("taken"))).await.unwrap()
 }
 
+/// The ports that these addresses name.
+fn ports(urls: &[&str]) -> Vec<u16> {
+    let port = |url: &&str| url.split_once("//")?.1.split(['/', '?']).next()?.rsplit_once(':')?.1.parse().ok();
+    urls.iter().filter_map(port).collect()
+}
+
 /// Logs in by a form with headers of its own, and is redirected so.
 async fn login_redirected(status: &str, to: &str, method: &str) -> (Ran, Vec<Asked>) {
     let token = format!("token=<{TOKEN}>");
@@ -26,7 +32,7 @@ async fn login_redirected(status: &str, to: &str, method: &str) -> (Ran, Vec<Ask
             "form": if method == "GET" { Value::Null } else { form },
         },
     ]);
-    let ran = run(&config(&server, steps, json!({ "headers": { "X-Site": "site" } }))).await;
+    let ran = run(&config(&server, steps, json!({ "headers": { "X-Site": "site" }, "redirect_ports": ports(&[to]) }))).await;
     assert_discreet(&ran);
     (ran, server.asked_so_far().await)
 }
@@ -125,7 +131,8 @@ async fn who_comes_back_from_another_host_has_the_cookies_of_each_for_each() {
     let start = Pages::new().on("GET /mail/", Page::redirect(&other.url("/a")).header("Set-Cookie", "ours=own-cookie; Path=/"));
     let start = HttpServer::start(start.on("GET /mail/again", Page::ok("x"))).await.unwrap();
     let steps = json!([{ "name": "a", "expect": [{ "contains": "home" }] }, { "name": "b", "path": "again" }]);
-    let ran = run(&config(&start, steps, json!({}))).await;
+    let keys = json!({ "redirect_ports": ports(&[&other.url("/"), &home.url("/")]) });
+    let ran = run(&config(&start, steps, keys)).await;
     assert_eq!(ran.failure(), None, "{ran:#?}");
     let cookies = async |server: &HttpServer| {
         let asked = server.asked_so_far().await;
@@ -140,7 +147,8 @@ async fn who_comes_back_from_another_host_has_the_cookies_of_each_for_each() {
 async fn a_page_of_a_stranger_is_told_as_such() {
     let other = stranger().await;
     let pages = Pages::new().on("GET /mail/", Page::redirect(&other.url("/x")));
-    let (ran, _) = run_steps(pages, json!([{ "name": "page", "expect": [{ "contains": "name=user" }] }])).await;
+    let (server, steps) = (HttpServer::start(pages).await.unwrap(), json!([{ "name": "page", "expect": [{ "contains": "name=user" }] }]));
+    let ran = run(&config(&server, steps, json!({ "redirect_ports": ports(&[&other.url("/")]) }))).await;
     let message = format!("page: no \"name=user\" in the page; the status is 200; redirected to {}", other.url(""));
     assert_failed(&ran, "protocol", &message);
 }
