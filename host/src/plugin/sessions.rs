@@ -6,11 +6,10 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZero,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-
-use rustix::process::{Pid, getsid};
 
 /// The sessions of confined workers, by the pid of the worker, which leads it; and whether it lives.
 static SESSIONS: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
@@ -40,8 +39,7 @@ impl Drop for Session {
 
 /// Whether a process comes from a confined worker; one that has ended already may have.
 pub fn is_confined(pid: Option<i32>) -> bool {
-    let Some(session) = pid.and_then(Pid::from_raw).and_then(|pid| getsid(Some(pid)).ok()) else { return true };
-    let session = session.as_raw_nonzero().get();
+    let Some(session) = pid.and_then(NonZero::new).and_then(session_of) else { return true };
     let mut sessions = sessions();
     match sessions.get(&session) {
         None => false,
@@ -55,6 +53,13 @@ pub fn is_confined(pid: Option<i32>) -> bool {
     }
 }
 
+/// The session of a process: 0 where its leader is outside our namespace, as for a daemon in a container, and no worker's.
+fn session_of(process: NonZero<i32>) -> Option<i32> {
+    // SAFETY: a plain getsid. That of rustix holds every session for a number above 0.
+    let session = unsafe { libc::getsid(process.get()) };
+    (session >= 0).then_some(session)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn who_comes_from_a_worker_is_known_by_its_session() {
         let ours = std::process::id().cast_signed();
-        let leader = getsid(None).unwrap().as_raw_nonzero().get();
+        let leader = session_of(NonZero::new(ours).unwrap()).unwrap();
         assert!(!is_confined(Some(ours)), "nobody is, yet");
         let session = Session::of(leader.cast_unsigned());
         assert!(is_confined(Some(ours)) && is_confined(None));
