@@ -20,7 +20,7 @@ use std::{
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::watch,
     task::{JoinSet, LocalSet},
     time::timeout,
@@ -30,6 +30,9 @@ use watchpost_plugin_api::Needs;
 use watchpost_smtp::Smtp;
 use watchpost_testkit::Kit;
 
+/// Clients that may wait to be accepted, the most that Linux allows unless told otherwise: one that finds no room tries again after
+/// seconds, which double.
+const BACKLOG: u32 = 4096;
 /// How long a session may take: all of them are held until the last one is there.
 const SESSION: Duration = Duration::from_secs(60);
 
@@ -73,7 +76,10 @@ fn say(round: Round) {
 }
 
 async fn sink(port: &str, count: usize) {
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(format!("127.0.0.1:{port}").parse().unwrap()).unwrap();
+    let listener = socket.listen(BACKLOG).unwrap();
     let (release, released) = watch::channel(false);
     let connected = Arc::new(AtomicUsize::new(0));
     let release = Arc::new(release);
@@ -121,6 +127,7 @@ async fn inside(port: &str, count: usize) -> Round {
 
 async fn worker(port: &str, count: usize, library: &Path) -> Round {
     let plugin = Arc::new(Plugin::start(library, &Sandboxes::default()).await.expect("the library is loaded"));
+    let first = plugin.report().pid;
     for number in 1..=count {
         let (name, interval) = (format!("smtp-{number}"), SESSION);
         let open = JobOpen {
@@ -136,6 +143,13 @@ async fn worker(port: &str, count: usize, library: &Path) -> Round {
         };
         plugin.open(open);
     }
+    // The worker that loaded the library may reach no port: another, which may, takes over.
+    let others = async {
+        while plugin.report().pid.is_none_or(|pid| Some(pid) == first) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SESSION, others).await.expect("a worker that may reach the port");
     // Agents are made when the worker gets to it; a configuration that it answers comes after all of them.
     plugin.examine("smtp", &config(port)).await.expect("the configuration is one");
     let pid = plugin.report().pid.expect("a worker").to_string();

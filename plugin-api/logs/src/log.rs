@@ -111,9 +111,9 @@ impl Log {
     ///
     /// A last line without an end waits for it. Without a place nothing, or the whole file, is new.
     ///
-    /// A compressed file is gone through from its beginning in each run, up to the place: that costs its decompression (some 300 MB of
-    /// contents a second), and has to fit into four fifths of a run's time. A file that is too large for that is given up, with all
-    /// after the place, and [`Told::given_up`] names it; a longer timeout reads more.
+    /// A compressed file is gone through from its beginning in each run, up to the place: that costs its decompression, and
+    /// has to fit into four fifths of a run's time. A file that is too large for that is given up, with all after the place, and
+    /// [`Told::given_up`] names it; a longer timeout reads more.
     ///
     /// Errors: kind `local` when there is no such log, or a part of it cannot be read; `limit` above 1,000 rotated files.
     pub async fn read(&mut self, cx: &Cx, place: Option<&Place>, each: impl FnMut(Line<'_>)) -> Result<(Place, Told), AgentError> {
