@@ -176,16 +176,15 @@ impl Runner {
             Some(slot) => Due { cause: Cause::Schedule, slot, due: run.due },
             None => Due { cause: Cause::Manual, slot: scheduled.job.config.timing.rhythm.step().slot(run.due), due: run.due },
         };
-        let Some(running) = scheduled.running else {
+        let Some(running) = &scheduled.running else {
             self.metrics.run_lagged(run.late);
             return self.start(name, due, None);
         };
         let waits = scheduled.next.is_some();
         match scheduled.job.config.overlap {
             Overlap::Cancel => {
+                running.cancel();
                 scheduled.next = Some(due);
-                // One of a job that was changed meanwhile is ended by its deadline.
-                scheduled.job.plugin.cancel(running.number);
             }
             Overlap::Queue if !waits => scheduled.next = Some(due),
             Overlap::Skip if scheduled.may_wait(running) => scheduled.next = Some(due),
@@ -211,7 +210,7 @@ impl Runner {
         let until_next = next.map_or(Duration::MAX, |next| next.saturating_sub(label));
         let timeout =
             if cause == Cause::Schedule { job.config.timeout.min(until_next.max(job.config.timeout / 2)) } else { job.config.timeout };
-        scheduled.running = Some(Running { number: job.number, deadline: Instant::now() + timeout });
+        scheduled.running = Some(Running { job: job.clone(), deadline: Instant::now() + timeout });
         let usual = job.config.timing.timetable.next_regardless(due).map_or(i64::MAX - SECOND_NS, nanos_of);
         // The next one may be days away, where a window shuts: the values are no truth for so long.
         let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), |next| nanos(next).min(usual + SECOND_NS));
@@ -266,7 +265,7 @@ impl Runner {
     /// Goes on from what a run left, also if its job was changed or removed meanwhile.
     fn ended(&mut self, name: &str, number: u64, cursor: Option<Vec<u8>>) {
         let Some(scheduled) = self.jobs.get_mut(name) else { return self.past.ended(name, number, cursor) };
-        if scheduled.running.is_none_or(|running| running.number != number) {
+        if scheduled.running.as_ref().is_none_or(|running| !running.is_of(number)) {
             return;
         }
         scheduled.running = None;

@@ -38,7 +38,7 @@ config = { does = "well" }
 "#;
 
 /// Another version of the well-behaved agent, which does as `word` says.
-fn version(word: &str) -> Vec<u8> {
+pub(crate) fn version(word: &str) -> Vec<u8> {
     let mut library = fs::read(example("turncoat")).unwrap();
     let at = library.windows(MARK.len()).position(|bytes| bytes == MARK).expect("the mark is in the library") + MARK.len();
     library[at..at + 8].copy_from_slice(format!("{word:.<8}").as_bytes());
@@ -69,7 +69,7 @@ fn put(path: &Path, bytes: &[u8]) {
 }
 
 /// A house whose agent `tame` comes from the library that has versions.
-fn house_of_versions(schedule: &str) -> House {
+pub(crate) fn house_of_versions(schedule: &str) -> House {
     let house = house(schedule, &[]);
     put(&library(&house), &version("well"));
     house

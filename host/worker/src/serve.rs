@@ -44,17 +44,23 @@ pub async fn serve(library: Library, page: Page, from: impl AsyncRead + Unpin, t
     let (answers, queue) = unbounded_channel();
     let descriptor = serde_json::to_string(library.descriptor()).map_err(io::Error::other)?;
     send(&answers, FromWorker::Ready { descriptor });
-    let mut worker = Worker { library, page: Arc::new(page), shared: Shared::default(), jobs: HashMap::new(), answers };
+    let mut worker =
+        Worker { library, page: Arc::new(page), shared: Shared::default(), jobs: HashMap::new(), cancels: Cancels::default(), answers };
     let local = LocalSet::new();
     local.spawn_local(write_answers(queue, to));
     local.run_until(worker.listen(from)).await
 }
+
+/// What ends runs, by their names.
+type Cancels = Rc<RefCell<HashMap<u64, oneshot::Sender<()>>>>;
 
 struct Worker {
     library: Library,
     page: Arc<Page>,
     shared: Shared,
     jobs: HashMap<u64, Rc<Job>>,
+    /// What ends each run that is under way, also of a job that was closed meanwhile.
+    cancels: Cancels,
     answers: UnboundedSender<FromWorker>,
 }
 
@@ -62,8 +68,6 @@ struct Job {
     services: Arc<JobServices>,
     /// The run that is under way, for the page; shared with the dialogue's listener.
     running: Arc<AtomicU64>,
-    /// Ends the run that is under way.
-    cancel: RefCell<Option<oneshot::Sender<()>>>,
     /// Taken while a run is under way; the daemon never overlaps runs of one job.
     agent: RefCell<Option<RawAgentBox>>,
 }
@@ -97,10 +101,8 @@ impl Worker {
                 let log = Arc::new(move |level, text: &str| send(&answers, FromWorker::Log { job, level, text: text.into() }));
                 let listener = self.listener(running.clone());
                 let services = JobServices::new(&self.shared, self.metrics(agent), secrets, log, Some(listener));
-                self.jobs.insert(
-                    job,
-                    Rc::new(Job { services: Arc::new(services), running, cancel: RefCell::default(), agent: RefCell::new(Some(made)) }),
-                );
+                let made = Job { services: Arc::new(services), running, agent: RefCell::new(Some(made)) };
+                self.jobs.insert(job, Rc::new(made));
             }
         }
     }
@@ -111,8 +113,7 @@ impl Worker {
 
     /// Ends a run; one that has ended meanwhile was answered.
     fn cancel(&self, run: u64) {
-        let under_way = self.jobs.values().find(|job| job.running.load(Ordering::Relaxed) == run);
-        if let Some(cancel) = under_way.and_then(|job| job.cancel.take()) {
+        if let Some(cancel) = self.cancels.borrow_mut().remove(&run) {
             let _ended_just_now = cancel.send(());
         }
     }
@@ -142,24 +143,25 @@ impl Worker {
             let outcome = Outcome::failed(ErrorKind::CONFIG, "the job is not open", 0);
             return send(&answers, FromWorker::Done { run, outcome, dialogue: Vec::new() });
         };
-        let page = self.page.clone();
+        let (page, cancels) = (self.page.clone(), self.cancels.clone());
+        let (cancel, cancelled) = oneshot::channel();
+        cancels.borrow_mut().insert(run, cancel);
+        let request = Request { cancelled: Some(cancelled), ..request };
         tokio::task::spawn_local(async move {
             // The job goes in whole: closed meanwhile, its agent is dropped under the same eyes.
             let (outcome, dialogue) = watched(page, run, async move { measure(&job, run, request).await }).await;
+            cancels.borrow_mut().remove(&run);
             send(&answers, FromWorker::Done { run, outcome, dialogue });
         });
     }
 }
 
-async fn measure(job: &Job, run: u64, mut request: Request) -> (Outcome, Vec<Said>) {
+async fn measure(job: &Job, run: u64, request: Request) -> (Outcome, Vec<Said>) {
     let Some(mut agent) = job.agent.take() else {
         let error = AgentError::new(ErrorKind::SKIPPED, "the last run of this job is still under way");
         return (Outcome::failed(error.kind(), error.message(), 0), Vec::new());
     };
     job.running.store(run, Ordering::Relaxed);
-    let (cancel, cancelled) = oneshot::channel();
-    job.cancel.replace(Some(cancel));
-    request.cancelled = Some(cancelled);
     let ended = job.services.run(&mut agent, request).await;
     job.agent.replace(Some(agent));
     ended

@@ -56,7 +56,7 @@ impl Past {
 
     /// A run of a job that is gone has ended.
     pub(super) fn ended(&mut self, name: &str, number: u64, cursor: Option<Vec<u8>>) {
-        if let Some(left) = self.0.get_mut(name).filter(|left| left.running.is_some_and(|running| running.number == number)) {
+        if let Some(left) = self.0.get_mut(name).filter(|left| left.running.as_ref().is_some_and(|running| running.is_of(number))) {
             left.running = None;
             left.cursor = cursor.or(left.cursor.take());
         }

@@ -30,11 +30,23 @@ pub(super) struct Scheduled {
 }
 
 /// A run that is under way.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Running {
-    /// Number of the job that it is a run of: another one, if the job was changed meanwhile.
-    pub(super) number: u64,
+    /// The job that it is a run of: as it was when the run began, if it was changed meanwhile, or its library was.
+    pub(super) job: Arc<Job>,
     pub(super) deadline: Instant,
+}
+
+impl Running {
+    /// Whether it is a run of the job of this number.
+    pub(super) fn is_of(&self, number: u64) -> bool {
+        self.job.number == number
+    }
+
+    /// Has it end as interrupted, in the library that it runs in.
+    pub(super) fn cancel(&self) {
+        self.job.plugin.cancel(self.job.number);
+    }
 }
 
 /// A run that is to be started.
@@ -64,8 +76,8 @@ impl Scheduled {
 
     /// Whether a run that is due now may wait for the one that is under way: a timeout as long as the interval must not cost every
     /// second run, nor a change of the job the first run of what it became.
-    pub(super) fn may_wait(&self, running: Running) -> bool {
-        let ends = running.deadline <= Instant::now() + ENDING || running.number != self.job.number;
+    pub(super) fn may_wait(&self, running: &Running) -> bool {
+        let ends = running.deadline <= Instant::now() + ENDING || !running.is_of(self.job.number);
         ends && self.next.is_none()
     }
 }
