@@ -1,6 +1,9 @@
 //! `watchpost fetch`
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use hyper::Method;
 use watchpost_journal::Reader;
@@ -10,25 +13,28 @@ use super::{
     client::query,
     failure::{Failure, Outcome},
     table::plain,
+    time,
 };
 use crate::{
     daemon::{DataFolder, now_ns, records, take_what_is_left},
     reading::Record,
     series::{
         Position,
-        request::{FetchError, FetchRequest, Fetched, Format, format_of},
+        request::{FetchRequest, Fetched, Format, format_of},
         store::{Options, SeriesStore},
     },
 };
 
 pub(super) const EXAMPLES: &str =
     "A table has a column for each series and a row for each time in UTC; an empty cell is unknown. Its lines end with a line \
-     feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are.
+     feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are. \
+     A workbook shows dates of your own zone (TZ), and a chart.
 
 Examples:
   watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h
   watchpost fetch 'total_time{job=~\"pop-.*\"}' 'up{site=\"paris\"}' --json
-  watchpost fetch total_time --from -1d --step 1h --consolidation MAX";
+  watchpost fetch total_time --from -1d --step 1h --consolidation MAX
+  watchpost fetch '{job=\"pop-paris\"}' -o paris.xlsx";
 
 /// How each failure begins.
 const CANNOT: &str = "cannot fetch";
@@ -50,17 +56,16 @@ pub(super) struct Arguments {
     /// How rows of a longer step are made: AVERAGE, MIN, MAX or LAST.
     #[arg(long, value_name = "HOW")]
     consolidation: Option<String>,
-    /// The form of the answer: csv or json [default: csv, with --json json].
+    /// The form of the answer: csv, json or xlsx [default: as FILE ends, else csv, with --json json].
     #[arg(long, value_name = "FORM")]
     format: Option<String>,
+    /// The file that is written, instead of standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let format = match &arguments.format {
-        Some(name) => format_of(name).map_err(|error| Failure::wrong(CANNOT, error.to_string()))?,
-        None if context.json => Format::Json,
-        None => Format::Csv,
-    };
+    let format = format(context, arguments)?;
     let request = FetchRequest {
         series: arguments.series.clone(),
         from: arguments.from.clone(),
@@ -68,6 +73,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         step: arguments.step.clone(),
         consolidation: arguments.consolidation.clone(),
         format,
+        zone: time::zone(),
     };
     let path = format!("/api/v1/fetch?{}", query(&request.to_pairs()));
     let Fetched { body, notes } = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
@@ -80,7 +86,27 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     for note in &notes {
         eprintln!("note: {}", plain(note));
     }
-    std::io::stdout().write_all(&body).map_err(|error| Failure::of("cannot write the answer", &error))
+    match &arguments.output {
+        Some(file) => std::fs::write(file, &body).map_err(|error| Failure::of(format!("cannot write {}", file.display()), &error)),
+        None => std::io::stdout().write_all(&body).map_err(|error| Failure::of("cannot write the answer", &error)),
+    }
+}
+
+/// The form that is named, else that of the file. A workbook is for no terminal.
+fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
+    let ending = arguments.output.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str());
+    let format = match &arguments.format {
+        Some(name) => format_of(name).map_err(|error| Failure::wrong(CANNOT, error.to_string()))?,
+        None => match ending.and_then(|ending| format_of(&ending.to_ascii_lowercase()).ok()) {
+            Some(format) => format,
+            None if context.json => Format::Json,
+            None => Format::Csv,
+        },
+    };
+    if format == Format::Xlsx && arguments.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Failure::wrong(CANNOT, "a workbook is no text for a terminal: name a file, as in `-o series.xlsx`"));
+    }
+    Ok(format)
 }
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
@@ -94,9 +120,9 @@ fn from_files(data: &Path, request: &FetchRequest) -> Result<Fetched, Failure> {
     take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(CANNOT, &error))?;
     let journal = folder.path().join("journal");
     let answer = request.answer(&mut store, now_ns() / 1_000_000_000, || offline(&journal));
-    answer.map_err(|error| match error {
-        FetchError::NoSeries(_) | FetchError::Asked(_) => Failure::wrong(CANNOT, crate::chain(&error)),
-        other => Failure::of(CANNOT, &other),
+    answer.map_err(|error| match error.is_asked_wrong() {
+        true => Failure::wrong(CANNOT, crate::chain(&error)),
+        false => Failure::of(CANNOT, &error),
     })
 }
 

@@ -2,6 +2,21 @@
 
 use chrono::{DateTime, Local};
 
+use crate::schedule::Zone;
+
+/// The zone of whoever asks: TZ, else that of the machine; UTC where neither has a name of the IANA's.
+pub(super) fn zone() -> Zone {
+    let own = std::env::var("TZ").ok().map(|name| name.trim_start_matches(':').to_owned()).filter(|name| !name.is_empty());
+    let name = own.or_else(|| iana_time_zone::get_timezone().ok());
+    let zone = name.and_then(|name| Zone::parse(&name).ok()).unwrap_or_default();
+    // So that nobody reads of a place where there is none.
+    if ["Etc/UTC", "Etc/UCT", "Etc/Universal", "Etc/Zulu", "UCT", "Zulu", "Universal"].contains(&zone.name()) {
+        Zone::default()
+    } else {
+        zone
+    }
+}
+
 /// A time of day of today, or the date too.
 pub(super) fn local(unix_s: f64) -> String {
     let Some(time) = DateTime::from_timestamp(unix_s as i64, 0) else { return "?".into() };

@@ -39,7 +39,7 @@ use crate::{
     plain,
     plugin::is_confined,
     series::{
-        request::{FetchError, FetchRequest, Fetched},
+        request::{FetchRequest, Fetched},
         selector::Selector,
     },
 };
@@ -223,7 +223,7 @@ async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>
     let answered = spawn_blocking(move || daemon.fetch(&request)).await;
     match answered {
         Ok(Ok(Fetched { body, notes })) => noted(([(header::CONTENT_TYPE, kind)], body).into_response(), &notes),
-        Ok(Err(error @ (FetchError::NoSeries(_) | FetchError::Asked(_)))) => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

@@ -39,13 +39,13 @@ impl Zone {
     }
 
     /// Gives local time minus UTC, in seconds.
-    pub(super) fn offset_at(self, instant: i64) -> i64 {
+    pub(crate) fn offset_at(self, instant: i64) -> i64 {
         let utc = UnixTime::from_secs(instant).to_utc().naive_utc();
         i64::from(self.0.offset_from_utc_datetime(&utc).fix().local_minus_utc())
     }
 
     /// Finds the first instant that shows a local time, or, where that is skipped, the first one after the gap.
-    pub(super) fn first_at(self, local: i64) -> i64 {
+    pub(crate) fn first_at(self, local: i64) -> i64 {
         self.shows(local).0
     }
 

@@ -23,7 +23,7 @@ pub(super) fn of_steps(series: &[Series], wanted: Option<u32>, format: Format) -
     }
     let mut steps: Vec<u32> = by_step.keys().map(|(step, _)| *step).collect();
     steps.dedup();
-    let in_one_table = format == Format::Csv && steps.len() > 1;
+    let in_one_table = format != Format::Json && steps.len() > 1;
     in_one_table.then(|| several_steps(&steps)).into_iter().collect()
 }
 

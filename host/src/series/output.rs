@@ -1,13 +1,19 @@
 //! Answers as files that other programs load.
 
+mod xlsx;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use chrono::DateTime;
 use serde_json::{Value, json};
 
+use watchpost_plugin_api::Kind;
+
 use super::fetch::Series;
 use super::selector::Shown;
+
+pub use xlsx::{WorkbookError, write_xlsx};
 
 /// Labels that a column's title leaves out: the job says them.
 const IMPLIED: [&str; 2] = ["agent", "target"];
@@ -19,14 +25,26 @@ const IMPLIED: [&str; 2] = ["agent", "target"];
 pub fn write_csv(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
     let titles = ["time".to_owned()].into_iter().chain(series.iter().map(title));
     write_line(out, titles)?;
-    let columns: Vec<BTreeMap<i64, f64>> =
-        series.iter().map(|series| series.rows.iter().filter_map(|(time, value)| Some((*time, (*value)?))).collect()).collect();
-    let times: BTreeSet<i64> = series.iter().flat_map(|series| series.rows.iter().map(|(time, _)| *time)).collect();
-    for time in times {
-        let cells = columns.iter().map(|column| column.get(&time).map(ToString::to_string).unwrap_or_default());
+    let columns = Columns::of(series);
+    for time in columns.times {
+        let cells = columns.values.iter().map(|column| column.get(&time).map(ToString::to_string).unwrap_or_default());
         write_line(out, [rfc3339(time)].into_iter().chain(cells))?;
     }
     Ok(())
+}
+
+/// Series side by side: every time that any of them has, and what each knows at it.
+struct Columns {
+    times: BTreeSet<i64>,
+    values: Vec<BTreeMap<i64, f64>>,
+}
+
+impl Columns {
+    fn of(series: &[Series]) -> Self {
+        let known = |series: &Series| series.rows.iter().filter_map(|(time, value)| Some((*time, (*value)?))).collect();
+        let times = series.iter().flat_map(|series| series.rows.iter().map(|(time, _)| *time)).collect();
+        Self { times, values: series.iter().map(known).collect() }
+    }
 }
 
 /// Writes a list of objects: `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and `values`, where
@@ -56,6 +74,15 @@ pub(super) fn title(series: &Series) -> String {
     Shown { metric: &series.metric, labels: &labels }.to_string()
 }
 
+/// What a value of a series is, for people: of a counter, one in a second.
+fn unit(series: &Series) -> String {
+    let unit = serde_json::to_value(series.unit).ok().and_then(|unit| unit.as_str().map(str::to_owned)).unwrap_or_default();
+    match series.kind {
+        Kind::Gauge => unit,
+        Kind::Counter => format!("{unit} per second"),
+    }
+}
+
 fn rfc3339(time: i64) -> String {
     DateTime::from_timestamp(time, 0).map_or_else(|| time.to_string(), |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
@@ -75,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    fn series(metric: &str, step: u32, rows: &[(i64, Option<f64>)]) -> Series {
+    pub(super) fn series(metric: &str, step: u32, rows: &[(i64, Option<f64>)]) -> Series {
         let labels = [("agent", "smtp"), ("job", "mx"), ("target", "h:25"), ("site", "a\"b")];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         Series { metric: metric.into(), labels, unit: Unit::Seconds, kind: Kind::Gauge, step, kept: step, rows: rows.to_vec() }

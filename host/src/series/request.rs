@@ -8,15 +8,16 @@ use super::{
     error::SeriesError,
     fetch::{Query, Series},
     notes,
-    output::{write_csv, write_json},
+    output::{WorkbookError, write_csv, write_json, write_xlsx},
     selector::{Selector, SelectorError},
     store::SeriesStore,
     time::{self, TimeError},
 };
-use crate::{config::nearest, reading::Record};
-
-/// The names of the formats.
-const FORMATS: [&str; 2] = ["csv", "json"];
+use crate::{
+    config::nearest,
+    reading::Record,
+    schedule::{ScheduleError, Zone},
+};
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +26,29 @@ pub enum Format {
     Csv,
     /// A list of objects for programs.
     Json,
+    /// A workbook with a chart, for spreadsheets and whoever is sent it.
+    Xlsx,
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Json, Self::Xlsx];
+
+    /// Its name, which is the ending of its files as well.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Xlsx => "xlsx",
+        }
+    }
+
     /// The media type of the answer.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Json => "application/json",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         }
     }
 }
@@ -52,6 +68,8 @@ pub struct FetchRequest {
     pub consolidation: Option<String>,
     /// The form of the answer.
     pub format: Format,
+    /// Whose clocks show the dates of a workbook.
+    pub zone: Zone,
 }
 
 /// What is wrong with what was asked.
@@ -87,8 +105,11 @@ pub enum AskedWrong {
     #[error("`{given}` is no consolidation; {hint}", given = .0, hint = near(.0, &Consolidation::ALL.map(Consolidation::name)))]
     Consolidation(String),
     /// A format that is none.
-    #[error("`{given}` is no format; {hint}", given = .0, hint = near(.0, &FORMATS))]
+    #[error("`{given}` is no format; {hint}", given = .0, hint = near(.0, &Format::ALL.map(Format::name)))]
     Format(String),
+    /// A zone that is none.
+    #[error("{0}")]
+    Zone(#[from] ScheduleError),
     /// A parameter that is none.
     #[error("`{0}` is no parameter of fetch")]
     Parameter(String),
@@ -106,9 +127,20 @@ pub enum FetchError {
     /// The store fails.
     #[error("the series cannot be read")]
     Store(#[from] SeriesError),
+    /// A workbook has no room for it, or cannot be made.
+    #[error(transparent)]
+    Workbook(#[from] WorkbookError),
     /// The answer cannot be written.
     #[error("the answer cannot be written")]
     Write(#[from] io::Error),
+}
+
+impl FetchError {
+    /// Whether the question is wrong, not the store.
+    pub fn is_asked_wrong(&self) -> bool {
+        matches!(self, Self::NoSeries(_) | Self::Asked(_) | Self::Workbook(WorkbookError::TooLarge { .. }))
+            || matches!(self, Self::Store(SeriesError::TooManyRows { .. }))
+    }
 }
 
 /// What is given.
@@ -123,8 +155,8 @@ pub struct Fetched {
 impl FetchRequest {
     /// Reads a request from the parameters of a URL.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, AskedWrong> {
-        let mut request =
-            Self { series: Vec::new(), from: "now-1h".into(), to: "now".into(), step: None, consolidation: None, format: Format::Json };
+        let (from, to, format, zone) = ("now-1h".into(), "now".into(), Format::Json, Zone::default());
+        let mut request = Self { series: Vec::new(), from, to, step: None, consolidation: None, format, zone };
         for (key, value) in pairs {
             match key.as_str() {
                 "series" => request.series.push(value.clone()),
@@ -133,6 +165,7 @@ impl FetchRequest {
                 "step" => request.step = Some(value.clone()),
                 "consolidation" => request.consolidation = Some(value.clone()),
                 "format" => request.format = format_of(value)?,
+                "timezone" => request.zone = Zone::parse(value)?,
                 other => return Err(AskedWrong::Parameter(other.into())),
             }
         }
@@ -146,7 +179,8 @@ impl FetchRequest {
         pairs.push(("to", self.to.clone()));
         pairs.extend(self.step.clone().map(|step| ("step", step)));
         pairs.extend(self.consolidation.clone().map(|how| ("consolidation", how)));
-        pairs.push(("format", if self.format == Format::Csv { "csv" } else { "json" }.into()));
+        pairs.push(("format", self.format.name().into()));
+        pairs.push(("timezone", self.zone.name().into()));
         pairs
     }
 
@@ -179,6 +213,7 @@ impl FetchRequest {
         match self.format {
             Format::Csv => write_csv(&found, &mut body)?,
             Format::Json => write_json(&found, &mut body)?,
+            Format::Xlsx => write_xlsx(&found, self.zone, &mut body)?,
         }
         Ok(Fetched { body, notes })
     }
@@ -204,11 +239,7 @@ impl FetchRequest {
 
 /// Reads the name of a format.
 pub fn format_of(name: &str) -> Result<Format, AskedWrong> {
-    match name {
-        "csv" => Ok(Format::Csv),
-        "json" => Ok(Format::Json),
-        other => Err(AskedWrong::Format(other.into())),
-    }
+    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| AskedWrong::Format(name.into()))
 }
 
 /// Says which name was probably meant, else lists those there are.

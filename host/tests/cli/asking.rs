@@ -114,7 +114,7 @@ fn asked_wrong(house: &House) {
     check(&["up", "--from", "now", "--to", "now-1h"], "a range ends after it begins: from now, to now-1h");
     check(&["up", "--step", "long"], "`long` is no step");
     check(&["up", "--consolidation", "MEAN"], "there are AVERAGE, MIN, MAX, LAST");
-    check(&["up", "--format", "xls"], "there are csv, json");
+    check(&["up", "--format", "table"], "there are csv, json, xlsx");
     check(&["up", "--format", "cvs"], "did you mean csv?");
 }
 
