@@ -28,6 +28,7 @@ mod place;
 mod plugin;
 mod reader;
 mod row;
+mod rrdcached;
 mod rule;
 mod schedule_file;
 mod schema;
@@ -56,6 +57,7 @@ pub(crate) use near::nearest;
 pub use place::{At, Place, Spot};
 pub use plugin::{PluginSettings, PluginTables};
 pub use row::Row;
+pub use rrdcached::RrdcachedSettings;
 pub use rule::Rule;
 pub use secret::{Environment, process_environment};
 pub use timing::Timing;
@@ -75,6 +77,8 @@ pub struct Config {
     pub of_plugins: PluginTables,
     /// Where the web pages and `/metrics` listen.
     pub listen: At<SocketAddr>,
+    /// Where front ends of RRD files ask, if they may.
+    pub rrdcached: Option<RrdcachedSettings>,
     /// What is measured, by name.
     pub jobs: Vec<Job>,
     /// What of that a table of figures asks for, as the files have it.
@@ -107,6 +111,11 @@ impl Config {
         if self.listen.value != old.listen.value {
             let message = format!("`listen`: it cannot change from {} while the daemon runs", old.listen.value);
             faults.push(Fault::new(Rule::ListenMoved, &self.listen.place, message).hint("restart watchpost to listen elsewhere"));
+        }
+        if !RrdcachedSettings::alike(self.rrdcached.as_ref(), old.rrdcached.as_ref()) {
+            let place = self.rrdcached.as_ref().map_or_else(|| Place::whole(&self.file), |now| now.socket.place.clone());
+            let fault = Fault::new(Rule::RrdcachedMoved, &place, "`rrdcached`: it cannot change while the daemon runs");
+            faults.push(fault.hint("restart watchpost to have front ends ask elsewhere, or not at all"));
         }
         faults
     }
@@ -144,6 +153,7 @@ pub struct Draft {
 struct Settled {
     data: At<PathBuf>,
     listen: At<SocketAddr>,
+    rrdcached: Option<RrdcachedSettings>,
 }
 
 impl Draft {
@@ -151,9 +161,10 @@ impl Draft {
     ///
     /// Shape: it can be run if nothing was told of.
     pub fn config(&self, file: &Path) -> Option<Config> {
-        let Settled { data, listen } = self.settled.clone()?;
+        let Settled { data, listen, rrdcached } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, jobs: self.jobs.clone(), rows: self.rows.clone() })
+        let (jobs, rows) = (self.jobs.clone(), self.rows.clone());
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, jobs, rows })
     }
 }
 

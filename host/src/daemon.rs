@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
 //! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · [`api`] (what the
-//! command line asks) · [`status`] · `left` (what of it is told when it has ended).
+//! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 pub mod api;
 mod appender;
@@ -18,6 +18,7 @@ mod meter;
 mod paused;
 mod present;
 mod reload;
+mod rrd_files;
 mod runner;
 mod series_view;
 mod service_manager;

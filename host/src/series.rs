@@ -4,7 +4,7 @@
 //! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
 //! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
-//! `notes` (what is said besides).
+//! `notes` (what is said besides); [`outside`] (files that somebody names by their paths).
 
 pub mod archive;
 pub mod catalogue;
@@ -17,6 +17,7 @@ pub mod meant;
 pub mod name;
 mod notes;
 pub mod output;
+pub mod outside;
 pub mod plan;
 pub mod request;
 pub mod row;

@@ -33,7 +33,8 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     }
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
-    let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen });
+    let rrdcached = main.rrdcached;
+    let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached });
     Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows }
 }
 

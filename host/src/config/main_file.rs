@@ -9,11 +9,12 @@ use super::{
     At, Fault, Faults, Place, Rule, path,
     plugin::{self, PluginTables},
     reader::{Field, Reader, Texts},
+    rrdcached::{self, RrdcachedSettings},
     text::Table,
 };
 
 /// Keys that it has.
-const KEYS: [&str; 5] = ["data", "listen", "plugin", "plugins", "schedules"];
+const KEYS: [&str; 6] = ["data", "listen", "plugin", "plugins", "rrdcached", "schedules"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
@@ -36,6 +37,7 @@ pub(super) struct MainFile {
     listen: Field<String>,
     plugins: Field<Texts>,
     plugin: Field<Table>,
+    rrdcached: Field<Table>,
     schedules: Field<Texts>,
 }
 
@@ -45,6 +47,7 @@ pub(super) struct Main {
     pub(super) listen: Option<At<SocketAddr>>,
     pub(super) plugins: Paths,
     pub(super) of_plugins: PluginTables,
+    pub(super) rrdcached: Option<RrdcachedSettings>,
     pub(super) schedules: Paths,
 }
 
@@ -72,6 +75,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         listen: reader.text("listen", faults),
         plugins: reader.texts("plugins", faults),
         plugin: reader.table("plugin", faults),
+        rrdcached: reader.table("rrdcached", faults),
         schedules: reader.texts("schedules", faults),
     };
     reader.finish(faults);
@@ -91,6 +95,7 @@ impl MainFile {
             listen: or_default(self.listen, LISTEN, &place).and_then(|text| check_listen(&text, faults)),
             plugins: Paths { paths: plugins.paths.into_iter().map(absolute).collect(), ..plugins },
             of_plugins: plugin::check(self.plugin, faults),
+            rrdcached: rrdcached::check(self.rrdcached, faults),
             schedules: Paths::check("schedules", self.schedules, &place, faults),
         }
     }
@@ -134,7 +139,7 @@ fn check_listen(text: &At<String>, faults: &mut Faults) -> Option<At<SocketAddr>
     Some(At { value: address, place: text.place.clone() })
 }
 
-fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<PathBuf>> {
+pub(super) fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<PathBuf>> {
     if text.is_empty() || text.contains('\0') {
         let fault = Fault::new(Rule::PathIllegal, &text.place, format!("`{key}`: \"{}\" is no path", text.escape_debug()));
         faults.push(fault.hint("a path has a character at least, and no NUL"));
@@ -144,7 +149,7 @@ fn check_path(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<Pa
 }
 
 /// Makes a path hold for workers too, whatever folder they run in.
-fn absolute(path: At<PathBuf>) -> At<PathBuf> {
+pub(super) fn absolute(path: At<PathBuf>) -> At<PathBuf> {
     At { value: path::absolute(&path.value), place: path.place }
 }
 

@@ -74,6 +74,12 @@ rules! {
     DataMoved = "data-moved",
     /// The address stays while the daemon runs.
     ListenMoved = "listen-moved",
+    /// A group has a name.
+    GroupIllegal = "group-illegal",
+    /// The socket for front ends of RRD files is free, and ours to make.
+    RrdcachedUnusable = "rrdcached-unusable",
+    /// The socket for front ends of RRD files stays while the daemon runs.
+    RrdcachedMoved = "rrdcached-moved",
 
     /// A library is confined in one of the ways that there are.
     SandboxUnknown = "sandbox-unknown",

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -33,17 +33,19 @@ use super::{
     paused::Paused,
     present::{self, Present},
     reload::label_sets,
+    rrd_files::RrdFiles,
     runner::{LabelSets, Past, Runner},
     series_view::{self, Hindrance, SeriesView, SharedStore, lend},
     service_manager,
     view::{Begin, Running},
 };
 use crate::{
-    config::{Config, Fault, Faults, Rule, Weight},
+    config::{Config, Fault, Faults, RrdcachedSettings, Rule, Weight},
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
         http::{Hosts, Limits, Outward, router, serve},
+        rrdcached::{self, SocketError},
     },
     job::{Configured, Files, Job, configure},
     latest::{JobView, Latest},
@@ -269,6 +271,8 @@ impl Parts {
         self.catch_up(&data.join("journal")).await?;
         let socket = api::listen(&data).map_err(system(format!("cannot listen on {}", socket_path(&data).display())));
         let socket = socket.map_err(|error| error.in_data(&config))?;
+        let front_ends =
+            config.rrdcached.as_ref().map(|settings| listen_for_front_ends(settings).map_err(StartError::Hindered)).transpose()?;
         let (past, address) = (self.past(), listener.local_addr().map_err(system("cannot tell where we listen"))?);
         let configured = config.listen.value.to_string();
         // Unbounded: commands come from one person at a time, ends of runs are bounded by the jobs.
@@ -311,6 +315,10 @@ impl Parts {
             Limits::default(),
             told(stopped.clone()),
         ));
+        let front_ends = front_ends.map(|socket| {
+            let files = Arc::new(RrdFiles(self.store.clone()));
+            tokio::spawn(rrdcached::serve(socket, files, told(stopped.clone())))
+        });
         let api = tokio::spawn(api::serve(socket, daemon.clone(), told(stopped)));
         service_manager::ready(jobs_count, address);
         daemon.report(Severity::Indeterminate, "started", format!("version {} with {jobs_count} jobs", env!("CARGO_PKG_VERSION")));
@@ -338,10 +346,28 @@ impl Parts {
         }
         let _ended = timeout(Duration::from_millis(500), outward).await;
         api.abort();
+        if let Some(front_ends) = front_ends {
+            front_ends.abort();
+            let _gone_already = daemon.config().rrdcached.as_ref().map(|settings| std::fs::remove_file(&settings.socket.value));
+        }
         let _gone_already = std::fs::remove_file(socket_path(&data));
         info!(took_s = seconds(ending.elapsed()), "stopped");
         Ok(())
     }
+}
+
+/// Listens for front ends of RRD files.
+///
+/// Errors: why not, at the key that says where.
+fn listen_for_front_ends(settings: &RrdcachedSettings) -> Result<UnixListener, Faults> {
+    let group = settings.group.as_ref();
+    rrdcached::listen(&settings.socket.value, group.map(|group| group.value.as_str())).map_err(|error| {
+        let (key, place) = match (&error, group) {
+            (SocketError::NoGroup(_), Some(group)) => ("group", &group.place),
+            _ => ("socket", &settings.socket.place),
+        };
+        Fault::new(Rule::RrdcachedUnusable, place, format!("`{key}`: {}", crate::chain(&error))).into()
+    })
 }
 
 impl Daemon {

@@ -3,16 +3,18 @@
 //! Paths are absolute and free of `%` (librrd takes its error text for a format), headers are checked before librrd sees them,
 //! templates are never used (the crate frees them too early), past stamps are skipped.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rrd::ConsolidationFn;
 use rrd::error::RrdError;
-use rrd::ops::{create, fetch, update};
+use rrd::ops::{create, fetch, info, update};
 use watchpost_plugin_api::Kind;
 
 use super::archive::{Archive, Consolidation, XFF};
 use super::header::{self, Header};
+use super::outside::Fact;
 use super::row::{Datum, Row};
 use super::shape::{FileShape, Source};
 use super::writer::{Fetched, SeriesWriter, Wanted, WriteError};
@@ -69,6 +71,76 @@ impl SeriesWriter for Librrd {
     fn info(&self, path: &Path) -> Result<Option<Header>, WriteError> {
         check_path(path)?;
         header::read(path).map_err(|source| WriteError::Header { path: path.into(), source })
+    }
+}
+
+/// Reads everything that a file says of itself, in rrdtool's order; its header must have been checked.
+pub(super) fn facts(path: &Path) -> Result<Vec<(String, Fact)>, WriteError> {
+    check_path(path)?;
+    let known = info::info(path).map_err(|error| fault(path, &error))?;
+    let fact = |value: info::InfoValue| match value {
+        info::InfoValue::Value(value) => Some(Fact::Value(value)),
+        info::InfoValue::Count(count) => Some(Fact::Count(count)),
+        info::InfoValue::String(text) => Some(Fact::Text(text)),
+        info::InfoValue::Int(number) => u64::try_from(number).ok().map(Fact::Count),
+        info::InfoValue::Blob(_) => None,
+    };
+    let mut facts: Vec<_> = known.into_iter().filter_map(|(key, value)| Some((key, fact(value)?))).collect();
+    let indexes: BTreeMap<String, u64> =
+        facts.iter().filter_map(|(key, fact)| Some((source_of(key)?.to_owned(), index(key, fact)?))).collect();
+    facts.sort_by_cached_key(|(key, _)| rank(key, &indexes));
+    Ok(facts)
+}
+
+/// Where data sources and archives stand in the order, and what each of them says in which order. Source: rrdinfo(1).
+const FACTS: [&str; 21] = [
+    "filename",
+    "rrd_version",
+    "step",
+    "last_update",
+    "header_size",
+    "index",
+    "type",
+    "minimal_heartbeat",
+    "min",
+    "max",
+    "last_ds",
+    "value",
+    "unknown_sec",
+    "cf",
+    "rows",
+    "cur_row",
+    "pdp_per_row",
+    "xff",
+    "cdp_prep",
+    "value",
+    "unknown_datapoints",
+];
+
+/// Of `ds[up].index`: `up`.
+fn source_of(key: &str) -> Option<&str> {
+    key.strip_prefix("ds[")?.split_once(']').map(|(name, _)| name)
+}
+
+fn index(key: &str, fact: &Fact) -> Option<u64> {
+    match fact {
+        Fact::Count(count) if key.ends_with("].index") => Some(*count),
+        _ => None,
+    }
+}
+
+/// The file itself, its data sources by number, its archives by number; each as rrdtool tells of it.
+fn rank(key: &str, indexes: &BTreeMap<String, u64>) -> (u8, u64, u64, usize) {
+    let place = |word: &str| FACTS.iter().position(|known| *known == word).unwrap_or(FACTS.len());
+    let numbered = |text: &str| text.split_once(']').and_then(|(number, rest)| Some((number.parse::<u64>().ok()?, rest.to_owned())));
+    if let Some(source) = source_of(key) {
+        let said = key.rsplit_once('.').map_or(key, |(_, said)| said);
+        return (1, indexes.get(source).copied().unwrap_or(u64::MAX), 0, place(said));
+    }
+    let Some((archive, rest)) = key.strip_prefix("rra[").and_then(numbered) else { return (0, 0, 0, place(key)) };
+    match rest.strip_prefix(".cdp_prep[").and_then(numbered) {
+        Some((column, said)) => (2, archive, 1 + column, place(said.trim_start_matches('.'))),
+        None => (2, archive, 0, place(rest.trim_start_matches('.'))),
     }
 }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod bounds;
 mod crash;
+mod outside;
 mod property;
 mod reader;
 mod reshaped;

@@ -70,7 +70,7 @@ fn differs_from_file(case: &Path, shown: &str) -> Option<String> {
 /// What stands in a daemon's way when it starts, by the name of its case.
 type InTheWay = fn(&House) -> Box<dyn Any>;
 
-const IN_THE_WAY: [(&str, InTheWay); 4] = [
+const IN_THE_WAY: [(&str, InTheWay); 5] = [
     ("data-in-use", |house| Box::new(house.start())),
     ("data-unusable", |house| Box::new(fs::write(house.data(), "a file"))),
     ("data-unusable--newer", |house| {
@@ -80,6 +80,7 @@ const IN_THE_WAY: [(&str, InTheWay); 4] = [
         Box::new(catalogue)
     }),
     ("listen-unusable", |_| Box::new(())),
+    ("rrdcached-unusable", |_| Box::new(())),
 ];
 
 #[test]

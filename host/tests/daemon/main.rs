@@ -6,6 +6,7 @@ mod busy_file;
 mod ends;
 mod events;
 mod folder;
+mod front_ends;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;

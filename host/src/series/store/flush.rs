@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::SeriesStore;
@@ -33,6 +34,14 @@ impl SeriesStore {
     pub fn flush(&mut self) -> Flushed {
         let mut files = std::mem::take(&mut self.files);
         let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut));
+        self.files = files;
+        flushed
+    }
+
+    /// Writes what is held for one file.
+    pub(in crate::series) fn flush_file(&mut self, path: &Path) -> Flushed {
+        let mut files = std::mem::take(&mut self.files);
+        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut).filter(|file| file.path == path));
         self.files = files;
         flushed
     }
