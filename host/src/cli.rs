@@ -2,6 +2,7 @@
 
 mod agents;
 mod as_check;
+mod capacity;
 mod check;
 mod client;
 mod coverage;
@@ -81,6 +82,9 @@ enum Command {
     /// Gives stored values of series as a table or as JSON.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Arguments),
+    /// Says how much series grow in a day, and when they reach a limit.
+    #[command(after_help = capacity::EXAMPLES)]
+    Capacity(capacity::Arguments),
     /// Says which rows of a table of figures have a value.
     #[command(after_help = coverage::EXAMPLES)]
     Coverage(coverage::Arguments),
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Measure(arguments) => measure::run(&context, &arguments),
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
+        Command::Capacity(arguments) => capacity::run(&context, &arguments),
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),

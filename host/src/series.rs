@@ -4,7 +4,8 @@
 //! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
 //! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
-//! `notes` (what is said besides); [`outside`] (files that somebody names by their paths).
+//! `notes` (what is said besides); [`trend`] and [`quantity`] (where a series
+//! goes, and what it is not to reach); [`outside`] (files that somebody names by their paths).
 
 pub mod archive;
 pub mod catalogue;
@@ -19,12 +20,14 @@ mod notes;
 pub mod output;
 pub mod outside;
 pub mod plan;
+pub mod quantity;
 pub mod request;
 pub mod row;
 pub mod selector;
 pub mod shape;
 pub mod store;
 pub mod time;
+pub mod trend;
 pub mod writer;
 
 /// A place in the journal; later records have greater ones.

@@ -75,14 +75,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         format,
         zone: time::zone(),
     };
-    let path = format!("/api/v1/fetch?{}", query(&request.to_pairs()));
-    let Fetched { body, notes } = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
-        Some(answer) => {
-            answer.success()?;
-            Fetched { body: answer.body.to_vec(), notes: answer.notes() }
-        }
-        None => from_files(&context.data_folder()?, &request)?,
-    };
+    let Fetched { body, notes } = fetched(context, CANNOT, &request)?;
     for note in &notes {
         eprintln!("note: {}", plain(note));
     }
@@ -92,37 +85,50 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     }
 }
 
-/// The form that is named, else that of the file. A workbook is for no terminal.
+/// Asks the daemon if one runs, else files and journal; `cannot` begins the error.
+pub(super) fn fetched(context: &Context, cannot: &str, request: &FetchRequest) -> Result<Fetched, Failure> {
+    let path = format!("/api/v1/fetch?{}", query(&request.to_pairs()));
+    match context.ask_if_it_runs(cannot, Method::GET, &path)? {
+        Some(answer) => {
+            answer.success()?;
+            Ok(Fetched { body: answer.body.to_vec(), notes: answer.notes() })
+        }
+        None => from_files(&context.data_folder()?, cannot, request),
+    }
+}
+
+/// The form of the answer; a table for programs where none is named.
 fn format(context: &Context, arguments: &Arguments) -> Result<Format, Failure> {
-    let ending = arguments.output.as_deref().and_then(Path::extension).and_then(|ending| ending.to_str());
-    let format = match &arguments.format {
-        Some(name) => format_of(name).map_err(|error| Failure::wrong(CANNOT, error.to_string()))?,
-        None => match ending.and_then(|ending| format_of(&ending.to_ascii_lowercase()).ok()) {
-            Some(format) => format,
-            None if context.json => Format::Json,
-            None => Format::Csv,
-        },
+    Ok(format_of_answer(arguments.format.as_deref(), arguments.output.as_deref(), context.json)?.unwrap_or(Format::Csv))
+}
+
+/// The form that is named, else that of the file, else of `--json`. A workbook is for no terminal.
+pub(super) fn format_of_answer(named: Option<&str>, output: Option<&Path>, json: bool) -> Result<Option<Format>, Failure> {
+    let ending = output.and_then(Path::extension).and_then(|ending| ending.to_str());
+    let format = match named {
+        Some(name) => Some(format_of(name).map_err(|error| Failure::wrong(CANNOT, error.to_string()))?),
+        None => ending.and_then(|ending| format_of(&ending.to_ascii_lowercase()).ok()).or(json.then_some(Format::Json)),
     };
-    if format == Format::Xlsx && arguments.output.is_none() && std::io::stdout().is_terminal() {
+    if format == Some(Format::Xlsx) && output.is_none() && std::io::stdout().is_terminal() {
         return Err(Failure::wrong(CANNOT, "a workbook is no text for a terminal: name a file, as in `-o series.xlsx`"));
     }
     Ok(format)
 }
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
-fn from_files(data: &Path, request: &FetchRequest) -> Result<Fetched, Failure> {
+fn from_files(data: &Path, cannot: &str, request: &FetchRequest) -> Result<Fetched, Failure> {
     if !data.is_dir() {
         let why = format!("there is no data folder {}: nothing was ever measured with this configuration", data.display());
-        return Err(Failure::failed(CANNOT, why));
+        return Err(Failure::failed(cannot, why));
     }
-    let folder = DataFolder::lock(data).map_err(|error| Failure::of(CANNOT, &error))?;
-    let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(CANNOT, &error))?;
-    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(CANNOT, &error))?;
+    let folder = DataFolder::lock(data).map_err(|error| Failure::of(cannot, &error))?;
+    let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(cannot, &error))?;
+    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
     let journal = folder.path().join("journal");
     let answer = request.answer(&mut store, now_ns() / 1_000_000_000, || offline(&journal));
     answer.map_err(|error| match error.is_asked_wrong() {
-        true => Failure::wrong(CANNOT, crate::chain(&error)),
-        false => Failure::of(CANNOT, &error),
+        true => Failure::wrong(cannot, crate::chain(&error)),
+        false => Failure::of(cannot, &error),
     })
 }
 

@@ -92,7 +92,8 @@ fn write_line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::R
     writeln!(out, "{}", cells.join(","))
 }
 
-fn quoted(cell: String) -> String {
+/// A cell of a table, in quotes where it has to be. Source: RFC 4180.
+pub(crate) fn quoted(cell: String) -> String {
     if cell.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
 }
 
