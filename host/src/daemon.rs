@@ -49,7 +49,11 @@ use crate::{
     expose::host_metrics::{HostMetrics, process},
     latest::{Latest, Snapshot},
     plugin::Plugins,
-    series::request::{FetchError, FetchRequest, Fetched},
+    series::{
+        fetch::Kept,
+        listing::ListRequest,
+        request::{FetchError, FetchRequest, Fetched},
+    },
 };
 use appender::Appender;
 use carriers::Carriers;
@@ -142,7 +146,16 @@ impl Daemon {
 
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let now = now_ns() / 1_000_000_000;
-        request.answer(&mut series_view::lend(&self.store), now, || Box::new(records(self.journal.reader(self.journal.first()))))
+        // A file that a crash has torn is right again by the journal; who reads on meanwhile is in nobody's way.
+        request.answer(&self.store, now, |taken| {
+            let jobs = taken.jobs();
+            Box::new(readings_of(self.journal.reader(self.journal.first()), move |job| jobs.contains(job)))
+        })
+    }
+
+    /// What is kept of series.
+    fn series(&self, request: &ListRequest) -> Result<Vec<Kept>, FetchError> {
+        request.answer(&self.store)
     }
 
     fn events(&self, request: &EventRequest) -> Result<Found, EventRequestError> {
@@ -188,7 +201,22 @@ fn plugin_of(library: &std::path::Path) -> String {
 }
 
 /// The records that a reader gives; what is damaged or not understood is passed over, for whoever follows the journal has told of it.
-pub fn records(mut reader: watchpost_journal::Reader) -> impl Iterator<Item = (crate::series::Position, crate::reading::Record)> {
+pub fn records(reader: watchpost_journal::Reader) -> impl Iterator<Item = (crate::series::Position, crate::reading::Record)> {
+    records_where(reader, |_| true)
+}
+
+/// Those of them that are readings of some jobs; of the others little more than the length is looked at.
+fn readings_of(
+    reader: watchpost_journal::Reader,
+    is_meant: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (crate::series::Position, crate::reading::Record)> {
+    records_where(reader, move |payload| crate::reading::Record::job_of_reading(payload).is_some_and(&is_meant))
+}
+
+fn records_where(
+    mut reader: watchpost_journal::Reader,
+    is_meant: impl Fn(&[u8]) -> bool,
+) -> impl Iterator<Item = (crate::series::Position, crate::reading::Record)> {
     /// Damaged places passed over before a reader gives up.
     const STUMBLES_MAX: usize = 1000;
     let mut stumbles = 0;
@@ -196,6 +224,7 @@ pub fn records(mut reader: watchpost_journal::Reader) -> impl Iterator<Item = (c
         loop {
             match reader.next() {
                 Ok(None) => return None,
+                Ok(Some((_, payload))) if !is_meant(&payload) => {}
                 Ok(Some((position, payload))) => match postcard::from_bytes(&payload) {
                     Ok(record) => return Some((position.into(), record)),
                     Err(_) => stumbles += 1,

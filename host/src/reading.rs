@@ -17,6 +17,17 @@ pub enum Record {
     Event(HostEvent),
 }
 
+impl Record {
+    /// The job of a record's bytes, if they are a reading: all others are made of more than that.
+    pub fn job_of_reading(payload: &[u8]) -> Option<&str> {
+        /// The place of [`Record::Reading`] among the variants.
+        const READING: u32 = 1;
+        let (variant, rest) = postcard::take_from_bytes::<u32>(payload).ok()?;
+        let (job, _) = postcard::take_from_bytes::<&str>(rest).ok()?;
+        Some(job).filter(|_| variant == READING)
+    }
+}
+
 /// Something that the host reports of itself: nobody's run gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostEvent {
@@ -73,4 +84,21 @@ pub struct Reading {
     pub stale_ns: i64,
     /// What it gave.
     pub outcome: Outcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_plugin_api::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_job_of_a_reading_is_read_without_the_rest() {
+        let outcome = Outcome::failed(ErrorKind::CONNECT, "gone", 0);
+        let reading = Reading { job: "mx".into(), cause: Cause::Manual, slot: 60, due_ns: 0, stale_ns: 0, outcome };
+        let event = HostEvent { time_ns: 1, job: None, severity: Severity::Minor, code: "mx".into(), text: "mx".into() };
+        let job = |record: &Record| Record::job_of_reading(&postcard::to_stdvec(record).unwrap()).map(str::to_owned);
+        assert_eq!((job(&Record::Reading(reading)), job(&Record::Event(event))), (Some("mx".into()), None));
+        assert_eq!(Record::job_of_reading(&[1, 200]), None);
+    }
 }

@@ -128,8 +128,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 /// An hour; over a long past a day.
 fn step(arguments: &Arguments) -> String {
     let now = crate::daemon::now_ns() / 1_000_000_000;
-    let instants =
-        crate::series::time::parse(&arguments.from, now).and_then(|from| Ok((from, crate::series::time::parse(&arguments.to, now)?)));
+    let clock = crate::series::time::Clock { now, zone: time::zone() };
+    let instants = crate::series::time::parse_range(&arguments.from, &arguments.to, clock);
     // What cannot be read is told by whoever answers.
     let long = instants.is_ok_and(|(from, to)| to - from > HOURLY_DAYS * 86_400);
     if long { "1d" } else { "1h" }.to_owned()

@@ -14,14 +14,17 @@ use super::{
     failure::Failure,
     runtime,
 };
-use crate::daemon::api::{NOTE, Refusal, socket_path};
+use crate::{
+    daemon::api::{Refusal, socket_path},
+    expose::http::NOTE,
+};
 
 /// How long a daemon may take to do what it is asked; a run takes as long as its own timeout at most.
 const WORK_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it may take to tell what it knows.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What takes as long as work, though it only tells.
-const SLOW: [&str; 2] = ["/api/v1/fetch?", "/api/v1/events?"];
+const SLOW: [&str; 3] = ["/api/v1/fetch?", "/api/v1/events?", "/api/v1/series?"];
 
 /// What a daemon answered.
 pub(super) struct Answer {

@@ -28,11 +28,11 @@ pub(super) struct Arguments {
     /// Of this job only.
     #[arg(long)]
     job: Option<String>,
-    /// Since when: now-1h, -2d, 2026-03-29, an RFC 3339 time, or seconds since 1970.
-    #[arg(long, default_value = "now-1d", allow_hyphen_values = true, value_name = "TIME")]
+    /// Since when: now-1h, -2d, midnight, 2026-03-29, an RFC 3339 time, or seconds since 1970.
+    #[arg(long, visible_alias = "from", default_value = "now-1d", allow_hyphen_values = true, value_name = "TIME")]
     since: String,
     /// Until when.
-    #[arg(long, default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
+    #[arg(long, visible_alias = "to", default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
     until: String,
     /// At least this bad: indeterminate, warning, minor, major or critical.
     #[arg(long)]
@@ -54,6 +54,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         severity: severity.clone(),
         code: code.clone(),
         limit: *limit,
+        zone: time::zone(),
     };
     let path = format!("/api/v1/events?{}", query(&request.to_pairs()));
     let found = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {

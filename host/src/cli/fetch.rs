@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use hyper::Method;
@@ -44,11 +45,11 @@ pub(super) struct Arguments {
     /// Which series: a metric with matchers as PromQL has them.
     #[arg(required = true, value_name = "SERIES")]
     series: Vec<String>,
-    /// Where the range begins: now-1h, -2d, 2026-03-29, an RFC 3339 time, or seconds since 1970.
-    #[arg(long, default_value = "now-1h", allow_hyphen_values = true, value_name = "TIME")]
+    /// Where the range begins: now-1h, -2d, midnight, "noon yesterday", end-1d, 2026-03-29, an RFC 3339 time, seconds since 1970.
+    #[arg(long, visible_alias = "since", default_value = "now-1h", allow_hyphen_values = true, value_name = "TIME")]
     from: String,
     /// Where the range ends.
-    #[arg(long, default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
+    #[arg(long, visible_alias = "until", default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
     to: String,
     /// Time between rows, as 300 or 5m; a multiple of what is kept so far back. The finest there is otherwise.
     #[arg(long, value_name = "LENGTH")]
@@ -125,7 +126,7 @@ fn from_files(data: &Path, cannot: &str, request: &FetchRequest) -> Result<Fetch
     let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(cannot, &error))?;
     take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
     let journal = folder.path().join("journal");
-    let answer = request.answer(&mut store, now_ns() / 1_000_000_000, || offline(&journal));
+    let answer = request.answer(&Mutex::new(store), now_ns() / 1_000_000_000, |_| offline(&journal));
     answer.map_err(|error| match error.is_asked_wrong() {
         true => Failure::wrong(cannot, crate::chain(&error)),
         false => Failure::of(cannot, &error),

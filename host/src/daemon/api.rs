@@ -16,7 +16,7 @@ use std::{
 use axum::{
     Json, Router,
     extract::{Path as UrlPath, Query, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::{get, post},
     serve::Listener,
@@ -33,13 +33,13 @@ use super::{Daemon, runner::Command, status};
 use crate::{
     config::nearest,
     event::request::EventRequest,
-    expose::http::answer_events,
+    expose::http::{answer_events, answer_fetch, answer_series, noted},
     latest::Found,
     log::quota::Quota,
-    plain,
     plugin::is_confined,
     series::{
-        request::{FetchRequest, Fetched},
+        listing::ListRequest,
+        request::{FetchRequest, Format},
         selector::Selector,
     },
 };
@@ -49,9 +49,6 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Lines about agents that were turned away.
 const TURNED_AWAY_A_MINUTE: u32 = 5;
-
-/// The header under which an answer says what its reader should know besides.
-pub const NOTE: &str = "watchpost-note";
 
 /// Where a daemon with this data folder is reached.
 pub fn socket_path(data: &Path) -> PathBuf {
@@ -102,6 +99,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/reload", post(reload))
         .merge(plugins::routes())
         .route("/api/v1/fetch", get(fetch))
+        .route("/api/v1/series", get(series))
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
         .with_state(daemon);
@@ -215,18 +213,13 @@ async fn reload(State(daemon): Shared, Query(meant): Query<Meant>) -> Response {
 }
 
 async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
-    let request = match FetchRequest::from_pairs(&asked) {
-        Ok(request) => request,
-        Err(error) => return refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
-    };
-    let kind = request.format.content_type();
-    let answered = spawn_blocking(move || daemon.fetch(&request)).await;
-    match answered {
-        Ok(Ok(Fetched { body, notes })) => noted(([(header::CONTENT_TYPE, kind)], body).into_response(), &notes),
-        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
-        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
-        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
-    }
+    let request = FetchRequest::from_pairs(&asked);
+    let format = request.as_ref().map_or(Format::Json, |request| request.format);
+    answer_fetch(format, spawn_blocking(move || daemon.fetch(&request?)).await)
+}
+
+async fn series(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    answer_series(spawn_blocking(move || daemon.series(&ListRequest::from_pairs(&asked)?)).await)
 }
 
 /// The last values of the series that each parameter `series` means, in their order.
@@ -245,15 +238,6 @@ async fn latest(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>
         Ok(found) => Json(found).into_response(),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
-}
-
-fn noted(mut answer: Response, notes: &[String]) -> Response {
-    for note in notes {
-        if let Ok(note) = HeaderValue::from_bytes(plain(note).as_bytes()) {
-            answer.headers_mut().append(NOTE, note);
-        }
-    }
-    answer
 }
 
 async fn events(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {

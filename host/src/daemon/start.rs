@@ -372,11 +372,13 @@ fn listen_for_front_ends(settings: &RrdcachedSettings) -> Result<UnixListener, F
 
 impl Daemon {
     fn outward(self: &Arc<Self>) -> Outward {
-        let (daemon, reader, house) = (self.clone(), self.clone(), self.clone());
+        let (daemon, reader, house, values, series) = (self.clone(), self.clone(), self.clone(), self.clone(), self.clone());
         Outward {
             latest: self.latest.clone(),
             host: self.metrics.clone(),
             events: Box::new(move |request| reader.events(request)),
+            values: Box::new(move |request| values.fetch(request)),
+            series: Box::new(move |request| series.series(request)),
             house: Box::new(move || house.house()),
             ready: Box::new(move || daemon.not_ready()),
             now_ns: Box::new(super::now_ns),

@@ -5,7 +5,10 @@ use std::path::Path;
 use watchpost_plugin_api::Severity;
 
 use super::store::{EventError, Found, Query, find};
-use crate::series::time::{self, TimeError};
+use crate::{
+    schedule::{ScheduleError, Zone},
+    series::time::{self, Clock, TimeError},
+};
 
 /// Events that are listed unless more are asked for.
 pub const LIMIT: usize = 1_000;
@@ -27,11 +30,13 @@ pub struct EventRequest {
     pub code: Option<String>,
     /// So many at most: the latest.
     pub limit: usize,
+    /// Whose clocks are meant by times without a zone.
+    pub zone: Zone,
 }
 
 impl Default for EventRequest {
     fn default() -> Self {
-        Self { job: None, since: "now-1d".into(), until: "now".into(), severity: None, code: None, limit: LIMIT }
+        Self { job: None, since: "now-1d".into(), until: "now".into(), severity: None, code: None, limit: LIMIT, zone: Zone::default() }
     }
 }
 
@@ -47,8 +52,11 @@ pub enum EventRequestError {
     /// A limit that is none.
     #[error("`{0}` is no limit; write a whole number from 1 to {LIMIT_MAX}")]
     Limit(String),
+    /// A zone that is none.
+    #[error("{0}")]
+    Zone(#[from] ScheduleError),
     /// A parameter that is none.
-    #[error("`{0}` is no parameter of events; there are job, since, until, severity, code and limit")]
+    #[error("`{0}` is no parameter of events; there are job, since, until, severity, code, limit and timezone")]
     Parameter(String),
     /// The store fails.
     #[error("the events cannot be read")]
@@ -69,11 +77,12 @@ impl EventRequest {
         for (key, value) in pairs {
             match key.as_str() {
                 "job" => request.job = Some(value.clone()),
-                "since" => request.since.clone_from(value),
-                "until" => request.until.clone_from(value),
+                "since" | "from" => request.since.clone_from(value),
+                "until" | "to" => request.until.clone_from(value),
                 "severity" => request.severity = Some(value.clone()),
                 "code" => request.code = Some(value.clone()),
                 "limit" => request.limit = value.parse().map_err(|_| EventRequestError::Limit(value.clone()))?,
+                "timezone" => request.zone = Zone::parse(value)?,
                 other => return Err(EventRequestError::Parameter(other.into())),
             }
         }
@@ -84,7 +93,10 @@ impl EventRequest {
     pub fn to_pairs(&self) -> Vec<(&'static str, String)> {
         let given = [("job", &self.job), ("severity", &self.severity), ("code", &self.code)];
         let given = given.into_iter().filter_map(|(key, value)| Some((key, value.clone()?)));
-        given.chain([("since", self.since.clone()), ("until", self.until.clone()), ("limit", self.limit.to_string())]).collect()
+        given
+            .chain([("since", self.since.clone()), ("until", self.until.clone()), ("limit", self.limit.to_string())])
+            .chain([("timezone", self.zone.name().to_owned())])
+            .collect()
     }
 
     /// Answers from the store of a data folder.
@@ -97,9 +109,9 @@ impl EventRequest {
             return Err(EventRequestError::Limit(self.limit.to_string()));
         }
         let now = now_ns / 1_000_000_000;
-        let from_ns = time::parse(&self.since, now)?.saturating_mul(1_000_000_000);
+        let (from, to) = time::parse_range(&self.since, &self.until, Clock { now, zone: self.zone })?;
         // To the end of the second that is named.
-        let to_ns = time::parse(&self.until, now)?.saturating_mul(1_000_000_000).saturating_add(999_999_999);
+        let (from_ns, to_ns) = (from.saturating_mul(1_000_000_000), to.saturating_mul(1_000_000_000).saturating_add(999_999_999));
         let severity = self.severity.as_deref().map(severity_of).transpose()?;
         Ok(Query { from_ns, to_ns, job: self.job.clone(), severity, code: self.code.clone(), limit: self.limit })
     }

@@ -1,9 +1,10 @@
-//! The listener: the scrape, health, and the start page. Nothing here changes anything.
+//! The listener: the scrape, series and events, health, and the start page. Nothing here changes anything.
 //!
 //! Reading order: [`Outward`] (what is shown) · [`router`] (where) · `guard` (what is refused) · [`serve()`] (how long anybody may take).
 
 mod guard;
 mod patience;
+mod series;
 mod serve;
 
 use std::{fmt, sync::Arc};
@@ -23,6 +24,8 @@ use tokio::{
 };
 
 pub use guard::Hosts;
+pub use series::ValueReader;
+pub(crate) use series::{NOTE, answer_fetch, answer_series, noted};
 pub use serve::{Limits, serve};
 
 use super::{
@@ -36,6 +39,11 @@ use crate::{
         store::Found,
     },
     latest::Latest,
+    series::{
+        fetch::Kept,
+        listing::ListRequest,
+        request::{FetchError, FetchRequest, Format as Form},
+    },
 };
 
 /// Pages and scrapes in the making at one time; others wait for [`RENDER_WAIT`].
@@ -52,6 +60,9 @@ const PLAIN: &str = "text/plain; charset=utf-8";
 /// Answers a question about events.
 pub type EventReader = Box<dyn Fn(&EventRequest) -> Result<Found, EventRequestError> + Send + Sync>;
 
+/// Answers a question about which series there are.
+pub type SeriesReader = Box<dyn Fn(&ListRequest) -> Result<Vec<Kept>, FetchError> + Send + Sync>;
+
 /// What the listener shows.
 pub struct Outward {
     /// The jobs and their last values.
@@ -60,6 +71,10 @@ pub struct Outward {
     pub host: Arc<HostMetrics>,
     /// Looks into the event store.
     pub events: EventReader,
+    /// Reads values of series.
+    pub values: ValueReader,
+    /// Lists series.
+    pub series: SeriesReader,
     /// How the daemon and its workers are.
     pub house: Box<dyn Fn() -> House + Send + Sync>,
     /// Ready, or why not.
@@ -87,6 +102,8 @@ pub fn router(outward: Outward, hosts: Hosts) -> Router {
         .route("/console.css", get(style))
         .route("/metrics", get(metrics))
         .route("/api/v1/events", get(events))
+        .route("/api/v1/fetch", get(fetch))
+        .route("/api/v1/series", get(list))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
         .fallback(not_found)
@@ -130,6 +147,26 @@ pub(crate) fn answer_events(found: Result<Result<Found, EventRequestError>, Join
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
+}
+
+async fn fetch(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let Some(turn) = shown.turn().await else { return busy() };
+    let request = FetchRequest::from_pairs(&asked);
+    let format = request.as_ref().map_or(Form::Json, |request| request.format);
+    let fetched = spawn_blocking(move || {
+        let _turn = turn;
+        (shown.outward.values)(&request?)
+    });
+    answer_fetch(format, fetched.await)
+}
+
+async fn list(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let Some(turn) = shown.turn().await else { return busy() };
+    let listed = spawn_blocking(move || {
+        let _turn = turn;
+        (shown.outward.series)(&ListRequest::from_pairs(&asked)?)
+    });
+    answer_series(listed.await)
 }
 
 async fn healthy() -> Response {

@@ -50,7 +50,7 @@ impl Zone {
     }
 
     /// Finds the last instant that shows a local time, or, where that is skipped, the first one after the gap.
-    pub(super) fn last_at(self, local: i64) -> i64 {
+    pub(crate) fn last_at(self, local: i64) -> i64 {
         self.shows(local).1
     }
 

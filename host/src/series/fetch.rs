@@ -1,41 +1,53 @@
 //! Reads a range of series: over the journal's span from readings, before it from files.
+//!
+//! Whoever keeps the store lends it for a moment only: [`SeriesStore::ask`] takes from it what an answer needs, and [`Taken::read`] makes
+//! the answer from files and journal while readings go on to come in.
 
+mod block;
 mod hint;
 mod journal;
+mod list;
 mod pick;
 mod read;
 mod resolution;
 mod track;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::rc::Rc;
 
+use block::Block;
 use journal::Overlay;
 use pick::Pick;
 use read::Read;
-use resolution::{Resolution, choose};
+use resolution::choose;
 use track::Track;
 use watchpost_plugin_api::{Kind, Unit};
+
+pub use list::{Kept, KeptArchive, KeptFile, LISTED_MAX, Listing};
 
 use super::Position;
 use super::archive::Consolidation;
 use super::catalogue::{Job, SeriesFile};
 use super::error::SeriesError;
-use super::header::Header;
+use super::header::{self, Header, HeaderError};
 use super::selector::Selector;
 use super::store::SeriesStore;
-use super::writer::{Fetched, Wanted, WriteError};
+use super::writer::WriteError;
 use crate::reading::Record;
 
 /// Rows of one answer, all series together, at most.
 pub const ROWS_MAX: u64 = 1_000_000;
 
+/// Files that are written one by one for an answer, at most.
+const FLUSHED_MAX: usize = 64;
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Query {
     /// Which series.
-    pub selector: Selector,
+    pub selectors: Vec<Selector>,
     /// Rows after this instant, seconds since 1970.
     pub from: i64,
     /// Rows up to this one; a later one than now and a step is taken for that.
@@ -65,146 +77,226 @@ pub struct Series {
     pub rows: Vec<(i64, Option<f64>)>,
 }
 
-/// One file's answer, read once for all its series.
-type Answers = HashMap<(i64, Consolidation, u32), Option<Fetched>>;
+impl Series {
+    /// What the row at this time is worth; unknown also where there is none.
+    pub fn at(&self, time: i64) -> Option<f64> {
+        let (first, _) = self.rows.first()?;
+        let step = i64::from(self.step.max(1));
+        let (row, rest) = ((time - first).div_euclid(step), (time - first).rem_euclid(step));
+        self.rows.get(usize::try_from(row).ok()?).filter(|_| rest == 0)?.1
+    }
+}
+
+/// An archive: number of the file, place in it.
+type ArchiveOf = (i64, usize);
+/// Archives that were read.
+type Blocks = HashMap<ArchiveOf, Option<Block>>;
+
+/// What an answer needs of the store.
+#[derive(Debug)]
+pub struct Taken {
+    query: Query,
+    now: i64,
+    folder: PathBuf,
+    /// Each series once, in the order of the selectors.
+    picks: Vec<Pick>,
+    /// Of each series, what its slots are worth whose rows wait for their file.
+    held: Vec<Option<Track>>,
+    /// The jobs of these series.
+    jobs: BTreeMap<String, Job>,
+    /// Selectors that mean nothing, each with what was probably meant.
+    missed: Vec<(Selector, String)>,
+    /// The last record that the store had taken.
+    position: Option<Position>,
+}
 
 impl SeriesStore {
+    /// Takes what an answer needs, and has the rows of its series written to their files, if these can be written.
+    pub fn ask(&mut self, query: Query, now: i64) -> Result<Taken, SeriesError> {
+        if query.to <= query.from {
+            return Err(SeriesError::Range { from: query.from, to: query.to });
+        }
+        let (mut picks, mut missed, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        for selector in &query.selectors {
+            let found = pick::pick(self.catalogue(), selector);
+            if found.is_empty() {
+                missed.push((selector.clone(), self.hint(selector)));
+            }
+            let is_new = |pick: &Pick| known.insert(pick.key());
+            picks.extend(found.into_iter().filter(is_new));
+        }
+        self.flush_for(&picks);
+        let held = picks.iter().map(|pick| self.held(pick)).collect();
+        let job = |pick: &Pick| Some((pick.job.clone(), self.catalogue().jobs().get(&pick.job)?.clone()));
+        let mut jobs = BTreeMap::new();
+        for pick in &picks {
+            if !jobs.contains_key(&pick.job) {
+                jobs.extend(job(pick));
+            }
+        }
+        Ok(Taken { query, now, folder: self.folder().to_owned(), picks, held, jobs, missed, position: self.position() })
+    }
+
     /// Reads the range of every series that is meant. Rows that wait for their file are part of it.
     ///
-    /// `journal`: the journal's records in order, from any position on; over their span they are what is told.
-    /// Unknown: rows that nothing is known of, and rows whose span is not over.
-    /// Errors: [`SeriesError::Range`], [`SeriesError::TooManyRows`]; a file that cannot be read.
+    /// Shape: as [`Taken::read`].
     pub fn fetch(
         &mut self,
         query: &Query,
         now: i64,
         journal: impl IntoIterator<Item = (Position, Record)>,
     ) -> Result<Vec<Series>, SeriesError> {
-        if query.to <= query.from {
-            return Err(SeriesError::Range { from: query.from, to: query.to });
+        self.ask(query.clone(), now)?.read(journal)
+    }
+
+    /// Says whether what was taken still lies where it lay.
+    pub fn has_still(&self, taken: &Taken) -> bool {
+        let paths = |job: Option<&Job>| -> Vec<(i64, String)> {
+            job.iter().flat_map(|job| &job.files).map(|file| (file.id, file.path.clone())).collect()
+        };
+        taken.jobs.iter().all(|(name, job)| {
+            let (then, now) = (paths(Some(job)), paths(self.catalogue().jobs().get(name)));
+            then.iter().all(|file| now.contains(file))
+        })
+    }
+
+    /// Has what waits written to the files of these series; to all files, where they are many.
+    fn flush_for(&mut self, picks: &[Pick]) {
+        let current = |pick: &Pick| Some(self.folder().join(&self.catalogue().jobs().get(&pick.job)?.current(&pick.label_set)?.path));
+        let paths: BTreeSet<PathBuf> = picks.iter().filter_map(current).collect();
+        if paths.len() > FLUSHED_MAX {
+            self.flush();
+            return;
         }
-        self.flush();
-        let picks = pick::pick(self.catalogue(), &query.selector);
-        let reads = self.prepare_all(&picks, query, now)?;
+        for path in paths {
+            self.flush_file(&path);
+        }
+    }
+
+    /// What slots are worth whose rows wait for their file.
+    fn held(&self, pick: &Pick) -> Option<Track> {
+        let spans = self.held_spans(&pick.job, &pick.label_set);
+        let (first, last, column) = (spans.first()?, spans.last()?, pick.column?);
+        let mut track = Track::over(first.from, last.to);
+        for span in spans {
+            track.push(span.from, span.to, span.values.get(column).copied().flatten());
+        }
+        Some(track)
+    }
+}
+
+impl Taken {
+    /// The jobs whose readings are asked for.
+    pub fn jobs(&self) -> HashSet<String> {
+        self.jobs.keys().cloned().collect()
+    }
+
+    /// The last record that the store had taken.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// Selectors that mean nothing, each with what was probably meant.
+    pub fn missed(&self) -> &[(Selector, String)] {
+        &self.missed
+    }
+
+    /// Reads the range of every series that is meant, those of the first selector first, each once.
+    ///
+    /// `journal`: the journal's records in order, from any position on; over their span they are what is told.
+    /// Unknown: rows that nothing is known of, and rows whose span is not over.
+    /// Errors: [`SeriesError::TooManyRows`]; a file that cannot be read.
+    pub fn read(&self, journal: impl IntoIterator<Item = (Position, Record)>) -> Result<Vec<Series>, SeriesError> {
+        let reads = self.prepare_all()?;
         let rows = reads.iter().map(|read| read.rows()).sum();
         if rows > ROWS_MAX {
             return Err(SeriesError::TooManyRows { rows, max: ROWS_MAX });
         }
-        let begin = reads.iter().map(|read| read.begin()).min().unwrap_or(query.from);
-        let mut told = Overlay::new(self.catalogue(), &picks, (begin, query.to)).follow(journal);
-        let mut answers = Answers::new();
+        let begin = reads.iter().map(|read| read.begin()).min().unwrap_or(self.query.from);
+        let mut told = Overlay::new(&self.jobs, &self.picks, (begin, self.query.to)).follow(journal);
+        let mut blocks = Blocks::new();
         let mut series = Vec::new();
-        for (index, (pick, read)) in picks.iter().zip(&reads).enumerate() {
+        for (index, (pick, read)) in self.picks.iter().zip(&reads).enumerate() {
             if index > 0 && !reads.get(index - 1).is_some_and(|before| Rc::ptr_eq(before, read)) {
-                answers.clear();
+                blocks.clear();
             }
-            series.push(self.read(pick, read, query.consolidation, told.remove(&index), &mut answers)?);
+            series.push(self.read_one(pick, read, [told.remove(&index), self.held.get(index).cloned().flatten()], &mut blocks)?);
         }
         Ok(series)
     }
 
     /// Prepares every series; those of one label set lie beside each other and share their files.
-    fn prepare_all(&self, picks: &[Pick], query: &Query, now: i64) -> Result<Vec<Rc<Read>>, SeriesError> {
+    fn prepare_all(&self) -> Result<Vec<Rc<Read>>, SeriesError> {
         let mut reads: Vec<Rc<Read>> = Vec::new();
-        for (index, pick) in picks.iter().enumerate() {
-            let beside = index.checked_sub(1).and_then(|before| picks.get(before)).filter(|before| before.is_beside(pick));
+        for (index, pick) in self.picks.iter().enumerate() {
+            let beside = index.checked_sub(1).and_then(|before| self.picks.get(before)).filter(|before| before.is_beside(pick));
             let shared = beside.and_then(|_| reads.last().map(Rc::clone));
-            reads.push(shared.map_or_else(|| self.prepare(pick, query, now).map(Rc::new), Ok)?);
+            reads.push(shared.map_or_else(|| self.prepare(pick).map(Rc::new), Ok)?);
         }
         Ok(reads)
     }
 
     /// Looks at the files of a series and settles the step of the answer.
-    fn prepare(&self, pick: &Pick, query: &Query, now: i64) -> Result<Read, SeriesError> {
+    fn prepare(&self, pick: &Pick) -> Result<Read, SeriesError> {
+        let Query { from, to, step: wanted, consolidation, .. } = self.query;
         let mut files = Vec::new();
-        let job = self.catalogue().jobs().get(&pick.job);
-        for file in job.iter().flat_map(|job: &&Job| &job.files).filter(|file| file.labels == pick.label_set) {
-            match self.writer().info(&self.folder().join(&file.path)) {
+        let job = self.jobs.get(&pick.job);
+        for file in job.iter().flat_map(|job| &job.files).filter(|file| file.labels == pick.label_set) {
+            let path = self.folder.join(&file.path);
+            match header::read(&path) {
                 Ok(Some(header)) => files.push((file.clone(), header)),
-                Err(error) if !error.is_corrupt() => return Err(error.into()),
-                _ => {}
+                Ok(None) | Err(HeaderError::Corrupt(_)) => {}
+                Err(source) => return Err(WriteError::Header { path, source }.into()),
             }
         }
         files.sort_by_key(|(file, _)| (file.generation != 0, std::cmp::Reverse(file.generation)));
-        let newest = files.first().and_then(|(_, header)| choose(header, query.consolidation, query.from, query.step));
+        let newest = files.first().and_then(|(_, header)| choose(header, consolidation, from, wanted));
         let base = job.map_or(1, |job| job.step.max(1));
         let (kept, step) = newest.map_or_else(
-            || (base, query.step.map_or(base, |wanted| wanted.div_ceil(base).saturating_mul(base))),
+            || (base, wanted.map_or(base, |wanted| wanted.div_ceil(base).saturating_mul(base))),
             |found| (found.archive_step, found.step),
         );
-        let to = query.to.min(now.saturating_add(step.into()));
-        Ok(Read { files, kept, step, from: query.from, to })
+        Ok(Read { files, kept, step, from, to: to.min(self.now.saturating_add(step.into())) })
     }
 
-    fn read(
-        &self,
-        pick: &Pick,
-        read: &Read,
-        how: Consolidation,
-        told: Option<Track>,
-        answers: &mut Answers,
-    ) -> Result<Series, SeriesError> {
-        let held = self.held(pick, read);
-        let step = i64::from(read.step);
-        let sure = |to: i64| [&told, &held].into_iter().flatten().find(|track| track.covers(to - step, to));
-        let mut files = Vec::new();
-        // What the journal answers wholly needs no file; somebody may hold it.
+    fn read_one(&self, pick: &Pick, read: &Read, certain: [Option<Track>; 2], blocks: &mut Blocks) -> Result<Series, SeriesError> {
+        let (step, how) = (i64::from(read.step), self.query.consolidation);
+        let sure = |to: i64| certain.iter().flatten().find(|track| track.covers(to - step, to));
+        let mut found = Vec::new();
+        // What journal and waiting rows answer wholly needs no file.
         if !read.times().all(|to| sure(to).is_some()) {
             for (file, header) in &read.files {
-                files.extend(self.track(pick, read, how, (file, header), answers)?);
+                found.extend(self.open(pick, read, (file, header), blocks)?);
             }
         }
+        let found: Vec<(usize, &Block)> =
+            found.into_iter().filter_map(|(column, key)| Some((column, blocks.get(&key)?.as_ref()?))).collect();
         let row = |to: i64| match sure(to) {
             Some(track) => track.value(to - step, to, how),
-            None => files.iter().find_map(|track| track.value(to - step, to, how)),
+            None => found.iter().find_map(|(column, block)| block.value(*column, to - step, to, how)),
         };
         let rows = read.times().map(|to| (to, row(to))).collect();
         let (metric, labels) = (pick.metric.clone(), pick.labels.clone());
         Ok(Series { metric, labels, unit: pick.unit, kind: pick.kind, step: read.step, kept: read.kept, rows })
     }
 
-    /// What slots are worth whose rows wait for their file.
-    fn held(&self, pick: &Pick, read: &Read) -> Option<Track> {
-        let spans = self.held_spans(&pick.job, &pick.label_set);
-        let (first, last, column) = (spans.first()?, spans.last()?, pick.column?);
-        let mut track = Track::over(first.from, last.to);
-        for span in spans.iter().filter(|span| span.to > read.begin() && span.from < read.to) {
-            track.push(span.from, span.to, span.values.get(column).copied().flatten());
-        }
-        Some(track)
-    }
-
-    /// What one file says of a series; nothing if the file has neither the metric nor a fitting archive.
-    fn track(
+    /// Reads what one file has of a series: its column, and which block that is one of; nothing if the file has neither the metric nor
+    /// a fitting archive.
+    fn open(
         &self,
         pick: &Pick,
         read: &Read,
-        how: Consolidation,
         (file, header): (&SeriesFile, &Header),
-        answers: &mut Answers,
-    ) -> Result<Option<Track>, SeriesError> {
+        blocks: &mut Blocks,
+    ) -> Result<Option<(usize, ArchiveOf)>, SeriesError> {
         let column = file.columns.iter().position(|column| column.metric == pick.metric);
         let wanted = Some(read.step).filter(|step| *step > header.shape.step);
-        let found = choose(header, how, read.from, wanted).filter(|_| read.begin() < read.to);
+        let found = choose(header, self.query.consolidation, read.from, wanted).filter(|_| read.begin() < read.to);
         let (Some(column), Some(found)) = (column, found) else { return Ok(None) };
-        let answer = match answers.entry((file.id, found.consolidation, found.archive_step)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(self.answer(file, read, found)?),
-        };
-        let Some(fetched) = answer else { return Ok(None) };
-        let mut track = Track::over(i64::MIN, i64::MAX);
-        for (to, values) in &fetched.rows {
-            track.push(to - i64::from(fetched.step), *to, values.get(column).copied().flatten());
+        let key = (file.id, found.index);
+        if let Entry::Vacant(entry) = blocks.entry(key) {
+            entry.insert(Block::read(&self.folder.join(&file.path), &found, read.begin(), read.to)?);
         }
-        Ok(Some(track))
-    }
-
-    fn answer(&self, file: &SeriesFile, read: &Read, found: Resolution) -> Result<Option<Fetched>, SeriesError> {
-        let wanted = Wanted { consolidation: found.consolidation, from: read.begin(), to: read.to, step: found.archive_step };
-        match self.writer().fetch(&self.folder().join(&file.path), &wanted) {
-            Ok(fetched) => Ok(Some(fetched)),
-            Err(WriteError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Some((column, key)))
     }
 }

@@ -33,6 +33,17 @@ pub struct Header {
     pub shape: FileShape,
     /// The last row: totals as they were given, gauges unknown (they never reach back).
     pub last: Row,
+    /// The last value of every data source as it was given, gauges too.
+    pub given: Vec<Option<f64>>,
+    /// Of each archive, the row that ended last.
+    pub current_rows: Vec<u32>,
+}
+
+impl Header {
+    /// Counts the bytes before the first row.
+    pub fn bytes(&self) -> u64 {
+        bytes(self.shape.sources.len() as u64, self.shape.archives.len() as u64)
+    }
 }
 
 /// Why a file is none of ours.
@@ -120,7 +131,9 @@ impl Fields<'_> {
             return Err(HeaderError::Corrupt("data sources or archives this program does not write"));
         };
         let cells = sources.iter().zip(0..).map(|(source, n)| self.last_cell(source.kind, n)).collect();
-        Ok(Header { shape: FileShape { step, sources, archives }, last: Row { stamp, cells } })
+        let given = (0..self.sources).map(|n| self.last_given(n)?.parse().ok().filter(|value: &f64| value.is_finite())).collect();
+        let current_rows = (0..self.archives).map(|n| self.current_row(n).and_then(|row| u32::try_from(row).ok()).unwrap_or(0)).collect();
+        Ok(Header { shape: FileShape { step, sources, archives }, last: Row { stamp, cells }, given, current_rows })
     }
 
     fn source(&self, n: u64) -> Option<Source> {
@@ -138,10 +151,13 @@ impl Fields<'_> {
         let at = STATIC_BYTES + self.sources * SOURCE_BYTES + n * ARCHIVE_BYTES;
         let consolidation = Consolidation::from_name(self.text(at, 20)?)?;
         let [rows, steps] = [self.word(at + 24)?, self.word(at + 32)?].map(|count| u32::try_from(count).ok().filter(|count| *count > 0));
-        let current_row =
-            self.word(self.live() + LIVE_BYTES + self.sources * (PDP_BYTES + self.archives * CDP_BYTES) + n * POINTER_BYTES)?;
+        let current_row = self.current_row(n)?;
         let rows = rows.filter(|rows| current_row < u64::from(*rows))?;
         Some(Archive { consolidation, steps: steps?, rows })
+    }
+
+    fn current_row(&self, n: u64) -> Option<u64> {
+        self.word(self.live() + LIVE_BYTES + self.sources * (PDP_BYTES + self.archives * CDP_BYTES) + n * POINTER_BYTES)
     }
 
     fn stamp(&self) -> Option<i64> {
@@ -150,11 +166,15 @@ impl Fields<'_> {
 
     /// The total that the last row gave; RRD keeps it as text, `U` or `UNKN` when there was none.
     fn last_cell(&self, kind: Kind, n: u64) -> Datum {
-        let text = self.text(self.live() + LIVE_BYTES + n * PDP_BYTES, 30).unwrap_or_default();
+        let text = self.last_given(n).unwrap_or_default();
         match kind {
             Kind::Gauge => Datum::Unknown,
             Kind::Counter => text.parse().map_or(Datum::Unknown, Datum::Total),
         }
+    }
+
+    fn last_given(&self, n: u64) -> Option<&str> {
+        self.text(self.live() + LIVE_BYTES + n * PDP_BYTES, 30)
     }
 
     fn live(&self) -> u64 {

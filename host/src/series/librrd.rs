@@ -13,6 +13,7 @@ use rrd::ops::{create, fetch, info, update};
 use watchpost_plugin_api::Kind;
 
 use super::archive::{Archive, Consolidation, XFF};
+use super::gate;
 use super::header::{self, Header};
 use super::outside::Fact;
 use super::row::{Datum, Row};
@@ -43,6 +44,7 @@ impl SeriesWriter for Librrd {
         let archives: Result<Vec<_>, _> = shape.archives.iter().map(archive).collect();
         let (sources, archives) = (sources.map_err(fault)?, archives.map_err(fault)?);
         let step = Duration::from_secs(shape.step.into());
+        let _alone = gate::writing(path);
         create::create(path, instant(start), step, true, None, &[], &sources, &archives).map_err(fault)
     }
 
@@ -50,6 +52,7 @@ impl SeriesWriter for Librrd {
         let header = self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
         let new = rows.iter().filter(|row| row.stamp > header.last.stamp);
         let batch: Vec<_> = new.map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>())).collect();
+        let _alone = gate::writing(path);
         for part in batch.chunks(ROWS_PER_CALL) {
             update::update_all(path, update::Options { skip_past_updates: true }, part).map_err(|error| fault(path, &error))?;
         }

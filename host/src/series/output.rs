@@ -6,9 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use chrono::DateTime;
-use serde_json::{Value, json};
-
-use watchpost_plugin_api::Kind;
+use serde::{Serialize, Serializer};
+use watchpost_plugin_api::{Kind, Unit};
 
 use super::fetch::Series;
 use super::selector::Shown;
@@ -25,53 +24,72 @@ const IMPLIED: [&str; 2] = ["agent", "target"];
 pub fn write_csv(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
     let titles = ["time".to_owned()].into_iter().chain(series.iter().map(title));
     write_line(out, titles)?;
-    let columns = Columns::of(series);
-    for time in columns.times {
-        let cells = columns.values.iter().map(|column| column.get(&time).map(ToString::to_string).unwrap_or_default());
+    for time in times(series) {
+        let cells = series.iter().map(|series| series.at(time).map(|value| value.to_string()).unwrap_or_default());
         write_line(out, [rfc3339(time)].into_iter().chain(cells))?;
     }
     Ok(())
 }
 
-/// Series side by side: every time that any of them has, and what each knows at it.
-struct Columns {
-    times: BTreeSet<i64>,
-    values: Vec<BTreeMap<i64, f64>>,
-}
-
-impl Columns {
-    fn of(series: &[Series]) -> Self {
-        let known = |series: &Series| series.rows.iter().filter_map(|(time, value)| Some((*time, (*value)?))).collect();
-        let times = series.iter().flat_map(|series| series.rows.iter().map(|(time, _)| *time)).collect();
-        Self { times, values: series.iter().map(known).collect() }
+/// Every time that any of the series has a row for.
+fn times(series: &[Series]) -> BTreeSet<i64> {
+    let mut times = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for one in series {
+        // Nearly always all have the same.
+        let (first, last) = (one.rows.first().map(|row| row.0), one.rows.last().map(|row| row.0));
+        if seen.insert((one.step, first, last)) {
+            times.extend(one.rows.iter().map(|row| row.0));
+        }
     }
+    times
 }
 
 /// Writes a list of objects: `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and `values`, where
 /// unknown is `null`.
 pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
-    let all: Vec<Value> = series.iter().map(object).collect();
+    let all: Vec<Object<'_>> = series.iter().map(Object::of).collect();
     serde_json::to_writer(&mut *out, &all)?;
     writeln!(out)
 }
 
-fn object(series: &Series) -> Value {
-    let labels: serde_json::Map<String, Value> = series.labels.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
-    json!({
-        "metric": series.metric,
-        "labels": labels,
-        "unit": series.unit,
-        "kind": series.kind,
-        "step": series.step,
-        "start": series.rows.first().map(|(time, _)| time),
-        "values": series.rows.iter().map(|(_, value)| *value).collect::<Vec<_>>(),
-    })
+#[derive(Serialize)]
+struct Object<'a> {
+    metric: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    unit: Unit,
+    kind: Kind,
+    step: u32,
+    start: Option<i64>,
+    values: Values<'a>,
+}
+
+impl<'a> Object<'a> {
+    fn of(series: &'a Series) -> Self {
+        let labels = series.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let start = series.rows.first().map(|(time, _)| *time);
+        let Series { metric, unit, kind, step, rows, .. } = series;
+        Self { metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows) }
+    }
+}
+
+struct Values<'a>(&'a [(i64, Option<f64>)]);
+
+impl Serialize for Values<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|(_, value)| value))
+    }
 }
 
 /// A series as whoever reads the answer selects it again.
 pub(super) fn title(series: &Series) -> String {
-    let labels: Vec<_> = series.labels.iter().filter(|(key, _)| !IMPLIED.contains(&key.as_str())).cloned().collect();
-    Shown { metric: &series.metric, labels: &labels }.to_string()
+    selector_of(&series.metric, &series.labels)
+}
+
+/// What selects a series of this metric and these labels.
+pub(super) fn selector_of(metric: &str, labels: &[(String, String)]) -> String {
+    let labels: Vec<_> = labels.iter().filter(|(key, _)| !IMPLIED.contains(&key.as_str())).cloned().collect();
+    Shown { metric, labels: &labels }.to_string()
 }
 
 /// What a value of a series is, for people: of a counter, one in a second.
@@ -99,7 +117,7 @@ pub(crate) fn quoted(cell: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use watchpost_plugin_api::{Kind, Unit};
+    use serde_json::{Value, json};
 
     use super::*;
 

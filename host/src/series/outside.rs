@@ -129,7 +129,7 @@ impl SeriesStore {
     pub fn first_of(&mut self, file: &Path, archive: usize) -> Result<i64, OutsideError> {
         let path = self.meant(file)?;
         self.flush_file(&path);
-        let Header { shape, last } = self.head(&path)?;
+        let Header { shape, last, .. } = self.head(&path)?;
         let Some(kept) = shape.archives.get(archive) else {
             return Err(OutsideError::NoArchive { path, archives: shape.archives.len() });
         };

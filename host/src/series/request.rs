@@ -1,23 +1,31 @@
 //! What `fetch` asks: series, a range, a step, and the form of the answer.
 
-use std::io;
+use std::{
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::{
     Position,
     archive::Consolidation,
     error::SeriesError,
-    fetch::{Query, Series},
+    fetch::{LISTED_MAX, Query, Series, Taken},
     notes,
     output::{WorkbookError, write_csv, write_json, write_xlsx},
     selector::{Selector, SelectorError},
     store::SeriesStore,
-    time::{self, TimeError},
+    time::{self, Clock, TimeError},
 };
 use crate::{
     config::nearest,
     reading::Record,
     schedule::{ScheduleError, Zone},
 };
+
+/// How often files are looked for that are moved while they are read.
+const TRIES: usize = 3;
+/// What may be asked of `fetch` by parameters of a URL.
+const PARAMETERS: [&str; 7] = ["series", "from", "to", "step", "consolidation", "format", "timezone"];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +76,7 @@ pub struct FetchRequest {
     pub consolidation: Option<String>,
     /// The form of the answer.
     pub format: Format,
-    /// Whose clocks show the dates of a workbook.
+    /// Whose clocks are meant by times without a zone, and show the dates of a workbook.
     pub zone: Zone,
 }
 
@@ -107,12 +115,20 @@ pub enum AskedWrong {
     /// A format that is none.
     #[error("`{given}` is no format; {hint}", given = .0, hint = near(.0, &Format::ALL.map(Format::name)))]
     Format(String),
+    /// Neither details nor none.
+    #[error("`{0}` is no answer to details; write true or false")]
+    Details(String),
     /// A zone that is none.
     #[error("{0}")]
     Zone(#[from] ScheduleError),
     /// A parameter that is none.
-    #[error("`{0}` is no parameter of fetch")]
-    Parameter(String),
+    #[error("`{given}` is no parameter here; {hint}", hint = near(.given, .known))]
+    Parameter {
+        /// As it was written.
+        given: String,
+        /// Those that there are.
+        known: &'static [&'static str],
+    },
 }
 
 /// Why nothing was fetched.
@@ -121,6 +137,9 @@ pub enum FetchError {
     /// Nothing has that name and those labels; each with what was probably meant.
     #[error("{}", .0.join("; "))]
     NoSeries(Vec<String>),
+    /// More series than one listing tells.
+    #[error("more than {LISTED_MAX} series are meant, and no more are listed at once: name fewer, as in {{job=\"pop-paris\"}}")]
+    TooMany,
     /// The question is wrong.
     #[error(transparent)]
     Asked(#[from] AskedWrong),
@@ -138,7 +157,7 @@ pub enum FetchError {
 impl FetchError {
     /// Whether the question is wrong, not the store.
     pub fn is_asked_wrong(&self) -> bool {
-        matches!(self, Self::NoSeries(_) | Self::Asked(_) | Self::Workbook(WorkbookError::TooLarge { .. }))
+        matches!(self, Self::NoSeries(_) | Self::TooMany | Self::Asked(_) | Self::Workbook(WorkbookError::TooLarge { .. }))
             || matches!(self, Self::Store(SeriesError::TooManyRows { .. }))
     }
 }
@@ -160,13 +179,13 @@ impl FetchRequest {
         for (key, value) in pairs {
             match key.as_str() {
                 "series" => request.series.push(value.clone()),
-                "from" => request.from.clone_from(value),
-                "to" => request.to.clone_from(value),
+                "from" | "since" => request.from.clone_from(value),
+                "to" | "until" => request.to.clone_from(value),
                 "step" => request.step = Some(value.clone()),
                 "consolidation" => request.consolidation = Some(value.clone()),
                 "format" => request.format = format_of(value)?,
                 "timezone" => request.zone = Zone::parse(value)?,
-                other => return Err(AskedWrong::Parameter(other.into())),
+                other => return Err(AskedWrong::Parameter { given: other.into(), known: &PARAMETERS }),
             }
         }
         Ok(request)
@@ -184,57 +203,69 @@ impl FetchRequest {
         pairs
     }
 
-    /// Answers from a store and the journal's span.
+    /// Answers from a store, which is lent for moments only, and from the journal.
+    ///
+    /// `journal`: the journal's records that an answer needs, in order.
     pub fn answer(
         &self,
-        store: &mut SeriesStore,
+        store: &Mutex<SeriesStore>,
         now: i64,
-        journal: impl Fn() -> Box<dyn Iterator<Item = (Position, Record)>>,
+        journal: impl Fn(&Taken) -> Box<dyn Iterator<Item = (Position, Record)>>,
     ) -> Result<Fetched, FetchError> {
-        let (mut found, mut missed): (Vec<Series>, _) = (Vec::new(), Vec::new());
-        let queries = self.queries(now)?;
-        for (query, asked) in queries.iter().zip(&self.series) {
-            let matching = store.fetch(query, now, journal())?;
-            if matching.is_empty() {
-                missed.push(format!("no series matches {asked}: {}", store.hint(&query.selector)));
+        let query = self.query(now)?;
+        let step = query.step;
+        let mut tries_left = TRIES;
+        loop {
+            tries_left -= 1;
+            let taken = lend(store).ask(query.clone(), now)?;
+            let found = taken.read(journal(&taken));
+            // A file that was moved while it was read is looked for where it is now.
+            if tries_left > 0 && !lend(store).has_still(&taken) {
+                continue;
             }
-            for series in matching {
-                if !found.iter().any(|known| known.metric == series.metric && known.labels == series.labels) {
-                    found.push(series);
-                }
-            }
+            return self.written(&found?, taken.missed(), step);
         }
+    }
+
+    fn written(&self, found: &[Series], missed: &[(Selector, String)], step: Option<u32>) -> Result<Fetched, FetchError> {
+        let mut notes: Vec<String> = missed.iter().map(|(asked, hint)| format!("no series matches {asked}: {hint}")).collect();
         if found.is_empty() {
-            return Err(FetchError::NoSeries(missed));
+            return Err(FetchError::NoSeries(notes));
         }
-        let mut notes = missed;
-        notes.extend(notes::of_steps(&found, queries.first().and_then(|query| query.step), self.format));
+        notes.extend(notes::of_steps(found, step, self.format));
         let mut body = Vec::new();
         match self.format {
-            Format::Csv => write_csv(&found, &mut body)?,
-            Format::Json => write_json(&found, &mut body)?,
-            Format::Xlsx => write_xlsx(&found, self.zone, &mut body)?,
+            Format::Csv => write_csv(found, &mut body)?,
+            Format::Json => write_json(found, &mut body)?,
+            Format::Xlsx => write_xlsx(found, self.zone, &mut body)?,
         }
         Ok(Fetched { body, notes })
     }
 
-    fn queries(&self, now: i64) -> Result<Vec<Query>, AskedWrong> {
+    fn query(&self, now: i64) -> Result<Query, AskedWrong> {
         if self.series.is_empty() {
             return Err(AskedWrong::Nothing);
         }
-        let (from, to) = (time::parse(&self.from, now)?, time::parse(&self.to, now)?);
+        let (from, to) = time::parse_range(&self.from, &self.to, Clock { now, zone: self.zone })?;
         if from >= to {
             return Err(AskedWrong::Range { from: self.from.clone(), to: self.to.clone() });
         }
         let step = self.step.as_deref().map(|step| time::parse_duration(step).ok_or_else(|| AskedWrong::Step(step.into()))).transpose()?;
         let how = self.consolidation.as_deref().unwrap_or("AVERAGE");
         let consolidation = Consolidation::from_name(&how.to_ascii_uppercase()).ok_or_else(|| AskedWrong::Consolidation(how.into()))?;
-        let selectors = self.series.iter().map(|series| {
-            let selector = Selector::parse(series).map_err(|source| AskedWrong::Selector { series: series.clone(), source })?;
-            Ok(Query { selector, from, to, step, consolidation })
-        });
-        selectors.collect()
+        Ok(Query { selectors: selectors(&self.series)?, from, to, step, consolidation })
     }
+}
+
+/// Reads selectors as they were written.
+pub(super) fn selectors(written: &[String]) -> Result<Vec<Selector>, AskedWrong> {
+    let read = |series: &String| Selector::parse(series).map_err(|source| AskedWrong::Selector { series: series.clone(), source });
+    written.iter().map(read).collect()
+}
+
+/// Lends the store; one whose holder panicked is as good as before, for every row is checked when it is written.
+pub(super) fn lend(store: &Mutex<SeriesStore>) -> MutexGuard<'_, SeriesStore> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads the name of a format.

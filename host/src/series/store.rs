@@ -22,6 +22,7 @@ use super::layout::{Filled, Layout};
 use super::librrd::Librrd;
 use super::name::LabelSet;
 use super::plan::Span;
+use super::row::Row;
 use super::writer::SeriesWriter;
 use crate::log::trouble::Trouble;
 use crate::reading::{Cause, Reading, Record, Shape};
@@ -186,6 +187,12 @@ impl SeriesStore {
     /// What slots are worth whose rows wait for their file.
     pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> &[Span] {
         self.files.get(job).and_then(|files| files.get(labels)).map_or(&[], |file| &file.held_spans)
+    }
+
+    /// The last row of the file that a label set is written to, also while it waits; nothing before the first reading since the store
+    /// was opened.
+    pub(super) fn last_row(&self, job: &str, labels: &LabelSet) -> Option<&Row> {
+        self.files.get(job)?.get(labels)?.last.as_ref()
     }
 
     fn reshape(&mut self, shape: &Shape) -> Result<Applied, SeriesError> {

@@ -11,6 +11,7 @@ use watchpost::{
     },
     latest::{JobView, Latest},
     reading::{Cause, Reading, Shape},
+    series::request::FetchError,
 };
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit, standard};
 use watchpost_services::outcome::{Outcome, Sample, Status};
@@ -84,5 +85,7 @@ fn house() -> House {
 pub(crate) fn outward(latest: Latest, host: Arc<HostMetrics>) -> Outward {
     let events = Box::new(|_: &_| Ok(watchpost::event::store::Found::default()));
     let house = Box::new(house);
-    Outward { latest: Arc::new(latest), host, events, house, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
+    let values = Box::new(|_: &_| Err(FetchError::NoSeries(vec!["no series matches that".into()])));
+    let series = Box::new(|_: &_| Ok(Vec::new()));
+    Outward { latest: Arc::new(latest), host, events, values, series, house, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
 }

@@ -2,13 +2,13 @@
 //!
 //! Files may be torn by a crash, and lag behind; over its span the journal is right.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::pick::Pick;
 use super::track::Track;
 use crate::reading::{Reading, Record};
 use crate::series::Position;
-use crate::series::catalogue::Catalogue;
+use crate::series::catalogue::Job;
 use crate::series::layout::{Filled, Layout};
 use crate::series::name::LabelSet;
 use crate::series::plan::plan;
@@ -34,10 +34,10 @@ struct Followed<'a> {
 
 impl<'a> Overlay<'a> {
     /// Prepares for these series; rows outside the range are not kept.
-    pub(super) fn new(catalogue: &'a Catalogue, picks: &'a [Pick], range: (i64, i64)) -> Self {
+    pub(super) fn new(known: &'a BTreeMap<String, Job>, picks: &'a [Pick], range: (i64, i64)) -> Self {
         let mut jobs: HashMap<&str, FollowedJob<'_>> = HashMap::new();
         for (index, pick) in picks.iter().enumerate() {
-            let Some(job) = catalogue.jobs().get(&pick.job) else { continue };
+            let Some(job) = known.get(&pick.job) else { continue };
             let (Some(current), Some(_)) = (job.current(&pick.label_set), pick.column) else { continue };
             let followed = jobs.entry(&pick.job).or_insert_with(|| FollowedJob { layout: Layout::of(job), files: HashMap::new() });
             if !followed.layout.fits(current) {

@@ -8,6 +8,9 @@ use crate::series::catalogue::{Catalogue, Job};
 use crate::series::name::LabelSet;
 use crate::series::selector::{NAME_LABEL, Selector};
 
+/// What tells a series from others: job, labels, metric.
+pub(super) type Key = (String, LabelSet, String);
+
 /// One series.
 #[derive(Clone, Debug)]
 pub(super) struct Pick {
@@ -23,6 +26,11 @@ pub(super) struct Pick {
 }
 
 impl Pick {
+    /// What tells it from others.
+    pub(super) fn key(&self) -> Key {
+        (self.job.clone(), self.label_set.clone(), self.metric.clone())
+    }
+
     /// Says whether both lie in the same files.
     pub(super) fn is_beside(&self, other: &Self) -> bool {
         self.job == other.job && self.label_set == other.label_set
@@ -37,15 +45,30 @@ impl Pick {
 
 /// Finds the series that are meant, by job, labels and metric.
 pub(super) fn pick(catalogue: &Catalogue, selector: &Selector) -> Vec<Pick> {
+    // A job that is named is the only one to look at.
+    match selector.job() {
+        Some(named) => of_jobs(catalogue.jobs().get_key_value(named), |labels, metric| is_meant(selector, labels, metric)),
+        None => of_jobs(catalogue.jobs(), |labels, metric| is_meant(selector, labels, metric)),
+    }
+}
+
+/// Every series, by job, labels and metric.
+pub(super) fn all(catalogue: &Catalogue) -> Vec<Pick> {
+    of_jobs(catalogue.jobs(), |_, _| true)
+}
+
+fn is_meant(selector: &Selector, labels: &[(String, String)], metric: &str) -> bool {
+    let label = |wanted: &str| labels.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
+    selector.matches(|wanted| if wanted == NAME_LABEL { Some(metric) } else { label(wanted) })
+}
+
+fn of_jobs<'a>(jobs: impl IntoIterator<Item = (&'a String, &'a Job)>, is_meant: impl Fn(&[(String, String)], &str) -> bool) -> Vec<Pick> {
     let mut picks = Vec::new();
-    for (name, job) in catalogue.jobs() {
+    for (name, job) in jobs {
         let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).collect();
         for set in sets {
             let labels = labels(name, job, set);
-            let series = metrics(job, set).into_iter().filter(|(metric, _, _)| {
-                let label = |wanted: &str| labels.iter().rev().find(|(key, _)| key == wanted).map(|(_, value)| value.as_str());
-                selector.matches(|wanted| if wanted == NAME_LABEL { Some(metric.as_str()) } else { label(wanted) })
-            });
+            let series = metrics(job, set).into_iter().filter(|(metric, _, _)| is_meant(&labels, metric));
             picks.extend(series.map(|(metric, kind, unit)| Pick {
                 column: job.current(set).and_then(|file| file.columns.iter().position(|column| column.metric == metric)),
                 job: name.clone(),

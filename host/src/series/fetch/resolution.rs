@@ -6,8 +6,8 @@ use crate::series::header::Header;
 /// The archive that answers, and the step of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resolution {
-    /// What the file is asked for: base rows are the same under every consolidation, and kept as averages.
-    pub(super) consolidation: Consolidation,
+    /// The archive's place among those of the file; base rows are the same under every consolidation, and kept as averages.
+    pub(super) index: usize,
     /// Seconds between rows of the archive.
     pub(super) archive_step: u32,
     /// Seconds between rows of the answer.
@@ -24,10 +24,10 @@ pub(super) fn choose(header: &Header, how: Consolidation, from: i64, wanted: Opt
         header.last.stamp - header.last.stamp.rem_euclid(step) - step * i64::from(archive.rows)
     };
     let distance = |archive: &Archive| step_of(archive).abs_diff(wanted.unwrap_or(1));
-    let candidates = || header.shape.archives.iter().filter(|archive| archive.consolidation == how || archive.steps == 1);
-    let reaching = candidates().filter(|archive| begin_of(archive) <= from).min_by_key(|archive| distance(archive));
-    let archive = reaching.or_else(|| candidates().min_by_key(|archive| (begin_of(archive), distance(archive))))?;
+    let candidates = || header.shape.archives.iter().enumerate().filter(|(_, archive)| archive.consolidation == how || archive.steps == 1);
+    let reaching = candidates().filter(|(_, archive)| begin_of(archive) <= from).min_by_key(|(_, archive)| distance(archive));
+    let (index, archive) = reaching.or_else(|| candidates().min_by_key(|(_, archive)| (begin_of(archive), distance(archive))))?;
     let archive_step = step_of(archive);
     let step = wanted.map_or(archive_step, |wanted| wanted.div_ceil(archive_step).saturating_mul(archive_step)).max(1);
-    Some(Resolution { consolidation: archive.consolidation, archive_step, step })
+    Some(Resolution { index, archive_step, step })
 }

@@ -7,7 +7,7 @@ use rust_xlsxwriter::{
     Color, DocProperties, Format, FormatAlign, Workbook, Worksheet, XlsxError,
 };
 
-use super::{Columns, title};
+use super::title;
 use crate::{schedule::Zone, series::fetch::Series};
 
 /// Rows of a sheet, its head among them. Source: Excel specifications and limits.
@@ -61,15 +61,14 @@ pub enum WorkbookError {
 /// Writes a workbook: the sheet `Data` with times as dates of `zone`, which the head names, and a column for each series; the sheet
 /// `Chart` with a line for each. Unknown is an empty cell, and a gap in the line.
 pub fn write_xlsx(series: &[Series], zone: Zone, out: &mut dyn Write) -> Result<(), WorkbookError> {
-    let columns = Columns::of(series);
-    let times: Vec<i64> = columns.times.iter().copied().collect();
+    let times: Vec<i64> = super::times(series).into_iter().collect();
     fits("rows", times.len() + 1, ROWS_MAX, "a shorter range or a longer step")?;
     fits("columns", series.len() + 1, COLUMNS_MAX, "fewer series")?;
     let mut workbook = Workbook::new();
     workbook.set_properties(&DocProperties::new().set_title("Series").set_company("Watchpost"));
     let data = workbook.add_worksheet().set_name(DATA)?;
     head(data, series, zone)?;
-    rows(data, &columns, &times, zone)?;
+    rows(data, series, &times, zone)?;
     if !times.is_empty() {
         let sheet = workbook.add_worksheet().set_name("Chart")?;
         sheet.set_screen_gridlines(false).set_landscape().set_print_fit_to_pages(1, 1);
@@ -98,14 +97,14 @@ fn head(sheet: &mut Worksheet, series: &[Series], zone: Zone) -> Result<(), Work
     Ok(())
 }
 
-fn rows(sheet: &mut Worksheet, columns: &Columns, times: &[i64], zone: Zone) -> Result<(), WorkbookError> {
+fn rows(sheet: &mut Worksheet, series: &[Series], times: &[i64], zone: Zone) -> Result<(), WorkbookError> {
     let date = Format::new().set_num_format("yyyy-mm-dd hh:mm:ss");
     for (row, time) in (1..).zip(times) {
         sheet.write_number_with_format(row, 0, date_of(*time, zone), &date)?;
-        for (column, values) in (1..).zip(&columns.values) {
+        for (column, series) in (1..).zip(series) {
             // What is no number would become an error of the sheet.
-            if let Some(value) = values.get(time).filter(|value| value.is_finite()) {
-                sheet.write_number(row, column, *value)?;
+            if let Some(value) = series.at(*time).filter(|value| value.is_finite()) {
+                sheet.write_number(row, column, value)?;
             }
         }
     }

@@ -1,8 +1,8 @@
 //! What has a bound, and what happens there.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use watchpost_plugin_api::ErrorKind;
@@ -15,6 +15,7 @@ use crate::series::error::SeriesError;
 use crate::series::fetch::Query;
 use crate::series::header::Header;
 use crate::series::librrd::Librrd;
+use crate::series::request::FetchRequest;
 use crate::series::row::Row;
 use crate::series::shape::FileShape;
 use crate::series::store::{Applied, Options, SeriesStore};
@@ -225,6 +226,34 @@ fn an_answer_has_a_bound_and_ends_with_now() {
     rig.store.fetch(&ask(None, BEGIN, BEGIN), BEGIN, []).unwrap_err();
     let error = rig.store.fetch(&ask(Some(1), 0, BEGIN), BEGIN, []).map(|series| series[0].rows.len());
     assert!(matches!(error, Err(SeriesError::TooManyRows { .. })) || error.is_ok_and(|rows| rows < 1_000_000));
+}
+
+#[test]
+fn an_answer_is_made_while_the_store_takes_readings() {
+    let (mut rig, lock) = locking(100);
+    lock.store(false, Ordering::Relaxed);
+    (1..=5).for_each(|n| give(&mut rig, n));
+    let pairs = [("series", "connect_time"), ("from", &BEGIN.to_string()), ("to", &(BEGIN + 300).to_string()), ("format", "csv")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let request = FetchRequest::from_pairs(&pairs).unwrap();
+    let store = Mutex::new(rig.store);
+    let (journal, asked) = (rig.journal.clone(), AtomicBool::new(false));
+    let fetched = request.answer(&store, BEGIN + 300, |taken| {
+        assert!(taken.jobs().contains("mx") && taken.position() == Some(6));
+        asked.store(store.try_lock().is_ok(), Ordering::Relaxed);
+        Box::new(journal.clone().into_iter())
+    });
+    assert!(asked.load(Ordering::Relaxed), "the store is lent while files and journal are read");
+    assert_eq!(String::from_utf8(fetched.unwrap().body).unwrap().lines().count(), 6);
+    // A reading that comes meanwhile waits for nobody.
+    let taken = store.lock().unwrap().ask(query("connect_time", BEGIN, BEGIN + 300), BEGIN + 300).unwrap();
+    assert!(store.lock().unwrap().has_still(&taken));
+    let other = shape(30, &[gauge("connect_time", &[])]);
+    let mut held = store.lock().unwrap();
+    for (position, record) in [(7, other), (8, Record::Reading(reading(BEGIN + 330, vec![sample("connect_time", &[], 1.0)])))] {
+        assert_eq!(held.apply(position, &record).unwrap(), Applied::Taken);
+    }
+    assert!(!held.has_still(&taken), "its file was set aside");
 }
 
 #[test]

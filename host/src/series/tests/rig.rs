@@ -93,5 +93,5 @@ impl Rig {
 }
 
 pub(super) fn query(selector: &str, from: i64, to: i64) -> Query {
-    Query { selector: Selector::parse(selector).unwrap(), from, to, step: None, consolidation: Consolidation::Average }
+    Query { selectors: vec![Selector::parse(selector).unwrap()], from, to, step: None, consolidation: Consolidation::Average }
 }
