@@ -28,11 +28,10 @@ use crate::{
     log::{instant, seconds},
     plugin::Plugin,
     reading::{Cause, Reading, Record},
-    schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, Ticker, UnixTime},
+    schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, UnixTime},
 };
 use clock::Clock;
-use one_run::OneRun;
-use past::Left;
+use one_run::{OneRun, Over};
 use scheduled::{Due, Running, Scheduled};
 
 pub(super) use label_sets::LabelSets;
@@ -48,7 +47,7 @@ pub(super) enum Command {
     /// These are the jobs from now on; those that run alike run on untouched.
     Set { jobs: Vec<Job>, done: oneshot::Sender<Changes> },
     /// Run a job now; gives its reading once it is durable.
-    RunNow { job: String, done: oneshot::Sender<Result<Reading, String>> },
+    RunNow { job: String, done: Asked },
     /// Stop or resume starting a job's runs.
     Pause { job: String, paused: bool, done: oneshot::Sender<Result<(), String>> },
     /// Tell which jobs a library has.
@@ -60,7 +59,12 @@ pub(super) enum Command {
     Tell { job: String, done: oneshot::Sender<Option<Arc<Job>>> },
     /// A run has ended, of the job that had this number when it began.
     Ended { job: String, number: u64, cursor: Option<Vec<u8>> },
+    /// A run did not begin, for its job changed before a worker had it; it had this number.
+    NotBegun { job: String, number: u64, due: Due, asked: Option<Asked> },
 }
+
+/// Who waits for the reading of a run that was asked for.
+type Asked = oneshot::Sender<Result<Reading, String>>;
 
 /// What a change of configuration changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -201,7 +205,8 @@ impl Runner {
         self.metrics.run_skipped(runs);
     }
 
-    fn start(&mut self, name: &str, Due { cause, slot, due }: Due, asked: Option<oneshot::Sender<Result<Reading, String>>>) {
+    fn start(&mut self, name: &str, of: Due, asked: Option<Asked>) {
+        let Due { cause, slot, due } = of;
         let label = self.clock.label();
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
         let next = scheduled.starts();
@@ -228,11 +233,16 @@ impl Runner {
         let (appender, commands) = (self.appender.clone(), self.commands.clone());
         tokio::spawn(async move {
             let (job, number) = (run.job.name().to_owned(), run.job.number);
-            let (reading, cursor) = run.measure(&appender, &commands).await;
             // The runner is gone when the daemon ends.
-            let _ending = commands.send(Command::Ended { job, number, cursor });
-            if let Some(asked) = asked {
-                let _nobody_waits = asked.send(reading.ok_or_else(|| "the reading could not be stored; the log says why".to_owned()));
+            match run.measure(&appender, &commands).await {
+                None => drop(commands.send(Command::NotBegun { job, number, due: of, asked })),
+                Some(Over { reading, cursor }) => {
+                    let _ending = commands.send(Command::Ended { job, number, cursor });
+                    if let Some(asked) = asked {
+                        let _nobody_waits =
+                            asked.send(reading.ok_or_else(|| "the reading could not be stored; the log says why".to_owned()));
+                    }
+                }
             }
         });
     }
@@ -259,6 +269,7 @@ impl Runner {
                 let _nobody_waits = done.send(self.jobs.get(&job).map(|scheduled| scheduled.job.clone()));
             }
             Command::Ended { job, number, cursor } => self.ended(&job, number, cursor),
+            Command::NotBegun { job, number, due, asked } => self.not_begun(&job, number, due, asked),
         }
     }
 
@@ -277,7 +288,26 @@ impl Runner {
         }
     }
 
-    fn run_now(&mut self, name: &str, done: oneshot::Sender<Result<Reading, String>>) {
+    /// Starts a run as one of what its job is now; of a job that is gone there is none.
+    fn not_begun(&mut self, name: &str, number: u64, due: Due, asked: Option<Asked>) {
+        let before = match self.jobs.get_mut(name) {
+            Some(scheduled) => scheduled.running.take_if(|running| running.is_of(number)),
+            None => {
+                self.past.ended(name, number, None);
+                None
+            }
+        };
+        if let Some(asked) = asked {
+            return self.run_now(name, asked);
+        }
+        let Some(before) = before else { return };
+        match self.jobs.get(name).is_some_and(|scheduled| scheduled.keeps(&before.job)) {
+            true => self.start(name, due, None),
+            false => self.skip(name, 1),
+        }
+    }
+
+    fn run_now(&mut self, name: &str, done: Asked) {
         let refused = match self.jobs.get(name) {
             None => Some(format!("there is no job `{name}`")),
             Some(scheduled) if scheduled.running.is_some() => Some(format!("job `{name}` is running just now")),
@@ -368,19 +398,19 @@ impl Runner {
 
     /// Schedules a job that is new, or that changed: then it goes on where the one before stands.
     fn schedule(&mut self, job: Job, old: Option<Scheduled>, label: Duration) -> Scheduled {
-        let Left { slot, cursor, label_sets, running } = match old {
-            Some(old) => {
-                old.job.plugin.close(old.job.number);
-                Left { slot: old.ticker.taken(), cursor: old.cursor, label_sets: old.label_sets, running: old.running }
-            }
-            None => self.past.take(job.name()),
-        };
-        let timing = &job.config.timing;
-        let ticker = Ticker::start(timing.timetable.clone(), timing.rhythm.step(), label, slot);
+        if let Some(old) = &old {
+            old.job.plugin.close(old.job.number);
+        }
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
         job.plugin.open(job.open());
-        Scheduled { cursor, label_sets, ..Scheduled::new(Arc::new(job), ticker, running) }
+        let Some(old) = old else { return self.past.take(job.name()).scheduled(job, label) };
+        let name = job.name().to_owned();
+        let (scheduled, dropped) = old.changed_to(job, label);
+        if dropped {
+            self.skip(&name, 1);
+        }
+        scheduled
     }
 }
 

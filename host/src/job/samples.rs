@@ -66,20 +66,21 @@ impl Job {
             return self.plugin.run(request).await;
         }
         let deadline = Instant::now() + request.timeout;
-        let (mut outcomes, mut dialogue) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut dialogue, mut was_closed) = (Vec::new(), Vec::new(), false);
         for left in (1..=samples).rev() {
             let timeout = deadline.saturating_duration_since(Instant::now()) / left;
             let cursor = outcomes.last().and_then(|last: &Outcome| last.cursor.clone()).or_else(|| request.cursor.clone());
-            let RunEnd { outcome, dialogue: said } = self.plugin.run(RunRequest { timeout, cursor, ..request.clone() }).await;
+            let RunEnd { outcome, dialogue: said, closed } = self.plugin.run(RunRequest { timeout, cursor, ..request.clone() }).await;
             let ours = !outcome.status.is_ok() && outcome.status.up().is_none();
             outcomes.push(outcome);
+            was_closed |= closed;
             dialogue.extend(said);
             // Our own failure tells nothing of the target, neither now nor in the next moment.
             if ours {
                 break;
             }
         }
-        RunEnd { outcome: merge(outcomes, &self.metrics), dialogue }
+        RunEnd { outcome: merge(outcomes, &self.metrics), dialogue, closed: was_closed }
     }
 }
 

@@ -298,7 +298,7 @@ impl Life {
                 if let Some(refusal) = &mut outcome.refusal {
                     *refusal = self.jobs.masked(self.runs.job(run), refusal);
                 }
-                let job = self.runs.end(run, RunEnd { outcome, dialogue });
+                let job = self.runs.end(run, RunEnd { outcome, dialogue, closed: false });
                 if let Some(number) = job {
                     self.survived(number);
                 }

@@ -177,7 +177,7 @@ const CANCELLED: &str = "it was cancelled: the next run is due";
 
 /// What came of a run that was asked just when its job was closed.
 pub(super) fn closed() -> RunEnd {
-    RunEnd::failed(ErrorKind::INTERRUPTED, "the job was changed or removed before it ran")
+    RunEnd { closed: true, ..RunEnd::failed(ErrorKind::INTERRUPTED, "the job was changed or removed before it ran") }
 }
 
 #[cfg(test)]

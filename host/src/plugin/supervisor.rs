@@ -86,6 +86,8 @@ pub struct RunEnd {
     pub outcome: Outcome,
     /// What was said, if it was wanted.
     pub dialogue: Vec<Said>,
+    /// Whether its job was changed or removed before any worker had it: then it can be a run of what the job is now.
+    pub closed: bool,
 }
 
 impl RunEnd {
@@ -93,7 +95,7 @@ impl RunEnd {
     pub(super) fn failed(kind: ErrorKind, message: impl Into<String>) -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
         let started_ns = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
-        Self { outcome: Outcome::failed(kind, message, started_ns), dialogue: Vec::new() }
+        Self { outcome: Outcome::failed(kind, message, started_ns), dialogue: Vec::new(), closed: false }
     }
 }
 

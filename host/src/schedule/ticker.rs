@@ -48,8 +48,22 @@ pub struct Run {
 impl Ticker {
     /// Starts with the first due time at or after `label`, and slots after `taken`, the job's latest stored slot.
     pub fn start(timetable: Timetable, step: Step, label: Duration, taken: Option<Slot>) -> Self {
-        let started = UnixTime::from_duration(label).as_secs();
-        let done = if label.subsec_nanos() == 0 { started - 1 } else { started };
+        Self::after(timetable, step, passed(label), taken)
+    }
+
+    /// Goes on as the ticker of a job that changed: nothing is due twice, and what is due and was not handed out yet still is.
+    pub fn go_on_as(&self, timetable: Timetable, step: Step, label: Duration) -> Self {
+        let passed = passed(label);
+        let done = match self.next.map(UnixTime::as_secs) {
+            Some(overdue) if overdue <= passed => overdue - 1,
+            // Further ahead it is of a clock that was wrong.
+            _ if self.done <= passed + 1 => self.done.max(passed),
+            _ => passed,
+        };
+        Self::after(timetable, step, done, self.taken)
+    }
+
+    fn after(timetable: Timetable, step: Step, done: i64, taken: Option<Slot>) -> Self {
         let next = timetable.first_from(done + 1);
         Self { timetable, step, done, next, taken }
     }
@@ -117,4 +131,10 @@ impl Ticker {
         }
         free.then_some(slot)
     }
+}
+
+/// The last second before `label`.
+fn passed(label: Duration) -> i64 {
+    let second = UnixTime::from_duration(label).as_secs();
+    if label.subsec_nanos() == 0 { second - 1 } else { second }
 }

@@ -70,8 +70,13 @@ fn put(path: &Path, bytes: &[u8]) {
 
 /// A house whose agent `tame` comes from the library that has versions.
 pub(crate) fn house_of_versions(schedule: &str) -> House {
+    house_of("well", schedule)
+}
+
+/// A house whose agent `tame` comes from this version of that library.
+pub(crate) fn house_of(word: &str, schedule: &str) -> House {
     let house = house(schedule, &[]);
-    put(&library(&house), &version("well"));
+    put(&library(&house), &version(word));
     house
 }
 
@@ -100,7 +105,7 @@ fn runs_well(house: &House, name: &str) {
 }
 
 /// Scheduled readings by job.
-fn by_job(house: &House) -> BTreeMap<String, Vec<Reading>> {
+pub(crate) fn by_job(house: &House) -> BTreeMap<String, Vec<Reading>> {
     let mut readings: BTreeMap<String, Vec<Reading>> = BTreeMap::new();
     for reading in journal::readings(&house.data()).into_iter().filter(|reading| reading.cause == Cause::Schedule) {
         readings.entry(reading.job.clone()).or_default().push(reading);
@@ -109,7 +114,7 @@ fn by_job(house: &House) -> BTreeMap<String, Vec<Reading>> {
 }
 
 /// No slot is missing and none is there twice.
-fn check_slots(job: &str, readings: &[Reading], step: i64) {
+pub(crate) fn check_slots(job: &str, readings: &[Reading], step: i64) {
     for pair in readings.windows(2) {
         assert_eq!(pair[1].slot - pair[0].slot, step, "{job}: {:?} then {:?}", pair[0], pair[1]);
     }

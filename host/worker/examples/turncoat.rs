@@ -2,6 +2,8 @@
 //!
 //! It passes for the agent `tame`, so that one takes over from the other.
 
+#![expect(unsafe_code, reason = "a library that takes its time to load has to say when it is loaded")]
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use watchpost_plugin_api::{Agent, AgentError, Cx, Metric, Needs, Unit, export_agents};
@@ -10,16 +12,33 @@ const RUNS: Metric = Metric::gauge("runs", Unit::Number, "Runs of this agent sin
 /// A version that declares it under another name is made by writing another name here.
 const EXTRA: Metric = Metric::gauge("extra_of_turncoat", Unit::Number, "Always 1.");
 
+/// How long a version takes to load that is slow.
+const SLOW: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// What a test finds in the file, and the word behind it: what this version does.
 static MODE: [u8; 32] = *b"watchpost-turncoat-does:well....";
 
-/// It needs nothing.
+/// What the loader calls first.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static INITIALISER: extern "C" fn() = load;
+
+extern "C" fn load() {
+    if mode() == "slow" {
+        std::thread::sleep(SLOW);
+    }
+}
+
+/// What it takes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// How long a run takes, milliseconds.
     #[serde(default)]
     takes_ms: u64,
+    /// A port that it says it needs.
+    #[serde(default)]
+    port: Option<u16>,
 }
 
 /// Does as its library says.
@@ -50,8 +69,8 @@ impl Agent for Turncoat {
         "itself".into()
     }
 
-    fn needs(_config: &Config) -> Needs {
-        Needs::none()
+    fn needs(config: &Config) -> Needs {
+        config.port.map_or_else(Needs::none, |port| Needs::none().tcp(port))
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {

@@ -29,18 +29,26 @@ pub(super) struct OneRun {
     pub(super) timeout: Duration,
 }
 
+/// A run that is over.
+#[derive(Default)]
+pub(super) struct Over {
+    /// Its reading, if that is durable and somebody needs to know.
+    pub(super) reading: Option<Reading>,
+    /// Where the next run goes on.
+    pub(super) cursor: Option<Vec<u8>>,
+}
+
 impl OneRun {
-    /// Measures and stores; gives the reading if it is durable, and the cursor to go on from.
-    pub(super) async fn measure(
-        mut self,
-        appender: &Appender,
-        commands: &mpsc::UnboundedSender<Command>,
-    ) -> (Option<Reading>, Option<Vec<u8>>) {
+    /// Measures and stores; nothing, where its job was changed or removed before it began.
+    pub(super) async fn measure(mut self, appender: &Appender, commands: &mpsc::UnboundedSender<Command>) -> Option<Over> {
         let request = RunRequest { job: self.job.number, timeout: self.timeout, cursor: self.cursor.take(), explain: false };
         let mut end = self.job.run(request).await;
         if commands.is_closed() && !end.outcome.status.is_ok() {
             // The daemon ends and took the worker with it: nothing was learnt of the target.
-            return (None, None);
+            return Some(Over::default());
+        }
+        if end.closed {
+            return None;
         }
         self.bound_label_sets(&mut end.outcome);
         if let Some(trial) = &self.job.trial {
@@ -56,19 +64,19 @@ impl OneRun {
         };
         let record = Record::Reading(reading);
         let durable = appender.append(&record);
-        let Record::Reading(reading) = record else { return (None, None) };
+        let Record::Reading(reading) = record else { return Some(Over::default()) };
         let outcome = &reading.outcome;
         // Who goes on from a cursor must not go on from one that may be lost.
         let waits = outcome.cursor_read || outcome.cursor.is_some() || self.cause == Cause::Manual;
         if !waits {
-            return (None, None);
+            return Some(Over::default());
         }
         match durable.await {
             Ok(Some(_)) => {
                 let cursor = outcome.cursor.clone();
-                (Some(reading), cursor)
+                Some(Over { reading: Some(reading), cursor })
             }
-            _ => (None, None),
+            _ => Some(Over::default()),
         }
     }
 

@@ -3,11 +3,15 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use super::LabelSets;
 use super::scheduled::{Running, Scheduled};
-use crate::schedule::{Slot, UnixTime};
+use crate::{
+    job::Job,
+    schedule::{Slot, Ticker, UnixTime},
+};
 
 /// What jobs left, by name.
 #[derive(Default)]
@@ -22,6 +26,16 @@ pub(super) struct Left {
     pub(super) label_sets: Arc<Mutex<LabelSets>>,
     /// A run that was under way when the job was removed.
     pub(super) running: Option<Running>,
+}
+
+impl Left {
+    /// Schedules the job that comes, or comes back.
+    pub(super) fn scheduled(self, job: Job, label: Duration) -> Scheduled {
+        let Self { slot, cursor, label_sets, running } = self;
+        let timing = &job.config.timing;
+        let ticker = Ticker::start(timing.timetable.clone(), timing.rhythm.step(), label, slot);
+        Scheduled { cursor, label_sets, ..Scheduled::new(Arc::new(job), ticker, running) }
+    }
 }
 
 impl Past {

@@ -51,7 +51,7 @@ impl Running {
 
 /// A run that is to be started.
 #[derive(Clone, Copy)]
-pub(super) struct Due {
+pub(in crate::daemon) struct Due {
     pub(super) cause: Cause,
     pub(super) slot: Slot,
     pub(super) due: UnixTime,
@@ -61,6 +61,23 @@ impl Scheduled {
     pub(super) fn new(job: Arc<Job>, ticker: Ticker, running: Option<Running>) -> Self {
         let spread = job.config.timing.timetable.spread(job.name());
         Self { job, ticker, running, next: None, spread, cursor: None, label_sets: Arc::default() }
+    }
+
+    /// The job that this one becomes: it goes on where this one stands, with the run that is under way and the one that waits for it.
+    /// Says whether one waited that is not to be, for the job is due at other times now.
+    pub(super) fn changed_to(self, job: Job, label: Duration) -> (Self, bool) {
+        let timing = &job.config.timing;
+        let spread = timing.timetable.spread(job.name());
+        let ticker = self.ticker.go_on_as(timing.timetable.clone(), timing.rhythm.step(), label.saturating_sub(spread));
+        let scheduled = Self { cursor: self.cursor, label_sets: self.label_sets, ..Self::new(Arc::new(job), ticker, self.running) };
+        let next = self.next.filter(|_| scheduled.keeps(&self.job));
+        let dropped = self.next.is_some() && next.is_none();
+        (Self { next, ..scheduled }, dropped)
+    }
+
+    /// Whether a run of what the job was before can stand for one of what it is now.
+    pub(super) fn keeps(&self, before: &Job) -> bool {
+        before.config.timing == self.job.config.timing
     }
 
     /// When its next run starts, as a label of the clock.

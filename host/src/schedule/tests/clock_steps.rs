@@ -225,3 +225,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_job_that_changes_goes_on_without_a_gap_and_runs_nothing_twice() {
+    let noon = at("2026-11-22T12:00:00Z").as_secs();
+    let label = |millis: u64| Duration::from_secs(noon.unsigned_abs()) + Duration::from_millis(millis);
+    let every = |every: &str| {
+        let timetable = Timetable::every(every, "pop-paris", zone("UTC")).unwrap();
+        let step = timetable.rhythm(at("2026-11-22T12:00:00Z")).step();
+        (timetable, step)
+    };
+    // Changed at any moment, before or after it was asked what is due, it hands out each second once.
+    for (changed, polled) in (0..40).flat_map(|tenth| [(tenth * 100, true), (tenth * 100, false)]) {
+        let (timetable, step) = every("1s");
+        let mut ticker = Ticker::start(timetable.clone(), step, label(0), None);
+        let mut dues = Vec::new();
+        for now in (0..6000).step_by(100) {
+            let mut poll =
+                |ticker: &mut Ticker| dues.extend(ticker.poll(label(now)).run.map(|run| (run.due.as_secs() - noon, run.slot.is_some())));
+            if now != changed || polled {
+                poll(&mut ticker);
+            }
+            if now == changed {
+                ticker = ticker.go_on_as(timetable.clone(), step, label(now));
+            }
+            poll(&mut ticker);
+        }
+        assert_eq!(dues, (0..6).map(|second| (second, true)).collect::<Vec<_>>(), "changed at {changed} ms");
+    }
+    // With a later start within the second, what was handed out a moment ago is not handed out again.
+    let (seconds, step) = every("1s");
+    let mut ticker = Ticker::start(seconds.clone(), step, label(0), None);
+    assert!(ticker.poll(label(2000)).run.is_some());
+    assert_eq!(ticker.go_on_as(seconds.clone(), step, label(1700)).next_due(), Some(UnixTime::from_secs(noon + 3)));
+    // Long after the last due time of what it was, nothing is missed of what it is.
+    let (timetable, step) = every("30s");
+    let ticker = Ticker::start(timetable, step, label(0), None).go_on_as(seconds, step, label(20_500));
+    assert_eq!(ticker.next_due(), Some(UnixTime::from_secs(noon + 21)));
+}
