@@ -147,7 +147,7 @@ impl Life {
                     None => self.report().state = WorkerState::Starting,
                     Some(started) => self.welcome(started),
                 },
-                news = self.renewal.news(&self.source, || confinement(&self.base, &self.jobs)) => self.hear(news),
+                news = self.renewal.news(&self.source, || confinement(&self.base, &self.jobs)) => self.hear(news).await,
                 _ = looks.tick() => self.look().await,
             }
         }
@@ -339,11 +339,12 @@ impl Life {
             }
         }
         // Stopped or wedged as a whole: no watchdog sees it, for nothing is being polled.
-        let let_lie = self.runs.give_up_overdue(blocking);
+        let let_lie = self.runs.give_up_overdue(blocking, &self.renewal.runs());
         if let_lie.is_some_and(|asked| asked > self.last_answer) {
             self.bury(Cause::Silent).await;
         }
         self.examinations.drop_unwanted();
+        self.look_at_retiring().await;
         self.dismiss();
         self.look_at_files().await;
         self.story.settle(&mut self.jobs);

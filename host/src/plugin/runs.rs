@@ -112,9 +112,9 @@ impl Runs {
         }
     }
 
-    /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread.
+    /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread; others have those `elsewhere`.
     /// Gives when the last of those was asked that the worker had and let lie.
-    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>) -> Option<Instant> {
+    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>, elsewhere: &[u64]) -> Option<Instant> {
         let mut let_lie = None;
         self.0.retain(|&number, run| {
             if run.reply.is_some() && run.asked.elapsed() > run.request.timeout + GRACE {
@@ -124,7 +124,7 @@ impl Runs {
                     true => "the worker did not answer in time",
                 };
                 run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
-                if run.sent && blocking.is_none() {
+                if run.sent && blocking.is_none() && !elsewhere.contains(&number) {
                     let_lie = let_lie.max(Some(run.asked));
                 }
             }
@@ -148,11 +148,11 @@ impl Runs {
         self.0.iter().filter(|(_, run)| run.request.job == job).map(|(number, _)| *number).collect()
     }
 
-    /// The worker died with these: a repeatable run of an innocent job waits for the next one, once; the others are lost.
-    pub(super) fn lose(&mut self, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) -> Cost {
+    /// A worker died with the runs that it `had`: a repeatable run of an innocent job waits for the next one, once; the others are lost.
+    pub(super) fn lose(&mut self, had: impl Fn(u64) -> bool, repeatable: impl Fn(u64) -> bool, guilty: Option<u64>, why: &str) -> Cost {
         let mut cost = Cost::default();
-        self.0.retain(|_, run| {
-            if !run.sent {
+        self.0.retain(|&number, run| {
+            if !run.sent || !had(number) {
                 return true;
             }
             let innocent = guilty != Some(run.request.job);
@@ -201,12 +201,24 @@ mod tests {
         for number in [1, 2] {
             assert!(runs.question(number).is_some());
         }
-        assert_eq!(runs.lose(|job| job == 10, None, "first"), Cost { repeated: 1, lost: 1 });
+        assert_eq!(runs.lose(|_| true, |job| job == 10, None, "first"), Cost { repeated: 1, lost: 1 });
         assert!(message(&mut answers[1]).is_some_and(|message| message.contains("first")));
         assert_eq!((message(&mut answers[0]), runs.waiting()), (None, vec![1]));
         assert!(runs.question(1).is_some());
-        runs.lose(|job| job == 10, None, "second");
+        runs.lose(|_| true, |job| job == 10, None, "second");
         assert!(message(&mut answers[0]).is_some_and(|message| message.contains("second")));
+    }
+
+    #[test]
+    fn runs_that_another_worker_has_are_not_lost_with_this_one() {
+        let mut runs = Runs::default();
+        let mut answers = [1, 2].map(|number| asked(&mut runs, number, Duration::from_secs(9)));
+        for number in [1, 2] {
+            assert!(runs.question(number).is_some());
+        }
+        assert_eq!(runs.lose(|run| run == 1, |_| false, None, "dead"), Cost { repeated: 0, lost: 1 });
+        assert!(message(&mut answers[0]).is_some_and(|message| message.contains("dead")));
+        assert_eq!((message(&mut answers[1]), runs.sent()), (None, vec![2]));
     }
 
     #[test]
@@ -229,10 +241,10 @@ mod tests {
         if let Some(run) = runs.0.get_mut(&1) {
             run.asked -= GRACE + Duration::from_millis(1);
         }
-        runs.give_up_overdue(Some(1));
+        assert_eq!(runs.give_up_overdue(Some(1), &[]), None);
         assert!(message(&mut answer).is_some_and(|message| message.contains("blocks its worker's thread")));
         assert_eq!(runs.job(1), Some(10));
-        runs.lose(|_| true, None, "dead");
+        runs.lose(|_| true, |_| true, None, "dead");
         assert_eq!(runs.job(1), None, "nobody waits for it: it is not repeated");
     }
 
@@ -243,7 +255,7 @@ mod tests {
         for number in [1, 2] {
             assert!(runs.question(number).is_some());
         }
-        runs.lose(|_| true, Some(10), "the worker died of job 10");
+        runs.lose(|_| true, |_| true, Some(10), "the worker died of job 10");
         assert!(message(&mut answers[0]).is_some_and(|message| message.contains("died of job 10")));
         assert_eq!((message(&mut answers[1]), runs.waiting()), (None, vec![2]));
     }

@@ -74,6 +74,16 @@ impl Zoo {
         said(&self.run(job, timeout).await)
     }
 
+    /// Waits until another worker has taken over from the one that there was when this is called; gives the number of that one.
+    pub(crate) async fn taken_over(&self) -> u32 {
+        let (began, before) = (Instant::now(), self.0.report().pid);
+        while self.0.report().pid == before {
+            assert!(began.elapsed() < LONG, "none takes over: {:?}", self.0.report());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        before.unwrap()
+    }
+
     /// Waits until the worker is ready again; gives how it fares.
     pub(crate) async fn ready(&self) -> Report {
         let began = Instant::now();

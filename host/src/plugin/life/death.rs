@@ -14,6 +14,7 @@ use crate::{
     plugin::{
         Crash, Incident, RunEnd, What, WorkerState,
         blame::{Cause, Culprit, Suspects},
+        live::Live,
         process::End,
         record::Sentence,
         runs::Cost,
@@ -28,18 +29,38 @@ const TOLD_TO_END_WITHIN: Duration = Duration::from_millis(100);
 impl Life {
     /// Takes note of the worker's death: names the guilty job, repeats or ends the runs that were under way.
     pub(super) async fn bury(&mut self, cause: Cause) {
-        let Some(mut live) = self.live.take() else { return };
+        let Some(live) = self.live.take() else { return };
+        let elsewhere = self.renewal.runs();
+        if self.mourn(live, &cause, false, |run| !elsewhere.contains(&run)).await {
+            self.jobs.forget_worker();
+            // The one that comes has the room that was wanted.
+            self.renewal.cancel();
+            self.rest();
+        }
+    }
+
+    /// As [`bury`](Self::bury), of a worker that was taken over from and still had these runs.
+    pub(super) async fn bury_retired(&mut self, live: Live, cause: Cause, runs: &[u64]) {
+        if self.mourn(live, &cause, true, |run| runs.contains(&run)).await {
+            for number in self.runs.waiting() {
+                self.send_run(number);
+            }
+        }
+    }
+
+    /// Says whether it was a death at all: those are none that come with the daemon's own end.
+    async fn mourn(&mut self, mut live: Live, cause: &Cause, has_successor: bool, had: impl Fn(u64) -> bool) -> bool {
         if cause.has_to_be_ended() {
             live.process.kill();
         }
         let end = live.process.end().await;
         if end.was_asked_for() && is_raised(&self.ending).await {
             // What waits is answered when the plugin is stopped, in a moment.
-            return;
+            return false;
         }
         let page = live.process.page.under_way().map(|(work, _)| work);
         let suspects = Suspects { jobs: &self.jobs, runs: &self.runs, examinations: &self.examinations };
-        let (culprit, how) = (suspects.culprit(&cause, &end, page), cause.how(&end));
+        let (culprit, how) = (suspects.culprit(cause, &end, page), cause.how(&end));
         let dialogue = match culprit {
             Culprit::Run { number, .. } => live.process.page.dialogue(number),
             _ => None,
@@ -49,14 +70,21 @@ impl Life {
             self.take(answer);
         }
         let sentence = self.hold_back(&culprit, &how);
-        let wait = if culprit == Culprit::Nobody { self.comeback.later(self.jobs.shortest_interval()) } else { self.comeback.at_once() };
+        let wait = match culprit {
+            _ if has_successor => Duration::ZERO,
+            Culprit::Nobody => self.comeback.later(self.jobs.shortest_interval()),
+            _ => self.comeback.at_once(),
+        };
         let last_words = &self.jobs.masker().mask(&end.last_words);
         let guilty = culprit.job().map(|(_, name)| name.to_owned());
         let mut file = self.crash_report(guilty.clone(), pid, lived, &how, &culprit, dialogue.as_deref(), last_words);
         let report = file.name();
         // Whoever hears of a lost run finds the death reported.
         self.report_crash(Crash { at: file.at, how: how.clone(), guilty: guilty.clone(), dialogue, report: Some(report.clone()) });
-        let cost = self.answer_the_bereaved(&culprit, &how);
+        if !has_successor {
+            self.report_down();
+        }
+        let cost = self.answer_the_bereaved(&culprit, &how, had);
         let held = match sentence {
             Sentence::None => None,
             Sentence::HeldBack(held) | Sentence::Quarantined(held) => Some(held),
@@ -65,14 +93,11 @@ impl Life {
         let Cost { repeated, lost } = cost;
         file.facts.push(("neighbours", format!("{repeated} runs repeated, {lost} lost")));
         self.ward.report(file);
-        self.tell_death(&cause, &end, &culprit, cost, &report);
+        self.tell_death(cause, &end, &culprit, cost, &report);
         if let Some((_, job)) = culprit.job() {
             self.tell_sentence(job, sentence, &how);
         }
-        self.jobs.forget_worker();
-        // The one that comes has the room that was wanted.
-        self.renewal.cancel();
-        self.rest();
+        true
     }
 
     #[expect(clippy::too_many_arguments, reason = "all that is known of a death")]
@@ -122,14 +147,18 @@ impl Life {
 
     fn report_crash(&self, crash: Crash) {
         let mut report = self.report();
-        report.state = WorkerState::BackingOff;
-        report.pid = None;
         report.crashes += 1;
         report.last_crash = Some(crash);
     }
 
+    fn report_down(&self) {
+        let mut report = self.report();
+        report.state = WorkerState::BackingOff;
+        report.pid = None;
+    }
+
     /// Ends what was under way when the worker died; what may be repeated waits for the next one.
-    fn answer_the_bereaved(&mut self, culprit: &Culprit, how: &str) -> Cost {
+    fn answer_the_bereaved(&mut self, culprit: &Culprit, how: &str, had: impl Fn(u64) -> bool) -> Cost {
         let crash = culprit.crash(how);
         match *culprit {
             Culprit::Run { number, .. } => drop(self.runs.end(number, RunEnd::failed(ErrorKind::CRASH, crash.message()))),
@@ -138,7 +167,7 @@ impl Life {
             Culprit::Nobody => {}
         }
         let (guilty, why) = (culprit.job().map(|(number, _)| number), culprit.why(how));
-        self.runs.lose(|job| self.jobs.get(job).is_some_and(|job| job.open.repeatable), guilty, &why)
+        self.runs.lose(had, |job| self.jobs.get(job).is_some_and(|job| job.open.repeatable), guilty, &why)
     }
 }
 

@@ -20,6 +20,7 @@ use watchpost_worker::{
 use super::Life;
 use crate::plugin::{
     RunEnd,
+    blame::Cause,
     comeback::{Comeback, Started},
     jobs::Jobs,
     live::{Garbled, Live, fingerprint},
@@ -95,6 +96,11 @@ impl Renewal {
         of.for_each(|retiring| retiring.live.ask(ToWorker::Cancel { run }));
     }
 
+    /// Runs that workers may have that were taken over from.
+    pub(super) fn runs(&self) -> Vec<u64> {
+        self.retiring.iter().flat_map(|retiring| &retiring.runs).copied().collect()
+    }
+
     /// No worker is to come any more.
     pub(super) fn cancel(&mut self) {
         self.next.cancel();
@@ -123,11 +129,11 @@ impl Life {
         self.base = base;
     }
 
-    pub(super) fn hear(&mut self, news: News) {
+    pub(super) async fn hear(&mut self, news: News) {
         match news {
             News::Begun => {}
             News::Came(started) => self.renew(*started),
-            News::Said(at, said) => self.take_last_words(at, *said),
+            News::Said(at, said) => self.take_last_words(at, *said).await,
         }
     }
 
@@ -178,20 +184,32 @@ impl Life {
     }
 
     /// Takes what a worker says that was taken over from.
-    fn take_last_words(&mut self, at: usize, said: Option<Result<FromWorker, Garbled>>) {
+    async fn take_last_words(&mut self, at: usize, said: Option<Result<FromWorker, Garbled>>) {
         match said {
             // Its successor makes the agents, and knows better.
             Some(Ok(FromWorker::NotOpened { .. } | FromWorker::Examined { .. })) => {}
             Some(Ok(answer)) => self.take(answer),
-            Some(Err(_)) | None => {
-                let Retiring { live, runs } = self.renewal.retiring.swap_remove(at);
-                drop(live);
-                for number in runs {
-                    self.runs.end(number, RunEnd::failed(ErrorKind::INTERRUPTED, "the worker died that was about to be replaced"));
-                }
-            }
+            Some(Err(Garbled(why))) => self.bury_before(at, Cause::Garbled(why)).await,
+            None => self.bury_before(at, Cause::Ended).await,
         }
         self.dismiss();
+    }
+
+    /// One that was taken over from died with runs that it had.
+    async fn bury_before(&mut self, at: usize, cause: Cause) {
+        let Retiring { live, runs } = self.renewal.retiring.swap_remove(at);
+        self.bury_retired(live, cause, &runs).await;
+    }
+
+    /// Ends those that were taken over from whose thread is blocked.
+    pub(super) async fn look_at_retiring(&mut self) {
+        let blocked = |(at, retiring): (usize, &mut Retiring)| {
+            let (work, how) = retiring.live.watchdog.blocked(&retiring.live.process.page, Instant::now())?;
+            Some((at, Cause::Blocked(work, how)))
+        };
+        if let Some((at, cause)) = self.renewal.retiring.iter_mut().enumerate().find_map(blocked) {
+            self.bury_before(at, cause).await;
+        }
     }
 
     /// Ends the workers that were taken over from and have nothing to do any more.
