@@ -4,7 +4,7 @@
 //! `deaths` (what brings a worker down) · `blame` (who did) · `cancelled` (what gives way) · `files` (what is refused) ·
 //! `table` (every beast, and what is told of it) · `whole` (the same, seen from outside, in a [`house`]) · `log` (what its log tells) · `since`
 //! and `reloads` (what outlives workers, daemons and changes) · `quarantine` (what crashes come to) · `replace` and `commands` (libraries that
-//! come, change and go) · `heirloom` (the first library of all) · `grown` (an interface with more in it, which `tomorrow` builds) · `escapes`
+//! come, change and go) · `renewal` and `retired` (workers that take over) · `heirloom` (the first library of all) · `grown` (an interface with more in it, which `tomorrow` builds) · `escapes`
 //! (what libraries that mean harm get at: nothing).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests are tests")]
@@ -24,7 +24,9 @@ mod house;
 mod log;
 mod quarantine;
 mod reloads;
+mod renewal;
 mod replace;
+mod retired;
 mod runs;
 mod since;
 mod table;

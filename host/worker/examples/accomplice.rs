@@ -5,7 +5,7 @@
 #[path = "escape/attempts.rs"]
 mod attempts;
 
-use std::io;
+use std::{io, time::Duration};
 
 use attempts::Attempt;
 use schemars::JsonSchema;
@@ -20,6 +20,9 @@ const OUT: Metric = Metric::gauge("out", Unit::Number, "1 when the way led out."
 pub struct Config {
     /// The attempt.
     attempt: Attempt,
+    /// How long it looks around first, milliseconds.
+    #[serde(default)]
+    takes_ms: u64,
     /// Ports that it says.
     #[serde(default)]
     ports: Vec<u16>,
@@ -62,6 +65,7 @@ impl Agent for Accomplice {
     }
 
     async fn measure(&mut self, cx: &Cx) -> Result<(), AgentError> {
+        cx.sleep(Duration::from_millis(self.0.takes_ms)).await;
         self.0.attempt.make().map_err(|error: io::Error| AgentError::local(format!("{error}")))?;
         cx.record(OUT, 1);
         Ok(())
