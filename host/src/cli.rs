@@ -22,6 +22,8 @@ mod plan;
 mod plugins;
 mod reload;
 mod run;
+mod sheet;
+mod sla;
 mod status;
 mod table;
 mod terminal;
@@ -85,6 +87,9 @@ enum Command {
     /// Says how much series grow in a day, and when they reach a limit.
     #[command(after_help = capacity::EXAMPLES)]
     Capacity(capacity::Arguments),
+    /// Tells service levels: what was promised, what was kept, what may still be bad.
+    #[command(after_help = sla::EXAMPLES)]
+    Sla(sla::Arguments),
     /// Says which rows of a table of figures have a value.
     #[command(after_help = coverage::EXAMPLES)]
     Coverage(coverage::Arguments),
@@ -146,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
         Command::Capacity(arguments) => capacity::run(&context, &arguments),
+        Command::Sla(arguments) => sla::run(&context, &arguments),
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),

@@ -23,6 +23,7 @@ mod labels;
 mod main_file;
 mod name;
 mod near;
+mod objective;
 mod path;
 mod place;
 mod plugin;
@@ -54,6 +55,7 @@ pub use fault::{Fault, Faults, Weight};
 pub use job::Job;
 pub use name::JobName;
 pub(crate) use near::nearest;
+pub use objective::Objective;
 pub use place::{At, Place, Spot};
 pub use plugin::{PluginSettings, PluginTables};
 pub use row::Row;
@@ -83,6 +85,8 @@ pub struct Config {
     pub jobs: Vec<Job>,
     /// What of that a table of figures asks for, as the files have it.
     pub rows: Vec<Row>,
+    /// Service levels that were promised, as the main file has them.
+    pub objectives: Vec<Objective>,
 }
 
 impl Config {
@@ -146,6 +150,8 @@ pub struct Draft {
     pub faulty: Vec<Assignment>,
     /// The rows without a fault, as the files have them.
     pub rows: Vec<Row>,
+    /// The objectives without a fault.
+    pub objectives: Vec<Objective>,
 }
 
 /// What the main file says of the daemon itself.
@@ -163,8 +169,8 @@ impl Draft {
     pub fn config(&self, file: &Path) -> Option<Config> {
         let Settled { data, listen, rrdcached } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
-        let (jobs, rows) = (self.jobs.clone(), self.rows.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, jobs, rows })
+        let (jobs, rows, objectives) = (self.jobs.clone(), self.rows.clone(), self.objectives.clone());
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, jobs, rows, objectives })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 pub mod api;
@@ -15,6 +15,7 @@ mod left;
 mod libraries;
 mod lock;
 mod meter;
+mod objective_view;
 mod paused;
 mod present;
 mod reload;
@@ -58,6 +59,7 @@ use crate::{
 use appender::Appender;
 use carriers::Carriers;
 use libraries::Libraries;
+use objective_view::Watching;
 use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
@@ -87,6 +89,8 @@ pub struct Daemon {
     journal: Arc<Journal>,
     appender: Appender,
     store: SharedStore,
+    /// What counts for service levels.
+    watching: Watching,
     /// What stands in the way of writing series.
     hindrance: Hindrance,
     /// Where it listens; the configuration may leave the port to the system.

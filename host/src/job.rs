@@ -1,6 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
 mod hold;
+mod objectives;
 mod rows;
 mod samples;
 
@@ -162,7 +163,9 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
             Err(faults) => faults,
         });
     }
-    found.extend(rows::warnings(&draft.rows, &jobs, jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop()));
+    let all = jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop();
+    found.extend(rows::warnings(&draft.rows, &jobs, all));
+    found.extend(objectives::faults(&draft.objectives, &jobs, all));
     // An agent that no library carries may be in a folder that could not be read: that fault is told already.
     found.retain(|fault| draft.plugins_whole || fault.rule != Rule::AgentUnknown);
     faults.extend(found);

@@ -17,6 +17,7 @@ pub mod init;
 pub mod job;
 pub mod latest;
 pub mod log;
+pub mod objective;
 pub mod plugin;
 pub mod reading;
 pub mod scaffold;

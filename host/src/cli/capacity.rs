@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::{io::Write, path::PathBuf};
+use std::path::PathBuf;
 
 use chrono::DateTime;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,6 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     fetch::fetched,
-    print_json,
     table::plain,
     time,
 };
@@ -109,20 +108,12 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let told: Vec<Told> =
         serde_json::from_slice(&answer.body).map_err(|error| Failure::failed(CANNOT, format!("the answer is not understood: {error}")))?;
     let capacities = told.iter().map(|series| capacity(series, arguments.limit.as_deref())).collect::<Result<Vec<_>, _>>()?;
-    let body = match (format, &arguments.output) {
-        (None, None) => {
-            table::print(&capacities);
-            return Ok(());
-        }
-        (Some(Format::Json), None) => return print_json(&capacities),
-        (None, Some(_)) | (Some(Format::Csv), _) => table::csv(&capacities),
-        (Some(Format::Json), Some(_)) => serde_json::to_vec_pretty(&capacities).map_err(|error| Failure::of(CANNOT, &error))?,
-        (Some(Format::Xlsx), _) => table::xlsx(&capacities).map_err(|error| Failure::of(CANNOT, &error))?,
+    let output = arguments.output.as_deref();
+    let Some(format) = format.or(output.map(|_| Format::Csv)) else {
+        table::print(&capacities);
+        return Ok(());
     };
-    match &arguments.output {
-        Some(file) => std::fs::write(file, &body).map_err(|error| Failure::of(format!("cannot write {}", file.display()), &error)),
-        None => std::io::stdout().write_all(&body).map_err(|error| Failure::of("cannot write the answer", &error)),
-    }
+    table::sheet(&capacities).give(format, &capacities, output, CANNOT)
 }
 
 /// An hour; over a long past a day.

@@ -11,6 +11,7 @@ use super::{
     job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
     name::JobName,
+    objective,
     row::{self, Row},
     schedule_file,
     text::{self, Table},
@@ -23,6 +24,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Some(tree) = read_tree(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
     let Read { jobs, rows, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
+    let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
     for checked in jobs {
@@ -35,7 +37,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let rrdcached = main.rrdcached;
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached });
-    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows }
+    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, objectives }
 }
 
 /// What schedules hold.

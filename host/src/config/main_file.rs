@@ -6,7 +6,9 @@ use std::{
 };
 
 use super::{
-    At, Fault, Faults, Place, Rule, path,
+    At, Fault, Faults, Place, Rule,
+    objective::RawObjective,
+    path,
     plugin::{self, PluginTables},
     reader::{Field, Reader, Texts},
     rrdcached::{self, RrdcachedSettings},
@@ -14,18 +16,14 @@ use super::{
 };
 
 /// Keys that it has.
-const KEYS: [&str; 6] = ["data", "listen", "plugin", "plugins", "rrdcached", "schedules"];
+const KEYS: [&str; 7] = ["data", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
 
 /// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 4] = [
-    ("channel", "comes with notifications"),
-    ("route", "comes with notifications"),
-    ("person", "comes with notifications"),
-    ("objective", "comes with service levels"),
-];
+const LATER: [(&str, &str); 3] =
+    [("channel", "comes with notifications"), ("route", "comes with notifications"), ("person", "comes with notifications")];
 
 /// Keys that stand in a schedule file.
 const OF_SCHEDULE_FILE: [&str; 5] = ["job", "defaults", "rule", "maintenance", "row"];
@@ -39,6 +37,7 @@ pub(super) struct MainFile {
     plugin: Field<Table>,
     rrdcached: Field<Table>,
     schedules: Field<Texts>,
+    objectives: Vec<RawObjective>,
 }
 
 /// What the main file means; the schedules are still to be read. What was told of is absent.
@@ -49,6 +48,7 @@ pub(super) struct Main {
     pub(super) of_plugins: PluginTables,
     pub(super) rrdcached: Option<RrdcachedSettings>,
     pub(super) schedules: Paths,
+    pub(super) objectives: Vec<RawObjective>,
 }
 
 /// Files or folders that a key names.
@@ -77,6 +77,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         plugin: reader.table("plugin", faults),
         rrdcached: reader.table("rrdcached", faults),
         schedules: reader.texts("schedules", faults),
+        objectives: reader.tables("objective", faults).iter().map(|table| RawObjective::parse(table, faults)).collect(),
     };
     reader.finish(faults);
     file
@@ -97,6 +98,7 @@ impl MainFile {
             of_plugins: plugin::check(self.plugin, faults),
             rrdcached: rrdcached::check(self.rrdcached, faults),
             schedules: Paths::check("schedules", self.schedules, &place, faults),
+            objectives: self.objectives,
         }
     }
 }

@@ -107,7 +107,7 @@ fn check_text(key: &str, text: At<String>, faults: &mut Faults) -> Option<String
     None
 }
 
-fn check_series(text: &At<String>, faults: &mut Faults) -> Option<At<Selector>> {
+pub(super) fn check_series(text: &At<String>, faults: &mut Faults) -> Option<At<Selector>> {
     match Selector::parse(text) {
         Ok(selector) => Some(At { value: selector, place: text.place.clone() }),
         Err(error) => {

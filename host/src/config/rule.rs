@@ -200,6 +200,21 @@ rules! {
     /// A job can give a row's series; a warning.
     RowSeriesUnknown = "row-series-unknown",
 
+    /// An objective's name can be shown.
+    ObjectiveNameIllegal = "objective-name-illegal",
+    /// An objective's name is its own.
+    ObjectiveTwice = "objective-twice",
+    /// An objective's target is a share of the time.
+    ObjectiveTargetIllegal = "objective-target-illegal",
+    /// What is good is a bound.
+    ObjectiveGoodIllegal = "objective-good-illegal",
+    /// An objective's period is one of the calendar.
+    ObjectivePeriodUnknown = "objective-period-unknown",
+    /// A job can give an objective's series; a warning.
+    ObjectiveSeriesUnknown = "objective-series-unknown",
+    /// What is good is of the unit of the series.
+    ObjectiveUnitWrong = "objective-unit-wrong",
+
     /// A library carries the agent.
     AgentUnknown = "agent-unknown",
     /// One library carries the agent.
@@ -279,6 +294,7 @@ impl Rule {
             | Self::LabelSecret
             | Self::RowJobUnknown
             | Self::RowSeriesUnknown
+            | Self::ObjectiveSeriesUnknown
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
             | Self::SecretPlain => Weight::Warning,

@@ -45,7 +45,7 @@ impl Almanac {
         *self.rhythms.entry(key).or_insert_with(|| timetable.rhythm(self.now))
     }
 
-    fn holidays_of(&mut self, file: &At<String>, faults: &mut Faults) -> Option<Arc<Holidays>> {
+    pub(super) fn holidays_of(&mut self, file: &At<String>, faults: &mut Faults) -> Option<Arc<Holidays>> {
         let path = file.place.resolve(&file.value);
         let mut read = |path: &PathBuf| read_holidays(path, &file.place).map(Arc::new).map_err(|found| faults.extend(found)).ok();
         self.holidays.entry(path).or_insert_with_key(&mut read).clone()
@@ -127,7 +127,7 @@ fn choose<'s>(every: Written<'s>, cron: Written<'s>, place: &Place, faults: &mut
     }
 }
 
-fn check_zone(field: &Field<String>, faults: &mut Faults) -> Option<Zone> {
+pub(super) fn check_zone(field: &Field<String>, faults: &mut Faults) -> Option<Zone> {
     match field {
         Field::Absent => Some(Zone::default()),
         Field::Broken => None,
@@ -157,7 +157,7 @@ fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> O
     Windows::parse(active, blackout, holidays.unwrap_or_default()).ok()
 }
 
-fn is_window(key: &str, text: &At<String>, holidays_known: bool, faults: &mut Faults) -> bool {
+pub(super) fn is_window(key: &str, text: &At<String>, holidays_known: bool, faults: &mut Faults) -> bool {
     match Windows::check(text) {
         Err(error) => faults.push(refused(key, &text.place, &error)),
         Ok(true) if !holidays_known => {

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use watchpost_journal::{ConsumerError, ConsumerPosition, OpenError, Position, Reader};
 
-use super::{event_view, present, series_view, start::StartError};
-use crate::event::store;
+use super::{event_view, objective_view, present, series_view, start::StartError};
+use crate::{event::store, objective::tally};
 
 /// Who has a place in the journal.
-const PLACES: [&str; 3] = [present::NAME, series_view::NAME, event_view::NAME];
+const PLACES: [&str; 4] = [present::NAME, series_view::NAME, event_view::NAME, objective_view::NAME];
 
-/// Refuses a newer journal, a newer place in it, newer events; whatever else there is to say of them, opening says.
+/// Refuses a newer journal, a newer place in it, newer events, newer sums; whatever else there is to say of them, opening says.
 pub(super) fn refuse_newer(data: &Path) -> Result<(), StartError> {
     let journal = data.join("journal");
     if let Err(newer @ OpenError::Newer { .. }) = Reader::offline(&journal, Position::START) {
@@ -23,5 +23,6 @@ pub(super) fn refuse_newer(data: &Path) -> Result<(), StartError> {
             return Err(newer.into());
         }
     }
+    tally::refuse_newer(data)?;
     Ok(store::refuse_newer(data)?)
 }

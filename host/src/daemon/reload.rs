@@ -121,6 +121,7 @@ impl Daemon {
     /// Makes a checked configuration the one in force.
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         super::series_view::lend(&self.store).bound_label_sets(label_sets(&jobs));
+        self.watching.set(&config, &jobs);
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let mut plugins = plugins;
         plugins.guard(Sandboxes::of(&config));

@@ -30,6 +30,7 @@ use super::{
     formats, incidents,
     libraries::{self, Disabled, Libraries},
     meter,
+    objective_view::{self, ObjectiveView, Watching},
     paused::Paused,
     present::{self, Present},
     reload::label_sets,
@@ -50,6 +51,7 @@ use crate::{
     job::{Configured, Files, Job, configure},
     latest::{JobView, Latest},
     log::seconds,
+    objective::tally::TallyError,
     plugin::Plugins,
     series::{error::SeriesError, store::SeriesStore},
 };
@@ -84,6 +86,9 @@ pub enum StartError {
     /// The events cannot be opened.
     #[error("cannot open the events")]
     Events(#[from] EventError),
+    /// The sums of service levels cannot be opened.
+    #[error("cannot open the sums of service levels")]
+    Objectives(#[from] TallyError),
     /// What jobs left cannot be read.
     #[error("cannot open the cursors")]
     Cursors(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -169,6 +174,7 @@ struct Parts {
     started: SystemTime,
     journal: Arc<Journal>,
     store: SharedStore,
+    watching: Watching,
     hindrance: Hindrance,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
@@ -201,6 +207,7 @@ impl Parts {
             started,
             journal,
             store,
+            watching: Watching::default(),
             hindrance: Hindrance::default(),
             cursors,
             latest,
@@ -233,6 +240,8 @@ impl Parts {
         );
         let events = EventView::new(self.data.path())?;
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
+        let objectives = ObjectiveView::new(self.data.path(), self.watching.clone())?;
+        self.views.push(Running::start(objective_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, objectives).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
             if began.elapsed() > CATCH_UP_TIMEOUT {
@@ -265,6 +274,7 @@ impl Parts {
         listener: TcpListener,
     ) -> Result<(), StartError> {
         lend(&self.store).bound_label_sets(label_sets(&jobs));
+        self.watching.set(&config, &jobs);
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
@@ -294,6 +304,7 @@ impl Parts {
             journal: self.journal.clone(),
             appender: appender.clone(),
             store: self.store.clone(),
+            watching: self.watching.clone(),
             hindrance: self.hindrance.clone(),
             address,
             runner: commands,

@@ -55,6 +55,11 @@ impl Windows {
         Window::parse(text).map(|window| window.needs_holidays())
     }
 
+    /// Says whether an instant lies within them.
+    pub fn hold(&self, instant: i64, zone: Zone) -> bool {
+        self.opens_from(instant, zone) == Some(instant)
+    }
+
     /// Finds the first instant from `instant` on at which the job may run; `None` if that is ten years of blackout away.
     pub(super) fn opens_from(&self, instant: i64, zone: Zone) -> Option<i64> {
         let (mut at, mut until) = (instant, None);
@@ -88,7 +93,7 @@ impl Windows {
     }
 
     /// For people: "active MON-FRI 08:00-18:00, blackout holidays".
-    pub(super) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         let list = |what: &str, windows: &[Window]| {
             let texts: Vec<_> = windows.iter().map(Window::text).collect();
             (!texts.is_empty()).then(|| format!("{what} {}", texts.join(" + ")))

@@ -38,6 +38,11 @@ impl Zone {
         if abbreviation.starts_with(['+', '-']) { stamp.to_string() } else { format!("{stamp} {abbreviation}") }
     }
 
+    /// Gives the day on which an instant lies there.
+    pub fn day(self, time: UnixTime) -> chrono::NaiveDate {
+        self.0.from_utc_datetime(&time.to_utc().naive_utc()).date_naive()
+    }
+
     /// Gives local time minus UTC, in seconds.
     pub(crate) fn offset_at(self, instant: i64) -> i64 {
         let utc = UnixTime::from_secs(instant).to_utc().naive_utc();

@@ -54,6 +54,9 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(house.folder().join(folder)).unwrap();
     }
+    let main = house.folder().join("watchpost.toml");
+    let promise = "[[objective]]\nname = \"mail in Paris\"\nseries = 'up{site=\"paris\"}'\ntarget = \"99.9%\"\n";
+    fs::write(&main, fs::read_to_string(&main).unwrap() + promise).unwrap();
     // A schedule that we ship, as far as its rows go.
     fs::create_dir(house.folder().join("schedules")).unwrap();
     let row = "[[row]]\nnumber = 31\nsubsystem = \"POP server\"\nname = \"availability\"\nseries = 'up{job=\"pop-paris\"}'\n";

@@ -1,12 +1,17 @@
 //! Capacities for people and for spreadsheets.
 
-use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use watchpost_plugin_api::Kind;
 
 use super::Capacity;
-use crate::{cli::table, console::readable, series::output::quoted};
+use crate::{
+    cli::{
+        sheet::{Cell, Sheet},
+        table,
+    },
+    console::readable,
+};
 
-const HEAD: [&str; 14] = [
+const HEAD: &[&str] = &[
     "series",
     "unit",
     "kind",
@@ -22,13 +27,6 @@ const HEAD: [&str; 14] = [
     "reached",
     "reached_latest",
 ];
-
-/// A cell of a table for programs.
-enum Cell {
-    Text(String),
-    Number(f64),
-    Nothing,
-}
 
 /// Prints a table.
 pub(super) fn print(capacities: &[Capacity]) {
@@ -66,63 +64,26 @@ fn row(said: &Capacity) -> Vec<String> {
     vec![said.series.clone(), value(said.level), signed(said.growth_per_day), low_high, days, limit, reached, between]
 }
 
-fn cells(said: &Capacity) -> [Cell; 14] {
-    let text = |text: Option<&str>| text.map_or(Cell::Nothing, |text| Cell::Text(text.to_owned()));
-    let number = |number: Option<f64>| number.map_or(Cell::Nothing, Cell::Number);
-    let word = |value: serde_json::Result<serde_json::Value>| text(value.ok().as_ref().and_then(serde_json::Value::as_str));
-    [
-        text(Some(&said.series)),
-        word(serde_json::to_value(said.unit)),
-        word(serde_json::to_value(said.kind)),
-        number(said.level),
-        number(said.growth_per_day),
-        number(said.growth_per_day_low),
-        number(said.growth_per_day_high),
-        number(said.days),
-        text(said.whole_days.map(|whole| if whole { "true" } else { "false" })),
-        number(said.limit),
-        text(said.outlook),
-        text(said.reached_earliest.as_deref()),
-        text(said.reached.as_deref()),
-        text(said.reached_latest.as_deref()),
+/// The table for programs.
+pub(super) fn sheet(capacities: &[Capacity]) -> Sheet {
+    Sheet { name: "Capacity", head: HEAD, rows: capacities.iter().map(cells).collect() }
+}
+
+fn cells(said: &Capacity) -> Vec<Cell> {
+    vec![
+        Cell::text(Some(&said.series)),
+        Cell::word(said.unit),
+        Cell::word(said.kind),
+        Cell::number(said.level),
+        Cell::number(said.growth_per_day),
+        Cell::number(said.growth_per_day_low),
+        Cell::number(said.growth_per_day_high),
+        Cell::number(said.days),
+        Cell::text(said.whole_days.map(|whole| if whole { "true" } else { "false" })),
+        Cell::number(said.limit),
+        Cell::text(said.outlook),
+        Cell::text(said.reached_earliest.as_deref()),
+        Cell::text(said.reached.as_deref()),
+        Cell::text(said.reached_latest.as_deref()),
     ]
-}
-
-/// A table for programs; what is not known is an empty cell.
-pub(super) fn csv(capacities: &[Capacity]) -> Vec<u8> {
-    let mut out = HEAD.join(",") + "\n";
-    for said in capacities {
-        let cells = cells(said).map(|cell| match cell {
-            Cell::Text(text) => quoted(text),
-            Cell::Number(number) => number.to_string(),
-            Cell::Nothing => String::new(),
-        });
-        out += &(cells.join(",") + "\n");
-    }
-    out.into_bytes()
-}
-
-/// The same as a workbook; what begins like a formula is a text all the same.
-pub(super) fn xlsx(capacities: &[Capacity]) -> Result<Vec<u8>, XlsxError> {
-    let mut workbook = Workbook::new();
-    let bold = Format::new().set_bold();
-    let sheet = workbook.add_worksheet().set_name("Capacity")?;
-    sheet.set_freeze_panes(1, 1)?;
-    sheet.set_column_width(0, 50)?;
-    for (column, title) in (0..).zip(HEAD) {
-        sheet.write_string_with_format(0, column, title.replace('_', " "), &bold)?;
-        if column > 0 {
-            sheet.set_column_width(column, 18)?;
-        }
-    }
-    for (row, said) in (1..).zip(capacities) {
-        for (column, cell) in (0..).zip(cells(said)) {
-            match cell {
-                Cell::Text(text) => drop(sheet.write_string(row, column, text)?),
-                Cell::Number(number) if number.is_finite() => drop(sheet.write_number(row, column, number)?),
-                Cell::Number(_) | Cell::Nothing => {}
-            }
-        }
-    }
-    workbook.save_to_buffer()
 }

@@ -1,0 +1,93 @@
+//! The view that keeps the sums of service levels.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+    time::Instant,
+};
+
+use tracing::error;
+use watchpost_journal::Position;
+
+use super::view::View;
+use crate::{
+    config::Config,
+    job::Job,
+    log::{seconds, trouble::Trouble},
+    objective::{
+        count::Watched,
+        tally::{Tally, TallyError},
+    },
+    reading::Record,
+};
+
+/// Names this view's place in the journal.
+pub(super) const NAME: &str = "objectives";
+
+/// What of the configuration in force counts for service levels.
+#[derive(Clone, Default)]
+pub(super) struct Watching(Arc<RwLock<Arc<Watched>>>);
+
+impl Watching {
+    /// Takes what is in force from now on.
+    pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
+        let facts = |job: &Job| (job.name().to_owned(), (job.shape.clone(), job.config.timing.timetable.clone()));
+        let objectives = config.objectives.clone();
+        // Without a promise nothing is looked at.
+        let jobs = if objectives.is_empty() { HashMap::new() } else { jobs.iter().map(facts).collect() };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Watched { objectives, jobs });
+    }
+
+    fn now(&self) -> Arc<Watched> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Feeds the sums from the journal.
+pub(super) struct ObjectiveView {
+    tally: Tally,
+    watching: Watching,
+    unkept: Trouble,
+}
+
+impl ObjectiveView {
+    pub(super) fn new(data: &Path, watching: Watching) -> Result<Self, TallyError> {
+        Ok(Self { tally: Tally::open(data)?, watching, unkept: Trouble::new() })
+    }
+
+    /// Writes what waits; false if it cannot be written now.
+    fn flush(&mut self) -> bool {
+        match self.tally.flush() {
+            Ok(()) => {
+                self.unkept.is_over(Instant::now());
+                true
+            }
+            Err(error) => {
+                let why = crate::chain(&error);
+                if let Some(told) = self.unkept.met(&why, Instant::now()) {
+                    error!(
+                        times = told.times,
+                        lasted_s = seconds(told.lasted),
+                        "sums of service levels cannot be stored; the journal holds them: {why}"
+                    );
+                }
+                false
+            }
+        }
+    }
+}
+
+impl View for ObjectiveView {
+    fn take(&mut self, _: Position, record: Record) -> bool {
+        let Record::Reading(reading) = record else { return true };
+        let watched = self.watching.now();
+        self.tally.take(&watched, &reading) || self.flush() && self.tally.take(&watched, &reading)
+    }
+
+    fn settle(&mut self) {}
+
+    fn checkpoint(&mut self, taken: Position) -> Option<Position> {
+        self.flush().then_some(taken)
+    }
+}
