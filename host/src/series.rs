@@ -2,13 +2,15 @@
 //!
 //! Reading order, along the flow: [`layout`] (which cells of which files a reading fills), [`plan`] (the rows that this takes),
 //! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
-//! (what is checked before), [`catalogue`] (true names), [`store`] (the journal's consumer); back again: [`selector`], [`meant`] and
+//! (what is checked before), [`catalogue`] (true names), [`checkpoint`] (what a crash goes back to), [`store`] (the journal's consumer);
+//! back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
 //! `notes` (what is said besides); [`trend`] and [`quantity`] (where a series
 //! goes, and what it is not to reach); [`outside`] (files that somebody names by their paths).
 
 pub mod archive;
 pub mod catalogue;
+pub mod checkpoint;
 pub mod error;
 pub mod fetch;
 mod gate;

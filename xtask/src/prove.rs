@@ -39,6 +39,26 @@ const PROOFS: &[Proof] = &[
         shows: "a journal whose writer is killed keeps every acknowledged record",
     },
     Proof {
+        name: "crash",
+        package: "watchpost",
+        target: "store",
+        only: "a_killed_store",
+        variable: "WATCHPOST_PROVE_STORE_KILLS",
+        count: 2000,
+        shows: "a store killed while it writes, flushes and makes checkpoints loses no acknowledged reading, and every series file becomes \
+                what a run that nobody interrupts makes of the same journal, byte for byte",
+    },
+    Proof {
+        name: "power",
+        package: "watchpost",
+        target: "store",
+        only: "a_power_cut",
+        variable: "WATCHPOST_PROVE_POWER_CUTS",
+        count: 1000,
+        shows: "a store whose machine loses its power, with any part of what was not synced on the disk, loses no acknowledged reading, and \
+                every series file becomes what a run that nobody interrupts makes of the same journal, byte for byte",
+    },
+    Proof {
         name: "logs",
         package: "watchpost-maillog",
         target: "following",

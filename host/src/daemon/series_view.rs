@@ -29,6 +29,39 @@ pub(super) fn lend(store: &SharedStore) -> MutexGuard<'_, SeriesStore> {
     store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Takes back what a daemon that was killed did to series files since its last checkpoint; the journal has it all, and gives it again.
+pub(super) fn recover(store: &mut SeriesStore, reader: Reader) -> Result<(), SeriesError> {
+    let whole = is_whole(reader);
+    let recovered = store.recover(whole)?;
+    if recovered.files_removed > 0 || recovered.names_given_back > 0 || recovered.heads_unfit > 0 || recovered.checkpoint_lost {
+        info!(
+            heads = recovered.heads,
+            unfit = recovered.heads_unfit,
+            removed = recovered.files_removed,
+            given_back = recovered.names_given_back,
+            journal_is_whole = whole,
+            "series files are as of the last checkpoint; the journal gives what came after"
+        );
+    }
+    Ok(())
+}
+
+/// Where the store goes on in the journal; nothing before its first checkpoint.
+pub(super) fn next_of(store: &SeriesStore) -> Option<Position> {
+    store.position().map(|position| Position::from(position).next())
+}
+
+/// Says whether a journal gives every record that it should.
+fn is_whole(mut reader: Reader) -> bool {
+    loop {
+        match reader.next() {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+}
+
 /// Takes what a daemon that was killed had in its journal and not in its series yet, as the next one will again.
 ///
 /// Series whose first reading came just before are known to the journal alone.
@@ -38,9 +71,11 @@ pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result
         return Ok(());
     }
     let journal = folder.path().join("journal");
-    let place = ConsumerPosition::new(&journal, NAME).and_then(|place| place.load()).ok().flatten();
-    // Reading again from the start is safe: the store skips what it has. Without a journal nothing is left.
-    let Ok(reader) = Reader::offline(&journal, place.unwrap_or(Position::START)) else { return Ok(()) };
+    let place = || ConsumerPosition::new(&journal, NAME).and_then(|place| place.load()).ok().flatten();
+    let next = next_of(store).or_else(place).unwrap_or(Position::START);
+    // Without a journal nothing is left.
+    let (Ok(all), Ok(reader)) = (Reader::offline(&journal, next), Reader::offline(&journal, next)) else { return Ok(()) };
+    recover(store, all)?;
     for (position, record) in records(reader) {
         if store.apply(position, &record)? == Applied::Behind {
             store.flush();

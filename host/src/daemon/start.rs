@@ -195,9 +195,12 @@ impl Parts {
         let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
         let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
         let disabled = Disabled::load(data.path()).map_err(system("cannot read which plugins are disabled"))?;
-        let store: SharedStore = Arc::new(Mutex::new(SeriesStore::open(data.path(), crate::series::store::Options::default())?));
-        let (journal, recovery) = Journal::open(&data.path().join("journal"), Options::default())?;
+        let mut store = SeriesStore::open(data.path(), crate::series::store::Options::default())?;
+        let seen_end = series_view::next_of(&store).unwrap_or_default();
+        let (journal, recovery) = Journal::open(&data.path().join("journal"), Options { seen_end, ..Options::default() })?;
         tell_recovery(&recovery);
+        series_view::recover(&mut store, journal.reader(seen_end.max(journal.first())))?;
+        let store: SharedStore = Arc::new(Mutex::new(store));
         let journal = Arc::new(journal);
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
@@ -231,7 +234,7 @@ impl Parts {
         self.views.push(
             Running::start(
                 series_view::NAME,
-                Begin::ItsPlace,
+                Begin::NoLaterThan(series_view::next_of(&lend(&self.store))),
                 self.journal.clone(),
                 dir,
                 SeriesView::new(self.store.clone(), self.hindrance.clone()),

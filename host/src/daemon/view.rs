@@ -67,6 +67,8 @@ pub(super) enum Begin {
     ItsPlace,
     /// Where it stopped, or so many records before the end if that is earlier: what it makes of them is not kept, or the same each time.
     AtLeast(u64),
+    /// Where it stopped, or where what it made of the journal ends, if that is known and earlier.
+    NoLaterThan(Option<Position>),
 }
 
 /// A running view.
@@ -85,6 +87,7 @@ impl Running {
             Ok(Some(place)) => match from {
                 Begin::ItsPlace => place,
                 Begin::AtLeast(records) => place.min(u64::from(journal.durable_end()).saturating_sub(records).into()),
+                Begin::NoLaterThan(end) => end.map_or(place, |end| place.min(end)),
             },
             Ok(None) => journal.first(),
             // Reading again from the start is safe: every view skips what it has.

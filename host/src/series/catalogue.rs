@@ -1,17 +1,21 @@
 //! The catalogue: true names, units and kinds of all series, and the files they lie in.
 //!
-//! Wholly in memory while open; a statement runs only when something new appears, and at checkpoints.
+//! Wholly in memory while open. The file has it as of the last checkpoint, so that a replay of the journal finds it as the records
+//! after that checkpoint found it the first time; what was done meanwhile to series files is noted at once, to be taken back.
 
+mod changes;
+mod commit;
 mod load;
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
-use serde::Serialize;
+pub use changes::Change;
+use rusqlite::Connection;
 use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
+use super::Position;
 use super::name::LabelSet;
 use crate::{job::fault, reading::Shape};
 
@@ -39,7 +43,6 @@ pub enum CatalogueError {
 /// One job, as its last shape and its runs have described it.
 #[derive(Clone, Debug)]
 pub struct Job {
-    id: i64,
     /// Its agent's name.
     pub agent: String,
     /// The label `target`.
@@ -119,11 +122,27 @@ impl Job {
     }
 }
 
+/// What the catalogue and the series files are a picture of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checkpointed {
+    /// Tells the file that belongs to it from others.
+    pub mark: u64,
+    /// The last record that is in the picture.
+    pub position: Position,
+}
+
 /// True names, units and kinds of all series.
 #[derive(Debug)]
 pub struct Catalogue {
     connection: Connection,
     jobs: BTreeMap<String, Job>,
+    checkpoint: Option<Checkpointed>,
+    /// Given to the next file.
+    next_file: i64,
+    /// Jobs that are not in the file as they are here.
+    changed: BTreeSet<String>,
+    /// Last slots that are not in the file yet, by number of the series file.
+    unsaved_slots: HashMap<i64, i64>,
 }
 
 impl Catalogue {
@@ -131,7 +150,10 @@ impl Catalogue {
     pub fn open(data: &Path) -> Result<Self, CatalogueError> {
         let connection = schema::open(&data.join(FILE_NAME))?;
         let jobs = load::jobs(&connection)?;
-        Ok(Self { connection, jobs })
+        let checkpoint = load::checkpoint(&connection)?;
+        let newest = jobs.values().flat_map(|job| &job.files).map(|file| file.id).max();
+        let next_file = newest.unwrap_or(0) + 1;
+        Ok(Self { connection, jobs, checkpoint, next_file, changed: BTreeSet::new(), unsaved_slots: HashMap::new() })
     }
 
     /// Every job by name.
@@ -139,13 +161,18 @@ impl Catalogue {
         &self.jobs
     }
 
+    /// What the file is a picture of; nothing before the first checkpoint.
+    pub fn checkpoint(&self) -> Option<Checkpointed> {
+        self.checkpoint
+    }
+
     /// Says whether a file of the job lies there.
     pub fn is_taken(&self, job: &str, path: &str) -> bool {
         self.jobs.get(job).is_some_and(|job| job.files.iter().any(|file| file.path == path))
     }
 
-    /// Takes a job's shape; metrics declared at run time stay. Nothing is written if nothing changes.
-    pub fn put_shape(&mut self, shape: &Shape) -> Result<(), CatalogueError> {
+    /// Takes a job's shape; metrics declared at run time stay.
+    pub fn put_shape(&mut self, shape: &Shape) {
         let known = self.jobs.get(&shape.job);
         let metrics = merged(shape, known);
         let same = known.is_some_and(|job| {
@@ -153,75 +180,57 @@ impl Catalogue {
                 == (&shape.agent, &shape.target, &shape.labels, shape.step_s, &metrics)
         });
         if same {
-            return Ok(());
+            return;
         }
-        let transaction = self.connection.transaction()?;
-        let id: i64 = transaction.query_row(
-            "INSERT INTO jobs (name, agent, target, labels, step_s) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (name) DO UPDATE SET agent = ?2, target = ?3, labels = ?4, step_s = ?5 RETURNING id",
-            params![shape.job, shape.agent, shape.target, json(&shape.labels), shape.step_s],
-            |row| row.get(0),
-        )?;
-        put_metrics(&transaction, id, &metrics)?;
-        transaction.commit()?;
         let files = self.jobs.remove(&shape.job).map(|job| job.files).unwrap_or_default();
         let (agent, target, labels) = (shape.agent.clone(), shape.target.clone(), shape.labels.clone());
-        self.jobs.insert(shape.job.clone(), Job { id, agent, target, labels, step: shape.step_s, metrics, files });
-        Ok(())
+        self.jobs.insert(shape.job.clone(), Job { agent, target, labels, step: shape.step_s, metrics, files });
+        self.changed.insert(shape.job.clone());
     }
 
-    /// Takes metrics that a run declared. Says whether any was new or different; nothing is written otherwise.
-    pub fn declare(&mut self, job: &str, declared: &[MetricSpec]) -> Result<bool, CatalogueError> {
-        let Some(job) = self.jobs.get_mut(job) else { return Ok(false) };
-        let Some(metrics) = with_declared(&job.metrics, declared) else { return Ok(false) };
-        let transaction = self.connection.transaction()?;
-        put_metrics(&transaction, job.id, &metrics)?;
-        transaction.commit()?;
-        job.metrics = metrics;
-        Ok(true)
+    /// Takes metrics that a run declared. Says whether any was new or different.
+    pub fn declare(&mut self, job: &str, declared: &[MetricSpec]) -> bool {
+        let Some(known) = self.jobs.get_mut(job) else { return false };
+        let Some(metrics) = with_declared(&known.metrics, declared) else { return false };
+        known.metrics = metrics;
+        self.changed.insert(job.into());
+        true
     }
 
-    /// Notes a new file.
-    pub fn add_file(&mut self, job: &str, mut file: SeriesFile) -> Result<(), CatalogueError> {
-        let Some(job) = self.jobs.get_mut(job) else { return Ok(()) };
-        let transaction = self.connection.transaction()?;
-        transaction.execute(
-            "INSERT INTO files (job, labels, path, generation, step_s, first_slot, last_slot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![job.id, json(&file.labels), file.path, file.generation, file.step, file.first_slot, file.last_slot],
-        )?;
-        file.id = transaction.last_insert_rowid();
-        for (column, place) in file.columns.iter().zip(0_i64..) {
-            transaction.execute(
-                "INSERT INTO sources (file, place, name, metric, kind, unit) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![file.id, place, column.source, column.metric, word(&column.kind), word(&column.unit)],
-            )?;
-        }
-        transaction.commit()?;
-        job.files.push(file);
-        Ok(())
+    /// Notes a new file, and gives it its number.
+    pub fn add_file(&mut self, job: &str, mut file: SeriesFile) -> Option<i64> {
+        let known = self.jobs.get_mut(job)?;
+        file.id = self.next_file;
+        self.next_file += 1;
+        let id = file.id;
+        known.files.push(file);
+        self.changed.insert(job.into());
+        Some(id)
     }
 
     /// Notes that a file gives way to a new one.
-    pub fn set_aside(&mut self, job: &str, id: i64, path: &str, generation: u32) -> Result<(), CatalogueError> {
-        let Some(file) = self.jobs.get_mut(job).and_then(|job| job.files.iter_mut().find(|file| file.id == id)) else { return Ok(()) };
-        self.connection.execute("UPDATE files SET path = ?1, generation = ?2 WHERE id = ?3", params![path, generation, id])?;
+    pub fn set_aside(&mut self, job: &str, id: i64, path: &str, generation: u32) {
+        let Some(file) = self.jobs.get_mut(job).and_then(|job| job.files.iter_mut().find(|file| file.id == id)) else { return };
         path.clone_into(&mut file.path);
         file.generation = generation;
-        Ok(())
+        self.changed.insert(job.into());
+    }
+
+    /// Forgets a file.
+    pub fn forget_file(&mut self, job: &str, id: i64) {
+        if let Some(known) = self.jobs.get_mut(job) {
+            known.files.retain(|file| file.id != id);
+            self.changed.insert(job.into());
+        }
     }
 
     /// Notes the last slot of files, by number.
-    pub fn seen(&mut self, last_slots: &[(i64, i64)]) -> Result<(), CatalogueError> {
-        let transaction = self.connection.transaction()?;
-        for (id, slot) in last_slots {
-            transaction.prepare_cached("UPDATE files SET last_slot = ?2 WHERE id = ?1")?.execute(params![id, slot])?;
-        }
-        transaction.commit()?;
-        let slots: std::collections::HashMap<_, _> = last_slots.iter().copied().collect();
+    pub fn seen(&mut self, last_slots: &[(i64, i64)]) {
+        self.unsaved_slots.extend(last_slots.iter().copied());
+        let slots: HashMap<_, _> = last_slots.iter().copied().collect();
         for file in self.jobs.values_mut().flat_map(|job| &mut job.files) {
             file.last_slot = slots.get(&file.id).copied().unwrap_or(file.last_slot);
         }
-        Ok(())
     }
 }
 
@@ -246,26 +255,6 @@ fn with_declared(known: &[JobMetric], declared: &[MetricSpec]) -> Option<Vec<Job
         }
     }
     (metrics != known).then_some(metrics)
-}
-
-fn put_metrics(connection: &Connection, job: i64, metrics: &[JobMetric]) -> Result<(), CatalogueError> {
-    connection.execute("DELETE FROM metrics WHERE job = ?1", params![job])?;
-    for (JobMetric { spec, declared }, place) in metrics.iter().zip(0_i64..) {
-        connection.execute(
-            "INSERT INTO metrics (job, place, name, kind, unit, help, keys, declared) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![job, place, spec.name, word(&spec.kind), word(&spec.unit), spec.help, json(&spec.keys), declared],
-        )?;
-    }
-    Ok(())
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_value(value).unwrap_or_default().to_string()
-}
-
-/// A kind or unit as the word that its JSON is.
-fn word(value: &impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(Into::into)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -294,29 +283,50 @@ mod tests {
     fn what_was_put_in_is_there_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let mut catalogue = Catalogue::open(folder.path()).unwrap();
-        catalogue.put_shape(&shape(&["mails"])).unwrap();
-        assert!(catalogue.declare("j", &shape(&["late"]).metrics).unwrap());
-        assert!(!catalogue.declare("j", &shape(&["late", "mails"]).metrics).unwrap(), "nothing was new");
+        catalogue.put_shape(&shape(&["mails"]));
+        assert!(catalogue.declare("j", &shape(&["late"]).metrics));
+        assert!(!catalogue.declare("j", &shape(&["late", "mails"]).metrics), "nothing was new");
         let columns = vec![Column { source: "m".into(), metric: "mails".into(), kind: Kind::Counter, unit: Unit::Messages }];
         let labels = vec![("queue".into(), "a b".into())];
         let path = "j/x.rrd".into();
         let file = SeriesFile { id: 0, labels, path, generation: 0, step: 60, first_slot: 60, last_slot: 60, columns };
+        let id = catalogue.add_file("j", file.clone()).unwrap();
+        let checkpoint = |position| Checkpointed { mark: u64::MAX, position };
+        catalogue.commit(checkpoint(7)).unwrap();
+        catalogue.seen(&[(id, 120)]);
+        catalogue.commit(checkpoint(8)).unwrap();
+        catalogue.set_aside("j", id, "j/x.1.rrd", 1);
         catalogue.add_file("j", file).unwrap();
-        let id = catalogue.jobs()["j"].files[0].id;
-        catalogue.seen(&[(id, 120)]).unwrap();
-        catalogue.set_aside("j", id, "j/x.1.rrd", 1).unwrap();
+        catalogue.seen(&[(id, 180)]);
+        catalogue.commit(checkpoint(9)).unwrap();
         let before = format!("{:?}", catalogue.jobs());
+        catalogue.add_file("j", catalogue.jobs()["j"].files[0].clone());
         drop(catalogue);
-        assert_eq!(format!("{:?}", Catalogue::open(folder.path()).unwrap().jobs()), before);
+        let again = Catalogue::open(folder.path()).unwrap();
+        assert_eq!((format!("{:?}", again.jobs()), again.checkpoint()), (before, Some(checkpoint(9))), "as of the last commit");
+        assert_eq!(again.jobs()["j"].files.iter().map(|file| file.last_slot).collect::<Vec<_>>(), [180, 60]);
+    }
+
+    #[test]
+    fn a_change_is_noted_at_once_until_the_next_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let changes = [Change::Moved { from: "j/a.rrd".into(), to: "j/a.1.rrd".into() }, Change::Born { path: "j/a.rrd".into() }];
+        let mut catalogue = Catalogue::open(folder.path()).unwrap();
+        catalogue.note(&changes).unwrap();
+        drop(catalogue);
+        let mut catalogue = Catalogue::open(folder.path()).unwrap();
+        assert_eq!(catalogue.changes().unwrap(), changes);
+        catalogue.commit(Checkpointed { mark: 1, position: 1 }).unwrap();
+        assert!(catalogue.changes().unwrap().is_empty());
     }
 
     #[test]
     fn a_metric_declared_at_run_time_outlives_a_new_shape() {
         let folder = tempfile::tempdir().unwrap();
         let mut catalogue = Catalogue::open(folder.path()).unwrap();
-        catalogue.put_shape(&shape(&["mails"])).unwrap();
-        catalogue.declare("j", &shape(&["late"]).metrics).unwrap();
-        catalogue.put_shape(&shape(&["other"])).unwrap();
+        catalogue.put_shape(&shape(&["mails"]));
+        catalogue.declare("j", &shape(&["late"]).metrics);
+        catalogue.put_shape(&shape(&["other"]));
         let names: Vec<_> = catalogue.jobs()["j"].metrics.iter().map(|metric| metric.spec.name.clone()).collect();
         assert_eq!(names, ["other", "late"]);
     }

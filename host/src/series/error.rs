@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::catalogue::CatalogueError;
+use super::checkpoint::CheckpointError;
 use super::selector::SelectorError;
 use super::writer::WriteError;
 
@@ -19,6 +20,9 @@ pub enum SeriesError {
     /// The catalogue failed, or is a newer one.
     #[error("cannot use the catalogue of series")]
     Catalogue(#[from] CatalogueError),
+    /// The checkpoint was not written, or is a newer one.
+    #[error("cannot use the checkpoint of series")]
+    Checkpoint(#[from] CheckpointError),
     /// A series file was not written or read.
     #[error("cannot use a series file")]
     Write(#[from] WriteError),

@@ -3,11 +3,14 @@
 //! librrd follows counts in the header without checking them, and crashes on a corrupt one. Source of the layout: RRD format
 //! 0003 on 64 bit, as `rrdtool info` and measured file sizes show it; the float cookie tells another word size or byte order.
 
+mod image;
+
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+pub use image::{Image, image, put_back, scatter};
 use watchpost_plugin_api::Kind;
 
 use super::archive::{Archive, Consolidation};
@@ -64,6 +67,11 @@ pub fn bytes(sources: u64, archives: u64) -> u64 {
         + archives * (ARCHIVE_BYTES + POINTER_BYTES)
         + sources * archives * CDP_BYTES
         + LIVE_BYTES
+}
+
+/// Where the part begins that every row changes.
+fn live_offset(sources: u64, archives: u64) -> u64 {
+    STATIC_BYTES + sources * SOURCE_BYTES + archives * ARCHIVE_BYTES
 }
 
 /// Reads and checks the head of a file; nothing if there is no file.
@@ -178,7 +186,7 @@ impl Fields<'_> {
     }
 
     fn live(&self) -> u64 {
-        STATIC_BYTES + self.sources * SOURCE_BYTES + self.archives * ARCHIVE_BYTES
+        live_offset(self.sources, self.archives)
     }
 
     fn word(&self, at: u64) -> Option<u64> {

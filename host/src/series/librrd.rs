@@ -45,7 +45,8 @@ impl SeriesWriter for Librrd {
         let (sources, archives) = (sources.map_err(fault)?, archives.map_err(fault)?);
         let step = Duration::from_secs(shape.step.into());
         let _alone = gate::writing(path);
-        create::create(path, instant(start), step, true, None, &[], &sources, &archives).map_err(fault)
+        create::create(path, instant(start), step, true, None, &[], &sources, &archives).map_err(fault)?;
+        header::scatter(path, shape, &lot(path)).map_err(|error| WriteError::Header { path: path.into(), source: error.into() })
     }
 
     fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
@@ -151,6 +152,12 @@ fn rank(key: &str, indexes: &BTreeMap<String, u64>) -> (u8, u64, u64, usize) {
 fn check_path(path: &Path) -> Result<(), WriteError> {
     let text = path.to_str().filter(|text| path.is_absolute() && !text.contains('%'));
     text.map(|_| ()).ok_or_else(|| WriteError::Library { path: path.into(), message: "a path is absolute, of UTF-8 and without %".into() })
+}
+
+/// What the first rows of a file are drawn by: job and file, wherever the data folder lies.
+fn lot(path: &Path) -> String {
+    let name = |part: Option<&std::ffi::OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    format!("{}/{}", name(path.parent().and_then(Path::file_name)), name(path.file_name()))
 }
 
 fn fault(path: &Path, error: &RrdError) -> WriteError {

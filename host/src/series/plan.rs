@@ -3,11 +3,13 @@
 //! RRD smears a value over the whole time since the last row, drops it when that is longer than the heartbeat, and takes a
 //! falling total for a wrap. These rules put rows before the reading's own so that none of it happens.
 
+use serde::{Deserialize, Serialize};
+
 use super::row::{Datum, Row};
 use super::shape::counter_heartbeat;
 
 /// What a slot is worth, from one row to the next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Span {
     /// Begins after this instant.
     pub from: i64,

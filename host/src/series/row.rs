@@ -1,7 +1,9 @@
 //! Rows: what every data source of a file is at one instant.
 
+use serde::{Deserialize, Serialize};
+
 /// One cell of a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Datum {
     /// Nobody knows. Never 0.
     Unknown,
@@ -46,7 +48,7 @@ impl Datum {
 }
 
 /// What every data source of a file is at `stamp`, in the order of the file.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Seconds since 1970.
     pub stamp: i64,

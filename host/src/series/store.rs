@@ -1,19 +1,23 @@
 //! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
 
+mod checkpoint;
 mod counts;
 mod flush;
 mod open_file;
 mod place;
+mod recover;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
-pub use flush::{CHECKPOINT_EVERY, FLUSH_EVERY, Flushed};
+pub use flush::{FLUSH_EVERY, Flushed};
 use open_file::OpenFile;
 use place::Place;
+pub use recover::Recovered;
 
 use super::Position;
 use super::catalogue::{Catalogue, Job};
@@ -56,6 +60,7 @@ pub enum Applied {
 
 /// The owner of all series files of a data folder.
 pub struct SeriesStore {
+    data: PathBuf,
     folder: PathBuf,
     options: Options,
     catalogue: Catalogue,
@@ -64,17 +69,22 @@ pub struct SeriesStore {
     /// What jobs say of their label sets, and whether it was told that one has more.
     bounds: HashMap<String, (usize, bool)>,
     files: HashMap<String, HashMap<LabelSet, OpenFile>>,
+    /// Files that a crash can be undone of: the checkpoint has their head, or it is noted what was done to them since.
+    undoable: HashSet<String>,
     rows_held: usize,
     applied: Option<Position>,
     stored: Option<Position>,
     checkpoint_at: Option<Instant>,
     counts: Counts,
     unwritable: Trouble,
+    /// Told of each step of a checkpoint and back to it.
+    on_step: Option<Box<dyn Fn(Step) + Send>>,
 }
 
 impl SeriesStore {
-    /// Opens the series of a data folder, which must exist and be this process's own.
+    /// Opens the series of a data folder, which must exist and be this process's own, as of the last checkpoint.
     ///
+    /// Shape: whoever is to write calls [`Self::recover`] first, and then gives the journal's records from [`Self::position`] on.
     /// Errors: [`SeriesError::Path`] if librrd could not be given the path; [`SeriesError::Catalogue`] if it is a newer one.
     pub fn open(data: &Path, options: Options) -> Result<Self, SeriesError> {
         Self::open_with(data, options, Box::new(Librrd::new()))
@@ -85,7 +95,9 @@ impl SeriesStore {
         let folder = prepared(data)?;
         let catalogue = Catalogue::open(data)?;
         let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        let position = catalogue.checkpoint().map(|checkpoint| checkpoint.position);
         Ok(Self {
+            data: data.into(),
             folder,
             options,
             catalogue,
@@ -93,24 +105,29 @@ impl SeriesStore {
             layouts,
             bounds: HashMap::new(),
             files: HashMap::new(),
+            undoable: HashSet::new(),
             rows_held: 0,
-            applied: None,
-            stored: None,
+            applied: position,
+            stored: position,
             checkpoint_at: None,
             counts: Counts::default(),
             unwritable: Trouble::new(),
+            on_step: None,
         })
     }
 
-    /// Takes one record. Records come in the journal's order; those from before a restart may come again.
+    /// Takes one record. Records come in the journal's order; those up to [`Self::position`] are passed over.
     ///
     /// Errors: the catalogue or the folder failed; the record was not taken, give it again.
     pub fn apply(&mut self, position: Position, record: &Record) -> Result<Applied, SeriesError> {
+        if self.applied.is_some_and(|applied| position <= applied) {
+            return Ok(Applied::Taken);
+        }
         if self.rows_held >= self.options.rows_held_max {
             return Ok(Applied::Behind);
         }
         let applied = match record {
-            Record::Shape(shape) => self.reshape(shape)?,
+            Record::Shape(shape) => self.reshape(shape),
             Record::Reading(reading) => self.take(reading)?,
             Record::Event(_) => Applied::Taken,
         };
@@ -195,26 +212,26 @@ impl SeriesStore {
         self.files.get(job)?.get(labels)?.last.as_ref()
     }
 
-    fn reshape(&mut self, shape: &Shape) -> Result<Applied, SeriesError> {
+    fn reshape(&mut self, shape: &Shape) -> Applied {
         if !self.close(&shape.job) {
-            return Ok(Applied::Behind);
+            return Applied::Behind;
         }
-        self.catalogue.put_shape(shape)?;
+        self.catalogue.put_shape(shape);
         self.lay_out(&shape.job);
-        Ok(Applied::Taken)
+        Applied::Taken
     }
 
     /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.
     fn close(&mut self, job: &str) -> bool {
         let Some(mut files) = self.files.remove(job) else { return true };
         let done = self.flush_all(files.values_mut()).files_behind == 0;
-        // What was seen of them goes to the catalogue at the checkpoint; until then they stay.
-        let seen: Vec<_> = files.values().filter_map(|file| Some((file.id, file.seen?))).collect();
-        if done && self.catalogue.seen(&seen).is_ok() {
-            return true;
+        if !done {
+            self.files.insert(job.into(), files);
+            return false;
         }
-        self.files.insert(job.into(), files);
-        false
+        let seen: Vec<_> = files.values().filter_map(|file| Some((file.id, file.seen?))).collect();
+        self.catalogue.seen(&seen);
+        true
     }
 
     fn lay_out(&mut self, job: &str) {
@@ -229,7 +246,7 @@ impl SeriesStore {
             if !self.close(&reading.job) {
                 return Ok(Applied::Behind);
             }
-            self.catalogue.declare(&reading.job, &reading.outcome.declared)?;
+            self.catalogue.declare(&reading.job, &reading.outcome.declared);
             self.lay_out(&reading.job);
         }
         let Some(layout) = self.layouts.get(&reading.job) else {
@@ -256,7 +273,7 @@ impl SeriesStore {
             Place::Past => self.counts.rows_past += 1,
             Place::Refused => self.refuse_row(&reading.job),
             Place::File(file) => {
-                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), file);
+                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), *file);
             }
         }
         Ok(())
@@ -266,7 +283,7 @@ impl SeriesStore {
         let counts = &mut self.counts;
         match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
             None => {} // counted when no place was found
-            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, self.applied),
+            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells),
             Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
             Some(_) => counts.rows_past += 1,
         }

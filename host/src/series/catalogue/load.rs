@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use watchpost_plugin_api::MetricSpec;
 
-use super::{CatalogueError, Column, Job, JobMetric, SeriesFile};
+use super::{CatalogueError, Checkpointed, Column, Job, JobMetric, SeriesFile};
 
 /// Reads every job with its metrics and files.
 pub(super) fn jobs(connection: &Connection) -> Result<BTreeMap<String, Job>, CatalogueError> {
     let mut statement = connection.prepare("SELECT id, name, agent, target, labels, step_s FROM jobs")?;
     let rows = statement.query_map([], |row| {
         let job = Job {
-            id: row.get(0)?,
             agent: row.get(2)?,
             target: row.get(3)?,
             labels: json(row, 4)?,
@@ -21,14 +20,23 @@ pub(super) fn jobs(connection: &Connection) -> Result<BTreeMap<String, Job>, Cat
             metrics: Vec::new(),
             files: Vec::new(),
         };
-        Ok((row.get::<_, String>(1)?, job))
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, job))
     })?;
-    let mut jobs: BTreeMap<String, Job> = rows.collect::<Result<_, _>>()?;
-    for job in jobs.values_mut() {
-        job.metrics = metrics(connection, job.id)?;
-        job.files = files(connection, job.id)?;
+    let mut jobs = BTreeMap::new();
+    for row in rows {
+        let (id, name, mut job) = row?;
+        job.metrics = metrics(connection, id)?;
+        job.files = files(connection, id)?;
+        jobs.insert(name, job);
     }
     Ok(jobs)
+}
+
+/// Reads what the tables are a picture of.
+pub(super) fn checkpoint(connection: &Connection) -> Result<Option<Checkpointed>, CatalogueError> {
+    let row = connection.query_row("SELECT mark, position FROM checkpoint", [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)));
+    let row = row.optional()?;
+    Ok(row.map(|(mark, position)| Checkpointed { mark: mark.cast_unsigned(), position: position.cast_unsigned() }))
 }
 
 fn metrics(connection: &Connection, job: i64) -> Result<Vec<JobMetric>, CatalogueError> {

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use super::CatalogueError;
 
 /// Steps from an empty file to today's format; appended to, never changed.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE jobs (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -48,7 +49,20 @@ const MIGRATIONS: [&str; 1] = ["
         unit TEXT NOT NULL,
         PRIMARY KEY (file, place)
     ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+    CREATE TABLE checkpoint (           -- one row, or none before the first one
+        mark INTEGER NOT NULL,          -- that of the file of headers that belongs to it
+        position INTEGER NOT NULL       -- of the journal: all up to it is in these tables and in the series files
+    ) STRICT;
+    CREATE TABLE changes (              -- to series files, since that checkpoint
+        place INTEGER PRIMARY KEY,
+        path TEXT NOT NULL,             -- below the series folder
+        moved_to TEXT,                  -- it was renamed
+        image BLOB                      -- it was written to, and this was its head before; neither: it was made
+    ) STRICT;
+",
+];
 
 /// How long another process (a backup, somebody with sqlite3) may hold the catalogue.
 const BUSY_MAX: Duration = Duration::from_secs(2);

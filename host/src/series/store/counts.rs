@@ -21,4 +21,6 @@ pub struct Counts {
     pub writes_failed: u64,
     /// Files that were set aside.
     pub files_set_aside: u64,
+    /// Damaged files that are in the quarantine.
+    pub files_quarantined: u64,
 }

@@ -1,22 +1,19 @@
-//! Writes held rows, and stores how far the journal need not be read again.
+//! Writes held rows.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::SeriesStore;
 use super::open_file::OpenFile;
 use crate::log::seconds;
-use crate::series::Position;
+use crate::series::catalogue::Change;
 use crate::series::error::SeriesError;
+use crate::series::header;
 use crate::series::writer::WriteError;
 
 /// How often whoever drives the store flushes it: a sample is in its file within a second.
 pub const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// How often positions are stored, at most.
-pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,35 +43,22 @@ impl SeriesStore {
         flushed
     }
 
-    /// Says whether it is time for a checkpoint.
-    pub fn checkpoint_due(&self, now: Instant) -> bool {
-        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY)
-    }
-
-    /// Flushes, makes the files durable, and then has the position stored from which a restart must read on.
-    ///
-    /// Nothing is stored if nothing new is durable, which is also so while the oldest held row stays unwritten.
-    pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
-        self.checkpoint_at = Some(now);
-        self.flush();
-        let Some(position) = self.durable_after_sync().filter(|position| Some(*position) != self.stored) else { return Ok(None) };
-        let fault = |source: io::Error| SeriesError::Folder { path: self.folder.clone(), source };
-        rustix::fs::syncfs(File::open(&self.folder).map_err(fault)?).map_err(|errno| fault(errno.into()))?;
-        let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
-        self.catalogue.seen(&seen)?;
-        store(position).map_err(SeriesError::Position)?;
-        self.stored = Some(position);
-        Ok(Some(position))
-    }
-
     pub(super) fn flush_all<'a>(&mut self, files: impl Iterator<Item = &'a mut OpenFile>) -> Flushed {
+        let mut files: Vec<_> = files.filter(|file| !file.held.is_empty()).collect();
         let mut flushed = Flushed::default();
-        for file in files.filter(|file| !file.held.is_empty()) {
+        // All of them at once: noting costs a sync.
+        if let Err(error) = self.note_writes(files.iter().map(|file| &**file)) {
+            self.failed(&error);
+            let before = files.len();
+            files.retain(|file| self.undoable.contains(&file.name));
+            flushed.files_behind += before - files.len();
+        }
+        for file in files {
             match self.write(file) {
                 Ok(()) => flushed.rows += file.release(),
                 Err(error) => {
                     flushed.files_behind += 1;
-                    flushed.files_locked += usize::from(matches!(error, WriteError::Locked { .. }));
+                    flushed.files_locked += usize::from(matches!(error, SeriesError::Write(WriteError::Locked { .. })));
                     self.failed(&error);
                 }
             }
@@ -87,14 +71,35 @@ impl SeriesStore {
         flushed
     }
 
+    /// Notes what a crash has to know of files that are about to be made or written to, where that is not known yet.
+    pub(super) fn note_writes<'a>(&mut self, files: impl Iterator<Item = &'a OpenFile>) -> Result<(), SeriesError> {
+        let (mut changes, mut unread) = (Vec::new(), Ok(()));
+        for file in files.filter(|file| !self.undoable.contains(&file.name)) {
+            let path = file.name.clone();
+            match header::image(&file.path, &file.shape) {
+                Ok(Some(image)) => changes.push(Change::Written { path, image }),
+                Ok(None) => changes.push(Change::Born { path }),
+                // The others need not wait for it.
+                Err(source) => unread = Err(SeriesError::Folder { path: file.path.clone(), source }),
+            }
+        }
+        if !changes.is_empty() {
+            self.catalogue.note(&changes)?;
+        }
+        self.undoable.extend(changes.into_iter().map(|change| match change {
+            Change::Born { path } | Change::Written { path, .. } | Change::Moved { to: path, .. } => path,
+        }));
+        unread
+    }
+
     fn written_again(&mut self) {
         if let Some(told) = self.unwritable.is_over(Instant::now()) {
             tracing::info!(lasted_s = seconds(told.lasted), "series files are written again");
         }
     }
 
-    fn failed(&mut self, error: &WriteError) {
-        if matches!(error, WriteError::Locked { .. }) {
+    fn failed(&mut self, error: &SeriesError) {
+        if matches!(error, SeriesError::Write(WriteError::Locked { .. })) {
             self.counts.writes_locked += 1;
         } else {
             self.counts.writes_failed += 1;
@@ -103,15 +108,5 @@ impl SeriesStore {
                 tracing::error!(times = told.times, "a series file cannot be written; its rows are kept for another try: {why}");
             }
         }
-    }
-
-    /// The last record of which, and of all before it, every row is in its file.
-    fn durable_after_sync(&self) -> Option<Position> {
-        let waiting = self.files.values().flat_map(HashMap::values).filter(|file| !file.held.is_empty());
-        waiting.map(|file| file.before).min().unwrap_or(self.applied)
-    }
-
-    fn open_files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
-        self.files.values_mut().flat_map(HashMap::values_mut)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::series::Position;
 use crate::series::plan::{Plan, Span, plan};
 use crate::series::row::{Datum, Row};
 use crate::series::shape::FileShape;
@@ -12,8 +11,12 @@ use crate::series::shape::FileShape;
 pub(super) struct OpenFile {
     /// Its number in the catalogue.
     pub(super) id: i64,
-    /// Where it lies.
+    /// Where it lies, below the series folder.
+    pub(super) name: String,
+    /// The same from the root.
     pub(super) path: PathBuf,
+    /// Whether it was made.
+    pub(super) exists: bool,
     /// What it is made of.
     pub(super) shape: FileShape,
     /// The last row planned; nothing before the first.
@@ -22,8 +25,6 @@ pub(super) struct OpenFile {
     pub(super) held: Vec<Row>,
     /// What their slots are worth.
     pub(super) held_spans: Vec<Span>,
-    /// The position before the oldest held row.
-    pub(super) before: Option<Position>,
     /// The slot of the last reading since the last checkpoint.
     pub(super) seen: Option<i64>,
 }
@@ -34,12 +35,9 @@ impl OpenFile {
         self.last.as_ref().is_none_or(|last| slot > last.stamp)
     }
 
-    /// Holds the rows of a reading; `before` is the position before it. Gives how many rows that were.
-    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>, before: Option<Position>) -> usize {
+    /// Holds the rows of a reading. Gives how many rows that were.
+    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>) -> usize {
         let Plan { rows, spans } = plan(self.last.as_ref(), slot, cells, self.shape.step);
-        if self.held.is_empty() {
-            self.before = before;
-        }
         let count = rows.len();
         self.last = rows.last().cloned();
         self.held.extend(rows);

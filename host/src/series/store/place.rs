@@ -1,12 +1,15 @@
 //! Finds, makes and sets aside the file of a label set.
+//!
+//! What is decided here rests on the catalogue, on the heads of files and on the records given, never on a clock or a lot: after
+//! a crash the same records decide the same again.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::SeriesStore;
 use super::open_file::OpenFile;
-use crate::series::catalogue::{Job, SeriesFile};
+use crate::series::catalogue::{Change, SeriesFile};
 use crate::series::error::SeriesError;
 use crate::series::header::Header;
 use crate::series::layout::Layout;
@@ -14,12 +17,15 @@ use crate::series::name::{ENDING, LabelSet, file_stem, file_stem_marked, is_job_
 use crate::series::shape::FileShape;
 use crate::series::writer::WriteError;
 
+/// Folder in the data folder for what is damaged.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// Where a row goes.
 #[derive(Debug)]
 pub(super) enum Place {
     /// Into this file.
-    File(OpenFile),
-    /// Nowhere: it is a row of an older shape, replayed, and newer ones are in their file already.
+    File(Box<OpenFile>),
+    /// Nowhere: it is older than what a file of another shape already has.
     Past,
     /// Nowhere: the job has no room for another label set.
     Refused,
@@ -32,52 +38,64 @@ enum Found {
     /// A file of another shape, with this last row.
     Other(i64),
     /// No series file.
-    Damaged,
+    Damaged(WriteError),
 }
 
 impl SeriesStore {
     /// Finds the file of a label set for a reading of `slot`.
     ///
-    /// What lies there in another shape, or damaged, is set aside first.
+    /// What lies there in another shape is set aside first, what is damaged goes to the quarantine.
     pub(super) fn place(&mut self, job: &str, labels: &LabelSet, slot: i64) -> Result<Place, SeriesError> {
         let wanted = self.layouts.get(job).and_then(|layout: &Layout| layout.file(labels));
         let (Some((shape, columns)), Some(known)) = (wanted, self.catalogue.jobs().get(job)) else { return Ok(Place::Refused) };
         if let Some(current) = known.current(labels).cloned() {
-            let path = self.folder.join(&current.path);
-            match self.found(&path, &shape)? {
-                Found::Usable(header) => return Ok(Place::File(open_file(current.id, path, shape, header))),
+            match self.found(&self.folder.join(&current.path), &shape)? {
+                Found::Usable(header) => {
+                    return Ok(Place::File(Box::new(open_file(current.id, current.path, &self.folder, shape, header))));
+                }
                 Found::Other(last) if slot <= last => return Ok(Place::Past),
-                Found::Other(_) | Found::Damaged => self.set_aside(job, &current)?,
+                Found::Other(_) => self.set_aside(job, &current)?,
+                Found::Damaged(error) => {
+                    self.put_away(&current.path, &error)?;
+                    self.catalogue.forget_file(job, current.id);
+                }
             }
         } else if !labels.is_empty() && known.label_sets() >= self.labels_max(job) || !is_job_name(job) {
             return Ok(Place::Refused);
         }
         let path = self.new_path(job, labels)?;
         let step = shape.step;
-        let file = SeriesFile { id: 0, labels: labels.clone(), path, generation: 0, step, first_slot: slot, last_slot: slot, columns };
-        let absolute = self.folder.join(&file.path);
-        self.catalogue.add_file(job, file)?;
-        let id = self.catalogue.jobs().get(job).and_then(|job: &Job| job.current(labels)).map_or(0, |file| file.id);
-        Ok(Place::File(open_file(id, absolute, shape, None)))
+        let file = SeriesFile {
+            id: 0,
+            labels: labels.clone(),
+            path: path.clone(),
+            generation: 0,
+            step,
+            first_slot: slot,
+            last_slot: slot,
+            columns,
+        };
+        let id = self.catalogue.add_file(job, file).unwrap_or(0);
+        Ok(Place::File(Box::new(open_file(id, path, &self.folder, shape, None))))
     }
 
     fn found(&self, path: &Path, shape: &FileShape) -> Result<Found, SeriesError> {
         match self.writer.info(path) {
             Ok(Some(header)) if header.shape != *shape => Ok(Found::Other(header.last.stamp)),
             Ok(header) => Ok(Found::Usable(header)),
-            Err(error) if error.is_corrupt() => Ok(Found::Damaged),
+            Err(error) if error.is_corrupt() => Ok(Found::Damaged(error)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Gives a current file the first free number. The catalogue is told first: a crash in between leaves a file at the old
-    /// place, which [`Self::new_path`] moves.
+    /// Gives a current file the first free number.
     fn set_aside(&mut self, job: &str, file: &SeriesFile) -> Result<(), SeriesError> {
         let (path, generation) = self.free_number(&file.path);
-        self.catalogue.set_aside(job, file.id, &path, generation)?;
+        self.give_way(&file.path, &path)?;
+        self.catalogue.set_aside(job, file.id, &path, generation);
         self.counts.files_set_aside += 1;
         tracing::info!(job, from = file.path, to = path, "series file set aside: its shape is not the one asked for");
-        self.give_way(&file.path, &path)
+        Ok(())
     }
 
     /// Chooses where the file of a label set lies, below the series folder; whatever lies there is moved out of the way.
@@ -85,10 +103,7 @@ impl SeriesStore {
         let plain = format!("{job}/{}{ENDING}", file_stem(labels));
         let path = if self.catalogue.is_taken(job, &plain) { format!("{job}/{}{ENDING}", file_stem_marked(labels)) } else { plain };
         if self.folder.join(&path).exists() {
-            let unfinished = self.catalogue.jobs().get(job).and_then(|job| {
-                job.files.iter().find(|file| file.labels == *labels && file.generation > 0 && !self.folder.join(&file.path).exists())
-            });
-            let aside = unfinished.map_or_else(|| self.free_number(&path).0, |file| file.path.clone());
+            let aside = self.free_number(&path).0;
             self.give_way(&path, &aside)?;
         }
         let folder = self.folder.join(job);
@@ -110,43 +125,73 @@ impl SeriesStore {
         }
     }
 
-    fn give_way(&self, from: &str, to: &str) -> Result<(), SeriesError> {
+    /// Renames a file, which is noted first: a crash takes it back.
+    fn give_way(&mut self, from: &str, to: &str) -> Result<(), SeriesError> {
+        self.catalogue.note(&[Change::Moved { from: from.into(), to: to.into() }])?;
+        self.undoable.remove(from);
         let from = self.folder.join(from);
         match fs::rename(&from, self.folder.join(to)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SeriesError::Folder { path: from, source: error }),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(SeriesError::Folder { path: from, source: error }),
             _ => Ok(()),
         }
     }
 
-    /// Writes a file's held rows, making the file if there is none.
-    pub(super) fn write(&mut self, file: &OpenFile) -> Result<(), WriteError> {
-        match self.writer.append(&file.path, &file.held) {
-            Err(WriteError::Missing { .. }) => {}
-            Err(error) if error.is_corrupt() => self.move_damaged(file, error)?,
-            done => return done,
+    /// Moves a damaged file into the quarantine, and tells. It stays there: no crash brings it back.
+    fn put_away(&mut self, name: &str, error: &WriteError) -> Result<(), SeriesError> {
+        let path = self.folder.join(name);
+        let kept = self.quarantine(&path).map_err(|source| SeriesError::Folder { path: path.clone(), source })?;
+        self.counts.files_quarantined += 1;
+        let kept = kept.map(|kept| kept.display().to_string());
+        tracing::error!(file = name, kept, "a series file is damaged and was put into the quarantine: {}", crate::chain(error));
+        Ok(())
+    }
+
+    /// Moves a file into the quarantine, under a name that nothing there has; gives where it is, if it was there.
+    pub(super) fn quarantine(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        let below = path.strip_prefix(&self.folder).unwrap_or(path);
+        let stem = self.data.join(QUARANTINE).join(super::FOLDER).join(below);
+        stem.parent().map_or(Ok(()), fs::create_dir_all)?;
+        let free = (1_u32..).map(|number| stem.with_extension(format!("{number}{ENDING}"))).find(|kept| !kept.exists());
+        let Some(kept) = free else { return Ok(None) };
+        match fs::rename(path, &kept) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // The folder of series may be a disk of its own.
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                fs::copy(path, &kept).and_then(|_| fs::remove_file(path)).map(|()| Some(kept))
+            }
+            done => done.map(|()| Some(kept)),
         }
+    }
+
+    /// Writes a file's held rows, making the file if there is none.
+    pub(super) fn write(&mut self, file: &mut OpenFile) -> Result<(), SeriesError> {
+        match self.writer.append(&file.path, &file.held) {
+            // A folder that is away, as a disk may be, comes back with the file; nothing is made in its place.
+            Err(error @ WriteError::Missing { .. }) if !file.path.parent().is_some_and(Path::is_dir) => return Err(error.into()),
+            Err(WriteError::Missing { .. }) => {}
+            Err(error) if error.is_corrupt() => self.put_away(&file.name, &error)?,
+            Err(error) => return Err(error.into()),
+            Ok(()) => {
+                file.exists = true;
+                return Ok(());
+            }
+        }
+        if file.exists {
+            // It is gone, and with it what was known of it.
+            self.undoable.remove(&file.name);
+        }
+        self.note_writes([&*file].into_iter())?;
         if let Some(start) = file.start() {
             self.writer.create(&file.path, &file.shape, start)?;
         }
-        self.writer.append(&file.path, &file.held)
+        file.exists = true;
+        Ok(self.writer.append(&file.path, &file.held)?)
     }
 }
 
-impl SeriesStore {
-    /// Moves a file that was damaged while it was written out of the way of a new one.
-    fn move_damaged(&mut self, file: &OpenFile, error: WriteError) -> Result<(), WriteError> {
-        let Some(path) = file.path.strip_prefix(&self.folder).ok().and_then(Path::to_str) else { return Err(error) };
-        let aside = self.free_number(path).0;
-        if self.give_way(path, &aside).is_err() {
-            return Err(error);
-        }
-        self.counts.files_set_aside += 1;
-        tracing::warn!(from = path, to = aside, "series file set aside, for it is damaged: {}", crate::chain(&error));
-        Ok(())
-    }
-}
-
-fn open_file(id: i64, path: PathBuf, shape: FileShape, header: Option<Header>) -> OpenFile {
+/// A file with nothing held.
+pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: FileShape, header: Option<Header>) -> OpenFile {
+    let (path, exists) = (folder.join(&name), header.is_some());
     let last = header.map(|header| header.last);
-    OpenFile { id, path, shape, last, held: Vec::new(), held_spans: Vec::new(), before: None, seen: None }
+    OpenFile { id, name, path, exists, shape, last, held: Vec::new(), held_spans: Vec::new(), seen: None }
 }

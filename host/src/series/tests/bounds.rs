@@ -120,18 +120,24 @@ fn a_shape_waits_for_the_rows_of_the_shape_before() {
 }
 
 #[test]
-fn a_position_is_stored_only_when_all_before_it_is_in_files() {
+fn a_checkpoint_has_every_row_in_its_file_or_keeps_it() {
     let (mut rig, lock) = locking(100);
     let checkpoint = |rig: &mut Rig| rig.store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
     assert_eq!(checkpoint(&mut rig), Some(1));
     (1..=3).for_each(|n| give(&mut rig, n));
-    assert_eq!(checkpoint(&mut rig), None);
-    lock.store(false, Ordering::Relaxed);
-    assert_eq!(checkpoint(&mut rig), Some(4));
+    assert_eq!((checkpoint(&mut rig), rig.store.rows_held()), (Some(4), 3));
     assert_eq!(checkpoint(&mut rig), None, "nothing new");
     assert!(!rig.store.checkpoint_due(Instant::now()));
     assert!(rig.store.checkpoint_due(Instant::now() + Duration::from_secs(10)));
+    lock.store(false, Ordering::Relaxed);
+    rig.flush();
+    let written = rig.files();
     assert_eq!(rig.store.catalogue().jobs()["mx"].files[0].last_slot, BEGIN + 180);
+    rig.crash();
+    assert_eq!(rig.store.rows_held(), 3, "kept by the checkpoint, for the journal does not give them again");
+    assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 180, false).len(), 3);
+    rig.flush();
+    assert!(rig.files() == written);
 }
 
 #[test]

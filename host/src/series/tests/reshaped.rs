@@ -2,8 +2,7 @@
 
 use super::rig::{Rig, counter, gauge, reading, sample, shape};
 use crate::reading::Record;
-use crate::series::catalogue::Catalogue;
-use crate::series::store::{Options, SeriesStore};
+use crate::series::catalogue::{Catalogue, Change};
 
 const BEGIN: i64 = 1_774_742_400;
 
@@ -23,7 +22,7 @@ fn a_file_of_another_shape_is_set_aside_and_still_read() {
         let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 150, with_journal).into_iter().map(|(_, value)| value).collect();
         assert_eq!(values, [1.0, 1.0, 2.0, 3.0, 4.0].map(Some), "journal {with_journal}");
     }
-    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
+    rig.restart();
     assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 60, false)[0].1, Some(1.0), "forgotten at a restart");
 }
 
@@ -83,7 +82,8 @@ fn what_is_no_series_file_never_reaches_librrd() {
         let slot = BEGIN + 120 + i64::try_from(n).unwrap() * 60;
         rig.read(slot, vec![sample("connect_time", &[], 2.0)]);
         rig.flush();
-        assert_eq!(std::fs::read(rig.file(&format!("_.{}.rrd", n + 1))).unwrap(), *damage, "damage {n} was overwritten");
+        let kept = rig.folder.path().join(format!("quarantine/series/mx/_.{}.rrd", n + 1));
+        assert_eq!(std::fs::read(kept).unwrap(), *damage, "damage {n} was overwritten");
         assert_eq!(rig.rows("connect_time", slot - 60, slot, false), [(slot, Some(2.0))]);
     }
 }
@@ -94,29 +94,57 @@ fn a_damaged_file_found_at_start_gives_way() {
     rig.give(shape(60, &[gauge("connect_time", &[])]));
     rig.read(BEGIN + 60, vec![sample("connect_time", &[], 1.0)]);
     rig.flush();
+    rig.restart();
     std::fs::write(rig.file("_.rrd"), b"RRD\0").unwrap();
-    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
+    rig.restart();
     rig.read(BEGIN + 120, vec![sample("connect_time", &[], 2.0)]);
     rig.flush();
+    assert_eq!(rig.store.counts().files_quarantined, 1);
     assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 120, false), [(BEGIN + 60, None), (BEGIN + 120, Some(2.0))]);
     assert_eq!(rig.rows("connect_time", BEGIN, BEGIN + 120, true)[1].1, Some(2.0));
 }
 
 #[test]
-fn a_crash_while_a_file_is_set_aside_loses_nothing() {
-    let mut rig = Rig::new();
-    rig.give(shape(60, &[gauge("connect_time", &[])]));
-    rig.read(BEGIN + 60, vec![sample("connect_time", &[], 1.0)]);
-    rig.flush();
-    let mut catalogue = Catalogue::open(rig.folder.path()).unwrap();
-    let id = catalogue.jobs()["mx"].files[0].id;
-    catalogue.set_aside("mx", id, "mx/_.1.rrd", 1).unwrap(); // and then the process ends, before the file is renamed
-    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
-    rig.give(shape(30, &[gauge("connect_time", &[])]));
-    rig.read(BEGIN + 90, vec![sample("connect_time", &[], 2.0)]);
-    rig.flush();
-    let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 90, false).into_iter().map(|(_, value)| value).collect();
-    assert_eq!(values, [1.0, 1.0, 2.0].map(Some));
+fn a_crash_at_any_step_of_setting_aside_ends_as_no_crash_does() {
+    let records = |rig: &mut Rig| {
+        for (step, value) in [(30, 2.0), (60, 3.0), (30, 4.0)] {
+            rig.give(shape(step, &[gauge("connect_time", &[])]));
+            rig.read(BEGIN + 60 * value as i64, vec![sample("connect_time", &[], value)]);
+        }
+    };
+    let begun = || {
+        let mut rig = Rig::new();
+        rig.give(shape(60, &[gauge("connect_time", &[])]));
+        rig.read(BEGIN + 60, vec![sample("connect_time", &[], 1.0)]);
+        rig.restart();
+        rig
+    };
+    let mut clean = begun();
+    records(&mut clean);
+    clean.flush();
+    assert_eq!(clean.files().keys().collect::<Vec<_>>(), ["_.1.rrd", "_.2.rrd", "_.3.rrd", "_.rrd"]);
+
+    let mut done = begun();
+    records(&mut done);
+    done.flush();
+    let recovered = done.crash();
+    assert_eq!((recovered.names_given_back, recovered.files_removed), (1, 2), "the first is put in the place of the last");
+    done.flush();
+    assert!(done.files() == clean.files());
+    assert_eq!(done.store.counts().files_set_aside, 3);
+
+    // Noted, and then the process ends, before the file is renamed; again when that is taken back.
+    let mut noted = begun();
+    let moved = Change::Moved { from: "mx/_.rrd".into(), to: "mx/_.1.rrd".into() };
+    for changes in [vec![moved.clone()], vec![moved, Change::Born { path: "mx/_.rrd".into() }]] {
+        Catalogue::open(noted.folder.path()).unwrap().note(&changes).unwrap();
+        let recovered = noted.crash();
+        assert_eq!((recovered.names_given_back, recovered.files_removed), (0, 0));
+        assert_eq!(noted.rows("connect_time", BEGIN, BEGIN + 60, false), [(BEGIN + 60, Some(1.0))]);
+    }
+    records(&mut noted);
+    noted.flush();
+    assert!(noted.files() == clean.files());
 }
 
 #[test]
@@ -140,13 +168,10 @@ fn replay_across_a_new_shape_sets_nothing_aside_again() {
         rig.read(BEGIN + 120 - i64::from(step), vec![sample("connect_time", &[], f64::from(step))]);
     }
     rig.flush();
-    rig.store = SeriesStore::open(rig.folder.path(), Options::default()).unwrap();
-    for (_, record) in std::mem::take(&mut rig.journal) {
-        rig.give(record);
-    }
+    rig.crash();
     rig.read(BEGIN + 120, vec![sample("connect_time", &[], 1.0)]);
     rig.flush();
-    assert_eq!((rig.store.counts().files_set_aside, rig.store.counts().rows_past), (0, 2));
+    assert_eq!((rig.store.counts().files_set_aside, rig.store.counts().rows_past), (1, 0), "as the first time");
     assert!(!rig.file("_.2.rrd").exists());
     let values: Vec<_> = rig.rows("connect_time", BEGIN, BEGIN + 120, true).into_iter().map(|(_, value)| value).collect();
     assert_eq!(values, [60.0, 60.0, 30.0, 1.0].map(Some));

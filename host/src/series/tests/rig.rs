@@ -1,6 +1,8 @@
 //! A store in a temporary folder, with the journal that fed it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use tempfile::TempDir;
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
@@ -11,7 +13,7 @@ use crate::series::Position;
 use crate::series::archive::Consolidation;
 use crate::series::fetch::{Query, Series};
 use crate::series::selector::Selector;
-use crate::series::store::{Applied, Options, SeriesStore};
+use crate::series::store::{Applied, Options, Recovered, SeriesStore};
 
 /// Rows of one series.
 pub(super) type Rows = Vec<(i64, Option<f64>)>;
@@ -64,6 +66,29 @@ impl Rig {
         self.journal.push((self.journal.len() as Position + 1, record));
         let (position, record) = self.journal.last().unwrap();
         assert_eq!(self.store.apply(*position, record).unwrap(), Applied::Taken);
+    }
+
+    /// Ends the process in good order, and starts the next.
+    pub(super) fn restart(&mut self) {
+        self.store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
+        self.store = SeriesStore::open(self.folder.path(), Options::default()).unwrap();
+        assert_eq!(self.store.recover(true).unwrap().files_removed, 0);
+    }
+
+    /// Ends the process without a word, and starts the next, which reads the journal again.
+    pub(super) fn crash(&mut self) -> Recovered {
+        self.store = SeriesStore::open(self.folder.path(), Options::default()).unwrap();
+        let recovered = self.store.recover(true).unwrap();
+        for (position, record) in &self.journal {
+            assert_eq!(self.store.apply(*position, record).unwrap(), Applied::Taken);
+        }
+        recovered
+    }
+
+    /// Every series file with its bytes.
+    pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = std::fs::read_dir(self.folder.path().join("series/mx")).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&path).unwrap())).collect()
     }
 
     pub(super) fn read(&mut self, slot: i64, samples: Vec<Sample>) {

@@ -1,0 +1,79 @@
+//! Writes the catalogue down, together with what it is a picture of.
+
+use rusqlite::{Transaction, params};
+use serde::Serialize;
+
+use super::{Catalogue, CatalogueError, Checkpointed, Job, JobMetric};
+
+impl Catalogue {
+    /// Writes down all that is new, and forgets the noted changes; durable on return, wholly or not at all.
+    pub fn commit(&mut self, checkpoint: Checkpointed) -> Result<(), CatalogueError> {
+        let transaction = self.connection.transaction()?;
+        for name in &self.changed {
+            if let Some(job) = self.jobs.get(name) {
+                put_job(&transaction, name, job)?;
+            }
+        }
+        for (id, slot) in &self.unsaved_slots {
+            transaction.prepare_cached("UPDATE files SET last_slot = ?2 WHERE id = ?1")?.execute(params![id, slot])?;
+        }
+        transaction.execute("DELETE FROM changes", [])?;
+        transaction.execute("DELETE FROM checkpoint", [])?;
+        let (mark, position) = (checkpoint.mark.cast_signed(), checkpoint.position.cast_signed());
+        transaction.execute("INSERT INTO checkpoint (mark, position) VALUES (?1, ?2)", params![mark, position])?;
+        transaction.commit()?;
+        self.changed.clear();
+        self.unsaved_slots.clear();
+        self.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+}
+
+fn put_job(transaction: &Transaction<'_>, name: &str, job: &Job) -> Result<(), CatalogueError> {
+    let id: i64 = transaction.query_row(
+        "INSERT INTO jobs (name, agent, target, labels, step_s) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (name) DO UPDATE SET agent = ?2, target = ?3, labels = ?4, step_s = ?5 RETURNING id",
+        params![name, job.agent, job.target, json(&job.labels), job.step],
+        |row| row.get(0),
+    )?;
+    put_metrics(transaction, id, &job.metrics)?;
+    put_files(transaction, id, job)
+}
+
+fn put_metrics(transaction: &Transaction<'_>, job: i64, metrics: &[JobMetric]) -> Result<(), CatalogueError> {
+    transaction.execute("DELETE FROM metrics WHERE job = ?1", params![job])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO metrics (job, place, name, kind, unit, help, keys, declared) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for (JobMetric { spec, declared }, place) in metrics.iter().zip(0_i64..) {
+        insert.execute(params![job, place, spec.name, word(&spec.kind), word(&spec.unit), spec.help, json(&spec.keys), declared])?;
+    }
+    Ok(())
+}
+
+/// All anew: files change places with each other.
+fn put_files(transaction: &Transaction<'_>, id: i64, job: &Job) -> Result<(), CatalogueError> {
+    transaction.execute("DELETE FROM sources WHERE file IN (SELECT id FROM files WHERE job = ?1)", params![id])?;
+    transaction.execute("DELETE FROM files WHERE job = ?1", params![id])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO files (id, job, labels, path, generation, step_s, first_slot, last_slot) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let mut insert_source =
+        transaction.prepare_cached("INSERT INTO sources (file, place, name, metric, kind, unit) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for file in &job.files {
+        insert.execute(params![file.id, id, json(&file.labels), file.path, file.generation, file.step, file.first_slot, file.last_slot])?;
+        for (column, place) in file.columns.iter().zip(0_i64..) {
+            insert_source.execute(params![file.id, place, column.source, column.metric, word(&column.kind), word(&column.unit)])?;
+        }
+    }
+    Ok(())
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_value(value).unwrap_or_default().to_string()
+}
+
+/// A kind or unit as the word that its JSON is.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(Into::into)).unwrap_or_default()
+}

@@ -1,0 +1,108 @@
+//! Stores a picture of all series that a crash can go back to, and how far the journal need not be read again.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::SeriesStore;
+use super::open_file::OpenFile;
+use crate::series::Position;
+use crate::series::catalogue::Checkpointed;
+use crate::series::checkpoint::{self, Still};
+use crate::series::error::SeriesError;
+use crate::series::header;
+use crate::series::name::LabelSet;
+
+/// How often checkpoints are made, at most.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// A step of a checkpoint, or back to one, that was just made; for proofs that end a process between two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What was held is in its files.
+    Flushed,
+    /// The heads of all files are in the next checkpoint file.
+    HeadsKept,
+    /// The files are durable.
+    Synced,
+    /// The catalogue speaks of the next checkpoint file.
+    Committed,
+    /// That file has its name.
+    Settled,
+    /// Names are what they were at the checkpoint, durably.
+    TakenBack,
+}
+
+impl SeriesStore {
+    /// Says whether it is time for a checkpoint.
+    pub fn checkpoint_due(&self, now: Instant) -> bool {
+        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY)
+    }
+
+    /// Has each step told.
+    pub fn on_step(&mut self, told: Box<dyn Fn(Step) + Send>) {
+        self.on_step = Some(told);
+    }
+
+    /// Flushes, keeps the heads of all files and the rows that could not be written, makes the files durable, and then has the position
+    /// stored from which a restart must read on.
+    ///
+    /// Nothing is stored if nothing was taken since the last one.
+    pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
+        self.checkpoint_at = Some(now);
+        self.flush();
+        self.step(Step::Flushed);
+        let Some(position) = self.applied.filter(|position| Some(*position) != self.stored) else { return Ok(None) };
+        let mark = drawn_mark();
+        checkpoint::write(&self.data, mark, self.stills())?;
+        self.step(Step::HeadsKept);
+        let fault = |source: io::Error| SeriesError::Folder { path: self.folder.clone(), source };
+        rustix::fs::syncfs(File::open(&self.folder).map_err(fault)?).map_err(|errno| fault(errno.into()))?;
+        self.step(Step::Synced);
+        let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
+        self.catalogue.seen(&seen);
+        self.catalogue.commit(Checkpointed { mark, position })?;
+        self.undoable = self.files.values().flat_map(HashMap::values).filter(|file| file.exists).map(|file| file.name.clone()).collect();
+        self.step(Step::Committed);
+        checkpoint::settle(&self.data)?;
+        self.step(Step::Settled);
+        store(position).map_err(SeriesError::Position)?;
+        self.stored = Some(position);
+        Ok(Some(position))
+    }
+
+    pub(super) fn step(&self, step: Step) {
+        if let Some(told) = &self.on_step {
+            told(step);
+        }
+    }
+
+    /// The files that are written to; of another one the head is noted before it is.
+    fn stills(&self) -> impl Iterator<Item = io::Result<Still>> {
+        self.files.iter().flat_map(|(job, files)| files.iter().map(|(labels, file)| still(job, labels, file)))
+    }
+
+    fn open_files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
+        self.files.values_mut().flat_map(HashMap::values_mut)
+    }
+}
+
+fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
+    let held = file.held.clone();
+    Ok(Still {
+        job: job.to_owned(),
+        labels: labels.clone(),
+        path: file.name.clone(),
+        image: header::image(&file.path, &file.shape)?,
+        last: file.last.clone().filter(|_| !held.is_empty()),
+        held,
+        held_spans: file.held_spans.clone(),
+    })
+}
+
+/// A number that no other checkpoint has.
+fn drawn_mark() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,94 @@
+//! A machine that loses its power, once or several times in a row.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use watchpost::series::store::{Applied, Options as StoreOptions, SeriesStore, Step};
+use watchpost_journal::{Journal, Options, Position, Reader};
+
+use crate::{Figures, chance::Chance, disk::Disk, recovered, twin::Twin, world::World};
+
+/// Lives of one test run, where nobody asks for more.
+const CUTS: u64 = 20;
+/// Moments of a life, at most.
+const MOMENTS_MAX: u64 = 120;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn a_power_cut_leaves_what_a_clean_run_is_byte_for_byte() {
+    let seeds = env::var("WATCHPOST_PROVE_POWER_CUTS").map_or(CUTS, |count| count.parse().expect("a number"));
+    let mut chance = Chance::seeded();
+    let (mut figures, mut steps) = (Figures::default(), BTreeMap::<String, u64>::new());
+    let began = Instant::now();
+    for _ in 0..seeds {
+        let seed = chance.next();
+        let mut chance = Chance(seed);
+        let mut dir = tempfile::tempdir().unwrap();
+        let mut twin = Twin::new();
+        for _ in 0..1 + chance.below(3) {
+            let (next, step, acknowledged) = live_until_the_power_is_lost(dir.path(), &mut chance);
+            dir = next;
+            *steps.entry(step.map_or("between checkpoints".into(), |step| format!("{step:?}"))).or_default() += 1;
+            figures.records += twin.follow(Reader::offline(&dir.path().join("journal"), Position::START).unwrap());
+            figures.acknowledged += acknowledged.len() as u64;
+            figures.acknowledged_lost += acknowledged.iter().filter(|(position, sum)| twin.sums.get(position) != Some(sum)).count() as u64;
+        }
+        let healed = env::var_os("WATCHPOST_PROVE_UNHEALED").is_none();
+        let store = recovered(dir.path(), healed, &mut figures);
+        let differences = twin.differences(dir.path(), &store);
+        figures.files_compared += differences.compared;
+        figures.files_unequal += differences.names.len() as u64;
+        assert!(differences.names.is_empty() && figures.acknowledged_lost == 0, "seed {seed}: {differences:?}\n{figures:#?}");
+    }
+    println!("{seeds} lives, power lost after {steps:?}\n{figures:#?}\n{:.0} s", began.elapsed().as_secs_f64());
+}
+
+/// Measures on the folder until the power is lost; gives what the machine finds then, and what was acknowledged.
+fn live_until_the_power_is_lost(dir: &Path, chance: &mut Chance) -> (TempDir, Option<Step>, Vec<(u64, u32)>) {
+    let disk = Arc::new(Mutex::new(Disk::new(dir, 1 + chance.below(MOMENTS_MAX), chance.next())));
+    let mut store = SeriesStore::open(dir, StoreOptions::default()).unwrap();
+    let from = store.position().map_or(Position::START, |position| Position::from(position).next());
+    let options = Options { segment_bytes_max: 64 << 10, group_delay: Duration::ZERO, seen_end: from, ..Options::default() };
+    let (journal, _) = Journal::open(&dir.join("journal"), options).unwrap();
+    let told = disk.clone();
+    store.on_step(Box::new(move |step| {
+        let mut disk = told.lock().unwrap();
+        if matches!(step, Step::Synced | Step::TakenBack) {
+            disk.sync();
+        }
+        disk.passes(Some(step));
+    }));
+    store.recover(true).unwrap();
+    let mut world = World::new(60);
+    watchpost::daemon::records(journal.reader(journal.first())).for_each(|(_, record)| world.saw(&record));
+    let (mut reader, mut acknowledged) = (journal.reader(from), Vec::new());
+    loop {
+        let mut now = disk.lock().unwrap();
+        now.passes(None);
+        if let Some(found) = now.found.take() {
+            return (found, now.step, acknowledged);
+        }
+        drop(now);
+        while let Some((position, payload)) = reader.next().unwrap() {
+            let record = postcard::from_bytes(&payload).unwrap();
+            assert_eq!(store.apply(position.into(), &record).unwrap(), Applied::Taken);
+        }
+        match chance.below(10) {
+            0 => drop(store.checkpoint(Instant::now(), |_| Ok(())).unwrap()),
+            1..5 => drop(store.flush()),
+            _ => acknowledged.extend(append(&journal, &mut world, chance)),
+        }
+    }
+}
+
+fn append(journal: &Journal, world: &mut World, chance: &mut Chance) -> Vec<(u64, u32)> {
+    let payloads = (0..1 + chance.below(20)).map(|_| postcard::to_stdvec(&world.next(chance)).unwrap());
+    let tickets: Vec<_> = payloads.map(|payload| (crc32c::crc32c(&payload), journal.append(payload).unwrap())).collect();
+    tickets.into_iter().map(|(sum, ticket)| (u64::from(ticket.wait(PATIENCE).unwrap()), sum)).collect()
+}
