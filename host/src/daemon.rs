@@ -1,11 +1,12 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `budgets` (what is left of service levels) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 pub mod api;
 mod appender;
+mod budgets;
 mod carriers;
 mod cursors;
 mod event_view;

@@ -24,6 +24,7 @@ use super::{
     Daemon, DataFolder, LockError,
     api::{self, socket_path},
     appender::Appender,
+    budgets,
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
@@ -321,6 +322,7 @@ impl Parts {
         daemon.put_in_force(config, plugins, jobs).await;
         daemon.metrics.reload_passed(self.started);
         let meter = tokio::spawn(meter::lead(daemon.clone()));
+        let budgets = tokio::spawn(budgets::lead(daemon.clone()));
         let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
         let outward = tokio::spawn(serve(
             listener,
@@ -352,6 +354,7 @@ impl Parts {
         daemon.plugins().ward().finish();
         drop(stopping);
         meter.abort();
+        budgets.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
             error!("{error}");
         }

@@ -46,6 +46,8 @@ pub struct HostMetrics {
     series_rows_pending: GaugeVec,
     series_lock_retries: IntCounter,
     consumer_behind: GaugeVec,
+    objective_level: GaugeVec,
+    objective_budget_left: GaugeVec,
     series_left_out: GaugeVec,
     http_connections: Gauge,
     http_refused: IntCounter,
@@ -103,6 +105,16 @@ impl HostMetrics {
             series_rows_pending: make.gauge("series_rows_pending", "Rows that wait to be written to series files.", &[])?,
             series_lock_retries: make.counter("series_lock_retries_total", "Writes put off because somebody held the file's lock.")?,
             consumer_behind: make.gauge("consumer_behind_records", "Journal records a consumer has yet to take.", &["consumer"])?,
+            objective_level: make.gauge(
+                "objective_level_ratio",
+                "Share of the known time of an objective's period so far that was good.",
+                &["objective"],
+            )?,
+            objective_budget_left: make.gauge(
+                "objective_budget_left_ratio",
+                "Share that is left of the time that may be bad; below 0 when more was.",
+                &["objective"],
+            )?,
             series_left_out: make.gauge("series_left_out", "Series not exposed because their name or labels clash.", &[])?,
             http_connections: make.plain_gauge("http_connections", "Connections to the listener that are open.")?,
             http_refused: make.counter("http_connections_refused_total", "Connections closed at once because too many were open.")?,
@@ -152,6 +164,17 @@ impl HostMetrics {
     pub fn samples_refused(&self, agent: &str, samples: u32) {
         if samples > 0 {
             self.samples_refused.with_label_values(&[agent]).inc_by(samples.into());
+        }
+    }
+
+    /// How an objective stands; what is not known is absent.
+    pub fn objective_stands(&self, objective: &str, level: Option<f64>, budget_left: Option<f64>) {
+        for (gauge, value) in [(&self.objective_level, level), (&self.objective_budget_left, budget_left)] {
+            match value {
+                Some(value) => set(gauge, &[objective], value),
+                // It may never have been there.
+                None => drop(gauge.remove_label_values(&[objective])),
+            }
         }
     }
 

@@ -9,6 +9,9 @@ use crate::{
 
 const SOON: Duration = Duration::from_secs(40);
 
+/// A little more than a minute.
+const MINUTE: Duration = Duration::from_secs(90);
+
 const OBJECTIVES: &str = "
 [[objective]]
 name = \"mail\"
@@ -49,6 +52,18 @@ async fn levels_are_counted_from_readings_and_told_in_every_form() {
     assert_eq!((&told[1]["level"], &told[2]["level"], of(1, "planned_s")), (&1.0.into(), &0.0.into(), 0), "{told}");
     assert_eq!((&told[3]["objective"], &told[3]["level"]), (&"never that fast".into(), &0.0.into()), "{told}");
     assert!(told[3]["from"].as_str().unwrap().ends_with("-01-01"), "{told}");
+
+    // Once a minute what is left is told, and stored like what agents measure.
+    let of_mail = |line: &str| line.starts_with("watchpost_host_objective_level_ratio{objective=\"mail\"} 0.");
+    until(MINUTE, || daemon.get("/metrics").unwrap().body.lines().any(of_mail).then_some(())).expect("the level is exposed");
+    let stored = || {
+        let rows = crate::json(&house, &["fetch", "level{objective=\"mail\"}", "--from", "now-10m"]);
+        let known =
+            rows[0]["values"].as_array().unwrap().iter().filter_map(serde_json::Value::as_f64).any(|level| level > 0.0 && level < 1.0);
+        known.then_some(())
+    };
+    until(SOON, stored).expect("the level is a series");
+    assert!(house.run(&["fetch", "budget_left{objective=\"mail\"}", "--from", "now-10m"]).ok().contains("-"), "more than may be was bad");
     assert!(daemon.stop().status.success());
 
     let shown = house.run(&["sla"]).ok();
