@@ -1,8 +1,8 @@
 //! Who comes from a confined worker: the socket of the daemon's API is no agent's to use, and no kernel that we know how to ask keeps one
 //! from a socket that has a path.
 //!
-//! A worker leads a session of its own, which neither it nor any program that it starts can leave: by that each of them is known, whoever
-//! started it, and also after the worker is dead.
+//! A worker of ours leads a session of its own, which neither it nor any program that it starts can leave: by that each of them is known, also
+//! after the worker is dead. One that somebody else started, `watchpost measure` for one, is known by the mark that its confinement leaves.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,8 @@ use std::{
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use watchpost_worker::confine::is_marked;
 
 /// The sessions of confined workers, by the pid of the worker, which leads it; and whether it lives.
 static SESSIONS: Mutex<BTreeMap<i32, bool>> = Mutex::new(BTreeMap::new());
@@ -39,7 +41,13 @@ impl Drop for Session {
 
 /// Whether a process comes from a confined worker; one that has ended already may have.
 pub fn is_confined(pid: Option<i32>) -> bool {
-    let Some(session) = pid.and_then(NonZero::new).and_then(session_of) else { return true };
+    let Some((pid, session)) = pid.and_then(|pid| Some((pid, session_of(NonZero::new(pid)?)?))) else { return true };
+    match is_marked(pid) {
+        Ok(true) => return true,
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return true,
+        // Another user's.
+        Ok(false) | Err(_) => {}
+    }
     let mut sessions = sessions();
     match sessions.get(&session) {
         None => false,

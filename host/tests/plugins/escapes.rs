@@ -16,6 +16,7 @@ use watchpost_worker::confine::kernel::gaps;
 
 use crate::{
     harness::{Daemon, House, until},
+    house::NEVER,
     zoo::example,
 };
 
@@ -121,6 +122,26 @@ fn every_way_out_is_closed_and_is_open_without_the_sandbox() {
     assert!(closed.len() >= 50 && wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// No worker of the daemon's is at work here: it knows none of these by its own doing.
+#[test]
+fn a_worker_of_a_measurement_by_hand_is_turned_away_at_the_daemons_socket_as_well() {
+    for sandboxed in [true, false] {
+        let house = house(sandboxed);
+        let socket = house.socket().display().to_string();
+        house.schedule(&format!(
+            "[[job]]\nname = \"asks\"\nagent = \"accomplice\"\n{NEVER}\nconfig = {{ attempt = {{ way = \"ask-daemon\", path = \"{socket}\" }}, sockets = [\"{socket}\"] }}\n"
+        ));
+        let daemon = house.start();
+        let said = house.run(&["measure", "asks"]);
+        let is_open = said.code == Some(0);
+        assert!(is_open || said.out.contains("Permission denied"), "{said:?}");
+        assert_eq!(is_open, !sandboxed, "sandboxed {sandboxed}: {said:?}\n{}", daemon.log_text());
+        assert_eq!(daemon.log_text().contains("was turned away"), sandboxed);
+        // Who asks by hand is answered.
+        house.run(&["status"]).ok();
+    }
+}
+
 fn shown(told: &Result<(), String>) -> String {
     match told {
         Ok(()) => "OPEN".into(),
@@ -145,8 +166,8 @@ fn is_a_gap(what: &str) -> bool {
         || gap("files")
 }
 
-/// Makes every attempt once, sandboxed or not; tells what came of each.
-fn attempts(sandboxed: bool) -> Told {
+/// A house of libraries that mean harm, with what they are after.
+fn house(sandboxed: bool) -> House {
     let house = House::ordinary("");
     let libraries = house.folder().join("libraries");
     fs::create_dir(&libraries).unwrap();
@@ -163,6 +184,12 @@ fn attempts(sandboxed: bool) -> Told {
     for (name, content) in [("secret", "Zwiebelkuchen-4711\n"), ("victim", "as it was\n"), ("doomed", ""), ("open", "for all\n")] {
         house.keep(name, content.as_bytes());
     }
+    house
+}
+
+/// Makes every attempt once, sandboxed or not; tells what came of each.
+fn attempts(sandboxed: bool) -> Told {
+    let house = house(sandboxed);
     let neighbour = "[[job]]\nname = \"neighbour\"\nagent = \"tame\"\nevery = \"1s\"\n";
     house.schedule(neighbour);
     let daemon = house.start();

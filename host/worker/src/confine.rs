@@ -3,7 +3,8 @@
 //! A worker confines itself when its library is copied and before it is loaded: initialisers run then. Nothing widens a confinement
 //! again; wider needs start another worker.
 //!
-//! Reading order: [`Confinement`] · `files` (landlock: files, TCP ports, signals) · `calls` (seccomp: system calls) · `bounds` (resources) ·
+//! Reading order: [`Confinement`] · `files` (landlock: files, TCP ports, signals) · `calls` (seccomp: system calls) · `bounds` (resources, and
+//! how a worker is known from outside) ·
 //! [`kernel`] (what this machine enforces).
 
 mod bounds;
@@ -23,6 +24,8 @@ use std::{
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{Needs, Port, Transport};
+
+pub use bounds::is_marked;
 
 /// Address space of a worker, unless the operator says otherwise: stacks for every name that is being looked up, and room to measure.
 pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
