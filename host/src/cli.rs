@@ -12,6 +12,7 @@ mod explain;
 mod failure;
 mod fetch;
 mod generate;
+mod graph;
 mod init;
 mod job_table;
 mod jobs;
@@ -22,6 +23,7 @@ mod plan;
 mod plugins;
 mod reload;
 mod run;
+mod series;
 mod sheet;
 mod sla;
 mod status;
@@ -87,6 +89,12 @@ enum Command {
     /// Says how much series grow in a day, and when they reach a limit.
     #[command(after_help = capacity::EXAMPLES)]
     Capacity(capacity::Arguments),
+    /// Draws series as a picture.
+    #[command(after_help = graph::EXAMPLES)]
+    Graph(graph::Arguments),
+    /// Lists the series that are kept, or tells all that is known of some.
+    #[command(after_help = "Examples:\n  watchpost series\n  watchpost series show 'up{job=\"pop-paris\"}'")]
+    Series(series::Arguments),
     /// Tells service levels: what was promised, what was kept, what may still be bad.
     #[command(after_help = sla::EXAMPLES)]
     Sla(sla::Arguments),
@@ -151,6 +159,8 @@ pub fn main() -> ExitCode {
         Command::Status => status::run(&context),
         Command::Fetch(arguments) => fetch::run(&context, &arguments),
         Command::Capacity(arguments) => capacity::run(&context, &arguments),
+        Command::Graph(arguments) => graph::run(&context, &arguments),
+        Command::Series(arguments) => series::run(&context, &arguments),
         Command::Sla(arguments) => sla::run(&context, &arguments),
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),

@@ -21,7 +21,7 @@ use crate::{
     reading::Record,
     series::{
         Position,
-        request::{FetchRequest, Fetched, Format, format_of},
+        request::{FetchError, FetchRequest, Fetched, Format, format_of},
         store::{Options, SeriesStore},
     },
 };
@@ -118,6 +118,14 @@ pub(super) fn format_of_answer(named: Option<&str>, output: Option<&Path>, json:
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
 fn from_files(data: &Path, cannot: &str, request: &FetchRequest) -> Result<Fetched, Failure> {
+    let (folder, store) = left(data, cannot)?;
+    let journal = folder.path().join("journal");
+    let answer = request.answer(&Mutex::new(store), now_ns() / 1_000_000_000, |_| offline(&journal));
+    answer.map_err(|error| failure(cannot, &error))
+}
+
+/// The store that an ended daemon left, with what its journal has besides, and the lock on its folder.
+pub(super) fn left(data: &Path, cannot: &str) -> Result<(DataFolder, SeriesStore), Failure> {
     if !data.is_dir() {
         let why = format!("there is no data folder {}: nothing was ever measured with this configuration", data.display());
         return Err(Failure::failed(cannot, why));
@@ -125,12 +133,12 @@ fn from_files(data: &Path, cannot: &str, request: &FetchRequest) -> Result<Fetch
     let folder = DataFolder::lock(data).map_err(|error| Failure::of(cannot, &error))?;
     let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(cannot, &error))?;
     take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
-    let journal = folder.path().join("journal");
-    let answer = request.answer(&Mutex::new(store), now_ns() / 1_000_000_000, |_| offline(&journal));
-    answer.map_err(|error| match error.is_asked_wrong() {
-        true => Failure::wrong(cannot, crate::chain(&error)),
-        false => Failure::of(cannot, &error),
-    })
+    Ok((folder, store))
+}
+
+/// Whose fault it is that series are not read.
+pub(super) fn failure(cannot: &str, error: &FetchError) -> Failure {
+    if error.is_asked_wrong() { Failure::wrong(cannot, crate::chain(error)) } else { Failure::of(cannot, error) }
 }
 
 fn offline(journal: &Path) -> Box<dyn Iterator<Item = (Position, Record)>> {

@@ -40,6 +40,8 @@ use crate::reading::Record;
 /// Rows of one answer, all series together, at most.
 pub const ROWS_MAX: u64 = 1_000_000;
 
+/// Rows before the first one, and those after it, up to which a young series is told as finely as it is kept.
+const FINE_ROWS_MAX: i64 = 100_000;
 /// Files that are written one by one for an answer, at most.
 const FLUSHED_MAX: usize = 64;
 
@@ -250,13 +252,17 @@ impl Taken {
             }
         }
         files.sort_by_key(|(file, _)| (file.generation != 0, std::cmp::Reverse(file.generation)));
-        let newest = files.first().and_then(|(_, header)| choose(header, consolidation, from, wanted));
+        // A series that is young is all in its finest rows; coarser ones, which reach further back, may have none yet.
+        let since = files.iter().map(|(file, _)| file.first_slot - i64::from(file.step)).min().unwrap_or(from);
+        let choose_from = |from: i64| files.first().and_then(|(_, header)| choose(header, consolidation, from, wanted));
+        let fine = choose_from(from.max(since)).filter(|found| (to - from) / i64::from(found.step) <= FINE_ROWS_MAX);
+        let newest = fine.or_else(|| choose_from(from));
         let base = job.map_or(1, |job| job.step.max(1));
         let (kept, step) = newest.map_or_else(
             || (base, wanted.map_or(base, |wanted| wanted.div_ceil(base).saturating_mul(base))),
             |found| (found.archive_step, found.step),
         );
-        Ok(Read { files, kept, step, from, to: to.min(self.now.saturating_add(step.into())) })
+        Ok(Read { files, kept, step, since, from, to: to.min(self.now.saturating_add(step.into())) })
     }
 
     fn read_one(&self, pick: &Pick, read: &Read, certain: [Option<Track>; 2], blocks: &mut Blocks) -> Result<Series, SeriesError> {
@@ -291,7 +297,7 @@ impl Taken {
     ) -> Result<Option<(usize, ArchiveOf)>, SeriesError> {
         let column = file.columns.iter().position(|column| column.metric == pick.metric);
         let wanted = Some(read.step).filter(|step| *step > header.shape.step);
-        let found = choose(header, self.query.consolidation, read.from, wanted).filter(|_| read.begin() < read.to);
+        let found = choose(header, self.query.consolidation, read.from.max(read.since), wanted).filter(|_| read.begin() < read.to);
         let (Some(column), Some(found)) = (column, found) else { return Ok(None) };
         let key = (file.id, found.index);
         if let Entry::Vacant(entry) = blocks.entry(key) {

@@ -53,7 +53,7 @@ fn least_common_multiple(a: u32, b: u32) -> u32 {
 }
 
 /// A length of time in the largest unit that leaves no rest.
-fn length(seconds: u32) -> String {
+pub(crate) fn length(seconds: u32) -> String {
     let (unit, name) =
         [(86_400, "d"), (3_600, "h"), (60, "min")].into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit)).unwrap_or((1, "s"));
     format!("{} {name}", seconds / unit)

@@ -14,6 +14,10 @@ use super::selector::Shown;
 
 pub use xlsx::{WorkbookError, write_xlsx};
 
+/// Lines of pictures and charts, dark enough for white paper, told apart by the colour-blind too. Source: Okabe and Ito, "Color Universal
+/// Design".
+pub(super) const COLOURS: [u32; 7] = [0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0x56B4E9, 0xE69F00, 0x000000];
+
 /// Labels that a column's title leaves out: the job says them.
 const IMPLIED: [&str; 2] = ["agent", "target"];
 
@@ -45,8 +49,8 @@ fn times(series: &[Series]) -> BTreeSet<i64> {
     times
 }
 
-/// Writes a list of objects: `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and `values`, where
-/// unknown is `null`.
+/// Writes a list of objects: `series` (what selects it), `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and
+/// `values`, where unknown is `null`.
 pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
     let all: Vec<Object<'_>> = series.iter().map(Object::of).collect();
     serde_json::to_writer(&mut *out, &all)?;
@@ -55,6 +59,7 @@ pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
 
 #[derive(Serialize)]
 struct Object<'a> {
+    series: String,
     metric: &'a str,
     labels: BTreeMap<&'a str, &'a str>,
     unit: Unit,
@@ -69,7 +74,7 @@ impl<'a> Object<'a> {
         let labels = series.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let start = series.rows.first().map(|(time, _)| *time);
         let Series { metric, unit, kind, step, rows, .. } = series;
-        Self { metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows) }
+        Self { series: title(series), metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows) }
     }
 }
 
@@ -93,9 +98,9 @@ pub(super) fn selector_of(metric: &str, labels: &[(String, String)]) -> String {
 }
 
 /// What a value of a series is, for people: of a counter, one in a second.
-fn unit(series: &Series) -> String {
-    let unit = serde_json::to_value(series.unit).ok().and_then(|unit| unit.as_str().map(str::to_owned)).unwrap_or_default();
-    match series.kind {
+pub(super) fn unit_of(unit: Unit, kind: Kind) -> String {
+    let unit = serde_json::to_value(unit).ok().and_then(|unit| unit.as_str().map(str::to_owned)).unwrap_or_default();
+    match kind {
         Kind::Gauge => unit,
         Kind::Counter => format!("{unit} per second"),
     }

@@ -31,6 +31,10 @@ pub(crate) const LINES: &[Line] = &[
     says("watchpost status", &["ready; journal ok", "\nsmtp  ", "  ready  ", "2 jobs: ", "0 failing"]),
     says("watchpost jobs list", &["mx1         ok", "submission  "]),
     says("watchpost fetch 'connect_time{job=\"mx1\"}' --from now-10m", &["site=\"\"paris\"\"", "Z,\n", "Z,0."]),
+    says("watchpost fetch 'total_time{job=\"mx1\"}' --from midnight -o mx1.xlsx", &[]),
+    says("watchpost graph 'connect_time{job=\"mx1\"}' --from now-10m -o mx1.png", &[]),
+    says("watchpost series", &["VALUE ", "up{job=\"mx1\",site=\"paris\"}"]),
+    says("curl -s 'http://127.0.0.1:9470/api/v1/fetch?series=up&from=now-10m'", &["\"metric\":\"up\"", "1.0"]),
     says("watchpost coverage own.toml", &["NO  NAME ", "Mail exchanger\n1   Availability  1 ", "1 of 1 rows have a value"]),
     says(
         "watchpost init --host 127.0.0.1:2525,2587 --ca-file target/lab/ca/ca.pem -o found.toml",

@@ -11,6 +11,8 @@ pub(super) struct Read {
     pub(super) kept: u32,
     /// Seconds between rows of the answer.
     pub(super) step: u32,
+    /// Before that instant no file has anything.
+    pub(super) since: i64,
     pub(super) from: i64,
     pub(super) to: i64,
 }

@@ -7,7 +7,7 @@ use rust_xlsxwriter::{
     Color, DocProperties, Format, FormatAlign, Workbook, Worksheet, XlsxError,
 };
 
-use super::title;
+use super::{COLOURS, title, unit_of};
 use crate::{schedule::Zone, series::fetch::Series};
 
 /// Rows of a sheet, its head among them. Source: Excel specifications and limits.
@@ -30,8 +30,6 @@ const MARKED_ROWS_MAX: usize = 200;
 const DRAWN_MAX: usize = 32;
 /// Characters of a cell. Source: Excel specifications and limits.
 const CELL_CHARS_MAX: usize = 32_767;
-/// Lines of the chart, dark enough for white paper, told apart by the colour-blind too. Source: Okabe and Ito, "Color Universal Design".
-const COLOURS: [u32; 7] = [0x0072B2, 0xD55E00, 0x009E73, 0xCC79A7, 0x56B4E9, 0xE69F00, 0x000000];
 
 const GRID: u32 = 0xD9D9D9;
 
@@ -173,7 +171,7 @@ fn time_axis(axis: &mut ChartAxis, times: &[i64], zone: Zone) {
 /// The units of all series, each once.
 fn units(series: &[Series]) -> String {
     let mut names: Vec<String> = Vec::new();
-    for name in series.iter().map(super::unit) {
+    for name in series.iter().map(|one| unit_of(one.unit, one.kind)) {
         if !names.contains(&name) {
             names.push(name);
         }

@@ -235,6 +235,21 @@ fn an_answer_has_a_bound_and_ends_with_now() {
 }
 
 #[test]
+fn a_young_series_is_told_from_its_finest_rows_however_far_back_is_asked() {
+    let mut rig = Rig::new();
+    rig.give(shape(1, &[gauge("connect_time", &[])]));
+    (1..=30).for_each(|n| rig.read(BEGIN + n, vec![sample("connect_time", &[], n as f64)]));
+    rig.flush();
+    // Six hours of seconds are kept; nothing of five minutes is whole yet.
+    for back in [3_600, 86_400] {
+        let all = rig.fetch(&query("connect_time", BEGIN + 30 - back, BEGIN + 30), false);
+        let known: Vec<f64> = all[0].rows.iter().filter_map(|row| row.1).collect();
+        assert_eq!((all[0].step, known), (1, (1..=30).map(f64::from).collect()), "{back} s back");
+    }
+    assert_eq!(rig.fetch(&query("connect_time", BEGIN - 86_400_000, BEGIN + 30), false)[0].step, 3_600);
+}
+
+#[test]
 fn an_answer_is_made_while_the_store_takes_readings() {
     let (mut rig, lock) = locking(100);
     lock.store(false, Ordering::Relaxed);

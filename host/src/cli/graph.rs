@@ -1,0 +1,97 @@
+//! `watchpost graph`
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    fetch::fetched,
+    print_json,
+    table::plain,
+    time,
+};
+use crate::series::{
+    graph::{Drawn, GraphError, Look, Picture, draw},
+    request::{FetchRequest, Format},
+};
+
+pub(super) const EXAMPLES: &str =
+    "A single series shows between which values it lay as well. Grey is where nothing is known. The axis is that of your own zone (TZ).
+
+Examples:
+  watchpost graph 'total_time{job=\"pop-paris\"}' -o paris.png
+  watchpost graph total_time connect_time --from midnight -o day.svg";
+
+/// How each failure begins.
+const CANNOT: &str = "cannot draw";
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Which series: a metric with matchers as PromQL has them.
+    #[arg(required = true, value_name = "SERIES")]
+    series: Vec<String>,
+    /// The picture: a file that ends in .png or .svg.
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+    /// Where the range begins, as with `fetch`.
+    #[arg(long, visible_alias = "since", default_value = "now-1d", allow_hyphen_values = true, value_name = "TIME")]
+    from: String,
+    /// Where the range ends.
+    #[arg(long, visible_alias = "until", default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
+    to: String,
+    /// Time between values, as 300 or 5m. The finest there is otherwise.
+    #[arg(long, value_name = "LENGTH")]
+    step: Option<String>,
+    /// How values of a longer step are made: AVERAGE, MIN, MAX or LAST.
+    #[arg(long, value_name = "HOW")]
+    consolidation: Option<String>,
+    /// What stands above the picture: the metrics, unless it is said.
+    #[arg(long, value_name = "TEXT")]
+    title: Option<String>,
+    /// Pixels of the drawing, more if the names below it need them.
+    #[arg(long, default_value_t = 900, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(50..=8000))]
+    width: u32,
+    /// Pixels of the drawing.
+    #[arg(long, default_value_t = 260, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(50..=8000))]
+    height: u32,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    let picture = picture(&arguments.output)?;
+    let request = FetchRequest {
+        series: arguments.series.clone(),
+        from: arguments.from.clone(),
+        to: arguments.to.clone(),
+        step: arguments.step.clone(),
+        consolidation: arguments.consolidation.clone(),
+        format: Format::Json,
+        zone: time::zone(),
+    };
+    let answer = fetched(context, CANNOT, &request)?;
+    for note in &answer.notes {
+        eprintln!("note: {}", plain(note));
+    }
+    let series: Vec<Drawn> = serde_json::from_slice(&answer.body).map_err(|error| Failure::of(CANNOT, &error))?;
+    let Arguments { title, width, height, .. } = arguments;
+    let look = Look { picture, title: title.clone(), width: *width, height: *height, zone: request.zone };
+    let drawn = draw(&series, &look).map_err(|error| match error {
+        GraphError::TooMany(_) => Failure::wrong(CANNOT, error.to_string()),
+        other => Failure::of(CANNOT, &other),
+    })?;
+    let file = &arguments.output;
+    std::fs::write(file, drawn).map_err(|error| Failure::of(format!("cannot write {}", file.display()), &error))?;
+    if context.json {
+        let names: Vec<&str> = series.iter().map(|one| one.series.as_str()).collect();
+        return print_json(&serde_json::json!({ "file": file, "series": names }));
+    }
+    Ok(())
+}
+
+fn picture(file: &Path) -> Result<Picture, Failure> {
+    let ending = file.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    match ending.as_deref() {
+        Some("png") => Ok(Picture::Png),
+        Some("svg") => Ok(Picture::Svg),
+        _ => Err(Failure::wrong(CANNOT, format!("{} is no name of a picture: it ends in .png or .svg", file.display()))),
+    }
+}

@@ -1,0 +1,155 @@
+//! `watchpost series`
+
+use std::sync::Mutex;
+
+use clap::Subcommand;
+use hyper::Method;
+
+use super::{
+    Context,
+    client::query,
+    failure::{Failure, Outcome},
+    fetch, print_json,
+    table::{self, counted, plain},
+    time,
+};
+use crate::series::{
+    fetch::{Kept, KeptArchive, KeptFile},
+    listing::ListRequest,
+    notes::length,
+};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the series that are kept, with their last values; of counters, their totals.
+    #[command(after_help = "Examples:\n  watchpost series ls\n  watchpost series ls '{job=\"pop-paris\"}' --json")]
+    Ls {
+        /// Which series: a metric with matchers as PromQL has them. All of them, if none is named.
+        #[arg(value_name = "SERIES")]
+        series: Vec<String>,
+    },
+    /// Tells all that is known of series: meaning, span, files, archives.
+    #[command(after_help = "Example:\n  watchpost series show 'total_time{job=\"pop-paris\"}'")]
+    Show {
+        /// Which series.
+        #[arg(required = true, value_name = "SERIES")]
+        series: Vec<String>,
+    },
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    match arguments.command.as_ref().unwrap_or(&Command::Ls { series: Vec::new() }) {
+        Command::Ls { series } => list(context, series),
+        Command::Show { series } => show(context, series),
+    }
+}
+
+fn list(context: &Context, series: &[String]) -> Outcome {
+    let kept = asked(context, "cannot list the series", &ListRequest { series: series.to_vec(), details: false })?;
+    if context.json {
+        return print_json(&kept);
+    }
+    let row = |one: &Kept| {
+        let unit = word(&one.unit);
+        vec![short(one.value), unit, word(&one.kind), every(one.step), instant(one.first), instant(one.last), one.series.clone()]
+    };
+    table::print(&["value", "unit", "kind", "every", "first", "last", "series"], &kept.iter().map(row).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn show(context: &Context, series: &[String]) -> Outcome {
+    let kept = asked(context, "cannot show the series", &ListRequest { series: series.to_vec(), details: true })?;
+    if context.json {
+        return print_json(&kept);
+    }
+    let data = context.data_folder()?;
+    for (index, one) in kept.iter().enumerate() {
+        if index > 0 {
+            println!();
+        }
+        println!("{}", plain(&one.series));
+        println!("  {}", plain(&one.help));
+        let target = one.labels.get("target").map(String::as_str).unwrap_or_default();
+        println!("  {} in {}, by agent {} of {}", word(&one.kind), word(&one.unit), plain(&one.agent), plain(target));
+        println!("  every {}, from {} to {}; last {}", every(one.step), instant(one.first), instant(one.last), number(one.value));
+        for file in &one.files {
+            let what = if file.current { "file" } else { "set aside" };
+            let size = file.bytes.map_or("not there".into(), size);
+            println!("  {what} {}, {size}, data source {}", data.join(&file.path).display(), plain(&file.source));
+            println!("    {}: {}", counted(file.metrics.len(), "metric"), plain(&file.metrics.join(", ")));
+            if !file.current {
+                println!("    every {}, from {} to {}", every(file.step), instant(Some(file.first)), instant(Some(file.last)));
+            }
+            for archive in &file.archives {
+                println!("    {}", archived(archive, file));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An archive in a line: what of how long is kept, and how much of that there is.
+fn archived(archive: &KeptArchive, file: &KeptFile) -> String {
+    let KeptArchive { consolidation, step, rows, filled } = archive;
+    let reach = time::span(f64::from(*step) * f64::from(*rows));
+    let since = file.last - file.last.rem_euclid(i64::from((*step).max(1))) - i64::from(*step) * i64::from(*filled);
+    let filled = if filled == rows { "full".to_owned() } else { format!("{} so far", counted(*filled as usize, "row")) };
+    format!(
+        "{consolidation} of every {} for {reach}: {}, {filled}, since {}",
+        every(*step),
+        counted(*rows as usize, "row"),
+        instant(Some(since))
+    )
+}
+
+/// Asks the daemon if it runs, else looks into the files.
+fn asked(context: &Context, cannot: &str, request: &ListRequest) -> Result<Vec<Kept>, Failure> {
+    let path = format!("/api/v1/series?{}", query(&request.to_pairs()));
+    if let Some(answer) = context.ask_if_it_runs(cannot, Method::GET, &path)? {
+        return answer.read();
+    }
+    let (_folder, store) = fetch::left(&context.data_folder()?, cannot)?;
+    request.answer(&Mutex::new(store)).map_err(|error| fetch::failure(cannot, &error))
+}
+
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(Into::into)).unwrap_or_default()
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or("unknown".into(), |value| value.to_string())
+}
+
+/// A value with as many figures as a column has room for.
+fn short(value: Option<f64>) -> String {
+    match value {
+        Some(value) if value.fract() != 0.0 && (1e-4..1e6).contains(&value.abs()) => {
+            let text = format!("{value:.6}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Some(value) if value.fract() != 0.0 => format!("{value:.3e}"),
+        other => number(other),
+    }
+}
+
+fn every(seconds: u32) -> String {
+    length(seconds)
+}
+
+fn instant(seconds: Option<i64>) -> String {
+    seconds.map_or("never".into(), |seconds| time::local(seconds as f64))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} bytes"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
