@@ -151,10 +151,11 @@ impl Daemon {
 
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let now = now_ns() / 1_000_000_000;
-        // A file that a crash has torn is right again by the journal; who reads on meanwhile is in nobody's way.
+        // What the store has taken is in its files, or waits in it; files that a crash has torn were put right when it was opened.
         request.answer(&self.store, now, |taken| {
-            let jobs = taken.jobs();
-            Box::new(readings_of(self.journal.reader(self.journal.first()), move |job| jobs.contains(job)))
+            let (jobs, next) = (taken.jobs(), taken.position().map(|position| watchpost_journal::Position::from(position).next()));
+            let from = next.unwrap_or(self.journal.first()).max(self.journal.first());
+            Box::new(readings_of(self.journal.reader(from), move |job| jobs.contains(job)))
         })
     }
 

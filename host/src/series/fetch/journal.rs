@@ -1,6 +1,6 @@
 //! What the journal says of series, by the same rules that files are written by.
 //!
-//! Files may be torn by a crash, and lag behind; over its span the journal is right.
+//! Files lag behind; over its span the journal is right.
 
 use std::collections::{BTreeMap, HashMap};
 
