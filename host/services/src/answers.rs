@@ -1,24 +1,49 @@
 //! Answers to what agents ask: both ways JSON, whose unknown fields are ignored.
 
+use std::path::PathBuf;
+
 use serde::{Serialize, de::DeserializeOwned};
 use watchpost_plugin_api::{AgentError, Needs, wire::Resolve};
 
-use crate::{files, resolve::resolve};
+use crate::{
+    files,
+    resolve::{literal, resolve},
+};
 
-/// Answers one question of an agent that said it needs no more than this.
-pub(crate) async fn answer(question: &str, detail: &str, needs: &Needs) -> Result<String, AgentError> {
-    match question {
-        "resolve" => json(&resolve(&parse::<Resolve>(detail)?).await?),
-        "stat" => json(&files::stat(parse(detail)?).await?),
-        "remove_file" => json(&files::remove(parse(detail)?, &needs.removes).await?),
-        other => Err(AgentError::local(format!("this host does not know how to `{other}`; the agent wants a newer one"))),
-    }
+/// What an agent asks.
+pub(crate) enum Question {
+    Resolve(Resolve),
+    Stat(PathBuf),
+    RemoveFile(PathBuf),
 }
 
-/// Names what is done for an answer that may take long.
-pub(crate) fn doing(question: &str, detail: &str) -> Option<String> {
-    let wanted = (question == "resolve").then(|| parse::<Resolve>(detail).ok())??;
-    Some(format!("the look-up of {}", wanted.name))
+impl Question {
+    /// Understands a question.
+    pub(crate) fn of(question: &str, detail: &str) -> Result<Self, AgentError> {
+        match question {
+            "resolve" => parse(detail).map(Self::Resolve),
+            "stat" => parse(detail).map(Self::Stat),
+            "remove_file" => parse(detail).map(Self::RemoveFile),
+            other => Err(AgentError::local(format!("this host does not know how to `{other}`; the agent wants a newer one"))),
+        }
+    }
+
+    /// Names what is done for an answer that may take long.
+    pub(crate) fn doing(&self) -> Option<String> {
+        match self {
+            Self::Resolve(wanted) if literal(&wanted.name).is_none() => Some(format!("the look-up of {}", wanted.name)),
+            _ => None,
+        }
+    }
+
+    /// Answers it to an agent that said it needs no more than this.
+    pub(crate) async fn answer(self, needs: &Needs) -> Result<String, AgentError> {
+        match self {
+            Self::Resolve(wanted) => json(&resolve(&wanted).await?),
+            Self::Stat(path) => json(&files::stat(path).await?),
+            Self::RemoveFile(path) => json(&files::remove(path, &needs.removes).await?),
+        }
+    }
 }
 
 pub(crate) fn parse<T: DeserializeOwned>(detail: &str) -> Result<T, AgentError> {

@@ -1,6 +1,7 @@
 //! What was said between an agent and its target, masked: for `--explain`, and for the report after a crash.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     mem,
     sync::{Arc, Mutex},
@@ -43,8 +44,8 @@ pub struct Said {
     pub text: String,
 }
 
-/// Gets every line as it is said: the shared page of a worker.
-pub type Listener = Box<dyn Fn(&Said) + Send + Sync>;
+/// Gets every line as it is said, masked: the shared page of a worker.
+pub type Listener = Box<dyn Fn(Speaker, &str) + Send + Sync>;
 
 /// The dialogue of one job, begun anew with each run.
 pub struct Dialogue {
@@ -88,6 +89,10 @@ impl State {
             counted: None,
             waiting: Waiting::default(),
         }
+    }
+
+    fn partial(&mut self, speaker: Speaker) -> &mut Partial {
+        &mut self.partial[usize::from(speaker == Speaker::Target)]
     }
 }
 
@@ -169,9 +174,11 @@ impl Dialogue {
 
     /// Notes in an agent's words what passed; it is one line, whatever the words have in them.
     pub fn note_said(&self, speaker: Speaker, text: &str) {
-        let mut text = bounded(self.masked(text));
+        let mask = self.mask();
+        let mut text = bounded(mask.masked(text));
         if text.contains(char::is_control) {
-            text = text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect();
+            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            text = text.chars().map(shown).collect::<String>().into();
         }
         self.push_masked(speaker, text);
     }
@@ -180,8 +187,7 @@ impl Dialogue {
     pub fn heard(&self, speaker: Speaker, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            self.gather(speaker, &rest[..end]);
-            self.finish_line(speaker, false);
+            self.hear_end(speaker, &rest[..end]);
             rest = &rest[end + 1..];
         }
         self.gather(speaker, rest);
@@ -211,6 +217,21 @@ impl Dialogue {
         self.lock().mask.clone()
     }
 
+    /// Takes the end of a line, which most often is all of it.
+    fn hear_end(&self, speaker: Speaker, bytes: &[u8]) {
+        let mut state = self.lock();
+        let partial = state.partial(speaker);
+        if partial.bytes.is_empty() && bytes.len() <= LINE_BYTES_MAX {
+            partial.cut = false;
+            let mask = state.mask.clone();
+            drop(state);
+            return self.say_line(speaker, &mask, bytes, false);
+        }
+        drop(state);
+        self.gather(speaker, bytes);
+        self.finish_line(speaker, false);
+    }
+
     fn gather(&self, speaker: Speaker, bytes: &[u8]) {
         // What is cut off may begin inside a secret, so enough is gathered to see it whole.
         let mut state = self.lock();
@@ -218,54 +239,56 @@ impl Dialogue {
             state.waiting.answers();
         }
         let room = LINE_BYTES_MAX + 2 * state.mask.reach();
-        let partial = &mut state.partial[usize::from(speaker == Speaker::Target)];
+        let partial = state.partial(speaker);
         let take = bytes.len().min(room - partial.bytes.len().min(room));
         partial.bytes.extend_from_slice(&bytes[..take]);
         partial.cut |= take < bytes.len();
     }
 
     fn finish_line(&self, speaker: Speaker, only_if_begun: bool) {
-        let partial = mem::take(&mut self.lock().partial[usize::from(speaker == Speaker::Target)]);
+        let partial = mem::take(self.lock().partial(speaker));
         if only_if_begun && partial.bytes.is_empty() {
             return;
         }
-        let text = String::from_utf8_lossy(&partial.bytes);
-        let text = self.masked(text.trim_end_matches('\r'));
-        let text = if partial.cut { cut(text) } else { bounded(text) };
-        self.push_masked(speaker, text);
+        self.say_line(speaker, &self.mask(), &partial.bytes, partial.cut);
+    }
+
+    fn say_line(&self, speaker: Speaker, mask: &Masker, line: &[u8], is_cut: bool) {
+        let text = String::from_utf8_lossy(line);
+        let text = mask.masked(text.trim_end_matches('\r'));
+        self.push_masked(speaker, if is_cut { cut(text) } else { bounded(text) });
     }
 
     fn finish_count(&self) {
         let counted = self.lock().counted.take();
         if let Some((speaker, bytes)) = counted.filter(|(_, bytes)| *bytes > 0) {
             let way = if speaker == Speaker::Agent { "sent" } else { "received" };
-            self.push_masked(Speaker::Host, format!("{way} {bytes} bytes"));
+            self.push_masked(Speaker::Host, format!("{way} {bytes} bytes").into());
         }
     }
 
     fn push(&self, speaker: Speaker, text: &str) {
-        self.push_masked(speaker, self.masked(text));
+        self.push_masked(speaker, self.mask().masked(text));
     }
 
-    fn push_masked(&self, speaker: Speaker, text: String) {
+    fn push_masked(&self, speaker: Speaker, text: Cow<'_, str>) {
         self.finish_count();
         let mut state = self.lock();
-        let at_ns = u64::try_from(state.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
         match speaker {
             Speaker::Agent => state.waiting.asks(&text),
             Speaker::Target => state.waiting.answers(),
             Speaker::Host => {}
         }
-        let said = Said { at_ns, speaker, text };
         if let Some(listener) = &self.listener {
-            listener(&said);
+            listener(speaker, &text);
         }
         if state.kept {
             if state.lines.len() == LINES_MAX {
                 state.lines.pop_front();
                 state.dropped += 1;
             }
-            state.lines.push_back(said);
+            let at_ns = u64::try_from(state.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            state.lines.push_back(Said { at_ns, speaker, text: text.into_owned() });
         }
     }
 
@@ -275,15 +298,16 @@ impl Dialogue {
 }
 
 /// Cuts a line that is too long.
-fn bounded(text: String) -> String {
+fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.len() > LINE_BYTES_MAX { cut(text) } else { text }
 }
 
 /// Cuts a line and says so.
-fn cut(mut text: String) -> String {
+fn cut(text: Cow<'_, str>) -> Cow<'_, str> {
+    let mut text = text.into_owned();
     text.truncate(floor_char_boundary(&text, LINE_BYTES_MAX));
     text.push_str(" …");
-    text
+    text.into()
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {
@@ -402,7 +426,7 @@ mod tests {
     fn nothing_is_kept_when_nobody_wants_it_and_the_listener_hears_it_all_the_same() {
         let heard = std::sync::Arc::new(Mutex::new(Vec::new()));
         let ear = heard.clone();
-        let dialogue = Dialogue::new(&[], Some(Box::new(move |said| ear.lock().unwrap().push(said.text.clone()))));
+        let dialogue = Dialogue::new(&[], Some(Box::new(move |_, text| ear.lock().unwrap().push(text.to_owned()))));
         dialogue.begin(false);
         dialogue.heard(Speaker::Target, b"220 hello\r\n");
         assert!(dialogue.end().is_empty());

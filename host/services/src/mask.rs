@@ -1,5 +1,7 @@
 //! Keeps a job's secrets out of whatever is shown: raw, escaped as in protocols, JSON and HTML, percent-encoded and base64.
 
+use std::borrow::Cow;
+
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
@@ -10,8 +12,6 @@ use base64::{
 pub(crate) const MASK: &str = "<secret>";
 /// What stands there until every spelling was looked for: a private character, so that no mask is masked again.
 const HOLE: &str = "\u{E000}";
-/// Shortest run of base64 characters looked into: fewer than four carry no byte of their own.
-const BASE64_CHARS_MIN: usize = 2;
 
 const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true);
@@ -22,6 +22,8 @@ pub struct Masker {
     secrets: Vec<String>,
     /// Every spelling to be replaced, longest first, so that no spelling leaves a rest of another.
     spellings: Vec<String>,
+    /// Characters of the shortest run of base64 that can hold one of them: four carry three bytes.
+    base64_chars_min: usize,
 }
 
 impl Masker {
@@ -35,7 +37,8 @@ impl Masker {
         let mut spellings: Vec<String> = all.iter().flat_map(|secret| spellings(secret)).collect();
         spellings.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         spellings.dedup();
-        Self { secrets: all, spellings }
+        let shortest = all.iter().map(String::len).min().unwrap_or(0);
+        Self { secrets: all, spellings, base64_chars_min: (4 * shortest).div_ceil(3) }
     }
 
     /// Knows one secret more.
@@ -52,8 +55,13 @@ impl Masker {
 
     /// Takes every secret out of `text`.
     pub fn mask(&self, text: &str) -> String {
+        self.masked(text).into_owned()
+    }
+
+    /// The text without any secret; itself where there is none to know.
+    pub(crate) fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.secrets.is_empty() {
-            return text.to_owned();
+            return Cow::Borrowed(text);
         }
         let mut text = self.mask_percent(&self.mask_base64(text));
         for spelling in &self.spellings {
@@ -61,7 +69,7 @@ impl Masker {
                 text = text.replace(spelling.as_str(), HOLE);
             }
         }
-        text.replace(HOLE, MASK)
+        Cow::Owned(text.replace(HOLE, MASK))
     }
 
     /// Replaces whole runs of base64 characters that decode to something with a secret in it, wherever in it the secret stands.
@@ -107,7 +115,7 @@ impl Masker {
     }
 
     fn hides(&self, run: &str) -> bool {
-        if run.len() < BASE64_CHARS_MIN {
+        if run.len() < self.base64_chars_min {
             return false;
         }
         // A run may begin with characters that belong to the text before it ("=+/" or a word): try the four alignments.

@@ -8,10 +8,10 @@ use crate::{network, stream::reason};
 
 /// Finds the addresses of a name; an address is its own answer.
 pub(crate) async fn resolve(wanted: &Resolve) -> Result<Vec<IpAddr>, AgentError> {
-    let name = wanted.name.trim_matches(['[', ']']);
-    if let Ok(address) = name.parse() {
+    if let Some(address) = literal(&wanted.name) {
         return Ok(vec![address]);
     }
+    let name = wanted.name.trim_matches(['[', ']']);
     if let Some(network) = network::here() {
         let found: Vec<IpAddr> = network.addresses(name).into_iter().filter(|address| fits(wanted.record, address)).collect();
         return if found.is_empty() { Err(AgentError::resolve(format!("no address for {name}"))) } else { Ok(found) };
@@ -31,6 +31,11 @@ pub(crate) async fn resolve(wanted: &Resolve) -> Result<Vec<IpAddr>, AgentError>
         return Err(AgentError::resolve(format!("no address of that family for {name}")));
     }
     Ok(addresses)
+}
+
+/// The address that stands in a name's place, in brackets or not.
+pub(crate) fn literal(name: &str) -> Option<IpAddr> {
+    name.trim_matches(['[', ']']).parse().ok()
 }
 
 fn fits(record: RecordType, address: &IpAddr) -> bool {

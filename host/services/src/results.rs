@@ -8,6 +8,8 @@ use crate::outcome::{Event, Sample};
 
 /// Events kept of one run; the rest are counted.
 const EVENTS_MAX: usize = 100;
+/// Samples that are looked through one by one, before it is worth to note where each is.
+const FEW_SAMPLES: usize = 32;
 /// Samples kept of one run.
 const SAMPLES_MAX: usize = 10_000;
 /// Metrics declared in one run.
@@ -25,6 +27,7 @@ pub(crate) struct Results {
     pub(crate) samples: Vec<Sample>,
     /// Place of the latest sample: one recorded again stands where it stood.
     latest: Option<usize>,
+    /// Where each sample is, once they are more than a few.
     places: HashMap<(String, Vec<String>), usize>,
     pub(crate) declared: Vec<MetricSpec>,
     pub(crate) events: Vec<Event>,
@@ -50,8 +53,7 @@ impl Results {
             return Err(format!("metric `{metric}`: {value} is no value"));
         }
         let labels = values_in_order(spec, labels)?;
-        let key = (metric.to_owned(), labels);
-        if let Some(&place) = self.places.get(&key) {
+        if let Some(place) = self.place(metric, &labels) {
             self.samples[place].value = value;
             self.latest = Some(place);
             return Ok(());
@@ -59,10 +61,20 @@ impl Results {
         if self.samples.len() == SAMPLES_MAX {
             return Err(format!("more than {SAMPLES_MAX} samples in one run"));
         }
-        self.samples.push(Sample { metric: key.0.clone(), labels: key.1.clone(), value });
-        self.latest = Some(self.samples.len() - 1);
-        self.places.insert(key, self.samples.len() - 1);
+        self.latest = Some(self.samples.len());
+        self.samples.push(Sample { metric: metric.to_owned(), labels, value });
         Ok(())
+    }
+
+    /// Where a series has its sample.
+    fn place(&mut self, metric: &str, labels: &[String]) -> Option<usize> {
+        if self.samples.len() <= FEW_SAMPLES {
+            return self.samples.iter().position(|sample| sample.metric == metric && sample.labels == labels);
+        }
+        for (place, sample) in self.samples.iter().enumerate().skip(self.places.len()) {
+            self.places.insert((sample.metric.clone(), sample.labels.clone()), place);
+        }
+        self.places.get(&(metric.to_owned(), labels.to_owned())).copied()
     }
 
     /// The sample that was recorded last.
@@ -124,6 +136,7 @@ impl Results {
 
 fn values_in_order(spec: &MetricSpec, labels: &str) -> Result<Vec<String>, String> {
     let given: HashMap<String, String> = match labels {
+        "" if spec.keys.is_empty() => return Ok(Vec::new()),
         "" => HashMap::new(),
         json => serde_json::from_str(json).map_err(|error| format!("labels of `{}`: {error}", spec.name))?,
     };
@@ -180,6 +193,18 @@ mod tests {
             results.record(&[spec("depth", &[])], "depth", "", value);
         }
         assert_eq!(results.samples, [Sample { metric: "depth".into(), labels: vec![], value: 2.0 }]);
+    }
+
+    #[test]
+    fn of_many_series_each_has_one_sample() {
+        let (mut results, known) = (Results::default(), [spec("size", &["queue"])]);
+        for value in [1.0, 2.0] {
+            for queue in 0..3 * FEW_SAMPLES {
+                results.record(&known, "size", &format!(r#"{{"queue":"{queue}"}}"#), value + queue as f64);
+            }
+        }
+        let expected = (0..3 * FEW_SAMPLES).map(|queue| (vec![queue.to_string()], 2.0 + queue as f64));
+        assert!(results.samples.iter().map(|sample| (sample.labels.clone(), sample.value)).eq(expected));
     }
 
     #[test]

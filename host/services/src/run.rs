@@ -26,7 +26,7 @@ use watchpost_plugin_api::{
 };
 
 use crate::{
-    answers::{self, parse},
+    answers::{Question, parse},
     datagram::Datagrams,
     dialogue::{Dialogue, Listener, Said, Speaker},
     files::{Directory, OpenFile},
@@ -76,7 +76,7 @@ impl Shared {
 /// What one job keeps between its runs.
 pub struct JobServices {
     shared: Shared,
-    metrics: Vec<MetricSpec>,
+    metrics: Arc<[MetricSpec]>,
     dialogue: Arc<Dialogue>,
     log: LogSink,
     /// Connections that the agent keeps over its runs.
@@ -101,7 +101,7 @@ pub struct Request {
 
 impl JobServices {
     /// Prepares a job of an agent with these metrics, whose configuration holds these secrets.
-    pub fn new(shared: &Shared, metrics: Vec<MetricSpec>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
+    pub fn new(shared: &Shared, metrics: Arc<[MetricSpec]>, secrets: &[String], log: LogSink, listener: Option<Listener>) -> Self {
         let dialogue = Arc::new(Dialogue::new(secrets, listener));
         Self { shared: shared.clone(), metrics, dialogue, log, http: Arc::default(), programs: Arc::default(), needs: OnceLock::new() }
     }
@@ -237,11 +237,10 @@ struct Handle(Arc<Run>);
 
 impl HostCx for Handle {
     fn connect(&self, endpoint: RStr<'_>) -> FfiFuture<FfiResult<HostStreamBox>> {
-        let (run, endpoint) = (self.0.clone(), endpoint.to_string());
+        let (run, endpoint) = (self.0.clone(), serde_json::from_str::<Endpoint>(endpoint.as_str()));
         FfiFuture::new(async move {
             let opened = async {
-                let endpoint: Endpoint =
-                    serde_json::from_str(&endpoint).map_err(|error| AgentError::local(format!("no endpoint: {error}")))?;
+                let endpoint = endpoint.map_err(|error| AgentError::local(format!("no endpoint: {error}")))?;
                 need::endpoint(&run.needs, &endpoint)?;
                 let services = &run.job;
                 Connection::open(endpoint, run.remaining(), services.dialogue.clone(), services.shared.tls.clone()).await
@@ -263,13 +262,14 @@ impl HostCx for Handle {
     }
 
     fn ask(&self, question: RStr<'_>, detail: RStr<'_>) -> FfiFuture<FfiResult<RString>> {
-        let (question, detail, run) = (question.to_string(), detail.to_string(), self.0.clone());
+        let (run, question) = (self.0.clone(), Question::of(question.as_str(), detail.as_str()));
         FfiFuture::new(async move {
             let dialogue = &run.job.dialogue;
-            if let Some(what) = answers::doing(&question, &detail) {
+            if let Some(what) = question.as_ref().ok().and_then(Question::doing) {
                 dialogue.begins(what);
             }
-            let answered = answers::answer(&question, &detail, &run.needs).await;
+            let answered = async { question?.answer(&run.needs).await };
+            let answered = answered.await;
             dialogue.ends();
             crossing(answered.map(RString::from))
         })

@@ -78,8 +78,10 @@ impl Waiting {
 /// The beginning of a line, in one line.
 fn quoted(line: &str) -> String {
     let shown = |c: char| if c.is_control() || c == '`' { '\u{fffd}' } else { c };
-    let mut text: String = line.trim_end().chars().take(QUOTED_CHARS_MAX).map(shown).collect();
-    if line.trim_end().chars().nth(QUOTED_CHARS_MAX).is_some() {
+    let line = line.trim_end();
+    let mut text = String::with_capacity(line.len().min(4 * QUOTED_CHARS_MAX) + '…'.len_utf8());
+    text.extend(line.chars().take(QUOTED_CHARS_MAX).map(shown));
+    if line.chars().nth(QUOTED_CHARS_MAX).is_some() {
         text.push('…');
     }
     text

@@ -7,8 +7,8 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncWriteExt, BufReader},
-    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    io::BufReader,
+    net::unix::OwnedReadHalf,
     sync::{mpsc, oneshot},
     task::spawn_blocking,
     time::{timeout, timeout_at},
@@ -74,13 +74,14 @@ impl Live {
         let (from_socket, mut to_socket) = socket.into_split();
         // A worker that has died already is asked for its end below.
         let _dead = frames::write(confinement, &mut to_socket).await;
-        let mut from_socket = BufReader::new(from_socket);
+        let mut from_socket = BufReader::with_capacity(frames::PIECE_BYTES, from_socket);
         let descriptor = first_word(&mut from_socket, &mut process.ended).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (to, questions) = mpsc::unbounded_channel();
         let (answers, from) = mpsc::channel(ANSWERS_MAX);
         tokio::spawn(read_answers(from_socket, answers));
-        tokio::spawn(write_questions(questions, to_socket));
+        let unsaid = |error| error!("a question to a worker cannot be sent: {}", crate::chain(&error));
+        tokio::spawn(frames::write_all(questions, to_socket, unsaid));
         let watchdog = Watchdog::new(process.pid);
         let confinement = confinement.clone();
         Ok((Self { process, since: Instant::now(), watchdog, confinement, files, to, from }, descriptor))
@@ -142,20 +143,6 @@ async fn read_answers(mut from: BufReader<OwnedReadHalf>, answers: mpsc::Sender<
         };
         let garbled = answer.is_err();
         if answers.send(answer).await.is_err() || garbled {
-            return;
-        }
-    }
-}
-
-async fn write_questions(mut questions: mpsc::UnboundedReceiver<ToWorker>, mut to: OwnedWriteHalf) {
-    let mut buffer = Vec::new();
-    while let Some(question) = questions.recv().await {
-        buffer.clear();
-        if let Err(error) = frames::encode(&question, &mut buffer) {
-            error!("a question to a worker cannot be sent: {}", crate::chain(&error));
-            continue;
-        }
-        if to.write_all(&buffer).await.is_err() {
             return;
         }
     }

@@ -5,12 +5,18 @@
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::mpsc::UnboundedReceiver,
+};
 use watchpost_plugin_api::{AgentError, Level, wire::Examined};
 use watchpost_services::{dialogue::Said, outcome::Outcome};
 
 /// Longest frame: 10,000 samples with labels fit many times.
 pub const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes that are read or written at once where frames come fast: a hundred and more of them.
+pub const PIECE_BYTES: usize = 16 * 1024;
 
 /// What the daemon says.
 #[derive(Debug, Serialize, Deserialize)]
@@ -107,8 +113,17 @@ pub enum FromWorker {
     },
 }
 
-/// Reads one frame; `None` when the other side has closed.
-pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
+/// Reads one frame; `None` when the other side has closed. One that has arrived whole, as most do, is decoded where it lies.
+pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<T>> {
+    let arrived = from.fill_buf().await?;
+    if let Some((length, rest)) = arrived.split_first_chunk()
+        && let length = checked(*length)?
+        && let Some(frame) = rest.get(..length)
+    {
+        let decoded = decode(frame)?;
+        from.consume(4 + length);
+        return Ok(Some(decoded));
+    }
     let mut length = [0; 4];
     match from.read_exact(&mut length).await {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -142,15 +157,18 @@ pub fn read_first<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Optio
     decode(&frame).map(Some)
 }
 
-/// Puts a frame behind what `buffer` holds.
+/// Puts a frame behind what `buffer` holds; one that cannot be said leaves it as it was.
 pub fn encode<T: Serialize>(frame: &T, buffer: &mut Vec<u8>) -> io::Result<()> {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
-    let encoded = postcard::to_extend(frame, std::mem::take(buffer)).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-    *buffer = encoded?;
-    let length = u32::try_from(buffer.len() - start - 4).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
-    Ok(())
+    let encoded = postcard::to_io(frame, &mut *buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
+    let length = encoded
+        .and_then(|buffer| u32::try_from(buffer.len() - start - 4).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)));
+    match length {
+        Ok(length) => buffer[start..start + 4].copy_from_slice(&length.to_le_bytes()),
+        Err(_) => buffer.truncate(start),
+    }
+    length.map(drop)
 }
 
 /// Writes one frame.
@@ -158,4 +176,85 @@ pub async fn write<T: Serialize>(frame: &T, to: &mut (impl AsyncWrite + Unpin)) 
     let mut buffer = Vec::new();
     encode(frame, &mut buffer)?;
     to.write_all(&buffer).await
+}
+
+/// Writes what is said until nobody says anything any more, several frames at once when they come fast; `unsaid` hears of those
+/// that cannot be said.
+pub async fn write_all<T: Serialize>(mut queue: UnboundedReceiver<T>, mut to: impl AsyncWrite + Unpin, unsaid: impl Fn(io::Error)) {
+    let mut buffer = Vec::with_capacity(PIECE_BYTES);
+    while let Some(said) = queue.recv().await {
+        let mut next = Some(said);
+        while let Some(said) = next {
+            if let Err(error) = encode(&said, &mut buffer) {
+                unsaid(error);
+            }
+            next = if buffer.len() < PIECE_BYTES { queue.try_recv().ok() } else { None };
+        }
+        if to.write_all(&buffer).await.is_err() {
+            return;
+        }
+        buffer.clear();
+        buffer.shrink_to(PIECE_BYTES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Serializer, ser::Error as _};
+    use tokio::{io::BufReader, sync::mpsc::unbounded_channel};
+
+    use super::*;
+
+    fn question(job: u64) -> ToWorker {
+        match job % 2 {
+            0 => ToWorker::Close { job },
+            _ => ToWorker::Open { job, agent: "smtp".into(), config: "x".repeat(100), secrets: Vec::new() },
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_are_the_same_however_they_come() {
+        let mut bytes = Vec::new();
+        (0..9).for_each(|job| encode(&question(job), &mut bytes).unwrap());
+        for room in [1, 4, 5, 7, 64, 110, 4096] {
+            let mut from = BufReader::with_capacity(room, &bytes[..]);
+            for job in 0..9 {
+                let frame = read::<ToWorker>(&mut from).await.unwrap().unwrap();
+                assert_eq!(format!("{frame:?}"), format!("{:?}", question(job)), "with room for {room}");
+            }
+            assert!(read::<ToWorker>(&mut from).await.unwrap().is_none());
+        }
+        let cut = BufReader::new(&bytes[..bytes.len() - 1]);
+        let read_on = async |mut from: BufReader<&[u8]>| loop {
+            match read::<ToWorker>(&mut from).await {
+                Ok(Some(_)) => {}
+                other => return other.map(|_| ()),
+            }
+        };
+        assert!(read_on(cut).await.is_err(), "closed within a frame");
+    }
+
+    /// What cannot be said where it is odd.
+    struct Even(u8);
+
+    impl Serialize for Even {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            if self.0.is_multiple_of(2) { serializer.serialize_u8(self.0) } else { Err(S::Error::custom("odd")) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_cannot_be_said_costs_no_other_frame() {
+        let (to, queue) = unbounded_channel();
+        (0..5).for_each(|number| to.send(Even(number)).unwrap());
+        drop(to);
+        let (mut written, unsaid) = (Vec::new(), std::cell::Cell::new(0));
+        write_all(queue, &mut written, |_| unsaid.set(unsaid.get() + 1)).await;
+        let mut from = &written[..];
+        let mut read = Vec::new();
+        while let Some(number) = super::read::<u8>(&mut from).await.unwrap() {
+            read.push(number);
+        }
+        assert_eq!((read, unsaid.get()), (vec![0, 2, 4], 2));
+    }
 }

@@ -61,7 +61,7 @@ fn run(library: &Path) -> io::Result<()> {
     runtime.block_on(async {
         let (from, mut to) = tokio::net::UnixStream::from_std(daemon)?.into_split();
         match snapshot.and_then(|snapshot| Library::load_by(snapshot, library)) {
-            Ok(library) => serve(library, page, tokio::io::BufReader::new(from), to).await,
+            Ok(library) => serve(library, page, tokio::io::BufReader::with_capacity(frames::PIECE_BYTES, from), to).await,
             Err(refusal) => frames::write(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
         }
     })?;

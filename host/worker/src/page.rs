@@ -126,14 +126,14 @@ impl Page {
         Some((work, Duration::from_nanos(monotonic_ns().saturating_sub(since))))
     }
 
-    /// Appends a line to the dialogue of the run; a new run begins anew.
-    pub fn say(&self, run: u64, line: &str) {
+    /// Appends a line, behind the mark of who said it, to the dialogue of the run; a new run begins anew.
+    pub fn say(&self, run: u64, mark: &str, line: &str) {
         let layout = self.layout();
         if layout.dialogue_run.swap(run, Ordering::Relaxed) != run {
             layout.written.store(0, Ordering::Relaxed);
         }
         let mut at = layout.written.load(Ordering::Relaxed);
-        for byte in line.bytes().chain([b'\n']) {
+        for byte in mark.bytes().chain(line.bytes()).chain([b'\n']) {
             // SAFETY: in bounds by the remainder; only this process writes, from one thread.
             unsafe {
                 self.at.as_ptr().cast::<u8>().add(std::mem::offset_of!(Layout, ring) + at as usize % DIALOGUE_BYTES).write_volatile(byte)
@@ -197,11 +197,11 @@ mod tests {
         let seen = || ours.under_way().map(|(work, _)| work);
         assert_eq!(seen(), None);
         theirs.enter(Work::Asked(7));
-        theirs.say(7, "> EHLO probe");
+        theirs.say(7, "> ", "EHLO probe");
         assert_eq!(seen(), Some(Work::Asked(7)));
         assert_eq!(ours.dialogue(7).as_deref(), Some("> EHLO probe\n"));
         assert_eq!(ours.dialogue(8), None);
-        theirs.say(8, "> QUIT");
+        theirs.say(8, "> ", "QUIT");
         theirs.leave();
         assert_eq!((seen(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
         assert_eq!(theirs.during(Work::Agent(0), seen), Some(Work::Agent(0)));
@@ -219,7 +219,7 @@ mod tests {
     fn a_long_dialogue_keeps_its_last_whole_lines() {
         let (page, _file) = Page::create().unwrap();
         for line in 0..1000 {
-            page.say(1, &format!("line {line}"));
+            page.say(1, "", &format!("line {line}"));
         }
         let kept = page.dialogue(1).unwrap();
         assert!(kept.ends_with("line 998\nline 999\n") && kept.starts_with("line "), "{kept}");

@@ -5,7 +5,6 @@ use std::{
     collections::HashMap,
     future::Future,
     io,
-    pin::pin,
     rc::Rc,
     sync::{
         Arc,
@@ -15,9 +14,9 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    io::{AsyncBufRead, AsyncWrite},
     sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        mpsc::{UnboundedSender, unbounded_channel},
         oneshot,
     },
     task::LocalSet,
@@ -35,19 +34,17 @@ use crate::{
     page::{Page, Work},
 };
 
-/// Bytes of answers that are written at once.
-const WRITE_BYTES: usize = 64 * 1024;
-
 /// Serves the daemon at the other end of the pair until it closes.
-pub async fn serve(library: Library, page: Page, from: impl AsyncRead + Unpin, to: impl AsyncWrite + Unpin + 'static) -> io::Result<()> {
+pub async fn serve(library: Library, page: Page, from: impl AsyncBufRead + Unpin, to: impl AsyncWrite + Unpin + 'static) -> io::Result<()> {
     // Unbounded: what waits here are answers to runs that the daemon has bounded itself, and it reads all the time.
     let (answers, queue) = unbounded_channel();
     let descriptor = serde_json::to_string(library.descriptor()).map_err(io::Error::other)?;
     send(&answers, FromWorker::Ready { descriptor });
-    let mut worker =
-        Worker { library, page: Arc::new(page), shared: Shared::default(), jobs: HashMap::new(), cancels: Cancels::default(), answers };
+    let metrics = library.descriptor().agents.iter().map(|agent| (agent.name.clone(), agent.metrics.clone().into())).collect();
+    let (page, shared, cancels) = (Arc::new(page), Shared::default(), Cancels::default());
+    let mut worker = Worker { library, metrics, page, shared, jobs: HashMap::new(), cancels, answers };
     let local = LocalSet::new();
-    local.spawn_local(write_answers(queue, to));
+    local.spawn_local(frames::write_all(queue, to, |error| eprintln!("an answer cannot be sent: {error}")));
     local.run_until(worker.listen(from)).await
 }
 
@@ -56,6 +53,8 @@ type Cancels = Rc<RefCell<HashMap<u64, oneshot::Sender<()>>>>;
 
 struct Worker {
     library: Library,
+    /// What each agent may record.
+    metrics: HashMap<String, Arc<[MetricSpec]>>,
     page: Arc<Page>,
     shared: Shared,
     jobs: HashMap<u64, Rc<Job>>,
@@ -73,7 +72,7 @@ struct Job {
 }
 
 impl Worker {
-    async fn listen(&mut self, mut from: impl AsyncRead + Unpin) -> io::Result<()> {
+    async fn listen(&mut self, mut from: impl AsyncBufRead + Unpin) -> io::Result<()> {
         while let Some(frame) = frames::read(&mut from).await? {
             match frame {
                 ToWorker::Examine { id, agent, config } => {
@@ -100,7 +99,8 @@ impl Worker {
                 let answers = self.answers.clone();
                 let log = Arc::new(move |level, text: &str| send(&answers, FromWorker::Log { job, level, text: text.into() }));
                 let listener = self.listener(running.clone());
-                let services = JobServices::new(&self.shared, self.metrics(agent), secrets, log, Some(listener));
+                let metrics = self.metrics.get(agent).cloned().unwrap_or_default();
+                let services = JobServices::new(&self.shared, metrics, secrets, log, Some(listener));
                 let made = Job { services: Arc::new(services), running, agent: RefCell::new(Some(made)) };
                 self.jobs.insert(job, Rc::new(made));
             }
@@ -118,20 +118,16 @@ impl Worker {
         }
     }
 
-    fn metrics(&self, agent: &str) -> Vec<MetricSpec> {
-        self.library.descriptor().agents.iter().find(|known| known.name == agent).map(|known| known.metrics.clone()).unwrap_or_default()
-    }
-
     /// Copies what is said to the shared page.
     fn listener(&self, running: Arc<AtomicU64>) -> watchpost_services::dialogue::Listener {
         let page = self.page.clone();
-        Box::new(move |said: &Said| {
-            let mark = match said.speaker {
-                Speaker::Agent => ">",
-                Speaker::Target => "<",
-                Speaker::Host => "*",
+        Box::new(move |speaker, text| {
+            let mark = match speaker {
+                Speaker::Agent => "> ",
+                Speaker::Target => "< ",
+                Speaker::Host => "* ",
             };
-            page.say(running.load(Ordering::Relaxed), &format!("{mark} {}", said.text));
+            page.say(running.load(Ordering::Relaxed), mark, text);
         })
     }
 
@@ -168,30 +164,14 @@ async fn measure(job: &Job, run: u64, request: Request) -> (Outcome, Vec<Said>) 
 }
 
 /// Notes on the page that this run is being polled, for as long as each poll takes.
-async fn watched<F: Future>(page: Arc<Page>, run: u64, future: F) -> F::Output {
-    let mut future = pin!(future);
-    std::future::poll_fn(move |cx| page.during(Work::Asked(run), || future.as_mut().poll(cx))).await
+///
+/// No `async fn`: that would keep room for the future twice, as what it is given and as what it polls.
+fn watched<F: Future>(page: Arc<Page>, run: u64, future: F) -> impl Future<Output = F::Output> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(move |cx| page.during(Work::Asked(run), || future.as_mut().poll(cx)))
 }
 
 fn send(answers: &UnboundedSender<FromWorker>, answer: FromWorker) {
     // The daemon has closed: the worker is about to end, nobody is left to tell.
     let _ = answers.send(answer);
-}
-
-/// Writes answers as they come, several at once when they come fast.
-async fn write_answers(mut queue: UnboundedReceiver<FromWorker>, mut to: impl AsyncWrite + Unpin) {
-    let mut buffer = Vec::with_capacity(WRITE_BYTES);
-    while let Some(answer) = queue.recv().await {
-        let mut next = Some(answer);
-        while let Some(answer) = next {
-            if let Err(error) = frames::encode(&answer, &mut buffer) {
-                eprintln!("an answer cannot be sent: {error}");
-            }
-            next = if buffer.len() < WRITE_BYTES { queue.try_recv().ok() } else { None };
-        }
-        if to.write_all(&buffer).await.is_err() {
-            return;
-        }
-        buffer.clear();
-    }
 }
