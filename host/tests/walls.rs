@@ -108,6 +108,24 @@ fn the_workers_program_links_what_the_system_has_and_nothing_else() {
     assert!(!worker.is_empty() && wrong.is_empty(), "{wrong:?} of {worker:?}");
 }
 
+/// Were they built with other features than what they measure, that would be built once more, and be another thing.
+#[test]
+fn what_benches_measure_with_has_every_crate_as_the_daemon_has_it() {
+    let features = |words: &[&str]| -> BTreeSet<String> {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--offline", "--prefix", "none", "--format", "{p} {f}"]).args(words).current_dir(root());
+        let out = tree.output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = String::from_utf8(out.stdout).unwrap();
+        text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).filter(|line| !line.is_empty()).collect()
+    };
+    let daemon = features(&["--edges", "normal,build"]);
+    let benches = features(&["--edges", "normal,build,dev", "--package", "watchpost-bench", "--package", "watchpost-worker"]);
+    assert!(daemon.len() > 100, "{daemon:?}");
+    let other: Vec<&String> = benches.symmetric_difference(&daemon).filter(|line| !line.starts_with("watchpost-bench ")).collect();
+    assert!(other.is_empty(), "{other:#?}");
+}
+
 /// Shared libraries that a program names.
 fn needed(program: &Path) -> Vec<String> {
     let out = Command::new("readelf").arg("--dynamic").arg(program).output().unwrap();

@@ -10,9 +10,9 @@ mod schedule;
 mod start;
 mod zoo;
 
+use crate::build;
 use crate::error::{Error, Outcome};
 use crate::packages::{self, Use};
-use crate::{process, test};
 use std::process::ExitCode;
 
 /// A measurement that ends within ten minutes.
@@ -46,7 +46,7 @@ const BENCHES: &[Bench] = &[
     },
     Bench {
         name: "probes",
-        tells: "CPU of a session by SMTP with 10,000 in flight, in one process, in a worker, and by blackbox_exporter; memory of 5,000",
+        tells: "CPU of a session by SMTP with 10,000 in flight, in a worker, in one process and by sockets alone, beside blackbox_exporter; memory of 5,000",
         run: probes::run,
         needs: &[Use::Bench],
     },
@@ -85,9 +85,6 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
         return Err(Error::Usage(format!("measure what? there are:\n{}", lines.join("\n"))));
     };
     packages::check_build(&packages::ensure(&[&[Use::Build], bench.needs].concat())?)?;
-    let status = process::attend(test::cargo("build")?.arg("--release"))?;
-    if !status.success() {
-        return Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() });
-    }
+    build::release()?;
     (bench.run)().map(|()| ExitCode::SUCCESS)
 }

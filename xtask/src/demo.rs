@@ -13,7 +13,7 @@ use crate::error::{Error, Outcome, doing};
 use crate::lab::Lab;
 use crate::packages::{self, Use};
 use crate::process::{self, LOOK_AGAIN};
-use crate::{signal, test, user};
+use crate::{build, signal, user};
 use daemon::Daemon;
 use folder::Folder;
 use held_lab::HeldLab;
@@ -79,11 +79,7 @@ fn build() -> Outcome {
     let missing = packages::ensure(&[Use::Build, Use::Lab])?;
     packages::check_build(&missing)?;
     eprintln!("building the release");
-    let status = process::attend(test::cargo("build")?.arg("--release"))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::Program { program: "cargo build --release".into(), why: status.to_string() })
+    build::release()
 }
 
 fn start(arguments: &Arguments, listen: SocketAddr, built: &str) -> Outcome<Running> {

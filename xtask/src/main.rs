@@ -6,6 +6,7 @@
 
 mod arguments;
 mod bench;
+mod build;
 mod demo;
 mod error;
 mod lab;

@@ -4,7 +4,7 @@
 use super::cost::{self, Folder};
 use super::daemon::{Daemon, Running};
 use crate::error::{Error, Outcome, doing};
-use crate::{place, process, test};
+use crate::{build, place, process};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,7 @@ const STRETCH: Duration = Duration::from_secs(10);
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn run() -> Outcome {
-    build(&["-p", "watchpost", "--example", "lateness"])?;
-    build(&["-p", "watchpost-worker", "--example", "tame"])?;
+    build::examples()?;
     let examples = place::built("release")?.join("examples");
     let scene = Scene { program: examples.join("lateness"), tame: examples.join("libtame.so") };
     println!("{:<46} {:>8} {:>9} {:>9} {:>9} {:>8} {:>6}", "lateness in ms", "runs", "p50", "p99", "most", "missing", "twice");
@@ -40,14 +39,6 @@ pub(super) fn run() -> Outcome {
     let (runs, drift) = month.said.trim().split_once(' ').ok_or_else(|| Error::Refused("no month has passed".into()))?;
     println!("a simulated month, every wake-up late by up to 20 ms: {runs} runs, {drift} s of drift");
     Ok(())
-}
-
-fn build(words: &[&str]) -> Outcome {
-    let status = process::attend(test::cargo("build")?.arg("--release").args(words))?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Error::Program { program: format!("cargo build {}", words.join(" ")), why: status.to_string() }),
-    }
 }
 
 struct Scene {

@@ -2,7 +2,7 @@
 
 use super::daemon::{Running, ask, free};
 use crate::error::{Error, Outcome, doing};
-use crate::{place, process, test};
+use crate::{build, place, process};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -47,10 +47,7 @@ const BEASTS: [(&str, u32); 21] = [
 ];
 
 pub(super) fn run() -> Outcome {
-    let built = process::attend(test::cargo("build")?.args(["--release", "--examples", "--package", "watchpost-worker"]))?;
-    if !built.success() {
-        return Err(Error::Program { program: "cargo build --examples".into(), why: built.to_string() });
-    }
+    build::examples()?;
     let house = House::make()?;
     let _daemon = house.start()?;
     let mut watch = Watch::default();

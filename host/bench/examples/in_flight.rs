@@ -2,8 +2,9 @@
 //!
 //! `sink PORT COUNT` greets nobody before COUNT clients are connected, so that all of them are in flight at once.
 //! `inside PORT COUNT` has the agent in its own process, `worker PORT COUNT LIBRARY` in a worker, and `http PORT COUNT EXPORTER` asks an
-//! exporter by HTTP. They say one line: sessions that went well, others, milliseconds of CPU of this process, of the worker, and the
-//! most that both had resident in KiB.
+//! exporter by HTTP; `bare PORT COUNT` says the same words over sockets and does nothing else: less than that no session can cost. They
+//! say one line: sessions that went well, others, milliseconds of CPU of this process, of the worker, and the most that both had
+//! resident in KiB.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a measurement ends with its reason")]
 
@@ -26,9 +27,9 @@ use tokio::{
     time::timeout,
 };
 use watchpost::plugin::{JobOpen, Plugin, RunRequest, Sandboxes};
-use watchpost_plugin_api::Needs;
+use watchpost_plugin_api::{__private as library, Agent, Metric, Needs};
+use watchpost_services::{JobServices, Request, Shared};
 use watchpost_smtp::Smtp;
-use watchpost_testkit::Kit;
 
 /// Clients that may wait to be accepted, the most that Linux allows unless told otherwise: one that finds no room tries again after
 /// seconds, which double.
@@ -44,10 +45,11 @@ fn main() {
     let number = |word: &str| word.parse::<usize>().expect("a number");
     match words[..] {
         ["sink", port, count] => several().block_on(sink(port, number(count))),
+        ["bare", port, count] => say(one().block_on(bare(port, number(count)))),
         ["inside", port, count] => say(one().block_on(inside(port, number(count)))),
         ["worker", port, count, library] => say(several().block_on(worker(port, number(count), Path::new(library)))),
         ["http", port, count, exporter] => say(several().block_on(http(port, number(count), exporter))),
-        _ => panic!("sink PORT COUNT | inside PORT COUNT | worker PORT COUNT LIBRARY | http PORT COUNT EXPORTER"),
+        _ => panic!("sink PORT COUNT | bare PORT COUNT | inside PORT COUNT | worker PORT COUNT LIBRARY | http PORT COUNT EXPORTER"),
     }
 }
 
@@ -108,16 +110,48 @@ async fn serve(stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(b"221 bye\r\n").await
 }
 
+async fn bare(port: &str, count: usize) -> Round {
+    let address = format!("127.0.0.1:{port}");
+    let before = used("self");
+    let mut sessions = JoinSet::new();
+    for _ in 0..count {
+        let address: std::net::SocketAddr = address.parse().unwrap();
+        sessions.spawn(async move { matches!(timeout(SESSION, said_bare(address)).await, Ok(Ok(true))) });
+    }
+    let (ends, resident_kib) = watched(sessions.join_all(), &["self"]).await;
+    round(&ends, used("self") - before, 0.0, resident_kib)
+}
+
+async fn said_bare(address: std::net::SocketAddr) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(address).await?;
+    let mut well = true;
+    for (say, answer) in [("", b"220 "), ("EHLO bench\r\n", b"250 "), ("QUIT\r\n", b"221 ")] {
+        stream.write_all(say.as_bytes()).await?;
+        let mut line = [0; 128];
+        let read = stream.read(&mut line).await?;
+        well &= line[..read].starts_with(answer);
+    }
+    Ok(well)
+}
+
 async fn inside(port: &str, count: usize) -> Round {
-    let config = serde_json::from_str(&config(port)).unwrap();
-    let kits: Vec<_> = (0..count).map(|_| Kit::<Smtp>::new(&config).unwrap().timeout(SESSION)).collect();
+    let (config, shared) = (config(port), Shared::default());
+    let metrics: Arc<[_]> = Smtp::METRICS.iter().map(Metric::spec).collect();
+    let made = || {
+        let agent = library::entry(|| library::create::<Smtp>(&config)).into_result().expect("the configuration is one");
+        (agent, Arc::new(JobServices::new(&shared, metrics.clone(), &[], Arc::new(|_, _| ()), None)))
+    };
+    let jobs: Vec<_> = (0..count).map(|_| made()).collect();
     let before = used("self");
     let local = LocalSet::new();
     let (ends, resident_kib) = local
         .run_until(async {
             let mut sessions = JoinSet::new();
-            for mut kit in kits {
-                sessions.spawn_local(async move { kit.run().await.outcome.status.is_ok() });
+            for (mut agent, services) in jobs {
+                sessions.spawn_local(async move {
+                    let request = Request { timeout: SESSION, cursor: None, explain: false, cancelled: None };
+                    services.run(&mut agent, request).await.0.status.is_ok()
+                });
             }
             watched(sessions.join_all(), &["self"]).await
         })
