@@ -2,6 +2,7 @@
 
 mod agents;
 mod as_check;
+mod backup;
 mod capacity;
 mod check;
 mod client;
@@ -115,6 +116,9 @@ enum Command {
     /// Libraries that are new in the plugin folders are loaded. `data` and `listen` cannot change while it runs.
     #[command(after_help = "Example:\n  watchpost reload")]
     Reload,
+    /// Copies the data folder, also while the daemon runs.
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Arguments),
     /// Writes a first agent of your own: a crate or a script, with a test and a job.
     #[command(after_help = new_agent::EXAMPLES)]
     NewAgent(new_agent::Arguments),
@@ -167,6 +171,7 @@ pub fn main() -> ExitCode {
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),
         Command::Reload => reload::run(&context),
+        Command::Backup(arguments) => backup::run(&context, &arguments),
         Command::NewAgent(arguments) => new_agent::run(&context, &arguments),
         Command::TestAgent(arguments) => test_agent::run(&context, &arguments),
         Command::Completions(arguments) => generate::completions(&arguments),

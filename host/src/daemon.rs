@@ -6,6 +6,7 @@
 
 pub mod api;
 mod appender;
+mod backup;
 mod budgets;
 mod carriers;
 mod cursors;
@@ -64,6 +65,7 @@ use objective_view::Watching;
 use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
+pub use backup::{BackupError, Copied, backup};
 pub use event_view::take_events_left;
 pub use left::{LeftError, left};
 pub use libraries::{Done, Listed, Listing};
@@ -94,6 +96,8 @@ pub struct Daemon {
     journal: Arc<Journal>,
     appender: Appender,
     store: SharedStore,
+    /// Held by who needs the journal as it is.
+    keeping: Mutex<()>,
     /// What counts for service levels.
     watching: Watching,
     /// What stands in the way of writing series.
@@ -143,6 +147,8 @@ impl Daemon {
 
     /// Drops segments of the journal that every view is done with.
     fn drop_what_all_have(&self) -> Result<(), DropError> {
+        // Somebody copies it: another time.
+        let Ok(_nobody) = self.keeping.try_lock() else { return Ok(()) };
         let done = self.views.iter().map(|(_, progress)| progress.safe()).min();
         done.map_or(Ok(()), |done| self.journal.drop_before(done).map(drop))
     }

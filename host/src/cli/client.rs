@@ -23,6 +23,10 @@ use crate::{
 const WORK_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it may take to tell what it knows.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to copy all that it has.
+const COPY_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
+/// What copies.
+const COPIES: &str = "/api/v1/backup?";
 /// What takes as long as work, though it only tells.
 const SLOW: [&str; 3] = ["/api/v1/fetch?", "/api/v1/events?", "/api/v1/series?"];
 
@@ -112,7 +116,11 @@ impl Context {
 fn ask(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, Failure> {
     runtime()?.block_on(async {
         let is_work = *method != Method::GET || SLOW.iter().any(|slow| path.starts_with(slow));
-        let patience = if is_work { WORK_TIMEOUT } else { ANSWER_TIMEOUT };
+        let patience = match is_work {
+            _ if path.starts_with(COPIES) => COPY_TIMEOUT,
+            true => WORK_TIMEOUT,
+            false => ANSWER_TIMEOUT,
+        };
         let asked = timeout(patience, exchange(data, cannot, method, path)).await;
         let late = || Err(format!("the daemon has not answered for {} s", patience.as_secs()));
         asked.unwrap_or_else(|_| late()).map_err(|why| Failure::failed(cannot, why))

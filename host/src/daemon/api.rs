@@ -97,6 +97,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/jobs/{job}/resume", post(resume_job))
         .route("/api/v1/jobs/{job}/release", post(release_job))
         .route("/api/v1/reload", post(reload))
+        .route("/api/v1/backup", post(backup))
         .merge(plugins::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
@@ -210,6 +211,24 @@ async fn reload(State(daemon): Shared, Query(meant): Query<Meant>) -> Response {
     let is_another = meant.file.is_some_and(|file| canonical(&file) != canonical(&daemon.file));
     let note = is_another.then(|| format!("the daemon was started with {}, and has read that", daemon.file.display()));
     noted(answer, note.as_slice())
+}
+
+/// Where a copy of the data folder is to be.
+#[derive(Deserialize)]
+struct Place {
+    to: PathBuf,
+}
+
+async fn backup(State(daemon): Shared, Query(place): Query<Place>) -> Response {
+    if !place.to.is_absolute() {
+        return refused(StatusCode::BAD_REQUEST, "`to`: an absolute path belongs there".into());
+    }
+    match spawn_blocking(move || daemon.backup(&place.to)).await {
+        Ok(Ok(copied)) => Json(copied).into_response(),
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {

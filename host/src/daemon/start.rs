@@ -308,6 +308,7 @@ impl Parts {
             journal: self.journal.clone(),
             appender: appender.clone(),
             store: self.store.clone(),
+            keeping: Mutex::new(()),
             watching: self.watching.clone(),
             hindrance: self.hindrance.clone(),
             address,

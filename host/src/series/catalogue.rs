@@ -156,6 +156,12 @@ impl Catalogue {
         Ok(Self { connection, jobs, checkpoint, next_file, changed: BTreeSet::new(), unsaved_slots: HashMap::new() })
     }
 
+    /// Copies what the file says into another data folder.
+    pub fn copy_to(&self, data: &Path) -> Result<(), CatalogueError> {
+        self.connection.execute("VACUUM INTO ?1", [data.join(FILE_NAME).to_string_lossy()])?;
+        Ok(())
+    }
+
     /// Every job by name.
     pub fn jobs(&self) -> &BTreeMap<String, Job> {
         &self.jobs

@@ -123,6 +123,17 @@ pub fn read(data: &Path, mark: u64) -> Result<Vec<Still>, CheckpointError> {
     }
 }
 
+/// Copies the checkpoint that stands, if there is one; its mark says whether it is that of a catalogue.
+pub fn copy(data: &Path, to: &Path) -> io::Result<()> {
+    for name in [FILE_NAME, NEXT_NAME] {
+        match fs::copy(data.join(name), to.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            copied => drop(copied?),
+        }
+    }
+    Ok(())
+}
+
 /// Refuses a checkpoint file of a newer program; whatever else there is to say of it, reading says.
 pub fn refuse_newer(data: &Path) -> Result<(), CheckpointError> {
     for name in [FILE_NAME, NEXT_NAME] {

@@ -1,6 +1,7 @@
 //! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
 
 mod checkpoint;
+mod copied;
 mod counts;
 mod flush;
 mod open_file;
