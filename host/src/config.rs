@@ -34,6 +34,7 @@ mod rule;
 mod schedule_file;
 mod schema;
 mod secret;
+mod store;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ pub use row::Row;
 pub use rrdcached::RrdcachedSettings;
 pub use rule::Rule;
 pub use secret::{Environment, process_environment};
+pub use store::StoreSettings;
 pub use timing::Timing;
 
 use crate::schedule::UnixTime;
@@ -81,6 +83,8 @@ pub struct Config {
     pub listen: At<SocketAddr>,
     /// Where front ends of RRD files ask, if they may.
     pub rrdcached: Option<RrdcachedSettings>,
+    /// How series and journal are written.
+    pub store: StoreSettings,
     /// What is measured, by name.
     pub jobs: Vec<Job>,
     /// What of that a table of figures asks for, as the files have it.
@@ -160,6 +164,7 @@ struct Settled {
     data: At<PathBuf>,
     listen: At<SocketAddr>,
     rrdcached: Option<RrdcachedSettings>,
+    store: StoreSettings,
 }
 
 impl Draft {
@@ -167,10 +172,10 @@ impl Draft {
     ///
     /// Shape: it can be run if nothing was told of.
     pub fn config(&self, file: &Path) -> Option<Config> {
-        let Settled { data, listen, rrdcached } = self.settled.clone()?;
+        let Settled { data, listen, rrdcached, store } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
         let (jobs, rows, objectives) = (self.jobs.clone(), self.rows.clone(), self.objectives.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, jobs, rows, objectives })
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, jobs, rows, objectives })
     }
 }
 

@@ -14,6 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -139,8 +140,9 @@ impl Journal {
             queue: Queue::new(limits),
             horizon: Horizon::new(dir.to_owned(), scan.extents, scan.end),
             tally: Tally::default(),
+            group_delay_micros: AtomicU64::new(micros(options.group_delay)),
         });
-        let manner = Manner { segment_bytes_max: options.segment_bytes_max, group_delay: options.group_delay, salt: scan.salt, medium };
+        let manner = Manner { segment_bytes_max: options.segment_bytes_max, salt: scan.salt, medium };
         let mut writer = Writer::new(Arc::clone(&shared), manner, scan.next);
         writer.begin_or_stop();
         let ending = Ending { shared: Arc::clone(&shared), held: Some(held) };
@@ -169,6 +171,11 @@ impl Journal {
     pub fn append_with(&self, payload: Vec<u8>, done: Done) -> Result<(), AppendError> {
         let pushed = self.shared.queue.push(payload, done);
         pushed.inspect_err(|_| self.shared.tally.append_errors.add(1))
+    }
+
+    /// Sets how long the oldest record of a group may wait for others, from the next group on.
+    pub fn set_group_delay(&self, delay: Duration) {
+        self.shared.group_delay_micros.store(micros(delay), Ordering::Relaxed);
     }
 
     /// Reads durable records from `from` on, in order.
@@ -259,6 +266,10 @@ impl Drop for Ending {
         drop(self.held.take());
         self.shared.horizon.set_state(State::Closed);
     }
+}
+
+fn micros(delay: Duration) -> u64 {
+    u64::try_from(delay.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Takes the folder for this process, for as long as the file is open.

@@ -14,6 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// First pause before a stopped writer tries a fresh segment; doubles with each failure.
@@ -59,12 +60,12 @@ pub(crate) struct Shared {
     pub(crate) queue: Queue,
     pub(crate) horizon: Horizon,
     pub(crate) tally: Tally,
+    pub(crate) group_delay_micros: AtomicU64,
 }
 
 /// How the writer writes.
 pub(crate) struct Manner {
     pub(crate) segment_bytes_max: u64,
-    pub(crate) group_delay: Duration,
     pub(crate) salt: Salt,
     pub(crate) medium: Box<dyn Medium>,
 }
@@ -99,7 +100,7 @@ impl Writer {
             if self.live.is_none() && !self.resumes() {
                 return;
             }
-            let Some(batch) = self.shared.queue.take(self.manner.group_delay) else {
+            let Some(batch) = self.shared.queue.take(Duration::from_micros(self.shared.group_delay_micros.load(Ordering::Relaxed))) else {
                 return;
             };
             self.write(batch);

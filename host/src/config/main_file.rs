@@ -12,11 +12,12 @@ use super::{
     plugin::{self, PluginTables},
     reader::{Field, Reader, Texts},
     rrdcached::{self, RrdcachedSettings},
+    store::{self, StoreSettings},
     text::Table,
 };
 
 /// Keys that it has.
-const KEYS: [&str; 7] = ["data", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules"];
+const KEYS: [&str; 8] = ["data", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules", "store"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
@@ -37,6 +38,7 @@ pub(super) struct MainFile {
     plugin: Field<Table>,
     rrdcached: Field<Table>,
     schedules: Field<Texts>,
+    store: Field<Table>,
     objectives: Vec<RawObjective>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Main {
     pub(super) of_plugins: PluginTables,
     pub(super) rrdcached: Option<RrdcachedSettings>,
     pub(super) schedules: Paths,
+    pub(super) store: StoreSettings,
     pub(super) objectives: Vec<RawObjective>,
 }
 
@@ -77,6 +80,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         plugin: reader.table("plugin", faults),
         rrdcached: reader.table("rrdcached", faults),
         schedules: reader.texts("schedules", faults),
+        store: reader.table("store", faults),
         objectives: reader.tables("objective", faults).iter().map(|table| RawObjective::parse(table, faults)).collect(),
     };
     reader.finish(faults);
@@ -98,6 +102,7 @@ impl MainFile {
             of_plugins: plugin::check(self.plugin, faults),
             rrdcached: rrdcached::check(self.rrdcached, faults),
             schedules: Paths::check("schedules", self.schedules, &place, faults),
+            store: store::check(self.store, faults),
             objectives: self.objectives,
         }
     }

@@ -76,6 +76,10 @@ rules! {
     ListenMoved = "listen-moved",
     /// A group has a name.
     GroupIllegal = "group-illegal",
+    /// Readings gather for a short time.
+    CommitOutOfRange = "commit-out-of-range",
+    /// A sample waits for its file for a while.
+    FlushOutOfRange = "flush-out-of-range",
     /// The socket for front ends of RRD files is free, and ours to make.
     RrdcachedUnusable = "rrdcached-unusable",
     /// The socket for front ends of RRD files stays while the daemon runs.

@@ -62,7 +62,7 @@ impl Timing {
         faults: &mut Faults,
     ) -> Option<(Self, Duration)> {
         let zone = check_zone(&settings.timezone, faults);
-        let timeout = check_timeout(&settings.timeout, faults);
+        let timeout = check_span("timeout", &settings.timeout, faults);
         // The expressions are checked even where the zone is unknown, and both of them where one is too many.
         let shown_in = zone.unwrap_or_default();
         if zone.is_some() {
@@ -216,14 +216,15 @@ fn tell_idle_zone(settings: &Settings, faults: &mut Faults) {
     }
 }
 
-fn check_timeout(field: &Field<String>, faults: &mut Faults) -> Field<Duration> {
+/// Reads a span of time.
+pub(super) fn check_span(key: &str, field: &Field<String>, faults: &mut Faults) -> Field<Duration> {
     match field {
         Field::Absent => Field::Absent,
         Field::Broken => Field::Broken,
         Field::Given(text) => match parse_span(text) {
             Ok(value) => Field::Given(At { value, place: text.place.clone() }),
             Err(error) => {
-                faults.push(refused("timeout", &text.place, &error));
+                faults.push(refused(key, &text.place, &error));
                 Field::Broken
             }
         },

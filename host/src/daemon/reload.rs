@@ -120,7 +120,12 @@ impl Daemon {
 
     /// Makes a checked configuration the one in force.
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
-        super::series_view::lend(&self.store).bound_label_sets(label_sets(&jobs));
+        {
+            let mut store = super::series_view::lend(&self.store);
+            store.bound_label_sets(label_sets(&jobs));
+            store.flush_within(config.store.flush);
+        }
+        self.journal.set_group_delay(config.store.commit);
         self.watching.set(&config, &jobs);
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let mut plugins = plugins;

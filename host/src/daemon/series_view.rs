@@ -105,6 +105,7 @@ impl Hindrance {
 pub(super) struct SeriesView {
     store: SharedStore,
     hindrance: Hindrance,
+    ending: bool,
     /// Whether something failed since the last flush.
     failed: bool,
     flushed: Instant,
@@ -114,7 +115,7 @@ pub(super) struct SeriesView {
 
 impl SeriesView {
     pub(super) fn new(store: SharedStore, hindrance: Hindrance) -> Self {
-        Self { store, hindrance, failed: false, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
+        Self { store, hindrance, ending: false, failed: false, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
     }
 
     fn complain(&mut self, what: &str) {
@@ -158,7 +159,7 @@ impl View for SeriesView {
         }
         let (flushed, waiting) = {
             let mut store = lend(&self.store);
-            (store.flush(), store.rows_held())
+            (store.flush_due(Instant::now()), store.rows_held())
         };
         self.flushed = Instant::now();
         if flushed.files_behind == 0 && !std::mem::take(&mut self.failed) {
@@ -182,7 +183,15 @@ impl View for SeriesView {
         }
     }
 
+    fn ends(&mut self) {
+        self.ending = true;
+        lend(&self.store).flush();
+    }
+
     fn checkpoint(&mut self, _: Position) -> Option<Position> {
+        if !self.ending && !lend(&self.store).checkpoint_due(Instant::now()) {
+            return None;
+        }
         let mut safe = None;
         let done = lend(&self.store).checkpoint(Instant::now(), |position| {
             safe = Some(Position::from(position).next());

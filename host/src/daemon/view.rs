@@ -33,6 +33,8 @@ pub(super) trait View: Send + 'static {
     fn settle(&mut self);
     /// Makes durable all that was taken; then the place may move. Gives the place that is safe to go on from.
     fn checkpoint(&mut self, taken: Position) -> Option<Position>;
+    /// Called before the last checkpoint.
+    fn ends(&mut self) {}
 }
 
 /// How far a view is, for others to see.
@@ -152,6 +154,9 @@ impl<V: View> Follower<V> {
             let caught_up = self.batch(&mut reader);
             self.view.settle();
             let due = last_checkpoint.map_or(caught_up, |at| at.elapsed() >= CHECKPOINT_EVERY);
+            if stopping {
+                self.view.ends();
+            }
             if stopping || due {
                 self.checkpoint();
                 last_checkpoint = Some(Instant::now());

@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 
 use super::header::Image;
 use super::name::LabelSet;
-use super::plan::Span;
 use super::row::Row;
 
 /// Name of the file in the data folder.
@@ -52,10 +51,10 @@ pub struct Still {
     pub image: Option<Image>,
     /// The last row planned, if rows wait.
     pub last: Option<Row>,
-    /// Rows that are not in the file, for it could not be written.
+    /// Rows that are not in the file yet.
     pub held: Vec<Row>,
-    /// What their slots are worth.
-    pub held_spans: Vec<Span>,
+    /// The row before them.
+    pub before: Option<Row>,
 }
 
 /// Why there is no checkpoint to go back to.
@@ -206,15 +205,14 @@ mod tests {
 
     fn still() -> Still {
         let row = Row { stamp: 60, cells: vec![Datum::Unknown, Datum::Gauge(0.5), Datum::Total(7)] };
-        let span = Span { from: 0, to: 60, values: vec![None, Some(0.5), Some(0.1)] };
         Still {
             job: "mx".into(),
             labels: vec![("queue".into(), "a b".into())],
             path: "mx/_.rrd".into(),
             image: None,
             last: Some(row.clone()),
+            before: None,
             held: vec![row],
-            held_spans: vec![span],
         }
     }
 

@@ -37,7 +37,7 @@ impl Librrd {
 }
 
 impl SeriesWriter for Librrd {
-    fn create(&mut self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
+    fn create(&self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
         check_path(path)?;
         let fault = |error: RrdError| fault(path, &error);
         let sources: Result<Vec<_>, _> = shape.sources.iter().map(data_source).collect();
@@ -49,7 +49,7 @@ impl SeriesWriter for Librrd {
         header::scatter(path, shape, &lot(path)).map_err(|error| WriteError::Header { path: path.into(), source: error.into() })
     }
 
-    fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
+    fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
         let header = self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
         let new = rows.iter().filter(|row| row.stamp > header.last.stamp);
         let batch: Vec<_> = new.map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>())).collect();

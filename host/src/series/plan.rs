@@ -3,13 +3,11 @@
 //! RRD smears a value over the whole time since the last row, drops it when that is longer than the heartbeat, and takes a
 //! falling total for a wrap. These rules put rows before the reading's own so that none of it happens.
 
-use serde::{Deserialize, Serialize};
-
 use super::row::{Datum, Row};
 use super::shape::counter_heartbeat;
 
 /// What a slot is worth, from one row to the next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Span {
     /// Begins after this instant.
     pub from: i64,
@@ -49,6 +47,27 @@ pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Plan
         spans.push(span(last, &own));
     }
     Plan { rows: before.into_iter().chain([own]).collect(), spans }
+}
+
+/// What slots are worth, given the row before and the planned rows after it.
+///
+/// Shape: as [`plan`] gave the spans when it planned the rows.
+pub fn spans(before: Option<&Row>, rows: &[Row], step: u32) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let mut last = before.cloned().or_else(|| {
+        let first = rows.first()?;
+        Some(Row { stamp: first.stamp - i64::from(step), cells: vec![Datum::Unknown; first.cells.len()] })
+    });
+    for (n, row) in rows.iter().enumerate() {
+        // The moment of a reset is no slot of its own.
+        let is_reset = step > 1 && rows.get(n + 1).is_some_and(|next| next.stamp == row.stamp + 1);
+        if is_reset {
+            continue;
+        }
+        spans.extend(last.as_ref().map(|last| span(last, row)));
+        last = Some(row.clone());
+    }
+    spans
 }
 
 /// The row that must stand between the last one and the reading's own: the missing slot before it, or the moment of a reset.
@@ -169,6 +188,25 @@ mod tests {
     fn a_reset_in_a_gap_needs_one_row_only() {
         check(Some(row(60, &[Total(5)])), 300, &[Total(2)], 60, &[row(240, &[Unknown]), row(300, &[Total(2)])]);
         check(Some(row(5, &[Total(5)])), 9, &[Total(2)], 1, &[row(8, &[Unknown]), row(9, &[Total(2)])]);
+    }
+
+    #[test]
+    fn rows_that_wait_tell_what_their_slots_are_worth() {
+        let readings = [(60, 5.0, 7), (120, 1.0, 9), (180, 2.0, 3), (600, 3.0, 40), (660, 4.0, 1)];
+        for (step, known) in [(60, 0), (60, 2), (1, 0), (1, 3)] {
+            let (mut last, mut rows, mut expected, mut before) = (None::<Row>, Vec::new(), Vec::new(), None);
+            for (n, (slot, gauge, total)) in readings.iter().enumerate() {
+                let planned = plan(last.as_ref(), *slot, vec![Gauge(*gauge), Total(*total)], step);
+                last = planned.rows.last().cloned();
+                if n < known {
+                    before.clone_from(&last);
+                } else {
+                    rows.extend(planned.rows);
+                    expected.extend(planned.spans);
+                }
+            }
+            assert_eq!(spans(before.as_ref(), &rows, step), expected, "step {step}, {known} written");
+        }
     }
 
     #[test]

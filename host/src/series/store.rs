@@ -11,7 +11,7 @@ mod recover;
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
@@ -39,13 +39,15 @@ pub const FOLDER: &str = "series";
 pub struct Options {
     /// Label sets of one job, at most, unless the job says otherwise.
     pub labels_max: usize,
-    /// Rows held in memory while files cannot be written, at most; beyond, the journal keeps them.
+    /// Rows held in memory, at most, where there are few files; beyond, the journal keeps them.
     pub rows_held_max: usize,
+    /// Rows held in memory for each file, on average, at most, where there are many.
+    pub rows_held_per_file: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { labels_max: 100, rows_held_max: 100_000 }
+        Self { labels_max: 100, rows_held_max: 100_000, rows_held_per_file: 120 }
     }
 }
 
@@ -80,6 +82,11 @@ pub struct SeriesStore {
     unwritable: Trouble,
     /// Told of each step of a checkpoint and back to it.
     on_step: Option<Box<dyn Fn(Step) + Send>>,
+    opened: Instant,
+    /// As whoever drives the store said last.
+    now: Instant,
+    /// How long rows may wait for their file, if somebody said so.
+    flush_within: Option<Duration>,
 }
 
 impl SeriesStore {
@@ -114,6 +121,9 @@ impl SeriesStore {
             counts: Counts::default(),
             unwritable: Trouble::new(),
             on_step: None,
+            opened: Instant::now(),
+            now: Instant::now(),
+            flush_within: None,
         })
     }
 
@@ -124,7 +134,7 @@ impl SeriesStore {
         if self.applied.is_some_and(|applied| position <= applied) {
             return Ok(Applied::Taken);
         }
-        if self.rows_held >= self.options.rows_held_max {
+        if self.rows_held >= self.options.rows_held_max.max(self.files_count() * self.options.rows_held_per_file) {
             return Ok(Applied::Behind);
         }
         let applied = match record {
@@ -203,8 +213,8 @@ impl SeriesStore {
     }
 
     /// What slots are worth whose rows wait for their file.
-    pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> &[Span] {
-        self.files.get(job).and_then(|files| files.get(labels)).map_or(&[], |file| &file.held_spans)
+    pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> Vec<Span> {
+        self.files.get(job).and_then(|files| files.get(labels)).map(OpenFile::held_spans).unwrap_or_default()
     }
 
     /// The last row of the file that a label set is written to, also while it waits; nothing before the first reading since the store
@@ -281,10 +291,11 @@ impl SeriesStore {
     }
 
     fn hold(&mut self, reading: &Reading, row: Filled) {
+        let due = self.due_of(&reading.job, &row.labels);
         let counts = &mut self.counts;
         match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
             None => {} // counted when no place was found
-            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells),
+            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, due),
             Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
             Some(_) => counts.rows_past += 1,
         }

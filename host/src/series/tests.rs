@@ -8,5 +8,6 @@ mod property;
 mod reader;
 mod reshaped;
 mod rig;
+mod ring;
 mod rrdtool;
 mod year;

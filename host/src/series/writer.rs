@@ -9,12 +9,12 @@ use super::shape::FileShape;
 
 /// Writes and reads series files. There is one owner of files in a process: librrd's lock is per process, so that two owners
 /// would corrupt a file silently.
-pub trait SeriesWriter: Send {
+pub trait SeriesWriter: Send + Sync {
     /// Creates an empty file whose first row comes after `start`; an existing file is an error.
-    fn create(&mut self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError>;
+    fn create(&self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError>;
 
     /// Appends rows by rising stamp; those that the file already has are skipped.
-    fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError>;
+    fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError>;
 
     /// Reads rows of one archive, after `from` and up to `to` (and those around that share a row of the archive).
     fn fetch(&self, path: &Path, wanted: &Wanted) -> Result<Fetched, WriteError>;

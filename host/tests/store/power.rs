@@ -64,6 +64,8 @@ fn live_until_the_power_is_lost(dir: &Path, chance: &mut Chance) -> (TempDir, Op
         }
         disk.passes(Some(step));
     }));
+    // Half of them let rows gather over their checkpoints.
+    store.flush_within((chance.below(2) == 0).then_some(Duration::from_secs(3_600)));
     store.recover(true).unwrap();
     let mut world = World::new(60);
     watchpost::daemon::records(journal.reader(journal.first())).for_each(|(_, record)| world.saw(&record));

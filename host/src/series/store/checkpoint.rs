@@ -15,7 +15,7 @@ use crate::series::error::SeriesError;
 use crate::series::header;
 use crate::series::name::LabelSet;
 
-/// How often checkpoints are made, at most.
+/// How often checkpoints are made, at most; where rows wait longer for their file, as often as they may.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 
 /// A step of a checkpoint, or back to one, that was just made; for proofs that end a process between two.
@@ -38,7 +38,7 @@ pub enum Step {
 impl SeriesStore {
     /// Says whether it is time for a checkpoint.
     pub fn checkpoint_due(&self, now: Instant) -> bool {
-        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY)
+        self.checkpoint_at.is_none_or(|at| now.duration_since(at) >= CHECKPOINT_EVERY.max(self.flush_interval()))
     }
 
     /// Has each step told.
@@ -46,13 +46,16 @@ impl SeriesStore {
         self.on_step = Some(told);
     }
 
-    /// Flushes, keeps the heads of all files and the rows that could not be written, makes the files durable, and then has the position
+    /// Flushes, keeps the heads of all files and the rows that are not written, makes the files durable, and then has the position
     /// stored from which a restart must read on.
     ///
     /// Nothing is stored if nothing was taken since the last one.
     pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
         self.checkpoint_at = Some(now);
-        self.flush();
+        // Where rows wait for long, they are kept, and written many at once later.
+        if self.flush_interval() <= CHECKPOINT_EVERY {
+            self.flush();
+        }
         self.step(Step::Flushed);
         let Some(position) = self.applied.filter(|position| Some(*position) != self.stored) else { return Ok(None) };
         let mark = drawn_mark();
@@ -98,7 +101,7 @@ fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
         image: header::image(&file.path, &file.shape)?,
         last: file.last.clone().filter(|_| !held.is_empty()),
         held,
-        held_spans: file.held_spans.clone(),
+        before: file.before.clone(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! Writes held rows.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZero;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,10 +12,23 @@ use crate::log::seconds;
 use crate::series::catalogue::Change;
 use crate::series::error::SeriesError;
 use crate::series::header;
-use crate::series::writer::WriteError;
+use crate::series::name::LabelSet;
+use crate::series::writer::{SeriesWriter, WriteError};
 
 /// How often whoever drives the store flushes it: a sample is in its file within a second.
 pub const FLUSH_EVERY: Duration = Duration::from_millis(500);
+
+/// Open files up to which each is written at every flush.
+const FEW_FILES: usize = 300;
+/// Time between two writes of a file for each one beyond.
+const FLUSH_PER_FILE: Duration = Duration::from_millis(60);
+/// Longest such time: rows of ten minutes are written at once.
+const FLUSH_MAX: Duration = Duration::from_secs(600);
+/// Files for which it is worth to have several threads, and rows of each.
+const SHARED_FILES_MIN: usize = 64;
+const SHARED_ROWS_MIN: usize = 8;
+/// Threads that write, at most; each has files of its own.
+const SHARDS_MAX: usize = 4;
 
 /// What a flush did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +42,50 @@ pub struct Flushed {
 }
 
 impl SeriesStore {
+    /// Takes how long rows may wait for their file; nothing: as there are many files or few.
+    pub fn flush_within(&mut self, longest: Option<Duration>) {
+        if self.flush_within != longest {
+            self.flush_within = longest;
+            self.files.values_mut().flat_map(HashMap::values_mut).for_each(|file| file.due = None);
+        }
+    }
+
+    /// Writes what has waited long enough, and what has gathered enough. Whoever drives the store calls it every [`FLUSH_EVERY`].
+    pub fn flush_due(&mut self, now: Instant) -> Flushed {
+        self.now = now;
+        let mut files = std::mem::take(&mut self.files);
+        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut).filter(|file| file.is_due(now)));
+        self.files = files;
+        flushed
+    }
+
+    /// How long rows wait for their file.
+    pub fn flush_interval(&self) -> Duration {
+        self.flush_within.unwrap_or_else(|| {
+            let beyond = u32::try_from(self.files_count().saturating_sub(FEW_FILES)).unwrap_or(u32::MAX);
+            FLUSH_PER_FILE.saturating_mul(beyond).clamp(FLUSH_EVERY, FLUSH_MAX)
+        })
+    }
+
+    /// Files that are open.
+    pub(super) fn files_count(&self) -> usize {
+        self.files.values().map(HashMap::len).sum()
+    }
+
+    /// When a row that comes now is to be in its file: each file has an instant of its own within the interval.
+    pub(super) fn due_of(&self, job: &str, labels: &LabelSet) -> Instant {
+        let interval = self.flush_interval();
+        if interval <= FLUSH_EVERY {
+            return self.now;
+        }
+        let mut hasher = DefaultHasher::new();
+        (job, labels).hash(&mut hasher);
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let interval = nanos(interval);
+        let (phase, since) = (hasher.finish() % interval, nanos(self.now.saturating_duration_since(self.opened)));
+        self.now + Duration::from_nanos(interval - (since + interval - phase) % interval)
+    }
+
     /// Writes what is held. A file that cannot be written keeps its rows for the next time.
     pub fn flush(&mut self) -> Flushed {
         let mut files = std::mem::take(&mut self.files);
@@ -53,8 +112,9 @@ impl SeriesStore {
             files.retain(|file| self.undoable.contains(&file.name));
             flushed.files_behind += before - files.len();
         }
-        for file in files {
-            match self.write(file) {
+        let tried = append_all(self.writer.as_ref(), &mut files);
+        for (file, tried) in files.into_iter().zip(tried) {
+            match self.write(file, tried) {
                 Ok(()) => flushed.rows += file.release(),
                 Err(error) => {
                     flushed.files_behind += 1;
@@ -109,4 +169,26 @@ impl SeriesStore {
             }
         }
     }
+}
+
+/// Appends what is held to every file that was made: on several threads, where many files have many rows, and none on two.
+fn append_all(writer: &dyn SeriesWriter, files: &mut [&mut OpenFile]) -> Vec<Result<(), WriteError>> {
+    let append = |file: &&mut OpenFile| match file.exists {
+        true => writer.append(&file.path, &file.held),
+        false => Err(WriteError::Missing { path: file.path.clone() }),
+    };
+    let rows: usize = files.iter().map(|file| file.held.len()).sum();
+    let shards = std::thread::available_parallelism().map_or(1, NonZero::get).min(SHARDS_MAX);
+    if shards == 1 || files.len() < SHARED_FILES_MIN || rows < files.len() * SHARED_ROWS_MIN {
+        return files.iter().map(append).collect();
+    }
+    std::thread::scope(|scope| {
+        let shards = files.chunks(files.len().div_ceil(shards));
+        let shards: Vec<_> = shards.map(|shard| (shard, scope.spawn(move || shard.iter().map(append).collect::<Vec<_>>()))).collect();
+        let written = shards.into_iter().flat_map(|(shard, thread)| {
+            // One that panicked has written what it has; each file's own last row tells how far that is.
+            thread.join().unwrap_or_else(|_| shard.iter().map(|file| Err(WriteError::Locked { path: file.path.clone() })).collect())
+        });
+        written.collect()
+    })
 }

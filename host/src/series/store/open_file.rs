@@ -1,10 +1,14 @@
 //! One series file while readings come in for it.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use crate::series::plan::{Plan, Span, plan};
+use crate::series::plan::{Plan, Span, plan, spans};
 use crate::series::row::{Datum, Row};
 use crate::series::shape::FileShape;
+
+/// Rows of one file that wait, at most; so many are written well at once.
+const ROWS_HELD: usize = 60;
 
 /// One series file and the rows that are not in it yet.
 #[derive(Debug)]
@@ -23,8 +27,10 @@ pub(super) struct OpenFile {
     pub(super) last: Option<Row>,
     /// Rows not in the file yet.
     pub(super) held: Vec<Row>,
-    /// What their slots are worth.
-    pub(super) held_spans: Vec<Span>,
+    /// The row before them, if there is one.
+    pub(super) before: Option<Row>,
+    /// When they are to be in the file.
+    pub(super) due: Option<Instant>,
     /// The slot of the last reading since the last checkpoint.
     pub(super) seen: Option<i64>,
 }
@@ -35,23 +41,36 @@ impl OpenFile {
         self.last.as_ref().is_none_or(|last| slot > last.stamp)
     }
 
-    /// Holds the rows of a reading. Gives how many rows that were.
-    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>) -> usize {
-        let Plan { rows, spans } = plan(self.last.as_ref(), slot, cells, self.shape.step);
+    /// Holds the rows of a reading; the first are to be in the file by `due`. Gives how many rows that were.
+    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>, due: Instant) -> usize {
+        let Plan { rows, .. } = plan(self.last.as_ref(), slot, cells, self.shape.step);
+        if self.held.is_empty() {
+            self.before.clone_from(&self.last);
+            self.due = Some(due);
+        }
         let count = rows.len();
         self.last = rows.last().cloned();
         self.held.extend(rows);
-        self.held_spans.extend(spans);
         self.seen = Some(slot);
         count
     }
 
     /// Forgets held rows, now that the file has them. Gives how many they were.
     pub(super) fn release(&mut self) -> usize {
-        self.held_spans.clear();
         let count = self.held.len();
         self.held.clear();
+        (self.before, self.due) = (None, None);
         count
+    }
+
+    /// Says whether it is time to write what is held.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.held.is_empty() && (self.held.len() >= ROWS_HELD || self.due.is_none_or(|due| due <= now))
+    }
+
+    /// What the slots of held rows are worth.
+    pub(super) fn held_spans(&self) -> Vec<Span> {
+        spans(self.before.as_ref(), &self.held, self.shape.step)
     }
 
     /// The instant that a new file begins at: one step before its first row.

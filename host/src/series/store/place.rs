@@ -163,11 +163,13 @@ impl SeriesStore {
         }
     }
 
-    /// Writes a file's held rows, making the file if there is none.
-    pub(super) fn write(&mut self, file: &mut OpenFile) -> Result<(), SeriesError> {
-        match self.writer.append(&file.path, &file.held) {
+    /// Sees to it that a file has its held rows, making the file if there is none; `tried` is what appending them came to.
+    pub(super) fn write(&mut self, file: &mut OpenFile, tried: Result<(), WriteError>) -> Result<(), SeriesError> {
+        match tried {
             // A folder that is away, as a disk may be, comes back with the file; nothing is made in its place.
-            Err(error @ WriteError::Missing { .. }) if !file.path.parent().is_some_and(Path::is_dir) => return Err(error.into()),
+            Err(error @ WriteError::Missing { .. }) if file.exists && !file.path.parent().is_some_and(Path::is_dir) => {
+                return Err(error.into());
+            }
             Err(WriteError::Missing { .. }) => {}
             Err(error) if error.is_corrupt() => self.put_away(&file.name, &error)?,
             Err(error) => return Err(error.into()),
@@ -181,6 +183,9 @@ impl SeriesStore {
             self.undoable.remove(&file.name);
         }
         self.note_writes([&*file].into_iter())?;
+        if let Some(folder) = file.path.parent().filter(|folder| !folder.is_dir()) {
+            fs::create_dir(folder).map_err(|source| SeriesError::Folder { path: folder.into(), source })?;
+        }
         if let Some(start) = file.start() {
             self.writer.create(&file.path, &file.shape, start)?;
         }
@@ -193,5 +198,5 @@ impl SeriesStore {
 pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: FileShape, header: Option<Header>) -> OpenFile {
     let (path, exists) = (folder.join(&name), header.is_some());
     let last = header.map(|header| header.last);
-    OpenFile { id, name, path, exists, shape, last, held: Vec::new(), held_spans: Vec::new(), seen: None }
+    OpenFile { id, name, path, exists, shape, last, held: Vec::new(), before: None, due: None, seen: None }
 }

@@ -42,14 +42,6 @@ impl SeriesStore {
     /// Errors: nothing is taken back by halves that a further call does not complete.
     pub fn recover(&mut self, journal_is_whole: bool) -> Result<Recovered, SeriesError> {
         let mut recovered = Recovered::default();
-        let changes = self.catalogue.changes()?;
-        self.take_back_names(&changes, journal_is_whole, &mut recovered)?;
-        let mut images = BTreeMap::new();
-        for change in changes {
-            if let Change::Written { path, image } = change {
-                images.entry(path).or_insert(image);
-            }
-        }
         let stills = match self.catalogue.checkpoint().map(|checkpoint| checkpoint::read(&self.data, checkpoint.mark)) {
             None => Vec::new(),
             Some(Ok(stills)) => stills,
@@ -60,6 +52,15 @@ impl SeriesStore {
                 Vec::new()
             }
         };
+        let changes = self.catalogue.changes()?;
+        let unmade = stills.iter().filter(|still| still.image.is_none()).map(|still| still.path.as_str()).collect();
+        self.take_back_names(&changes, &unmade, journal_is_whole, &mut recovered)?;
+        let mut images = BTreeMap::new();
+        for change in changes {
+            if let Change::Written { path, image } = change {
+                images.entry(path).or_insert(image);
+            }
+        }
         images.extend(stills.iter().filter_map(|still| Some((still.path.clone(), still.image.clone()?))));
         for (path, image) in images.into_iter().filter(|_| journal_is_whole) {
             self.put_back(&path, &image, &mut recovered)?;
@@ -91,15 +92,22 @@ impl SeriesStore {
         file.exists = still.image.is_some();
         file.last = still.last;
         self.rows_held += still.held.len();
-        (file.held, file.held_spans) = (still.held, still.held_spans);
+        (file.held, file.before) = (still.held, still.before);
         self.files.entry(still.job).or_default().insert(still.labels, file);
     }
 
-    fn take_back_names(&mut self, changes: &[Change], journal_is_whole: bool, recovered: &mut Recovered) -> Result<(), SeriesError> {
+    fn take_back_names(
+        &mut self,
+        changes: &[Change],
+        unmade: &BTreeSet<&str>,
+        journal_is_whole: bool,
+        recovered: &mut Recovered,
+    ) -> Result<(), SeriesError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let known: BTreeSet<_> = self.catalogue.jobs().values().flat_map(|job| &job.files).map(|file| file.path.clone()).collect();
+        let files = self.catalogue.jobs().values().flat_map(|job| &job.files).map(|file| file.path.clone());
+        let known: BTreeSet<_> = files.filter(|path| !unmade.contains(path.as_str())).collect();
         let Since { moved, born } = Since::of(changes);
         let fault = |source| SeriesError::Folder { path: self.folder.clone(), source };
         for (origin, now) in moved {
@@ -112,7 +120,7 @@ impl SeriesStore {
         }
         for name in born {
             let path = self.folder.join(&name);
-            // One that the checkpoint has was gone when it was made; who knows whether it came back instead.
+            // One that was there at the checkpoint was gone when it was made; who knows whether it came back instead.
             let gone =
                 if journal_is_whole && !known.contains(&name) { removed(&path) } else { self.quarantine(&path).map(|kept| kept.is_some()) };
             recovered.files_removed += usize::from(gone.map_err(fault)?);

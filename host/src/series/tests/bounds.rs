@@ -27,11 +27,11 @@ const BEGIN: i64 = 1_774_742_400;
 struct Locking(Librrd, Arc<AtomicBool>);
 
 impl SeriesWriter for Locking {
-    fn create(&mut self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
+    fn create(&self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
         self.0.create(path, shape, start)
     }
 
-    fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
+    fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
         if self.1.load(Ordering::Relaxed) { Err(WriteError::Locked { path: path.into() }) } else { self.0.append(path, rows) }
     }
 
@@ -47,7 +47,7 @@ impl SeriesWriter for Locking {
 fn locking(rows_held_max: usize) -> (Rig, Arc<AtomicBool>) {
     let lock = Arc::new(AtomicBool::new(true));
     let mut rig = Rig::new();
-    let options = Options { rows_held_max, ..Options::default() };
+    let options = Options { rows_held_max, rows_held_per_file: 0, ..Options::default() };
     rig.store = SeriesStore::open_with(rig.folder.path(), options, Box::new(Locking(Librrd::new(), Arc::clone(&lock)))).unwrap();
     rig.give(shape(60, &[gauge("connect_time", &[]), counter("messages_sent", &[])]));
     (rig, lock)

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::rig::{Rig, Rows, counter, gauge, sample, shape};
@@ -18,17 +19,17 @@ const SELECTORS: [&str; 3] = ["connect_time", "messages_sent", "queue_size"];
 /// Writes the first rows of a batch, then dies.
 struct Dying {
     inner: Librrd,
-    rows_left: usize,
+    rows_left: AtomicUsize,
 }
 
 impl SeriesWriter for Dying {
-    fn create(&mut self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
+    fn create(&self, path: &Path, shape: &FileShape, start: i64) -> Result<(), WriteError> {
         self.inner.create(path, shape, start)
     }
 
-    fn append(&mut self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
-        let count = rows.len().min(self.rows_left);
-        self.rows_left -= count;
+    fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
+        let count = rows.len().min(self.rows_left.load(Ordering::Relaxed));
+        self.rows_left.fetch_sub(count, Ordering::Relaxed);
         self.inner.append(path, &rows[..count])?;
         if count < rows.len() { Err(WriteError::Locked { path: path.into() }) } else { Ok(()) }
     }
@@ -63,7 +64,7 @@ fn after_any_crash_replay_gives_what_a_clean_run_gives() {
     for rows_left in (0..110).step_by(3) {
         let mut rig = Rig::new();
         rig.journal.clone_from(&clean.journal);
-        let writer = Box::new(Dying { inner: Librrd::new(), rows_left });
+        let writer = Box::new(Dying { inner: Librrd::new(), rows_left: rows_left.into() });
         rig.store = SeriesStore::open_with(rig.folder.path(), Options::default(), writer).unwrap();
         for (n, (position, record)) in clean.journal.iter().enumerate() {
             assert_eq!(rig.store.apply(*position, record).unwrap(), Applied::Taken);
