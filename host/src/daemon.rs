@@ -53,7 +53,8 @@ use crate::{
     latest::{Latest, Snapshot},
     plugin::Plugins,
     series::{
-        fetch::Kept,
+        drop::{DropRequest, Dropped, UndroppedError},
+        fetch::{Kept, LabelSetOf},
         listing::ListRequest,
         request::{FetchError, FetchRequest, Fetched},
     },
@@ -168,6 +169,16 @@ impl Daemon {
             let from = watchpost_journal::Position::from(taken.saturating_sub(TOLD_EXACTLY)).max(self.journal.first());
             Box::new(readings_of(self.journal.reader(from), move |job| jobs.contains(job)))
         })
+    }
+
+    /// Drops series, or tells what would be dropped; gives the label sets that are gone as well.
+    fn drop_series(&self, request: &DropRequest) -> Result<(Vec<Dropped>, Vec<LabelSetOf>), UndroppedError> {
+        let (dropped, gone) = request.answer(&self.store)?;
+        for one in dropped.iter().filter(|_| !request.dry) {
+            let text = format!("{} with {} series, {} bytes", one.files.join(", "), one.series.len(), one.bytes);
+            self.report(Severity::Indeterminate, "series_dropped", text);
+        }
+        Ok((dropped, gone))
     }
 
     /// What is kept of series.

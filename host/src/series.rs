@@ -11,6 +11,7 @@
 pub mod archive;
 pub mod catalogue;
 pub mod checkpoint;
+pub mod drop;
 pub mod error;
 pub mod fetch;
 mod gate;

@@ -1,6 +1,6 @@
 //! `watchpost series`
 
-use std::sync::Mutex;
+use std::{io::IsTerminal, sync::Mutex};
 
 use clap::Subcommand;
 use hyper::Method;
@@ -14,10 +14,14 @@ use super::{
     time,
 };
 use crate::series::{
+    drop::{DropRequest, Dropped},
     fetch::{Kept, KeptArchive, KeptFile},
     listing::ListRequest,
     notes::length,
 };
+
+/// How a failure to drop begins.
+const CANNOT_DROP: &str = "cannot drop series";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -34,6 +38,22 @@ enum Command {
         #[arg(value_name = "SERIES")]
         series: Vec<String>,
     },
+    /// Drops series for good, with their files.
+    ///
+    /// A job that runs on begins a new file with its next reading.
+    #[command(after_help = "Series that lie in one file are dropped together or not at all.\n\n\
+                            Example:\n  watchpost series drop '{job=\"pop-paris\"}' --dry-run")]
+    Drop {
+        /// Which series: all of a file.
+        #[arg(required = true, value_name = "SERIES")]
+        series: Vec<String>,
+        /// Tells what would be dropped, and drops nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Asks nothing.
+        #[arg(long)]
+        yes: bool,
+    },
     /// Tells all that is known of series: meaning, span, files, archives.
     #[command(after_help = "Example:\n  watchpost series show 'total_time{job=\"pop-paris\"}'")]
     Show {
@@ -47,6 +67,8 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match arguments.command.as_ref().unwrap_or(&Command::Ls { series: Vec::new() }) {
         Command::Ls { series } => list(context, series),
         Command::Show { series } => show(context, series),
+        Command::Drop { series, dry_run: true, .. } => drop_series(context, series, None),
+        Command::Drop { series, yes, .. } => drop_series(context, series, Some(*yes)),
     }
 }
 
@@ -106,6 +128,54 @@ fn archived(archive: &KeptArchive, file: &KeptFile) -> String {
         counted(*rows as usize, "row"),
         instant(Some(since))
     )
+}
+
+/// Drops series once somebody has said yes, or tells only which they would be.
+fn drop_series(context: &Context, series: &[String], yes: Option<bool>) -> Outcome {
+    let dry = DropRequest { series: series.to_vec(), dry: true };
+    let would = dropped(context, &dry)?;
+    let Some(yes) = yes else { return told(context, "would be dropped", &would) };
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::wrong(CANNOT_DROP, "nobody can be asked here: say --yes, or --dry-run to be told what would be dropped"));
+        }
+        told(context, "would be dropped", &would)?;
+        eprint!("drop all that? It cannot be had back. [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map_err(|error| Failure::of(CANNOT_DROP, &error))?;
+        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+            return Err(Failure::failed(CANNOT_DROP, "nobody said yes"));
+        }
+    }
+    told(context, "dropped", &dropped(context, &DropRequest { dry: false, ..dry })?)
+}
+
+fn told(context: &Context, what: &str, all: &[Dropped]) -> Outcome {
+    if context.json {
+        return print_json(&all);
+    }
+    for one in all {
+        println!("{what}: {}, {}", plain(&one.files.join(", ")), size(one.bytes));
+        one.series.iter().for_each(|series| println!("  {}", plain(series)));
+    }
+    Ok(())
+}
+
+fn dropped(context: &Context, request: &DropRequest) -> Result<Vec<Dropped>, Failure> {
+    let path = format!("/api/v1/series/drop?{}", query(&request.to_pairs()));
+    if let Some(answer) = context.ask_if_it_runs(CANNOT_DROP, Method::POST, &path)? {
+        return answer.read();
+    }
+    let data = context.data_folder()?;
+    let (folder, store) = fetch::left(&data, CANNOT_DROP)?;
+    if !folder.is_ours() && !request.dry {
+        return Err(Failure::failed(CANNOT_DROP, format!("{} is another user's", data.display())));
+    }
+    let done = request.answer(&Mutex::new(store)).map(|(dropped, _)| dropped);
+    done.map_err(|error| match error.is_asked_wrong() {
+        true => Failure::wrong(CANNOT_DROP, crate::chain(&error)),
+        false => Failure::of(CANNOT_DROP, &error),
+    })
 }
 
 /// Asks the daemon if it runs, else looks into the files.

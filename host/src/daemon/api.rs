@@ -38,6 +38,8 @@ use crate::{
     log::quota::Quota,
     plugin::is_confined,
     series::{
+        drop::DropRequest,
+        fetch::LabelSetOf,
         listing::ListRequest,
         request::{FetchRequest, Format},
         selector::Selector,
@@ -101,6 +103,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .merge(plugins::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
+        .route("/api/v1/series/drop", post(drop_series))
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
         .with_state(daemon);
@@ -239,6 +242,26 @@ async fn fetch(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>
 
 async fn series(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
     answer_series(spawn_blocking(move || daemon.series(&ListRequest::from_pairs(&asked)?)).await)
+}
+
+/// Drops series for good; the label sets that are gone have room again.
+async fn drop_series(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let asked = match DropRequest::from_pairs(&asked) {
+        Ok(asked) => asked,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+    };
+    let owner = daemon.clone();
+    match spawn_blocking(move || owner.drop_series(&asked)).await {
+        Ok(Ok((dropped, gone))) => {
+            for LabelSetOf { job, labels } in gone {
+                daemon.command(|done| Command::Forget { job, labels, done }).await;
+            }
+            Json(dropped).into_response()
+        }
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 /// The last values of the series that each parameter `series` means, in their order.

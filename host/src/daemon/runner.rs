@@ -9,7 +9,7 @@ mod scheduled;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,6 +29,7 @@ use crate::{
     plugin::Plugin,
     reading::{Cause, Reading, Record},
     schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, UnixTime},
+    series::name::LabelSet,
 };
 use clock::Clock;
 use one_run::{OneRun, Over};
@@ -57,6 +58,8 @@ pub(super) enum Command {
     Swap { jobs: Vec<Arc<Job>>, open: bool, done: oneshot::Sender<()> },
     /// Tell of a job.
     Tell { job: String, done: oneshot::Sender<Option<Arc<Job>>> },
+    /// A label set of a job has no series any more: there is room for another.
+    Forget { job: String, labels: LabelSet, done: oneshot::Sender<()> },
     /// A run has ended, of the job that had this number when it began.
     Ended { job: String, number: u64, cursor: Option<Vec<u8>> },
     /// A run did not begin, for its job changed before a worker had it; it had this number.
@@ -267,6 +270,13 @@ impl Runner {
             }
             Command::Tell { job, done } => {
                 let _nobody_waits = done.send(self.jobs.get(&job).map(|scheduled| scheduled.job.clone()));
+            }
+            Command::Forget { job, labels, done } => {
+                let sets = self.jobs.get(&job).map(|scheduled| &scheduled.label_sets).or_else(|| self.past.label_sets(&job));
+                if let Some(sets) = sets {
+                    sets.lock().unwrap_or_else(PoisonError::into_inner).forget(&labels);
+                }
+                let _nobody_waits = done.send(());
             }
             Command::Ended { job, number, cursor } => self.ended(&job, number, cursor),
             Command::NotBegun { job, number, due, asked } => self.not_begun(&job, number, due, asked),

@@ -10,6 +10,7 @@ mod list;
 mod pick;
 mod read;
 mod resolution;
+mod sets;
 mod track;
 
 use std::collections::hash_map::Entry;
@@ -26,6 +27,7 @@ use track::Track;
 use watchpost_plugin_api::{Kind, Unit};
 
 pub use list::{Kept, KeptArchive, KeptFile, LISTED_MAX, Listing};
+pub use sets::{LabelSetOf, Meant};
 
 use super::Position;
 use super::archive::Consolidation;

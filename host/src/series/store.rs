@@ -3,6 +3,7 @@
 mod checkpoint;
 mod copied;
 mod counts;
+mod drop;
 mod flush;
 mod open_file;
 mod place;

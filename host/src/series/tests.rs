@@ -3,6 +3,7 @@
 mod agreement;
 mod bounds;
 mod crash;
+mod dropped;
 mod outside;
 mod property;
 mod reader;

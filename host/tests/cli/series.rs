@@ -98,3 +98,31 @@ async fn a_picture_is_the_same_with_a_daemon_and_without() {
     assert!(daemon.stop().status.success());
     assert!(draw("b.svg") == svg && draw("b.png") == png, "the same picture");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_are_dropped_with_a_daemon_and_without_once_somebody_says_yes() {
+    let (house, daemon, _) = ran().await;
+    let file = |job: &str| house.data().join("series").join(job).join("_.rrd");
+    let drop = |words: &[&str]| house.run(&[&["series", "drop"], words].concat());
+    let told = drop(&["{job=\"late\"}", "--dry-run"]).ok();
+    assert!(told.starts_with("would be dropped: series/late/_.rrd, ") && told.contains("\n  up{job=\"late\"}\n"), "{told}");
+    refused(&drop(&["{job=\"late\"}"]), 2, &["cannot drop series: nobody can be asked here: say --yes"]);
+    refused(&drop(&["up{job=\"late\"}", "--yes"]), 2, &["up{job=\"late\"} lies in one file with ", "{job=\"late\"} means them all"]);
+    assert!(file("late").exists());
+    // Nobody measures it any more.
+    let server_port = fs::read_to_string(house.folder().join("jobs.toml")).unwrap();
+    house.schedule(server_port.split("[[job]]\nname = \"late\"").next().unwrap());
+    house.run(&["reload"]).ok();
+    let dropped = drop(&["{job=\"late\"}", "--yes", "--json"]).ok();
+    assert!(dropped.contains("series/late/_.rrd") && !file("late").exists(), "{dropped}");
+    refused(&house.run(&["series", "ls", "{job=\"late\"}"]), 2, &["no series matches"]);
+    let reported = crate::json(&house, &["events", "--code", "series_dropped"]);
+    assert!(reported[0]["text"].as_str().is_some_and(|text| text.starts_with("series/late/_.rrd with ")), "{reported}");
+    // A job that runs on begins anew.
+    drop(&["{job=\"often\"}", "--yes"]).ok();
+    let again = until(Duration::from_secs(10), || file("often").exists().then_some(()));
+    assert!(again.is_some(), "{}", daemon.log_text());
+    assert!(daemon.stop().status.success());
+    assert!(drop(&["{job=\"often\"}", "--yes"]).ok().starts_with("dropped: series/often/_.rrd, "));
+    assert!(!file("often").exists() && house.run(&["series"]).ok().lines().count() == 1, "nothing comes back from the journal");
+}

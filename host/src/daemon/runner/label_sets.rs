@@ -17,6 +17,11 @@ impl LabelSets {
         Self(sets.into_iter().collect())
     }
 
+    /// Makes room again.
+    pub(super) fn forget(&mut self, labels: &LabelSet) {
+        self.0.remove(labels);
+    }
+
     /// Takes the samples of sets without room out of what a run gave, so that nobody sees what nobody stores; gives how many sets those are.
     ///
     /// A run that ended well ends with kind `limit` then; its cursor stays, for what it read is counted in the sets that have room.

@@ -63,6 +63,11 @@ impl Past {
         self.0.insert(name, Left { slot: gone.ticker.taken(), cursor: gone.cursor, label_sets: gone.label_sets, running: gone.running });
     }
 
+    /// The label sets of a job that is not scheduled.
+    pub(super) fn label_sets(&self, name: &str) -> Option<&Arc<Mutex<LabelSets>>> {
+        self.0.get(name).map(|left| &left.label_sets)
+    }
+
     /// Gives what a job left that comes, or comes back.
     pub(super) fn take(&mut self, name: &str) -> Left {
         self.0.remove(name).unwrap_or_default()

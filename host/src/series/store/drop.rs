@@ -1,0 +1,42 @@
+//! Drops series for good: their files, and what the catalogue has of these.
+//!
+//! A crash finds them whole or gone: the catalogue forgets first, durably, and what it does not know any more is removed after that.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::time::Instant;
+
+use super::SeriesStore;
+use crate::series::error::SeriesError;
+use crate::series::fetch::LabelSetOf;
+
+impl SeriesStore {
+    /// Drops the files of label sets, those set aside too. Rows that wait for them go as well; a job that runs on gets a new file with
+    /// its next reading.
+    ///
+    /// Errors: the catalogue or the folder failed; what is not dropped yet is by another call.
+    pub fn drop_series(&mut self, doomed: &[LabelSetOf], now: Instant) -> Result<(), SeriesError> {
+        let mut files = Vec::new();
+        for LabelSetOf { job, labels } in doomed {
+            if let Some(open) = self.files.get_mut(job).and_then(|files| files.remove(labels)) {
+                self.rows_held -= open.held.len();
+            }
+            let known = self.catalogue.jobs().get(job).into_iter().flat_map(|known| &known.files);
+            let of_set: Vec<(i64, String)> = known.filter(|file| file.labels == *labels).map(|file| (file.id, file.path.clone())).collect();
+            of_set.iter().for_each(|(id, _)| self.catalogue.forget_file(job, *id));
+            files.extend(of_set.into_iter().map(|(_, path)| path));
+        }
+        // Also where no reading came since the last one.
+        self.stored = None;
+        self.checkpoint(now, |_| Ok(()))?;
+        for name in files {
+            self.undoable.remove(&name);
+            let path = self.folder.join(&name);
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => return Err(SeriesError::Folder { path, source }),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
