@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, access, statfs};
 
 /// A data folder that is ours until this is dropped.
 #[derive(Debug)]
@@ -27,6 +27,14 @@ pub enum LockError {
         /// The other's process, as it wrote it down.
         owner: String,
     },
+    /// It is on another machine's disk.
+    #[error("the data folder {} is on {kind}: who locks it and what is synced there is for another machine to say", path.display())]
+    Remote {
+        /// The folder.
+        path: PathBuf,
+        /// The protocol that reaches it.
+        kind: &'static str,
+    },
     /// It cannot be made or written.
     #[error("cannot use the data folder {}: {source}", path.display())]
     Unusable {
@@ -41,6 +49,12 @@ impl DataFolder {
     /// Makes the folder where it is missing, readable by its owner only, and locks it.
     pub fn lock(path: &Path) -> Result<Self, LockError> {
         let unusable = |source| LockError::Unusable { path: path.to_owned(), source };
+        if let Some(kind) = path.ancestors().find_map(|folder| statfs(if folder == Path::new("") { Path::new(".") } else { folder }).ok()) {
+            // What cannot be asked is found out by using it.
+            if let Some(kind) = remote_kind(u64::try_from(kind.f_type).unwrap_or(0)) {
+                return Err(LockError::Remote { path: path.to_owned(), kind });
+            }
+        }
         match DirBuilder::new().recursive(true).mode(0o700).create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(unusable(io::ErrorKind::NotADirectory.into())),
             made => made.map_err(unusable)?,
@@ -74,9 +88,28 @@ impl DataFolder {
     }
 }
 
+/// Names the protocol by which a file system reaches another machine. Source: statfs(2), `f_type`.
+fn remote_kind(file_system: u64) -> Option<&'static str> {
+    match file_system & 0xffff_ffff {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_of_another_machine_is_known_by_its_kind() {
+        assert_eq!([0x6969, 0xff53_4d42, 0xffff_ffff_fe53_4d42].map(remote_kind), [Some("NFS"), Some("SMB"), Some("SMB")]);
+        // ext4, xfs, btrfs, tmpfs, overlay
+        assert_eq!([0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630].map(remote_kind), [None; 5]);
+        let path = PathBuf::from("/mnt/data");
+        let told = LockError::Remote { path, kind: "NFS" }.to_string();
+        assert!(told.starts_with("the data folder /mnt/data is on NFS: "), "{told}");
+    }
 
     #[test]
     fn a_folder_has_one_owner_at_a_time() {

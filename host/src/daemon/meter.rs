@@ -8,6 +8,7 @@ use std::{
 
 use tokio::time::interval;
 use watchpost_journal::Counters;
+use watchpost_plugin_api::Severity;
 
 use tracing::{error, info, warn};
 
@@ -33,12 +34,52 @@ struct Told {
     workers: HashMap<u64, (u64, u64, u64)>,
 }
 
+/// How long a writer stands still before that is an event: for moments another program may hold a file.
+const STOP_TOLD_AFTER: Duration = Duration::from_secs(10);
+
+/// Writers that stand still: since when, why, and whether it was told.
+#[derive(Default)]
+struct Stops(HashMap<&'static str, (Instant, String, bool)>);
+
+impl Stops {
+    /// Takes how a writer is; gives the events that this makes.
+    ///
+    /// Shape: what cannot be written down while the journal stands still is told when it is written again.
+    fn turn(&mut self, writer: &'static str, why: Option<String>, now: Instant) -> Vec<(Severity, &'static str, String)> {
+        let lasted = |since: Instant| seconds(now.saturating_duration_since(since));
+        match why {
+            Some(why) => {
+                let (since, last, told) = self.0.entry(writer).or_insert((now, String::new(), false));
+                *last = why;
+                if *told || writer == "journal" || now.saturating_duration_since(*since) < STOP_TOLD_AFTER {
+                    return Vec::new();
+                }
+                *told = true;
+                vec![(Severity::Major, "writer_stopped", format!("{writer} not written for {} s: {last}", lasted(*since)))]
+            }
+            None => match self.0.remove(writer) {
+                Some((since, _, true)) => {
+                    vec![(Severity::Indeterminate, "writer_resumed", format!("{writer} written again after {} s", lasted(since)))]
+                }
+                Some((since, last, false)) if writer == "journal" => {
+                    let text = format!("{writer} not written for {} s, readings of that time are lost: {last}", lasted(since));
+                    vec![
+                        (Severity::Major, "writer_stopped", text),
+                        (Severity::Indeterminate, "writer_resumed", format!("{writer} written again")),
+                    ]
+                }
+                _ => Vec::new(),
+            },
+        }
+    }
+}
+
 /// Meters until the daemon ends.
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
     let (mut swept, mut unswept, mut unready) = (Instant::now(), Trouble::new(), Trouble::new());
-    let mut standing = Standing::default();
+    let (mut standing, mut stops) = (Standing::default(), Stops::default());
     loop {
         ticks.tick().await;
         if swept.elapsed() >= SWEEP_EVERY {
@@ -49,6 +90,12 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         told.journal(&daemon);
         told.workers(&daemon);
         told.series(&daemon);
+        for (writer, why) in [("journal", daemon.journal_trouble()), ("series", daemon.hindrance.told())] {
+            daemon.metrics.set_writer_stopped(writer, why.is_some());
+            for (severity, code, text) in stops.turn(writer, why, Instant::now()) {
+                daemon.report(severity, code, text);
+            }
+        }
         standing.tell(|| daemon.standing());
         for (name, records) in daemon.behind() {
             daemon.metrics.set_consumer_behind(name, records);
@@ -148,6 +195,28 @@ impl Told {
 mod tests {
     use super::*;
     use crate::log::lines_of;
+
+    #[test]
+    fn a_writer_that_stands_still_is_an_event_and_so_is_that_it_goes_on() {
+        let (mut stops, began) = (Stops::default(), Instant::now());
+        let mut told = Vec::new();
+        for second in 0..40 {
+            let now = began + Duration::from_secs(second);
+            // A file that is held for a moment, then a full disk.
+            let series = (second == 2 || (5..25).contains(&second)).then(|| "no space".to_owned());
+            let journal = (5..8).contains(&second).then(|| "no space".to_owned());
+            for (writer, why) in [("series", series), ("journal", journal)] {
+                told.extend(stops.turn(writer, why, now).into_iter().map(|(_, code, text)| format!("{second} {code}: {text}")));
+            }
+        }
+        let expected = [
+            "8 writer_stopped: journal not written for 3 s, readings of that time are lost: no space",
+            "8 writer_resumed: journal written again",
+            "15 writer_stopped: series not written for 10 s: no space",
+            "25 writer_resumed: series written again after 20 s",
+        ];
+        assert_eq!(told, expected);
+    }
 
     #[test]
     fn a_disk_that_is_full_for_ten_minutes_has_a_line_when_that_begins_and_one_when_it_ends() {

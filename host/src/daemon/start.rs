@@ -153,6 +153,7 @@ async fn take_places(config: &Config) -> Result<(DataFolder, TcpListener), Fault
     let data = DataFolder::lock(&config.data.value).map_err(|error| {
         let (rule, hint) = match &error {
             LockError::Taken { .. } => (Rule::DataInUse, Some("end that one, or give this one a folder of its own")),
+            LockError::Remote { .. } => (Rule::DataUnusable, Some("name a folder on a disk of this machine")),
             LockError::Unusable { .. } => (Rule::DataUnusable, None),
         };
         Fault::new(rule, &config.data.place, format!("`data`: {error}")).maybe_hint(hint.map(str::to_owned))

@@ -45,6 +45,7 @@ pub struct HostMetrics {
     series_rows: IntCounter,
     series_rows_pending: GaugeVec,
     series_lock_retries: IntCounter,
+    writer_stopped: GaugeVec,
     consumer_behind: GaugeVec,
     objective_level: GaugeVec,
     objective_budget_left: GaugeVec,
@@ -104,6 +105,7 @@ impl HostMetrics {
             series_rows: make.counter("series_rows_written_total", "Rows written to series files.")?,
             series_rows_pending: make.gauge("series_rows_pending", "Rows that wait to be written to series files.", &[])?,
             series_lock_retries: make.counter("series_lock_retries_total", "Writes put off because somebody held the file's lock.")?,
+            writer_stopped: make.gauge("writer_stopped", "1 while journal or series cannot be written.", &["writer"])?,
             consumer_behind: make.gauge("consumer_behind_records", "Journal records a consumer has yet to take.", &["consumer"])?,
             objective_level: make.gauge(
                 "objective_level_ratio",
@@ -248,6 +250,11 @@ impl HostMetrics {
     /// Rows were written to series files.
     pub fn series_rows_written(&self, rows: u64) {
         self.series_rows.inc_by(rows);
+    }
+
+    /// Journal or series cannot be written, or can again.
+    pub fn set_writer_stopped(&self, writer: &str, stopped: bool) {
+        set(&self.writer_stopped, &[writer], f64::from(u8::from(stopped)));
     }
 
     /// That many rows wait to be written.

@@ -165,7 +165,7 @@ fn lay_out(one: &Drawn, scale: &Scale, file: &Path) -> Result<(), WriteError> {
     let cell = |value: &Option<f64>| value.map_or(Datum::Unknown, |value| Datum::gauge(value * scale.factor));
     let stamps = (0..).map(|row: i64| start + row * i64::from(step));
     let rows: Vec<Row> = stamps.zip(&one.values).map(|(stamp, value)| Row { stamp, cells: vec![cell(value)] }).collect();
-    let mut writer = Librrd::new();
+    let writer = Librrd::new();
     writer.create(file, &shape, start - i64::from(step))?;
     writer.append(file, &rows)
 }
