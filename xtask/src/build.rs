@@ -14,7 +14,7 @@ pub(crate) fn release() -> Outcome {
 
 /// Builds what benches measure with, for which the release has been built: programs of their own, and agents that misbehave.
 pub(crate) fn examples() -> Outcome {
-    cargo(&["--package", "watchpost-bench", "--package", "watchpost-worker", "--examples"])
+    cargo(&["--package", "watchpost-bench", "--package", "watchpost-plugin-api", "--package", "watchpost-worker", "--examples"])
 }
 
 fn cargo(words: &[&str]) -> Outcome {

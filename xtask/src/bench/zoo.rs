@@ -1,4 +1,9 @@
-//! Every beast of the zoo let loose beside a hundred jobs of another library: what it is taken for, how soon, and what that costs the others.
+//! Every fault of the zoo beside a hundred jobs of another library: what it is taken for, how soon, and what that costs the others.
+//!
+//! Faults of a run come from beasts that are let loose one by one; `files` has those of a library that is not to be loaded, and of an agent
+//! that is not to be made.
+
+mod files;
 
 use super::daemon::{Running, ask, free};
 use crate::error::{Error, Outcome, doing};
@@ -56,19 +61,23 @@ pub(super) fn run() -> Outcome {
         watch.look(&house.jobs()?);
         sleep(LOOK_EVERY);
     }
-    let mut rows = vec![Row { beast: "(none)".into(), ..Row::default() }];
+    let mut rows = vec![Row { fault: "(none)".into(), ..Row::default() }];
     rows[0].seen = watch.phase();
     for (beast, _) in BEASTS {
         rows.push(house.let_loose(beast, &mut watch)?);
+    }
+    rows.push(house.panics_in_new(&mut watch)?);
+    for unfit in &files::UNFIT {
+        rows.push(house.is_given(unfit, &mut watch)?);
     }
     watch.print(&rows);
     Ok(())
 }
 
-/// What one beast came to.
+/// What one fault came to.
 #[derive(Default)]
 struct Row {
-    beast: String,
+    fault: String,
     taken_for: String,
     after: Duration,
     seen: Phase,
@@ -137,10 +146,10 @@ impl Watch {
             late.get((late.len() * 99 / 100).min(late.len().saturating_sub(1))).copied().unwrap_or(f64::NAN) * 1e3
         };
         let quiet = rows.first().map_or(f64::NAN, |row| late(&row.seen));
-        println!("{:<14} {:>9} {:>9} {:>12}  taken for", "fault", "after", "lost runs", "p99 lateness");
+        println!("{:<30} {:>9} {:>9} {:>12}  taken for", "fault", "after", "lost runs", "p99 lateness");
         for row in rows {
             let (p99, after) = (late(&row.seen), row.after.as_secs_f64());
-            println!("{:<14} {:>7.3} s {:>9} {:>+9.1} ms  {}", row.beast, after, row.seen.lost, p99 - quiet, row.taken_for);
+            println!("{:<30} {:>7.3} s {:>9} {:>+9.1} ms  {}", row.fault, after, row.seen.lost, p99 - quiet, row.taken_for);
         }
         println!(
             "{WITNESSES} witnesses every second; without a fault their p99 lateness is {quiet:.1} ms, to which the others are compared"
@@ -227,17 +236,26 @@ impl House {
         Ok(jobs)
     }
 
-    /// Runs a beast, and watches the others until it is seen and a while longer.
+    /// Runs a beast until it is seen for what it is.
     fn let_loose(&self, beast: &str, watch: &mut Watch) -> Outcome<Row> {
-        let begun = Instant::now();
         let mut child = Running(process::spawn(self.command(&["jobs", "run", beast]).stdout(Stdio::null()).stderr(Stdio::null()))?);
-        let (mut after, mut looked) = (None, Instant::now());
-        while after.is_none_or(|after| begun.elapsed() < after + AFTER) {
-            if after.is_none() && child.0.try_wait().map_err(doing("wait for a run"))?.is_some() {
-                after = Some(begun.elapsed());
+        self.watched(beast, watch, || match child.0.try_wait().map_err(doing("wait for a run"))? {
+            Some(_) => self.taken_for(beast).map(Some),
+            None => Ok(None),
+        })
+    }
+
+    /// Watches the others until a fault that just began is seen for what it is, and a while longer.
+    fn watched(&self, fault: &str, watch: &mut Watch, mut seen: impl FnMut() -> Outcome<Option<String>>) -> Outcome<Row> {
+        let begun = Instant::now();
+        let (mut taken, mut looked) = (None, Instant::now());
+        while taken.as_ref().is_none_or(|(after, _)| begun.elapsed() < *after + AFTER) {
+            if taken.is_none() {
+                let after = begun.elapsed();
+                taken = seen()?.map(|taken_for| (after, taken_for));
             }
             if begun.elapsed() > WITHIN {
-                return Err(Error::Refused(format!("{beast} was not seen for what it is")));
+                return Err(Error::Refused(format!("{fault} was not seen for what it is")));
             }
             if looked.elapsed() >= LOOK_EVERY {
                 watch.look(&self.jobs()?);
@@ -245,8 +263,8 @@ impl House {
             }
             sleep(Duration::from_millis(2));
         }
-        let (taken_for, seen) = (self.taken_for(beast)?, watch.phase());
-        Ok(Row { beast: beast.into(), taken_for, after: after.unwrap_or_default(), seen })
+        let (after, taken_for) = taken.unwrap_or_default();
+        Ok(Row { fault: fault.into(), taken_for, after, seen: watch.phase() })
     }
 
     /// What `jobs` says of a beast.
