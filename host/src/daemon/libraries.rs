@@ -5,7 +5,6 @@
 //! worse) · `install` (an operator brings or takes one away) · `listing` (what is told of them).
 
 mod arrive;
-mod disabled;
 mod install;
 mod listing;
 mod replace;
@@ -13,6 +12,7 @@ pub(super) mod watch;
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -20,7 +20,7 @@ use std::{
 
 use watchpost_plugin_api::Severity;
 
-use super::{Daemon, plugin_of};
+use super::{Daemon, names::Names, plugin_of};
 use crate::{
     job::Job,
     log::seconds,
@@ -29,14 +29,14 @@ use crate::{
         trial::{Trial, Verdict},
     },
 };
-pub(super) use disabled::Disabled;
 pub use listing::{Done, Listed, Listing};
 
 /// What is known of libraries beside those that run.
 pub(super) struct Libraries {
     trials: Mutex<BTreeMap<PathBuf, OnTrial>>,
     refused: Mutex<BTreeMap<PathBuf, Refused>>,
-    disabled: Mutex<Disabled>,
+    /// Plugins that an operator wants none of.
+    disabled: Mutex<Names>,
 }
 
 /// A library that took over, with the one before that idles meanwhile.
@@ -61,7 +61,7 @@ struct Refused {
 }
 
 impl Libraries {
-    pub(super) fn new(disabled: Disabled) -> Self {
+    pub(super) fn new(disabled: Names) -> Self {
         Self { trials: Mutex::default(), refused: Mutex::default(), disabled: Mutex::new(disabled) }
     }
 
@@ -113,6 +113,25 @@ impl Libraries {
 }
 
 impl Daemon {
+    /// Disables a plugin or enables it again, and remembers it.
+    ///
+    /// Errors: it cannot be remembered; then nothing changes.
+    pub(in crate::daemon) fn enable(&self, plugin: &Plugin, enabled: bool) -> io::Result<()> {
+        let mut disabled = self.libraries.disabled.lock().unwrap_or_else(PoisonError::into_inner);
+        disabled.set(&plugin.name(), !enabled)?;
+        drop(disabled);
+        plugin.enable(enabled);
+        Ok(())
+    }
+
+    /// Has a library that was just loaded rest, if that is what an operator wants.
+    pub(in crate::daemon) fn rest_if_disabled(&self, plugin: &Plugin) {
+        let disabled = self.libraries.disabled.lock().unwrap_or_else(PoisonError::into_inner);
+        if disabled.holds(&plugin.name()) {
+            plugin.enable(false);
+        }
+    }
+
     /// Puts these libraries in force; the jobs are not touched.
     pub(super) fn set_plugins(&self, plugins: Plugins) {
         self.carriers.set(&plugins);

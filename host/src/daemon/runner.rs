@@ -20,7 +20,7 @@ use tokio::{
 use tracing::{info, warn};
 use watchpost_plugin_api::Severity;
 
-use super::{appender::Appender, paused::Paused, service_manager::Watchdog};
+use super::{appender::Appender, names::Names, service_manager::Watchdog};
 use crate::{
     expose::host_metrics::HostMetrics,
     job::Job,
@@ -89,7 +89,7 @@ pub(super) struct Runner {
     due: BinaryHeap<Reverse<(Duration, String)>>,
     clock: Clock,
     past: Past,
-    paused: Paused,
+    paused: Names,
     appender: Appender,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
@@ -99,7 +99,7 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(
         past: Past,
-        paused: Paused,
+        paused: Names,
         appender: Appender,
         latest: Arc<Latest>,
         metrics: Arc<HostMetrics>,

@@ -29,10 +29,10 @@ use super::{
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
     formats, incidents,
-    libraries::{self, Disabled, Libraries},
+    libraries::{self, Libraries},
     meter,
+    names::{DISABLED, Names, PAUSED},
     objective_view::{self, ObjectiveView, Watching},
-    paused::Paused,
     present::{self, Present},
     reload::label_sets,
     rrd_files::RrdFiles,
@@ -185,8 +185,8 @@ struct Parts {
     /// Whether readings come from this daemon, no longer from an earlier one.
     live: Arc<AtomicBool>,
     views: Vec<Running>,
-    paused: Paused,
-    disabled: Disabled,
+    paused: Names,
+    disabled: Names,
     /// Locked for as long as the others live.
     data: DataFolder,
 }
@@ -195,8 +195,8 @@ impl Parts {
     fn open(data: DataFolder, started: SystemTime) -> Result<Self, StartError> {
         formats::refuse_newer(data.path())?;
         let cursors = Arc::new(Mutex::new(Cursors::load(data.path())?));
-        let paused = Paused::load(data.path()).map_err(system("cannot read which jobs are paused"))?;
-        let disabled = Disabled::load(data.path()).map_err(system("cannot read which plugins are disabled"))?;
+        let paused = Names::load(data.path(), PAUSED).map_err(system("cannot read which jobs are paused"))?;
+        let disabled = Names::load(data.path(), DISABLED).map_err(system("cannot read which plugins are disabled"))?;
         let mut store = SeriesStore::open(data.path(), crate::series::store::Options::default())?;
         let seen_end = series_view::next_of(&store).unwrap_or_default();
         let (journal, recovery) = Journal::open(&data.path().join("journal"), Options { seen_end, ..Options::default() })?;
