@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, until},
     job, json, refused, willing,
@@ -56,7 +58,8 @@ async fn a_job_is_listed_run_paused_and_resumed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn status_tells_who_runs_what_and_how_it_fares() {
     let server = willing().await;
-    let closed = willing().await.port();
+    let door = ClosedPort::take().unwrap();
+    let closed = door.port().unwrap();
     let house = House::new(&(job("fine", "every = \"1s\"", server.port()) + &job("gone", "every = \"1s\"", closed)));
     let daemon = house.start();
     let told = until(RUN_TIMEOUT, || (one(&house, "gone")["up"] == 0.0 && one(&house, "fine")["up"] == 1.0).then_some(()));

@@ -4,6 +4,8 @@ use std::{fs, time::Duration};
 
 use serde_json::Value;
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, until},
     job, parsed, refused, willing,
@@ -32,7 +34,8 @@ fn answer(house: &House, file: &str) -> (Option<i32>, Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_is_joined_with_its_last_value_whoever_has_it() {
     let server = willing().await;
-    let closed = willing().await.port();
+    let door = ClosedPort::take().unwrap();
+    let closed = door.port().unwrap();
     let jobs = job("fine", "every = \"1s\"\nlabels = { site = \"paris\" }", server.port()) + &job("gone", "every = \"1s\"", closed);
     let house = House::new(&(jobs + &job("rare", "every = \"1h\"", server.port())));
     let file = rows(

@@ -4,6 +4,8 @@ use std::{fs::Permissions, os::unix::fs::PermissionsExt, time::Duration};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, until},
     job, parsed, willing,
@@ -16,7 +18,8 @@ const SOON: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_thousand_jobs_those_that_fail_are_listed_and_the_rest_is_counted() {
-    let (server, closed) = (willing().await, willing().await.port());
+    let (server, door) = (willing().await, ClosedPort::take().unwrap());
+    let closed = door.port().unwrap();
     let fine = (0..1985).map(|at| job(&format!("fine-{at:04}"), "every = \"1h\"", server.port()));
     let gone = (0..15).map(|at| job(&format!("gone-{at:02}"), "every = \"1h\"", closed));
     let house = House::new(&fine.chain(gone).collect::<String>());
@@ -44,7 +47,8 @@ async fn of_two_thousand_jobs_those_that_fail_are_listed_and_the_rest_is_counted
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_few_jobs_all_are_listed_with_what_each_does() {
-    let (server, closed) = (willing().await, willing().await.port());
+    let (server, door) = (willing().await, ClosedPort::take().unwrap());
+    let closed = door.port().unwrap();
     let rare = job("rare", "every = \"1h\"", server.port());
     let house = House::new(&(job("fine", "every = \"1s\"", server.port()) + &job("gone", "every = \"1s\"", closed) + &rare));
     let daemon = house.start();

@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, until},
     job, refused, willing,
@@ -29,7 +31,8 @@ timezone = \"Europe/Paris\"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn levels_are_counted_from_readings_and_told_in_every_form() {
-    let (server, closed) = (willing().await, willing().await.port());
+    let (server, door) = (willing().await, ClosedPort::take().unwrap());
+    let closed = door.port().unwrap();
     let house = House::new(&(job("fine", "every = \"1s\"", server.port()) + &job("gone", "every = \"1s\"", closed)));
     let main = house.folder().join("watchpost.toml");
     fs::write(&main, fs::read_to_string(&main).unwrap() + OBJECTIVES).unwrap();

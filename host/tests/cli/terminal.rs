@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, until},
-    job, willing,
+    job,
 };
 
 /// How long a daemon may take to say that a job fails.
@@ -52,7 +54,8 @@ fn colours_are_for_terminals_whose_people_want_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
-    let closed = willing().await.port();
+    let door = ClosedPort::take().unwrap();
+    let closed = door.port().unwrap();
     let house = House::new(&job("a-job-with-a-rather-long-name", "every = \"1s\"", closed));
     let daemon = house.start();
     let reason = format!("connect: cannot connect to 127.0.0.1:{closed}: Connection refused");
@@ -81,7 +84,8 @@ async fn a_narrow_terminal_gets_lines_that_fit_and_every_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn coverage_fits_the_terminal_whatever_a_row_is_called() {
-    let (closed, long) = (willing().await.port(), "x".repeat(80));
+    let door = ClosedPort::take().unwrap();
+    let (closed, long) = (door.port().unwrap(), "x".repeat(80));
     let log = "[[job]]\nname = \"feed\"\nagent = \"sysmon\"\nevery = \"1s\"\n\
                config = { log = \"errors\", format = \"words\", words = { minor = [\"error\"] } }\n";
     let house = House::new(&(job("gone", "every = \"1s\"", closed) + log));

@@ -13,6 +13,8 @@ use rustix::{
     process::{Pid, Signal, kill_process},
 };
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{Daemon, House, until},
     servers::{job, willing},
@@ -74,7 +76,8 @@ fn signal(daemon: &Daemon, signal: Signal) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn systemd_hears_readiness_reloads_standing_and_the_end() {
-    let (server, closed) = (willing().await, willing().await.port());
+    let (server, door) = (willing().await, ClosedPort::take().unwrap());
+    let closed = door.port().unwrap();
     let house = House::new(&(job("one", "every = \"1s\"", server.port()) + &job("gone", "every = \"1s\"", closed)));
     let (manager, daemon) = Manager::starts(&house);
     let listen = daemon.listen();

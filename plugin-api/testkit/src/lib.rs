@@ -64,6 +64,7 @@ mod unix;
 mod wire;
 
 pub use authority::{Authority, ClientCertificate, ServerTls};
+pub use entrance::ClosedPort;
 pub use http::{Asked, HttpServer, Pages};
 pub use kit::Kit;
 pub use lab::Lab;
