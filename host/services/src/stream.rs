@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
     net::{TcpStream, UnixStream, unix::pipe},
@@ -115,6 +116,12 @@ impl Connection {
     }
 }
 
+/// Whether this machine let nobody ask, for its rules or for want of descriptors, ports or memory: whether the target is up is unknown.
+fn is_ours(error: &io::Error) -> bool {
+    const WANTS: [Errno; 5] = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::ADDRNOTAVAIL];
+    error.kind() == io::ErrorKind::PermissionDenied || Errno::from_io_error(error).is_some_and(|errno| WANTS.contains(&errno))
+}
+
 /// Connects to the first address that answers; each gets its share of the time left, so that a dead first one leaves time for the next.
 async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogue) -> Result<Io, AgentError> {
     let mut last = AgentError::connect("no address to connect to");
@@ -130,9 +137,7 @@ async fn first_of(addresses: &[SocketAddr], within: Duration, dialogue: &Dialogu
             }
             Ok(Err(error)) => {
                 let message = format!("cannot connect to {address}: {}", reason(&error));
-                // This machine let nobody ask: whether the target is up is unknown.
-                last =
-                    if error.kind() == io::ErrorKind::PermissionDenied { AgentError::local(message) } else { AgentError::connect(message) };
+                last = if is_ours(&error) { AgentError::local(message) } else { AgentError::connect(message) };
             }
             Err(_) => last = AgentError::connect(format!("cannot connect to {address}: no answer")),
         }
@@ -156,11 +161,7 @@ async fn dial(address: SocketAddr) -> io::Result<Io> {
 async fn unix(path: &Path) -> Result<UnixStream, AgentError> {
     UnixStream::connect(path).await.map_err(|error| {
         let message = format!("cannot connect to {}: {}", path.display(), reason(&error));
-        // Nobody was asked: whether the target is up is unknown.
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => AgentError::local(message),
-            _ => AgentError::connect(message),
-        }
+        if is_ours(&error) { AgentError::local(message) } else { AgentError::connect(message) }
     })
 }
 

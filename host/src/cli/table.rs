@@ -60,7 +60,11 @@ fn widths(rows: &[Vec<String>]) -> Vec<usize> {
 
 /// The cells of a row, as wide as their columns; cells beyond those are left out.
 fn padded(row: &[String], widths: &[usize]) -> Vec<String> {
-    row.iter().zip(widths).map(|(cell, &width)| format!("{cell:<width$}")).collect()
+    let padded = |cell: &String, width: usize| {
+        let missing = width.saturating_sub(cell.chars().count());
+        format!("{cell}{}", " ".repeat(missing))
+    };
+    row.iter().zip(widths).map(|(cell, &width)| padded(cell, width)).collect()
 }
 
 /// A number of things: `1 job`, `2,000 jobs`.

@@ -12,6 +12,9 @@ use crate::{
     plugin::{Plugin, Plugins},
 };
 
+/// Characters of a target, at most.
+const TARGET_CHARS_MAX: usize = 1024;
+
 /// An assignment that its agent takes.
 pub(super) struct Held<'p> {
     pub(super) plugin: &'p Arc<Plugin>,
@@ -81,7 +84,14 @@ fn with_problems(fault: Box<Fault>, plugins: &Plugins) -> Box<Fault> {
 }
 
 async fn examine(plugin: &Plugin, agent: &AgentDescriptor, bound: &Bound) -> Result<Examined, AgentError> {
-    plugin.examine(&agent.name, &bound.config().to_string()).await
+    let examined = plugin.examine(&agent.name, &bound.config().to_string()).await?;
+    // It is a label of each series, shown wherever the job is.
+    let chars = examined.target.chars().count();
+    if chars > TARGET_CHARS_MAX {
+        let why = format!("the agent calls its target by {chars} characters, at most {TARGET_CHARS_MAX} are taken");
+        return Err(AgentError::config("", why));
+    }
+    Ok(examined)
 }
 
 /// The faults that an agent's own check finds; an agent may quote what it was told.

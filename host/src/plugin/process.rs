@@ -20,7 +20,7 @@ use std::{
 use tokio::{sync::oneshot, time::timeout};
 use watchpost_worker::{page::Page, snapshot::Snapshot};
 
-use super::sessions::Session;
+use super::sessions::{Session, end_members};
 
 /// How long a worker may take to die once its connection is closed.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -123,6 +123,14 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// Nobody may be there any more to see its end.
+    fn drop(&mut self) {
+        self.handle.kill();
+        end_members(self.pid);
+    }
+}
+
 impl Handle {
     fn kill(&self) {
         // SAFETY: a plain pidfd_send_signal with a descriptor of ours and no siginfo.
@@ -212,7 +220,10 @@ fn watch(mut child: Child, ends: &OwnedFd) -> End {
             ended |= speaks && read == 0;
         }
     }
-    End { status: child.wait().ok(), lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned(), abort }
+    let pid = child.id();
+    let status = child.wait().ok();
+    end_members(pid);
+    End { status, lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned(), abort }
 }
 
 /// Waits until a pipe can be read, or its process has ended.

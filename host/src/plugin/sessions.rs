@@ -5,12 +5,13 @@
 //! after the worker is dead. One that somebody else started, `watchpost measure` for one, is known by the mark that its confinement leaves.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZero,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use watchpost_worker::confine::is_marked;
 
 /// The sessions of confined workers, by the pid of the worker, which leads it; and whether it lives.
@@ -36,6 +37,29 @@ impl Drop for Session {
     fn drop(&mut self) {
         // What it started may live on, in a session of that number.
         sessions().insert(self.0, false);
+    }
+}
+
+/// Ends whatever a worker that is dead or dying has started and left behind: its programs, and what those started.
+///
+/// A session keeps its number for as long as it has members, so that none of another's is met.
+pub(super) fn end_members(leader: u32) {
+    /// Looks, at most: what is being ended may start one more.
+    const LOOKS_MAX: usize = 10;
+    let leader = leader.cast_signed();
+    let mut ended = BTreeSet::new();
+    for _ in 0..LOOKS_MAX {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<NonZero<i32>>().ok());
+        let members: Vec<_> = pids.filter(|pid| pid.get() != leader && !ended.contains(pid) && session_of(*pid) == Some(leader)).collect();
+        if members.is_empty() {
+            return;
+        }
+        for pid in members {
+            ended.insert(pid);
+            // A setuid program may be out of our reach.
+            let _gone_or_not_ours = Pid::from_raw(pid.get()).map(|pid| kill_process(pid, Signal::KILL));
+        }
     }
 }
 

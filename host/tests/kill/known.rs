@@ -9,6 +9,7 @@ use watchpost::reading::{Cause, Reading};
 use watchpost_journal::Position;
 
 use crate::{
+    answers,
     harness::journal,
     witness::{Noted, Picture},
 };
@@ -70,7 +71,7 @@ impl Known {
         let readings = noted.readings.difference(&self.whole).cloned();
         let pictures = noted.pictures.difference(&self.pictures).map(|picture| format!("{picture:?}"));
         let is_told = |(job, slot, value): &&(String, i64, String)| {
-            self.slots.get(job).and_then(|slots| slots.get(slot)).is_some_and(|known| known.as_ref() == Some(value))
+            self.slots.get(job).and_then(|slots| slots.get(slot)).is_some_and(|known| answers::alike(known.as_deref(), Some(value)))
         };
         let rows = noted.rows.iter().filter(|row| !is_told(row)).map(|row| format!("{row:?}"));
         readings.chain(pictures).chain(rows).collect()
