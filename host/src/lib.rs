@@ -2,10 +2,11 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`event`] (what was reported) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
+//! scrape) · [`event`] (what was reported) · [`alarm`] (what is wrong) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
 //! (a first schedule) · [`scaffold`] (a first agent) · [`conformance`] (whether it
 //! behaves) · [`log`] (what all of it tells).
 
+pub mod alarm;
 pub mod cli;
 pub mod config;
 pub mod conformance;
