@@ -111,6 +111,12 @@ pub struct Notice {
     pub link: Option<String>,
     /// Who owns it.
     pub owner: Option<String>,
+    /// Whether somebody has seen it, and that holds.
+    #[serde(default)]
+    pub acknowledged: bool,
+    /// Whether somebody wants nobody told of it for now.
+    #[serde(default)]
+    pub shelved: bool,
 }
 
 impl Notice {
