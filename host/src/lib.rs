@@ -2,7 +2,7 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`event`] (what was reported) · [`alarm`] (what is wrong) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
+//! scrape) · [`event`] (what was reported) · [`alarm`] (what is wrong) · [`notify`] (who is told) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
 //! (a first schedule) · [`scaffold`] (a first agent) · [`conformance`] (whether it
 //! behaves) · [`log`] (what all of it tells).
 
@@ -18,6 +18,7 @@ pub mod init;
 pub mod job;
 pub mod latest;
 pub mod log;
+pub mod notify;
 pub mod objective;
 pub mod plugin;
 pub mod reading;

@@ -25,6 +25,10 @@ pub enum Step {
     Shelved,
     /// The while is over.
     Unshelved,
+    /// Maintenance or what it depends on silences it; measuring goes on.
+    Silenced,
+    /// Nothing silences it any more.
+    Unsilenced,
     /// It comes and goes; told once, until it settles.
     Flapping,
     /// It settled.
@@ -38,6 +42,30 @@ pub enum Step {
 }
 
 impl Step {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 15] = [
+        Self::Raised,
+        Self::Changed,
+        Self::Owned,
+        Self::Acknowledged,
+        Self::Unacknowledged,
+        Self::Annotated,
+        Self::Shelved,
+        Self::Unshelved,
+        Self::Silenced,
+        Self::Unsilenced,
+        Self::Flapping,
+        Self::Settled,
+        Self::Cleared,
+        Self::Closed,
+        Self::Withdrawn,
+    ];
+
+    /// Whether the alarm is over with it.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Cleared | Self::Closed | Self::Withdrawn)
+    }
+
     /// Names it, as JSON does.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,6 +77,8 @@ impl Step {
             Self::Annotated => "annotated",
             Self::Shelved => "shelved",
             Self::Unshelved => "unshelved",
+            Self::Silenced => "silenced",
+            Self::Unsilenced => "unsilenced",
             Self::Flapping => "flapping",
             Self::Settled => "settled",
             Self::Cleared => "cleared",
@@ -79,6 +109,8 @@ pub struct Notice {
     pub severity: Severity,
     /// Whether its reason is there.
     pub active: bool,
+    /// Why nobody is to be told of it now, if so: shelved, maintenance, what it depends on.
+    pub silenced: Option<String>,
     /// When this life began, nanoseconds since 1970.
     pub raised_ns: i64,
     /// How often its reason was seen in this life.

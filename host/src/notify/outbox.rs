@@ -1,0 +1,462 @@
+//! The outbox: messages to channels, written in the transaction that makes the step they tell of, and kept until they are delivered.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::route::{Address, Routes, While};
+use crate::alarm::notice::{Notice, Step};
+
+/// How long another writer (the alarms themselves, a backup) may hold the file.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// Tables of the alarms' database that are the outbox's.
+pub const TABLES: &str = "
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,   -- order in which things are told
+        channel TEXT NOT NULL,
+        alarm INTEGER NOT NULL,
+        seq INTEGER NOT NULL,                   -- of the step
+        active INTEGER NOT NULL,                -- whether the alarm was there after it
+        notice TEXT NOT NULL,                   -- JSON, whole
+        grouped TEXT,                           -- with which others it is told
+        not_before_ns INTEGER NOT NULL,
+        condition INTEGER NOT NULL,             -- 0 always, 1 while the alarm is there, 2 while nobody has taken it
+        repeat_s INTEGER,                       -- told again after so long, while nobody has taken it
+        begun INTEGER NOT NULL DEFAULT 0,       -- a channel may have it already
+        attempts INTEGER NOT NULL DEFAULT 0,
+        state INTEGER NOT NULL DEFAULT 0,       -- 0 waits, 1 delivered, 2 refused for good, 3 no longer needed, 4 withheld
+        why TEXT,                               -- it failed, was refused, not needed or withheld
+        done_ns INTEGER
+    ) STRICT;
+    CREATE INDEX outbox_waits ON outbox (channel, not_before_ns, id) WHERE state = 0;
+    CREATE INDEX outbox_of_alarm ON outbox (alarm, channel, id);
+";
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is to be told.
+    Waits,
+    /// The channel has it.
+    Delivered,
+    /// The channel will never take it.
+    Refused,
+    /// What it was to tell is over.
+    NotNeeded,
+    /// Nobody was to be told.
+    Withheld,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld];
+
+    fn number(self) -> i64 {
+        Self::ALL.iter().zip(0..).find(|(state, _)| **state == self).map_or(0, |(_, number)| number)
+    }
+
+    fn of(number: i64) -> Self {
+        usize::try_from(number).ok().and_then(|number| Self::ALL.get(number)).copied().unwrap_or(Self::Waits)
+    }
+}
+
+fn condition_number(condition: While) -> i64 {
+    match condition {
+        While::Always => 0,
+        While::Open => 1,
+        While::Untaken => 2,
+    }
+}
+
+/// What a channel already has of an alarm.
+#[derive(Default)]
+struct Known {
+    /// It was told, or will be whatever happens.
+    told: bool,
+    /// A message that is told only if the alarm lasts.
+    pending: Option<i64>,
+}
+
+/// Writes down who is to be told of a step, in the transaction that makes it.
+///
+/// Who was told of an alarm is told how it goes on, also where a route no longer is about it; who was not told hears nothing of its end.
+pub fn put(transaction: &Transaction<'_>, notice: &Notice, routes: &Routes) -> rusqlite::Result<()> {
+    if routes.wants.is_empty() {
+        return Ok(());
+    }
+    let mut box_ = Put { transaction, notice, routes, json: serde_json::to_string(notice).unwrap_or_default() };
+    match notice.step {
+        step if step.ends() => box_.end(),
+        Step::Owned | Step::Acknowledged | Step::Shelved | Step::Silenced => {
+            box_.drop_waiting(if matches!(notice.step, Step::Owned | Step::Acknowledged) { While::Untaken } else { While::Open })?;
+            box_.follow()
+        }
+        Step::Annotated | Step::Settled => box_.follow(),
+        _ if !notice.active => box_.follow(),
+        _ => box_.tell(),
+    }
+}
+
+struct Put<'t> {
+    transaction: &'t Transaction<'t>,
+    notice: &'t Notice,
+    routes: &'t Routes,
+    json: String,
+}
+
+impl Put<'_> {
+    /// Tells who is to know, and who knows already.
+    fn tell(&mut self) -> rusqlite::Result<()> {
+        let addressed = self.routes.addressed(self.notice);
+        for address in &addressed {
+            let known = self.known(&address.channel)?;
+            let wants = self.routes.wants(&address.channel, self.notice.step);
+            match known {
+                Known { told: true, .. } if self.notice.silenced.is_some() => self.withhold(&address.channel)?,
+                // The escalation of an alarm whose acknowledgement has run out starts anew.
+                Known { told: true, pending: None } if address.condition == While::Untaken && self.notice.step == Step::Unacknowledged => {
+                    self.insert(address)?;
+                }
+                Known { told: true, pending } if wants => {
+                    // What was to remind of it would tell what is past.
+                    pending.map_or(Ok(()), |id| self.replace(id))?;
+                    self.insert(&Address { repeat_s: address.repeat_s, ..self.at_once(&address.channel) })?;
+                }
+                Known { told: true, .. } => {}
+                Known { pending: Some(id), .. } => self.renew(id)?,
+                Known { .. } if self.notice.silenced.is_some() => self.withhold(&address.channel)?,
+                // To a channel that hears of it for the first time it is raised, whatever happened.
+                Known { .. } if self.routes.wants(&address.channel, Step::Raised) => self.insert(address)?,
+                Known { .. } => {}
+            }
+        }
+        let names: Vec<&str> = addressed.iter().map(|address| address.channel.as_str()).collect();
+        for channel in self.told()?.iter().filter(|channel| !names.contains(&channel.as_str())) {
+            if self.notice.silenced.is_none() && self.routes.wants(channel, self.notice.step) {
+                self.insert(&self.at_once(channel))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells those who know of the alarm.
+    fn follow(&mut self) -> rusqlite::Result<()> {
+        for channel in self.told()? {
+            if self.routes.wants(&channel, self.notice.step) {
+                self.insert(&self.at_once(&channel))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells those who know of the alarm that it is over; who was still to hear of it hears nothing.
+    fn end(&mut self) -> rusqlite::Result<()> {
+        self.drop_waiting(While::Open)?;
+        self.follow()
+    }
+
+    /// Takes back what depends on what no longer holds, and is not being told already.
+    fn drop_waiting(&self, condition: While) -> rusqlite::Result<()> {
+        let alarm = number(self.notice.alarm);
+        let mut drop = self.transaction.prepare_cached(
+            "UPDATE outbox SET state = 3, done_ns = ?2, why = ?3 WHERE alarm = ?1 AND state = 0 AND begun = 0 AND condition >= ?4",
+        )?;
+        let why = format!("{} before it was told", self.notice.step.name());
+        drop.execute(params![alarm, self.notice.time_ns, why, condition_number(condition)])?;
+        // What is on its way is not told again either.
+        let mut once = self.transaction.prepare_cached("UPDATE outbox SET repeat_s = NULL WHERE alarm = ?1 AND repeat_s IS NOT NULL")?;
+        once.execute([alarm])?;
+        Ok(())
+    }
+
+    fn known(&self, channel: &str) -> rusqlite::Result<Known> {
+        let mut known = Known::default();
+        let mut select = self.transaction.prepare_cached(
+            "SELECT id, state, condition, begun FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state IN (0, 1, 2) ORDER BY id",
+        )?;
+        let mut rows = select.query(params![number(self.notice.alarm), channel])?;
+        while let Some(row) = rows.next()? {
+            let (id, state, condition, begun): (i64, i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            if state == 0 && condition > 0 && !begun {
+                known.pending = Some(id);
+            } else {
+                known.told = true;
+            }
+        }
+        Ok(known)
+    }
+
+    /// Channels that know of the alarm.
+    fn told(&self) -> rusqlite::Result<Vec<String>> {
+        let mut select = self.transaction.prepare_cached(
+            "SELECT DISTINCT channel FROM outbox
+             WHERE alarm = ?1 AND (state IN (1, 2) OR (state = 0 AND (condition = 0 OR begun = 1))) ORDER BY channel",
+        )?;
+        select.query_map([number(self.notice.alarm)], |row| row.get(0))?.collect()
+    }
+
+    fn at_once(&self, channel: &str) -> Address {
+        let not_before_ns = self.notice.time_ns;
+        Address { channel: channel.to_owned(), not_before_ns, condition: While::Always, group: None, repeat_s: None }
+    }
+
+    fn insert(&self, address: &Address) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        let Notice { alarm, seq, active, .. } = self.notice;
+        let Address { channel, not_before_ns, condition, group, repeat_s } = address;
+        let repeat_s = repeat_s.map(number);
+        let condition = condition_number(*condition);
+        insert.execute(params![channel, number(*alarm), number(*seq), active, self.json, group, not_before_ns, condition, repeat_s])?;
+        Ok(())
+    }
+
+    fn withhold(&self, channel: &str) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO outbox (channel, alarm, seq, active, notice, not_before_ns, condition, state, why, done_ns)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 4, ?7, ?6)",
+        )?;
+        let Notice { alarm, seq, active, time_ns, silenced, .. } = self.notice;
+        insert.execute(params![channel, number(*alarm), number(*seq), active, self.json, time_ns, silenced])?;
+        Ok(())
+    }
+
+    /// Takes a message back that another one stands for.
+    fn replace(&self, id: i64) -> rusqlite::Result<()> {
+        let mut update = self.transaction.prepare_cached("UPDATE outbox SET state = 3, done_ns = ?2, why = ?3 WHERE id = ?1")?;
+        update.execute(params![id, self.notice.time_ns, format!("{} before it was told again", self.notice.step.name())])?;
+        Ok(())
+    }
+
+    /// Gives a message that is still to be told what is true now.
+    fn renew(&self, id: i64) -> rusqlite::Result<()> {
+        let mut update = self.transaction.prepare_cached("UPDATE outbox SET notice = ?2, seq = ?3 WHERE id = ?1")?;
+        update.execute(params![id, self.json, number(self.notice.seq)])?;
+        Ok(())
+    }
+}
+
+fn number(value: impl Into<u64>) -> i64 {
+    i64::try_from(value.into()).unwrap_or(i64::MAX)
+}
+
+/// A message that is due.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// Its number in the outbox.
+    pub id: i64,
+    /// What it tells.
+    pub notice: Notice,
+    /// With which others.
+    pub group: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    repeat_s: Option<i64>,
+    condition: i64,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The channel has it.
+    Delivered,
+    /// Once more at this instant, nanoseconds since 1970.
+    Again {
+        /// When.
+        at_ns: i64,
+        /// What went wrong.
+        why: String,
+    },
+    /// Never.
+    Refused {
+        /// What the channel said.
+        why: String,
+    },
+}
+
+/// A message of an alarm, for who asks why somebody was told or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The channel's name.
+    pub channel: String,
+    /// The step that it tells of.
+    pub seq: u64,
+    /// What became of it.
+    pub state: State,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// It failed, was refused, not needed or withheld.
+    pub why: Option<String>,
+    /// It waits until then, nanoseconds since 1970.
+    pub not_before_ns: i64,
+    /// When it was done with.
+    pub done_ns: Option<i64>,
+}
+
+/// How a channel stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Messages that are due and not delivered.
+    pub due: u64,
+    /// Since when the first of them is due, nanoseconds since 1970.
+    pub since_ns: Option<i64>,
+    /// When the next one is due.
+    pub next_ns: Option<i64>,
+}
+
+/// The outbox as channels see it.
+#[derive(Debug)]
+pub struct Outbox {
+    connection: Connection,
+}
+
+impl Outbox {
+    #[cfg(test)]
+    pub(super) fn of(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    #[cfg(test)]
+    pub(super) fn transaction(&mut self) -> Transaction<'_> {
+        self.connection.transaction().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Opens the outbox of the alarms' database.
+    pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(Self { connection })
+    }
+
+    /// Messages of a channel that are due, in the order of the outbox; none of an alarm whose earlier message is to be tried again later.
+    pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<Due>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox AS it
+             WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND NOT EXISTS (
+                 SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
+                 AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND earlier.condition < 2)
+             ORDER BY id LIMIT ?3",
+        )?;
+        let found = select.query_map(params![channel, now_ns, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
+        found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
+    }
+
+    /// All messages that wait to be told with a group, due or not.
+    pub fn group(&self, channel: &str, group: &str, most: usize) -> rusqlite::Result<Vec<Due>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox
+             WHERE channel = ?1 AND state = 0 AND grouped = ?2 ORDER BY id LIMIT ?3",
+        )?;
+        let found = select.query_map(params![channel, group, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
+        found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
+    }
+
+    /// Notes that a channel is about to get messages, durably; gives those that are still to be told.
+    ///
+    /// Only what may be taken back needs it: from here on it is not, and the end of its alarm is told too.
+    pub fn begin(&mut self, messages: Vec<Due>) -> rusqlite::Result<Vec<Due>> {
+        if messages.iter().all(|message| message.condition == 0) {
+            return Ok(messages);
+        }
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut begun = Vec::with_capacity(messages.len());
+        {
+            let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0")?;
+            for message in messages {
+                if update.execute([message.id])? == 1 {
+                    begun.push(message);
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(begun)
+    }
+
+    /// Writes down what became of messages, durably.
+    pub fn mark(&mut self, fates: &[(&Due, Fate)], now_ns: i64) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut done = transaction.prepare_cached(
+                "UPDATE outbox SET state = ?2, attempts = attempts + 1, why = ?3, done_ns = ?4 WHERE id = ?1 AND state = 0",
+            )?;
+            let mut again = transaction
+                .prepare_cached("UPDATE outbox SET attempts = attempts + 1, not_before_ns = ?2, why = ?3 WHERE id = ?1 AND state = 0")?;
+            let mut repeat = transaction.prepare_cached(
+                "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
+                 SELECT channel, alarm, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox WHERE id = ?1 AND repeat_s IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM outbox AS end WHERE end.alarm = outbox.alarm AND end.id > outbox.id
+                                 AND end.channel = outbox.channel)",
+            )?;
+            for (message, fate) in fates {
+                match fate {
+                    Fate::Delivered => {
+                        done.execute(params![message.id, State::Delivered.number(), None::<String>, now_ns])?;
+                        if let Some(repeat_s) = message.repeat_s {
+                            repeat.execute(params![message.id, now_ns.saturating_add(repeat_s.saturating_mul(1_000_000_000))])?;
+                        }
+                    }
+                    Fate::Refused { why } => {
+                        done.execute(params![message.id, State::Refused.number(), why, now_ns])?;
+                    }
+                    Fate::Again { at_ns, why } => {
+                        again.execute(params![message.id, at_ns, why])?;
+                    }
+                }
+            }
+        }
+        transaction.commit()
+    }
+
+    /// How a channel stands.
+    pub fn backlog(&self, channel: &str, now_ns: i64) -> rusqlite::Result<Backlog> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT count(*) FILTER (WHERE not_before_ns <= ?2), min(not_before_ns) FILTER (WHERE not_before_ns <= ?2),
+                    min(not_before_ns) FILTER (WHERE not_before_ns > ?2)
+             FROM outbox WHERE channel = ?1 AND state = 0",
+        )?;
+        select.query_row(params![channel, now_ns], |row| {
+            Ok(Backlog { due: row.get::<_, i64>(0)?.unsigned_abs(), since_ns: row.get(1)?, next_ns: row.get(2)? })
+        })
+    }
+
+    /// The last message that a channel got of each alarm that is there, or was there at an instant: what a receiver forgets unless it is
+    /// told again.
+    pub fn standing(&self, channel: &str, ended_after_ns: i64) -> rusqlite::Result<Vec<Notice>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT notice FROM outbox WHERE id IN (SELECT max(id) FROM outbox WHERE channel = ?1 AND state = 1 GROUP BY alarm)
+             AND (active = 1 OR done_ns > ?2) ORDER BY id",
+        )?;
+        let texts = select.query_map(params![channel, ended_after_ns], |row| row.get::<_, String>(0))?;
+        texts.map(|text| Ok(serde_json::from_str(&text?).ok())).filter_map(Result::transpose).collect()
+    }
+
+    /// All messages of an alarm.
+    pub fn messages_of(&self, alarm: u64) -> rusqlite::Result<Vec<Message>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT channel, seq, state, attempts, why, not_before_ns, done_ns FROM outbox WHERE alarm = ?1 ORDER BY id")?;
+        let found = select.query_map([number(alarm)], |row| {
+            Ok(Message {
+                channel: row.get(0)?,
+                seq: row.get::<_, i64>(1)?.unsigned_abs(),
+                state: State::of(row.get(2)?),
+                attempts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
+                why: row.get(4)?,
+                not_before_ns: row.get(5)?,
+                done_ns: row.get(6)?,
+            })
+        })?;
+        found.collect()
+    }
+}
+
+/// A message that this program does not understand is none: it is of another version.
+fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Due>> {
+    let text: String = row.get(1)?;
+    let Ok(notice) = serde_json::from_str(&text) else { return Ok(None) };
+    let attempts = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
+    Ok(Some(Due { id: row.get(0)?, notice, group: row.get(2)?, attempts, repeat_s: row.get(4)?, condition: row.get(5)? }))
+}

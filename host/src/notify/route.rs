@@ -1,0 +1,174 @@
+//! Routes: which channels are told of which alarms, when, and what if nobody answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use watchpost_plugin_api::Severity;
+
+use crate::{
+    alarm::notice::{Notice, Step},
+    schedule::{Windows, Zone},
+    series::selector::{NAME_LABEL, Selector},
+};
+
+/// How far ahead the next opening of a route's hours is looked for.
+const AHEAD: Duration = Duration::from_hours(8 * 24);
+/// Seconds between two looks.
+const LOOK_S: i64 = 60;
+
+/// One `[[route]]`: what it matches is told to its channels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Route {
+    /// Which alarms, by labels; all where nothing is said.
+    pub matches: Option<Selector>,
+    /// How bad they are at least.
+    pub severity: Severity,
+    /// When somebody is there; always where nothing is said. What is raised in between waits until then.
+    pub active: Option<Windows>,
+    /// Whose hours.
+    pub zone: Zone,
+    /// Who is told.
+    pub channels: Vec<String>,
+    /// How long an alarm has to last before anybody is told.
+    pub delay: Duration,
+    /// Alarms that are alike in these labels are told together.
+    pub group_by: Vec<String>,
+    /// How long a group gathers.
+    pub group_wait: Duration,
+    /// After which time it is told again while nobody has taken it.
+    pub repeat: Option<Duration>,
+    /// Who else is told if nobody has taken it for a while.
+    pub escalate: Vec<Escalation>,
+}
+
+/// Who else is told, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Escalation {
+    /// How long after the alarm was raised.
+    pub after: Duration,
+    /// Who.
+    pub channels: Vec<String>,
+}
+
+/// On what a message depends that is not told yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum While {
+    /// It is told whatever happens.
+    Always,
+    /// Only if the alarm is still there.
+    Open,
+    /// Only if nobody has taken it.
+    Untaken,
+}
+
+/// A channel that is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Its name.
+    pub channel: String,
+    /// Not before this instant, nanoseconds since 1970.
+    pub not_before_ns: i64,
+    /// If what still holds.
+    pub condition: While,
+    /// With which others.
+    pub group: Option<String>,
+    /// Again after so many seconds.
+    pub repeat_s: Option<u64>,
+}
+
+/// The routes in force, and what each channel wants to hear.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Routes {
+    /// Routes as they stand in the file.
+    pub routes: Vec<Route>,
+    /// Steps that each channel is told of, by its name.
+    pub wants: BTreeMap<String, BTreeSet<Step>>,
+}
+
+impl Route {
+    /// Whether it is about this alarm.
+    pub fn is_about(&self, notice: &Notice) -> bool {
+        notice.severity >= self.severity && self.matches.as_ref().is_none_or(|selector| selector.matches(|label| label_of(notice, label)))
+    }
+
+    /// When it tells of what happens at an instant; nothing if its hours do not open in the next week.
+    fn opens(&self, at_ns: i64) -> Option<i64> {
+        let Some(windows) = &self.active else { return Some(at_ns) };
+        let at = at_ns.div_euclid(1_000_000_000);
+        if windows.hold(at, self.zone) {
+            return Some(at_ns);
+        }
+        let first = at - at.rem_euclid(LOOK_S) + LOOK_S;
+        let looks = i64::try_from(AHEAD.as_secs()).unwrap_or(i64::MAX) / LOOK_S;
+        (0..looks).map(|look| first + look * LOOK_S).find(|at| windows.hold(*at, self.zone)).map(|at| at * 1_000_000_000)
+    }
+
+    fn group_of(&self, number: usize, notice: &Notice) -> Option<String> {
+        let value = |label: &String| format!("{label}={:?}", label_of(notice, label).unwrap_or_default());
+        (!self.group_by.is_empty()).then(|| format!("{number}:{}", self.group_by.iter().map(value).collect::<Vec<_>>().join(",")))
+    }
+}
+
+impl Routes {
+    /// Whether a channel wants to hear of a step.
+    pub fn wants(&self, channel: &str, step: Step) -> bool {
+        self.wants.get(channel).is_some_and(|steps| steps.contains(&step))
+    }
+
+    /// Who is told that an alarm is there; each channel once, by the route that tells it first.
+    pub fn addressed(&self, notice: &Notice) -> Vec<Address> {
+        let mut found: BTreeMap<&str, Address> = BTreeMap::new();
+        let about = self.routes.iter().enumerate().filter(|(_, route)| route.is_about(notice));
+        for (number, route) in about {
+            let Some(opens) = route.opens(notice.time_ns) else { continue };
+            let repeat_s = route.repeat.map(|repeat| repeat.as_secs());
+            let wait = route.delay.max(if route.group_by.is_empty() { Duration::ZERO } else { route.group_wait });
+            let first = opens.max(later(notice.time_ns, wait));
+            let condition = if first > notice.time_ns { While::Open } else { While::Always };
+            let group = route.group_of(number, notice);
+            let own = route.channels.iter().map(|channel| (channel, first, condition, group.clone(), repeat_s));
+            let others = route.escalate.iter().flat_map(|further| {
+                let at = opens.max(later(notice.time_ns, further.after));
+                further.channels.iter().map(move |channel| (channel, at, While::Untaken, None, None))
+            });
+            for (channel, not_before_ns, condition, group, repeat_s) in own.chain(others) {
+                let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s };
+                let sooner = |known: &Address| (known.not_before_ns, known.condition) <= (not_before_ns, condition);
+                if !found.get(channel.as_str()).is_some_and(sooner) {
+                    found.insert(channel, address);
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+}
+
+/// What an alarm answers to a label of a route.
+fn label_of<'n>(notice: &'n Notice, label: &str) -> Option<&'n str> {
+    match label {
+        NAME_LABEL => Some(notice.series.split('{').next().unwrap_or_default()),
+        "agent" => Some(&notice.agent),
+        "job" => Some(&notice.job),
+        "target" => Some(&notice.target),
+        "rule" => Some(&notice.rule),
+        "severity" => Some(severity_name(notice.severity)),
+        _ => notice.labels.iter().find(|(key, _)| key == label).map(|(_, value)| value.as_str()),
+    }
+}
+
+/// A severity's name, as labels and JSON have it.
+pub fn severity_name(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Indeterminate => "indeterminate",
+        Severity::Warning => "warning",
+        Severity::Minor => "minor",
+        Severity::Major => "major",
+        Severity::Critical => "critical",
+    }
+}
+
+fn later(at_ns: i64, by: Duration) -> i64 {
+    at_ns.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX))
+}
