@@ -49,6 +49,8 @@ pub(super) fn notice(alarm: u64, step: Step, severity: Severity, second: i64) ->
         instruction: None,
         link: None,
         owner: None,
+        acknowledged: false,
+        shelved: false,
     }
 }
 
