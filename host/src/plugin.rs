@@ -1,7 +1,7 @@
 //! Agent libraries: finding them, giving each a worker process, talking to it, starting it again.
 //!
 //! Reading order: [`Plugins`] (all libraries of the configuration) · [`Plugin`] (one of them) · `life` (its worker, from death to death), with
-//! `jobs`, `runs`, `examinations` (what it is asked) and `comeback` (when the next worker starts) · `blame` (who brought one down), `record`
+//! `jobs`, `runs`, `examinations` (what it is asked), `comeback` (when the next worker starts) and `life::apart` (who is found out) · `blame` (who brought one down), `record`
 //! (how long a job is held back for it, or quarantined) · `story` (what the log tells of all that) · [`Ward`] with [`Incident`] (what outlives
 //! the worker, and who else is told) · [`trial`] (of a library that took over) · [`Sandboxes`] (how workers are confined) with `life::renewal`
 //! (how one comes to be confined otherwise) and `sessions` · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
@@ -32,7 +32,7 @@ use std::time::SystemTime;
 
 pub use incident::{Incident, What};
 pub use library::{Plugins, Problem, is_library, libraries_of};
-pub use report::{Crash, Held, Holding, Report, WorkerState};
+pub use report::{Apart, Crash, Held, Holding, Report, WorkerState};
 pub use sandbox::Sandboxes;
 pub use sessions::is_confined;
 pub use source::Stamp;

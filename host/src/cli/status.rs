@@ -16,7 +16,7 @@ use crate::{
         now_ns,
         status::{Status, Worker},
     },
-    plugin::{Crash, WorkerState},
+    plugin::{Crash, Report, WorkerState},
 };
 
 /// Workers that are listed, those that do not run first, then those with most jobs.
@@ -97,6 +97,7 @@ fn row(worker: &Worker, now: f64) -> Vec<String> {
     let report = &worker.report;
     let crash = report.last_crash.as_ref().map_or("-".into(), |crash| crash_line(crash, now));
     let crash = worker.note.as_ref().map_or(crash.clone(), |note| format!("{crash}; {note}"));
+    let crash = apart(report).map_or(crash.clone(), |apart| format!("{crash}; {apart}"));
     let crash = report.refusal.as_ref().map_or(crash.clone(), |why| format!("{crash}; not back: {why}"));
     vec![
         worker.plugin.clone(),
@@ -108,6 +109,16 @@ fn row(worker: &Worker, now: f64) -> Vec<String> {
         report.restarts.to_string(),
         crash,
     ]
+}
+
+/// Says which jobs have a worker to themselves, to find out who brings it down.
+fn apart(report: &Report) -> Option<String> {
+    let jobs: Vec<&str> = report.apart.iter().flat_map(|apart| &apart.jobs).map(String::as_str).collect();
+    match jobs[..] {
+        [] => None,
+        [job] => Some(format!("job {job} has a worker to itself")),
+        _ => Some(format!("{} jobs run in {} workers, to tell them apart", jobs.len(), report.apart.len())),
+    }
 }
 
 fn crash_line(crash: &Crash, now: f64) -> String {

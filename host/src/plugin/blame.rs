@@ -8,6 +8,7 @@
 //! | was ended by us: this work blocks its thread | whatever came after | whose work it is, as above |
 //! | was ended by us: it answers nothing, or what is not understood | whatever | nobody |
 //! | was told to end by somebody else (SIGTERM and the like) | whatever | nobody |
+//! | dies again and nobody is to blame by all that | whatever | the job that was alone in it (`life::apart` sees to that) |
 //!
 //! SIGKILL is the job's: memory that runs out ends a worker so, at the moment when it asks for more.
 
@@ -25,6 +26,8 @@ pub(super) enum Cause {
     Blocked(Work, String),
     /// It was ended: it answered nothing any more, and nothing of it was to be seen.
     Silent,
+    /// It was ended: its process was stopped, and stayed so.
+    Stopped,
     /// It was ended: what it said is not understood, for this reason.
     Garbled(String),
 }
@@ -41,6 +44,7 @@ impl Cause {
             Self::Ended => end.how(),
             Self::Blocked(_, how) => how.clone(),
             Self::Silent => "answered nothing any more and was ended".into(),
+            Self::Stopped => "stood still and was ended".into(),
             Self::Garbled(why) => format!("said what is not understood and was ended: {why}"),
         }
     }
@@ -51,6 +55,7 @@ impl Cause {
             Self::Ended => end.name(),
             Self::Blocked(..) => "blocked",
             Self::Silent => "silent",
+            Self::Stopped => "stopped",
             Self::Garbled(_) => "garbled",
         }
     }
@@ -59,7 +64,7 @@ impl Cause {
     fn work(&self, end: &End, page: Option<Work>) -> Option<Work> {
         match self {
             Self::Blocked(work, _) => Some(*work),
-            Self::Silent | Self::Garbled(_) => None,
+            Self::Silent | Self::Stopped | Self::Garbled(_) => None,
             Self::Ended if end.was_asked_for() => None,
             Self::Ended => page,
         }
@@ -73,6 +78,8 @@ pub(super) enum Culprit {
     Run { number: u64, job: u64, name: String },
     /// The agent of a job, while it was made or dropped.
     Agent { job: u64, name: String },
+    /// This job, for no other had anything to do with the worker, and it is not the first that died so.
+    Alone { job: u64, name: String },
     /// A configuration of this agent, while it was checked.
     Configuration { number: u64, agent: String },
     /// Nobody who is known.
@@ -108,7 +115,7 @@ impl Culprit {
     /// The job to blame: its number and its name.
     pub(super) fn job(&self) -> Option<(u64, &str)> {
         match self {
-            Self::Run { job, name, .. } | Self::Agent { job, name } => Some((*job, name)),
+            Self::Run { job, name, .. } | Self::Agent { job, name } | Self::Alone { job, name } => Some((*job, name)),
             Self::Configuration { .. } | Self::Nobody => None,
         }
     }
@@ -118,6 +125,7 @@ impl Culprit {
         match self {
             Self::Run { .. } => Some("running the job"),
             Self::Agent { .. } => Some("making or dropping the job's agent"),
+            Self::Alone { .. } => Some("this job alone was in it"),
             Self::Configuration { .. } => Some("checking a configuration"),
             Self::Nobody => None,
         }
@@ -128,6 +136,7 @@ impl Culprit {
         let doing = match self {
             Self::Run { .. } => " while this job was running",
             Self::Agent { .. } => " while the agent of this job was made",
+            Self::Alone { .. } => " while this job was alone in it",
             Self::Configuration { .. } => " while this configuration was checked",
             Self::Nobody => "",
         };
@@ -137,7 +146,7 @@ impl Culprit {
     /// What the others are told who lost a run by it.
     pub(super) fn why(&self, how: &str) -> String {
         match self {
-            Self::Run { name, .. } | Self::Agent { name, .. } => format!("the worker died of job {name}"),
+            Self::Run { name, .. } | Self::Agent { name, .. } | Self::Alone { name, .. } => format!("the worker died of job {name}"),
             Self::Configuration { agent, .. } => format!("the worker died of a configuration of agent {agent}"),
             Self::Nobody => format!("the worker {how}"),
         }

@@ -46,6 +46,13 @@ impl Comeback {
         Duration::ZERO
     }
 
+    /// As [`at_once`](Self::at_once), unless it is being started already.
+    pub(super) fn now(&mut self) {
+        if self.starting.is_none() {
+            self.at_once();
+        }
+    }
+
     /// Has it started after a while, longer each time; gives after how long.
     pub(super) fn later(&mut self, shortest_interval: Option<Duration>) -> Duration {
         // DESIGN "Plugins": at most five intervals; those of the job that would miss them first.

@@ -3,11 +3,14 @@
 use std::collections::HashMap;
 
 use tokio::sync::oneshot;
-use watchpost_plugin_api::{AgentError, wire::Examined};
+use watchpost_plugin_api::{AgentError, ErrorKind, wire::Examined};
 use watchpost_worker::frames::ToWorker;
 
 /// Takes what came of an examination.
 pub(super) type Reply = oneshot::Sender<Result<Examined, AgentError>>;
+
+/// A worker answers them before it runs anything: the second that dies of nobody's known doing with one died of it.
+const DEATHS_MAX: u32 = 2;
 
 /// The examinations of one plugin that are not answered yet, by number.
 #[derive(Default)]
@@ -17,12 +20,16 @@ struct Examination {
     agent: String,
     config: String,
     reply: Reply,
+    /// Whether the worker at hand has it.
+    sent: bool,
+    /// Workers that died with it, and nobody was to blame.
+    deaths: u32,
 }
 
 impl Examinations {
     /// Takes a configuration that is to be checked.
     pub(super) fn add(&mut self, number: u64, agent: String, config: String, reply: Reply) {
-        self.0.insert(number, Examination { agent, config, reply });
+        self.0.insert(number, Examination { agent, config, reply, sent: false, deaths: 0 });
     }
 
     /// Whether none waits for an answer.
@@ -30,15 +37,33 @@ impl Examinations {
         self.0.is_empty()
     }
 
-    /// The question that gives one to the worker.
-    pub(super) fn question(&self, number: u64) -> Option<ToWorker> {
-        let Examination { agent, config, .. } = self.0.get(&number)?;
+    /// The question that gives one to the worker; it is with it from then on.
+    pub(super) fn question(&mut self, number: u64) -> Option<ToWorker> {
+        let Examination { agent, config, sent, .. } = self.0.get_mut(&number)?;
+        *sent = true;
         Some(ToWorker::Examine { id: number, agent: agent.clone(), config: config.clone() })
     }
 
     /// Every question: a new worker knows of none.
-    pub(super) fn questions(&self) -> Vec<ToWorker> {
-        self.0.keys().filter_map(|&number| self.question(number)).collect()
+    pub(super) fn questions(&mut self) -> Vec<ToWorker> {
+        let numbers: Vec<u64> = self.0.keys().copied().collect();
+        numbers.into_iter().filter_map(|number| self.question(number)).collect()
+    }
+
+    /// Whether the worker has one.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.0.values().any(|examination| examination.sent)
+    }
+
+    /// A worker died that had those that were sent, and nobody is known to be to blame: one that was there at two such deaths fails.
+    pub(super) fn survived_death(&mut self, how: &str) {
+        for (_, examination) in self.0.extract_if(|_, examination| {
+            examination.deaths += u32::from(std::mem::take(&mut examination.sent));
+            examination.deaths == DEATHS_MAX
+        }) {
+            let why = format!("the worker {how} twice while this configuration was checked");
+            let _nobody_waits = examination.reply.send(Err(AgentError::new(ErrorKind::CRASH, why)));
+        }
     }
 
     /// The agent whose configuration has this number.

@@ -28,6 +28,10 @@ pub enum What {
     OnProbation,
     /// A job is quarantined no longer.
     Released,
+    /// The jobs of a library run in several workers, to find out which of them brings it down.
+    ToldApart,
+    /// Runs were not answered in time.
+    Unanswered,
 }
 
 impl What {
@@ -39,13 +43,15 @@ impl What {
             Self::Quarantined => "job_quarantined",
             Self::OnProbation => "job_on_probation",
             Self::Released => "job_released",
+            Self::ToldApart => "jobs_told_apart",
+            Self::Unanswered => "runs_unanswered",
         }
     }
 
-    /// Names what became of the job, as metrics do; none for a death.
+    /// Names what became of the job, as metrics do; none where nothing did.
     pub fn step(self) -> Option<&'static str> {
         match self {
-            Self::Died(_) => None,
+            Self::Died(_) | Self::ToldApart | Self::Unanswered => None,
             Self::HeldBack => Some("held_back"),
             Self::Quarantined => Some("quarantined"),
             Self::OnProbation => Some("probation"),
@@ -58,7 +64,7 @@ impl What {
         match self {
             Self::Quarantined => Severity::Major,
             Self::Died(_) => Severity::Minor,
-            Self::HeldBack => Severity::Warning,
+            Self::HeldBack | Self::ToldApart | Self::Unanswered => Severity::Warning,
             Self::OnProbation | Self::Released => Severity::Indeterminate,
         }
     }

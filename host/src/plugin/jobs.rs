@@ -68,6 +68,17 @@ impl Jobs {
         }
     }
 
+    /// Takes a job out, for another worker.
+    pub(super) fn take(&mut self, number: u64) -> Option<Job> {
+        self.open.remove(&number)
+    }
+
+    /// Those that the worker at hand knew: none else can have brought it down.
+    pub(super) fn made(&self) -> Vec<u64> {
+        let closed = self.closed.iter().map(|job| job.number);
+        self.open.values().filter(|job| job.made).map(|job| job.open.number).chain(closed).collect()
+    }
+
     /// Those that are open.
     pub(super) fn all(&self) -> impl Iterator<Item = &Job> {
         self.open.values()
@@ -106,6 +117,11 @@ impl Jobs {
     pub(super) fn agent(&self, number: u64) -> Option<&str> {
         let open = self.open.get(&number).map(|job| &job.open);
         open.or_else(|| self.closed.iter().find(|job| job.number == number)).map(|job| job.agent.as_str())
+    }
+
+    /// The longest time between two runs of a job.
+    pub(super) fn longest_interval(&self) -> Option<Duration> {
+        self.open.values().map(|job| job.open.interval).max()
     }
 
     /// The shortest time between two runs of a job.

@@ -1,11 +1,13 @@
 //! The life of a plugin: what it is asked, and the worker that answers.
 
+mod apart;
 mod death;
 mod held;
 mod renewal;
+mod unanswered;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{Arc, MutexGuard, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -28,14 +30,16 @@ use super::{
     examinations::{Examinations, Reply},
     jobs::{Job, Jobs},
     live::{Garbled, Live},
-    report::WorkerState,
-    runs::{self, Runs},
+    report::{Told, WorkerState},
+    runs::{self, Overdue, Runs},
     source::Source,
     story::Story,
     supervisor::name_of,
 };
 
+use apart::{Aparts, Parent};
 use renewal::{Renewal, confinement};
+use unanswered::Unanswered;
 
 /// How often the worker is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -63,6 +67,14 @@ pub(super) enum Command {
         reply: oneshot::Sender<bool>,
     },
     Enable(bool),
+    /// A worker that had these jobs to itself died, and one of them is to blame: they are to be told apart.
+    Divide {
+        from: u64,
+        jobs: Vec<Job>,
+        runs: Runs,
+    },
+    /// Its jobs are another worker's: it is to end when its last runs are over.
+    Retire,
     Stop(oneshot::Sender<()>),
 }
 
@@ -84,12 +96,25 @@ pub(super) struct Life {
     last_number: u64,
     /// When the worker last said anything.
     last_answer: Instant,
-    report: Arc<Mutex<Report>>,
+    told: Arc<Told>,
     /// Whether the daemon is about to stop.
     ending: Arc<AtomicBool>,
     /// Whether an operator wants none of its jobs run.
     disabled: bool,
     story: Story,
+    unanswered: Unanswered,
+    /// What it is asked through.
+    commands: mpsc::WeakUnboundedSender<Command>,
+    /// Workers that have some of the jobs to themselves.
+    apart: Aparts,
+    /// Whose jobs these are, where this is such a worker.
+    parent: Option<Parent>,
+    /// Deaths in a row that nobody is known to be to blame for.
+    unblamed: u32,
+    /// Whether its jobs are another worker's.
+    retired: bool,
+    /// Jobs that are to be told apart, with the runs that wait.
+    given_back: Option<(Vec<Job>, Runs)>,
 }
 
 impl Life {
@@ -98,17 +123,17 @@ impl Life {
         ward: Arc<Ward>,
         descriptor: LibraryDescriptor,
         confinement: Confinement,
-        live: Live,
-        report: Arc<Mutex<Report>>,
+        told: Arc<Told>,
         ending: Arc<AtomicBool>,
+        commands: mpsc::WeakUnboundedSender<Command>,
     ) -> Self {
-        let story = Story::begin(&source.path, live.process.pid);
+        let story = Story::untold(&source.path);
         Self {
             name: name_of(&source.path),
             source,
             ward,
             descriptor,
-            live: Some(live),
+            live: None,
             comeback: Comeback::new(),
             renewal: Renewal::new(),
             base: confinement,
@@ -117,11 +142,24 @@ impl Life {
             examinations: Examinations::default(),
             last_number: 0,
             last_answer: Instant::now(),
-            report,
+            told,
             ending,
             disabled: false,
             story,
+            unanswered: Unanswered::default(),
+            commands,
+            apart: Aparts::default(),
+            parent: None,
+            unblamed: 0,
+            retired: false,
+            given_back: None,
         }
+    }
+
+    /// Begins with a worker that is there already.
+    pub(super) fn with(self, live: Live) -> Self {
+        let story = Story::begin(&self.source.path, live.process.pid);
+        Self { live: Some(live), story, ..self }
     }
 
     /// Leads until the plugin is stopped or forgotten.
@@ -133,6 +171,7 @@ impl Life {
                     None => return self.stop(),
                     Some(Command::Stop(done)) => {
                         self.stop();
+                        self.apart.stop().await;
                         let _nobody_waits = done.send(());
                         return;
                     }
@@ -150,17 +189,25 @@ impl Life {
                 news = self.renewal.news(&self.source, || confinement(&self.base, &self.jobs)) => self.hear(news).await,
                 _ = looks.tick() => self.look().await,
             }
+            if self.given_back.is_some() || self.retired && self.runs.are_over() {
+                return self.give_back(commands);
+            }
         }
     }
 
     fn obey(&mut self, command: Command) {
+        let Some(command) = self.apart.pass_on(command) else { return };
         match command {
             Command::Examine { agent, config, reply } => {
                 let number = self.next_number();
                 self.examinations.add(number, agent, config, reply);
-                self.ask(self.examinations.question(number));
-                if self.disabled && self.live.is_none() && self.comeback.is_idle() {
-                    self.comeback.at_once();
+                match self.live {
+                    Some(_) => {
+                        let question = self.examinations.question(number);
+                        self.ask(question);
+                    }
+                    // Whoever changes a configuration is not to wait until a worker has been backed off from.
+                    None => self.comeback.now(),
                 }
             }
             Command::Open(open) => {
@@ -193,6 +240,8 @@ impl Life {
                 let _nobody_waits = reply.send(self.release(job, "an operator says so"));
             }
             Command::Enable(enabled) => self.enable(enabled),
+            Command::Divide { from, jobs, runs } => self.divide_again(from, jobs, runs),
+            Command::Retire => self.retire(),
             Command::Stop(_) => {}
         }
         self.report().jobs = self.jobs.count();
@@ -326,6 +375,7 @@ impl Life {
     /// Ends a worker that is blocked or silent, and gives up what nobody answers.
     async fn look(&mut self) {
         let mut blocking = None;
+        let waits = self.runs.are_under_way() || self.examinations.are_under_way();
         if let Some(live) = &mut self.live {
             if let Some((Work::Asked(number), _)) = live.process.page.under_way()
                 && !live.watchdog.is_stopped()
@@ -334,12 +384,15 @@ impl Life {
             }
             if let Some((work, how)) = live.watchdog.blocked(&live.process.page, Instant::now()) {
                 self.bury(Cause::Blocked(work, how)).await;
+            } else if live.watchdog.stands_still(waits, Instant::now()) {
+                self.bury(Cause::Stopped).await;
             } else if live.since.elapsed() > HEALTHY_AFTER {
                 self.comeback.forgive();
             }
         }
         // Stopped or wedged as a whole: no watchdog sees it, for nothing is being polled.
-        let let_lie = self.runs.give_up_overdue(blocking, &self.renewal.runs());
+        let Overdue { let_lie, jobs } = self.runs.give_up_overdue(blocking, &self.renewal.runs());
+        self.note_unanswered(&jobs);
         if let_lie.is_some_and(|asked| asked > self.last_answer) {
             self.bury(Cause::Silent).await;
         }
@@ -347,6 +400,7 @@ impl Life {
         self.look_at_retiring().await;
         self.dismiss();
         self.look_at_files().await;
+        self.look_apart();
         self.story.settle(&mut self.jobs);
     }
 
@@ -362,10 +416,11 @@ impl Life {
         let pid = live.process.pid;
         self.story.started_again(pid, self.jobs.count());
         self.live = Some(live);
+        let first = self.is_new();
         let mut report = self.report();
         report.state = WorkerState::Ready;
         report.pid = Some(pid);
-        report.restarts += 1;
+        report.restarts += u64::from(!first);
         report.refusal = None;
         drop(report);
         self.send_what_waits();
@@ -373,11 +428,12 @@ impl Life {
 
     /// Gives a new worker what waits for one.
     fn send_what_waits(&mut self) {
-        for number in self.runs.waiting() {
-            self.send_run(number);
-        }
+        // Before any job has the time to bring it down.
         for question in self.examinations.questions() {
             self.ask(Some(question));
+        }
+        for number in self.runs.waiting() {
+            self.send_run(number);
         }
     }
 
@@ -405,7 +461,7 @@ impl Life {
     }
 
     fn report(&self) -> MutexGuard<'_, Report> {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.own()
     }
 }
 

@@ -1,6 +1,10 @@
 //! How a plugin's worker fares, for `status`, `/metrics` and the log.
 
-use std::{path::PathBuf, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +81,15 @@ pub enum Holding {
     Quarantined,
 }
 
+/// A worker that has some of a library's jobs to itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    /// Its process.
+    pub pid: Option<u32>,
+    /// The jobs, by name.
+    pub jobs: Vec<String>,
+}
+
 /// How a plugin fares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -102,6 +115,9 @@ pub struct Report {
     /// Jobs that are held back or quarantined.
     #[serde(default)]
     pub held: Vec<Held>,
+    /// Workers that have some of its jobs to themselves, to find out which job brings them down.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub apart: Vec<Apart>,
     /// Whether the kernel holds its worker to what its jobs need.
     #[serde(default = "confined")]
     pub sandbox: bool,
@@ -109,4 +125,71 @@ pub struct Report {
 
 fn confined() -> bool {
     true
+}
+
+impl Report {
+    /// Adds what became of workers that have some of the jobs to themselves.
+    fn add(&mut self, other: &Self) {
+        self.jobs += other.jobs;
+        self.held.extend(other.held.iter().cloned());
+        self.held.sort_by(|a, b| a.job.cmp(&b.job));
+        self.inherit(other);
+    }
+
+    /// Adds what stays of one that is no more.
+    fn inherit(&mut self, other: &Self) {
+        self.restarts += other.restarts;
+        self.crashes += other.crashes;
+        self.lines_held_back += other.lines_held_back;
+        let at = |report: &Self| report.last_crash.as_ref().map(|crash| crash.at);
+        if at(other) > at(self) {
+            self.last_crash.clone_from(&other.last_crash);
+        }
+    }
+}
+
+/// How a plugin fares, told at any time while its workers run.
+pub(super) struct Told {
+    own: Mutex<Report>,
+    apart: Mutex<Vec<Arc<Told>>>,
+}
+
+impl Told {
+    pub(super) fn new(report: Report) -> Arc<Self> {
+        Arc::new(Self { own: Mutex::new(report), apart: Mutex::default() })
+    }
+
+    /// The part of the worker that has no jobs to itself.
+    pub(super) fn own(&self) -> MutexGuard<'_, Report> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All of it.
+    pub(super) fn all(&self) -> Report {
+        let apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.own().clone();
+        for other in apart.iter().map(|told| told.own()) {
+            all.add(&other);
+            all.apart.extend(other.apart.iter().map(|apart| Apart { pid: other.pid, ..apart.clone() }));
+        }
+        all
+    }
+
+    /// Tells of a worker that has these jobs to itself, from now on.
+    pub(super) fn begin_apart(&self, jobs: Vec<String>) -> Arc<Self> {
+        let own = self.own().clone();
+        let (state, pid, jobs) = (WorkerState::Starting, None, vec![Apart { pid: None, jobs }]);
+        let (restarts, crashes, last_crash, refusal, held, lines_held_back) = (0, 0, None, None, Vec::new(), 0);
+        let report = Report { state, pid, jobs: 0, restarts, crashes, last_crash, refusal, held, lines_held_back, apart: jobs, ..own };
+        let told = Self::new(report);
+        self.apart.lock().unwrap_or_else(PoisonError::into_inner).push(told.clone());
+        told
+    }
+
+    /// Tells of it no more: what it came to stays.
+    pub(super) fn end_apart(&self, told: &Arc<Self>) {
+        let mut apart = self.apart.lock().unwrap_or_else(PoisonError::into_inner);
+        apart.retain(|known| !Arc::ptr_eq(known, told));
+        self.own().inherit(&told.own());
+    }
 }

@@ -40,6 +40,15 @@ pub(super) struct Cost {
     pub(super) lost: usize,
 }
 
+/// Runs that nobody answered in time.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Overdue {
+    /// When the last of those was asked that the worker had and let lie.
+    pub(super) let_lie: Option<Instant>,
+    /// The job of each.
+    pub(super) jobs: Vec<u64>,
+}
+
 impl Pending {
     fn answer(&mut self, end: RunEnd) {
         if let Some(reply) = self.reply.take() {
@@ -68,6 +77,26 @@ impl Runs {
     /// Whether somebody waits for what comes of a run.
     pub(super) fn is_waited_for(&self, number: u64) -> bool {
         self.0.get(&number).is_some_and(|run| run.reply.is_some())
+    }
+
+    /// Whether the worker has one for which somebody waits.
+    pub(super) fn are_under_way(&self) -> bool {
+        self.0.values().any(|run| run.sent && run.reply.is_some())
+    }
+
+    /// Whether none waits for an answer.
+    pub(super) fn are_over(&self) -> bool {
+        self.0.values().all(|run| run.reply.is_none())
+    }
+
+    /// Takes the runs of these jobs that wait for a worker.
+    pub(super) fn part(&mut self, of: impl Fn(u64) -> bool) -> Self {
+        Self(self.0.extract_if(|_, run| !run.sent && of(run.request.job)).collect())
+    }
+
+    /// The greatest number among them.
+    pub(super) fn last_number(&self) -> u64 {
+        self.0.keys().copied().max().unwrap_or_default()
     }
 
     /// The job of a run.
@@ -113,9 +142,8 @@ impl Runs {
     }
 
     /// Answers the runs that nobody answered in time, `blocking` being the one that holds the worker's thread; others have those `elsewhere`.
-    /// Gives when the last of those was asked that the worker had and let lie.
-    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>, elsewhere: &[u64]) -> Option<Instant> {
-        let mut let_lie = None;
+    pub(super) fn give_up_overdue(&mut self, blocking: Option<u64>, elsewhere: &[u64]) -> Overdue {
+        let mut overdue = Overdue::default();
         self.0.retain(|&number, run| {
             if run.reply.is_some() && run.asked.elapsed() > run.request.timeout + GRACE {
                 let why = match run.sent {
@@ -124,13 +152,14 @@ impl Runs {
                     true => "the worker did not answer in time",
                 };
                 run.answer(RunEnd::failed(ErrorKind::INTERRUPTED, why));
+                overdue.jobs.push(run.request.job);
                 if run.sent && blocking.is_none() && !elsewhere.contains(&number) {
-                    let_lie = let_lie.max(Some(run.asked));
+                    overdue.let_lie = overdue.let_lie.max(Some(run.asked));
                 }
             }
             run.reply.is_some() || run.sent
         });
-        let_lie
+        overdue
     }
 
     /// Answers the runs of a job that wait for a worker, for the job is closed.
@@ -241,7 +270,7 @@ mod tests {
         if let Some(run) = runs.0.get_mut(&1) {
             run.asked -= GRACE + Duration::from_millis(1);
         }
-        assert_eq!(runs.give_up_overdue(Some(1), &[]), None);
+        assert_eq!(runs.give_up_overdue(Some(1), &[]), Overdue { let_lie: None, jobs: vec![10] });
         assert!(message(&mut answer).is_some_and(|message| message.contains("blocks its worker's thread")));
         assert_eq!(runs.job(1), Some(10));
         runs.lose(|_| true, |_| true, None, "dead");

@@ -54,10 +54,15 @@ pub(super) struct Death<'d> {
 impl Story {
     /// Begins with the first worker.
     pub(super) fn begin(library: &Path, pid: u32) -> Self {
-        let plugin = name_of(library);
-        info!(plugin, pid, "the worker was started");
+        let story = Self::untold(library);
+        info!(plugin = story.plugin, pid, "the worker was started");
+        story
+    }
+
+    /// Begins with a worker of which nothing is told unless it dies.
+    pub(super) fn untold(library: &Path) -> Self {
         Self {
-            plugin,
+            plugin: name_of(library),
             deaths: Quota::a_minute(DEATHS_A_MINUTE),
             told_of_death: false,
             died: None,
@@ -75,7 +80,7 @@ impl Story {
             return;
         }
         let (job, agent) = match death.culprit {
-            Culprit::Run { name, .. } | Culprit::Agent { name, .. } => (Some(name.as_str()), None),
+            Culprit::Run { name, .. } | Culprit::Agent { name, .. } | Culprit::Alone { name, .. } => (Some(name.as_str()), None),
             Culprit::Configuration { agent, .. } => (None, Some(agent.as_str())),
             Culprit::Nobody => (None, None),
         };
@@ -134,6 +139,16 @@ impl Story {
             true => info!(plugin = self.plugin, "the plugin was enabled"),
             false => warn!(plugin = self.plugin, "the plugin was disabled: its jobs do not run"),
         }
+    }
+
+    /// Jobs run in workers of their own, to find out which of them brings their worker down.
+    pub(super) fn told_apart(&self, jobs: usize, workers: usize) {
+        warn!(plugin = self.plugin, jobs, workers, "nobody is known to have brought the worker down: the jobs run in several, to find out");
+    }
+
+    /// Jobs came back from a worker of their own.
+    pub(super) fn came_back(&self, jobs: usize) {
+        info!(plugin = self.plugin, jobs, "jobs that brought no worker down run with the others again");
     }
 
     /// The worker said what only a new one says.

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use super::{
     Report, Sandboxes, Ward,
     life::{Command, Life},
     live::Live,
-    report::WorkerState,
+    report::{Told, WorkerState},
     sandbox::Settings,
     source::{Source, Stamp, hex},
 };
@@ -107,7 +107,7 @@ pub struct Plugin {
     descriptor: LibraryDescriptor,
     settings: Settings,
     commands: mpsc::UnboundedSender<Command>,
-    report: Arc<Mutex<Report>>,
+    told: Arc<Told>,
     ending: Arc<AtomicBool>,
     /// Runs that are not answered yet.
     running: AtomicUsize,
@@ -141,15 +141,16 @@ impl Plugin {
             refusal: None,
             held: Vec::new(),
             lines_held_back: 0,
+            apart: Vec::new(),
             sandbox: settings.sandbox,
         };
-        let report = Arc::new(Mutex::new(report));
+        let told = Told::new(report);
         let ending = Arc::new(AtomicBool::new(false));
-        let life = Life::new(source.clone(), ward, descriptor.clone(), confinement, live, report.clone(), ending.clone());
-        tokio::spawn(life.lead(queue));
+        let life = Life::new(source.clone(), ward, descriptor.clone(), confinement, told.clone(), ending.clone(), commands.downgrade());
+        tokio::spawn(life.with(live).lead(queue));
         static LAST_ID: AtomicU64 = AtomicU64::new(0);
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed);
-        Ok(Self { id, source, descriptor, settings, commands, report, ending, running: AtomicUsize::new(0) })
+        Ok(Self { id, source, descriptor, settings, commands, told, ending, running: AtomicUsize::new(0) })
     }
 
     /// Tells it from every other one that this process loaded.
@@ -194,7 +195,7 @@ impl Plugin {
 
     /// How its worker fares.
     pub fn report(&self) -> Report {
-        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told.all()
     }
 
     /// Checks a job's configuration.

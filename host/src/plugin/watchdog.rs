@@ -11,12 +11,15 @@ use watchpost_worker::page::{Page, Work};
 const CPU_MAX: Duration = Duration::from_secs(1);
 /// … and so much time by the clock, which a machine under load stretches.
 const WALL_MAX: Duration = Duration::from_secs(5);
+/// A process that somebody stopped, and for which somebody waits, may stay so for this long.
+const STOPPED_MAX: Duration = Duration::from_secs(2);
 
 /// Looks at a worker's page from time to time.
 pub(super) struct Watchdog {
     schedstat: String,
     stat: String,
     last: Option<Look>,
+    stopped_since: Option<Instant>,
 }
 
 /// Work that was under way when it was first seen.
@@ -28,7 +31,7 @@ struct Look {
 
 impl Watchdog {
     pub(super) fn new(pid: u32) -> Self {
-        Self { schedstat: format!("/proc/{pid}/task/{pid}/schedstat"), stat: format!("/proc/{pid}/stat"), last: None }
+        Self { schedstat: format!("/proc/{pid}/task/{pid}/schedstat"), stat: format!("/proc/{pid}/stat"), last: None, stopped_since: None }
     }
 
     /// Says what blocks the worker's thread, and how, if something does.
@@ -36,11 +39,23 @@ impl Watchdog {
         self.exceeds(page, now).filter(|_| !self.is_stopped())
     }
 
-    /// Whether somebody stopped the process (a debugger, `kill -STOP`): then no job is to blame for its silence.
+    /// Whether somebody stopped the process (a debugger, `kill -STOP`): then its page names nobody who is to blame for its silence.
     pub(super) fn is_stopped(&self) -> bool {
+        matches!(self.state(), Some('T' | 't'))
+    }
+
+    /// Whether the process has been stopped for too long, while somebody waits for it; one with a debugger is left alone.
+    pub(super) fn stands_still(&mut self, waits: bool, now: Instant) -> bool {
+        if !waits || self.state() != Some('T') {
+            self.stopped_since = None;
+            return false;
+        }
+        now.duration_since(*self.stopped_since.get_or_insert(now)) > STOPPED_MAX
+    }
+
+    fn state(&self) -> Option<char> {
         // proc_pid_stat(5): pid (comm) state …; the name may hold anything.
-        let state = fs::read_to_string(&self.stat).ok().and_then(|stat| stat.rsplit_once(") ")?.1.chars().next());
-        matches!(state, Some('T' | 't'))
+        fs::read_to_string(&self.stat).ok()?.rsplit_once(") ")?.1.chars().next()
     }
 
     fn exceeds(&mut self, page: &Page, now: Instant) -> Option<(Work, String)> {

@@ -119,6 +119,14 @@ pub enum Does {
     LongLines,
     /// Says the beginning of a frame to its host.
     HalfFrame,
+    /// Leaves a thread that aborts when its run is long over.
+    AbortBehind,
+    /// Closes every descriptor of its process.
+    CloseAll,
+    /// Stops its process, as a debugger would.
+    StopItself,
+    /// Ends its process, as somebody at a terminal would, while it is made.
+    SigtermInNew,
 }
 
 /// A beast.
@@ -181,6 +189,7 @@ impl Agent for Beast {
             Does::PanicInNew if !well => panic!("new of an agent"),
             Does::AbortInNew if !well => abort(),
             Does::BlockInNew if !well => thread::sleep(BLOCKED),
+            Does::SigtermInNew if !well => raise(libc::SIGTERM),
             Does::BetrayInNew if !well => {
                 let secret = config.secret.as_ref().map(Secret::expose).unwrap_or_default();
                 return Err(AgentError::config("secret", format!("cannot use {secret}")));
@@ -256,6 +265,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         | Does::PanicInNew
         | Does::AbortInNew
         | Does::BlockInNew
+        | Does::SigtermInNew
         | Does::AbortInDrop
         | Does::Betray
         | Does::TalkAndDie
@@ -297,7 +307,10 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
             cx.sleep(Duration::from_secs(1)).await;
             abort();
         }
-        Does::Sigterm => end_as_asked(),
+        Does::Sigterm => raise(libc::SIGTERM),
+        Does::StopItself => raise(libc::SIGSTOP),
+        Does::AbortBehind => abort_behind(),
+        Does::CloseAll => close_all(),
         Does::Garble => garble(),
         Does::Hostile => {
             return Err(AgentError::protocol("421 bye\r\n2026-01-01T00:00:00.000Z ERROR all is lost \u{1b}]0;x\u{7}\u{9b}2J\u{202e}"));
@@ -330,9 +343,23 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
     Ok(())
 }
 
-fn end_as_asked() {
+fn raise(signal: i32) {
     // SAFETY: a plain kill(2) of this very process.
-    unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
+    unsafe { libc::kill(libc::getpid(), signal) };
+}
+
+fn abort_behind() {
+    thread::spawn(|| {
+        thread::sleep(Duration::from_millis(50));
+        abort();
+    });
+}
+
+fn close_all() {
+    for fd in 0..1024 {
+        // SAFETY: none; what the worker has open is closed under its feet.
+        unsafe { libc::close(fd) };
+    }
 }
 
 fn garble() {

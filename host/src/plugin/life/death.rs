@@ -60,7 +60,11 @@ impl Life {
         }
         let page = live.process.page.under_way().map(|(work, _)| work);
         let suspects = Suspects { jobs: &self.jobs, runs: &self.runs, examinations: &self.examinations };
-        let (culprit, how) = (suspects.culprit(cause, &end, page), cause.how(&end));
+        let how = cause.how(&end);
+        let culprit = match suspects.culprit(cause, &end, page) {
+            Culprit::Nobody if !has_successor => self.who_was_alone(&how),
+            known => known,
+        };
         let dialogue = match culprit {
             Culprit::Run { number, .. } => live.process.page.dialogue(number),
             _ => None,
@@ -70,8 +74,10 @@ impl Life {
             self.take(answer);
         }
         let sentence = self.hold_back(&culprit, &how);
+        let suspects = if has_successor || culprit != Culprit::Nobody { Vec::new() } else { self.to_be_told_apart() };
         let wait = match culprit {
             _ if has_successor => Duration::ZERO,
+            Culprit::Nobody if !suspects.is_empty() => self.comeback.at_once(),
             Culprit::Nobody => self.comeback.later(self.jobs.shortest_interval()),
             _ => self.comeback.at_once(),
         };
@@ -97,6 +103,7 @@ impl Life {
         if let Some((_, job)) = culprit.job() {
             self.tell_sentence(job, sentence, &how);
         }
+        self.tell_apart(&suspects);
         true
     }
 
@@ -162,7 +169,7 @@ impl Life {
         let crash = culprit.crash(how);
         match *culprit {
             Culprit::Run { number, .. } => drop(self.runs.end(number, RunEnd::failed(ErrorKind::CRASH, crash.message()))),
-            Culprit::Agent { job, .. } => self.runs.fail_job(job, &crash),
+            Culprit::Agent { job, .. } | Culprit::Alone { job, .. } => self.runs.fail_job(job, &crash),
             Culprit::Configuration { number, .. } => self.examinations.end(number, Err(crash)),
             Culprit::Nobody => {}
         }
