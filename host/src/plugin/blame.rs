@@ -6,6 +6,7 @@
 //! | as above | a configuration being checked | that configuration |
 //! | as above | nothing, or what nobody knows | nobody |
 //! | was ended by us: this work blocks its thread | whatever came after | whose work it is, as above |
+//! | was ended by us: somebody wrote to its connection behind its back | for whom alone the library's code ran then | that job |
 //! | was ended by us: it answers nothing, or what is not understood | whatever | nobody |
 //! | was told to end by somebody else (SIGTERM and the like) | whatever | nobody |
 //! | dies again and nobody is to blame by all that | whatever | the job that was alone in it (`life::apart` sees to that) |
@@ -28,8 +29,8 @@ pub(super) enum Cause {
     Silent,
     /// It was ended: its process was stopped, and stayed so.
     Stopped,
-    /// It was ended: what it said is not understood, for this reason.
-    Garbled(String),
+    /// It was ended: what it said is not understood, for this reason; who wrote to its connection, if that can be told.
+    Garbled(String, Option<Work>),
 }
 
 impl Cause {
@@ -45,7 +46,7 @@ impl Cause {
             Self::Blocked(_, how) => how.clone(),
             Self::Silent => "answered nothing any more and was ended".into(),
             Self::Stopped => "stood still and was ended".into(),
-            Self::Garbled(why) => format!("said what is not understood and was ended: {why}"),
+            Self::Garbled(why, _) => format!("said what is not understood and was ended: {why}"),
         }
     }
 
@@ -56,7 +57,7 @@ impl Cause {
             Self::Blocked(..) => "blocked",
             Self::Silent => "silent",
             Self::Stopped => "stopped",
-            Self::Garbled(_) => "garbled",
+            Self::Garbled(..) => "garbled",
         }
     }
 
@@ -64,7 +65,8 @@ impl Cause {
     fn work(&self, end: &End, page: Option<Work>) -> Option<Work> {
         match self {
             Self::Blocked(work, _) => Some(*work),
-            Self::Silent | Self::Stopped | Self::Garbled(_) => None,
+            Self::Garbled(_, who) => *who,
+            Self::Silent | Self::Stopped => None,
             Self::Ended if end.was_asked_for() => None,
             Self::Ended => page,
         }
@@ -96,7 +98,12 @@ pub(super) struct Suspects<'s> {
 impl Suspects<'_> {
     /// Finds who is to blame for a death.
     pub(super) fn culprit(&self, cause: &Cause, end: &End, page: Option<Work>) -> Culprit {
-        cause.work(end, page).and_then(|work| self.of(work)).unwrap_or(Culprit::Nobody)
+        let work = cause.work(end, page).map(|work| match (cause, work) {
+            // What is known is the job: its run is to blame, if one is under way.
+            (Cause::Garbled(..), Work::Agent(job)) => self.runs.of_job(job).map_or(work, Work::Asked),
+            _ => work,
+        });
+        work.and_then(|work| self.of(work)).unwrap_or(Culprit::Nobody)
     }
 
     fn of(&self, work: Work) -> Option<Culprit> {
@@ -163,16 +170,19 @@ mod tests {
     use super::*;
     use crate::plugin::{JobOpen, RunRequest, jobs::Job};
 
-    /// Job 1 runs as number 11; job 2 was closed while it ran as number 12; number 13 is a configuration; nobody knows 14 and job 4.
+    /// Job 1 runs as number 11; job 2 was closed while it ran as number 12; job 3 does not run; number 13 is a configuration; nobody knows 14 and job 4.
     fn check(cause: Cause, end: End, page: Option<Work>, guilty: &str, kind_of_neighbour: &str) {
         let (mut jobs, mut runs, mut examinations) = (Jobs::default(), Runs::default(), Examinations::default());
-        for number in [1, 2] {
+        for number in [1, 2, 3] {
             let (agent, interval, quarantine_after) = ("beast".into(), Duration::from_secs(1), 5);
             let name = format!("job-{number}");
             let (config, secrets, needs) = (String::new(), vec![], Needs::none());
             jobs.open(Job::new(JobOpen { number, name, agent, config, secrets, repeatable: true, interval, quarantine_after, needs }));
             let request = RunRequest { job: number, timeout: Duration::from_secs(9), cursor: None, explain: false };
-            runs.add(10 + number, request, oneshot::channel().0);
+            if number < 3 {
+                runs.add(10 + number, request, oneshot::channel().0);
+                assert!(runs.question(10 + number).is_some());
+            }
         }
         jobs.close(2);
         examinations.add(13, "beast".into(), String::new(), oneshot::channel().0);
@@ -182,6 +192,7 @@ mod tests {
             Culprit::Run { name, .. } => format!("{name}, running"),
             Culprit::Agent { name, .. } => format!("{name}, made or dropped"),
             Culprit::Configuration { agent, .. } => format!("a configuration of {agent}"),
+            Culprit::Alone { name, .. } => format!("{name}, alone"),
             Culprit::Nobody => "nobody".into(),
         };
         assert_eq!(named, guilty, "{cause:?} {end:?} {page:?}");
@@ -221,8 +232,14 @@ mod tests {
             let blocked = Cause::Blocked(Asked(11), "blocked its thread".into());
             check(blocked, signal(libc::SIGKILL), page, "job-1, running", &of("job-1"));
             check(Cause::Silent, signal(libc::SIGKILL), page, "nobody", "the worker answered nothing any more and was ended");
+            check(Cause::Stopped, signal(libc::SIGKILL), page, "nobody", "the worker stood still and was ended");
             let garbled = "the worker said what is not understood and was ended: a frame of 9 bytes";
-            check(Cause::Garbled("a frame of 9 bytes".into()), signal(libc::SIGKILL), page, "nobody", garbled);
+            let noise = |who| Cause::Garbled("a frame of 9 bytes".into(), who);
+            check(noise(None), signal(libc::SIGKILL), page, "nobody", garbled);
+            check(noise(Some(Agent(1))), signal(libc::SIGKILL), page, "job-1, running", &of("job-1"));
+            check(noise(Some(Agent(3))), signal(libc::SIGKILL), page, "job-3, made or dropped", &of("job-3"));
+            let configuration = "the worker died of a configuration of agent beast";
+            check(noise(Some(Asked(13))), signal(libc::SIGKILL), page, "a configuration of beast", configuration);
         }
     }
 }

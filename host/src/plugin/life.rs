@@ -179,7 +179,7 @@ impl Life {
                 },
                 answer = next_answer(&mut self.live) => match answer {
                     Some(Ok(answer)) => self.take(answer),
-                    Some(Err(Garbled(why))) => self.bury(Cause::Garbled(why)).await,
+                    Some(Err(garbled)) => self.bury_garbled(garbled).await,
                     None => self.bury(Cause::Ended).await,
                 },
                 step = self.comeback.step(&self.source, || confinement(&self.base, &self.jobs)) => match step {
@@ -402,6 +402,13 @@ impl Life {
         self.look_at_files().await;
         self.look_apart();
         self.story.settle(&mut self.jobs);
+    }
+
+    /// Ends a worker whose words are not understood.
+    async fn bury_garbled(&mut self, garbled: Garbled) {
+        if let Some(live) = &self.live {
+            self.bury(live.cause_of(garbled)).await;
+        }
     }
 
     fn welcome(&mut self, started: Started) {

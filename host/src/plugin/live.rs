@@ -17,10 +17,14 @@ use tracing::error;
 use watchpost_plugin_api::LibraryDescriptor;
 use watchpost_worker::{
     confine::Confinement,
-    frames::{self, FromWorker, ToWorker},
+    frames::{
+        self, FromWorker, ToWorker,
+        numbered::{Numbered, Unread},
+    },
 };
 
 use super::{
+    blame::Cause,
     descriptor,
     process::{End, Process},
     source::Source,
@@ -52,8 +56,15 @@ pub(super) async fn fingerprint(confinement: Confinement) -> io::Result<u64> {
     spawn_blocking(move || confinement.fingerprint()).await.map_err(io::Error::other)
 }
 
+/// What a worker says.
+type Answers = Numbered<BufReader<OwnedReadHalf>>;
+
 /// Why what a worker said is not understood.
-pub(super) struct Garbled(pub(super) String);
+pub(super) struct Garbled {
+    why: String,
+    /// Bytes that the worker had written when somebody else wrote to its connection, if somebody did.
+    behind: Option<u64>,
+}
 
 impl Live {
     /// Starts a worker and waits for its word.
@@ -74,7 +85,7 @@ impl Live {
         let (from_socket, mut to_socket) = socket.into_split();
         // A worker that has died already is asked for its end below.
         let _dead = frames::write(confinement, &mut to_socket).await;
-        let mut from_socket = BufReader::with_capacity(frames::PIECE_BYTES, from_socket);
+        let mut from_socket = Numbered::new(BufReader::with_capacity(frames::PIECE_BYTES, from_socket));
         let descriptor = first_word(&mut from_socket, &mut process.ended).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.
         let (to, questions) = mpsc::unbounded_channel();
@@ -102,6 +113,11 @@ impl Live {
         self.from.poll_recv(cx)
     }
 
+    /// What the worker is ended for when what it says is not understood.
+    pub(super) fn cause_of(&self, Garbled { why, behind }: Garbled) -> Cause {
+        Cause::Garbled(why, behind.and_then(|behind| self.process.page.alone_behind(behind)))
+    }
+
     /// What a dead worker said and nobody took yet: those runs have ended, and are not to be repeated.
     pub(super) async fn rest(mut self) -> Vec<FromWorker> {
         let mut rest = Vec::new();
@@ -114,9 +130,9 @@ impl Live {
     }
 }
 
-async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Receiver<End>) -> Result<LibraryDescriptor, String> {
-    match frames::read::<FromWorker>(from).await {
-        Ok(Some(FromWorker::Ready { descriptor })) => {
+async fn first_word(from: &mut Answers, ended: &mut oneshot::Receiver<End>) -> Result<LibraryDescriptor, String> {
+    match from.next::<FromWorker>().await {
+        Ok(FromWorker::Ready { descriptor }) => {
             let known: LibraryDescriptor =
                 serde_json::from_str(&descriptor).map_err(|error| format!("it cannot describe itself: {error}"))?;
             match descriptor::fault(&known) {
@@ -124,22 +140,23 @@ async fn first_word(from: &mut BufReader<OwnedReadHalf>, ended: &mut oneshot::Re
                 None => Ok(known),
             }
         }
-        Ok(Some(FromWorker::Refused { reason })) => Err(crate::without_number(&reason)),
-        Ok(Some(_)) => Err("its worker spoke out of turn".into()),
-        Ok(None) | Err(_) => {
+        Ok(FromWorker::Refused { reason }) => Err(crate::without_number(&reason)),
+        Ok(_) => Err("its worker spoke out of turn".into()),
+        Err(_) => {
             let how = ended.await.map(|end| end.how()).unwrap_or_default();
             Err(format!("its worker {how} while it loaded it"))
         }
     }
 }
 
-async fn read_answers(mut from: BufReader<OwnedReadHalf>, answers: mpsc::Sender<Result<FromWorker, Garbled>>) {
+async fn read_answers(mut from: Answers, answers: mpsc::Sender<Result<FromWorker, Garbled>>) {
     loop {
-        let answer = match frames::read(&mut from).await {
-            Ok(Some(answer)) => Ok(answer),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Garbled(crate::chain(&error))),
+        let answer = match from.next().await {
+            Ok(answer) => Ok(answer),
+            Err(Unread::Foreign { behind, why }) => Err(Garbled { why, behind: Some(behind) }),
+            Err(broken @ Unread::Broken(_)) => Err(Garbled { why: crate::chain(&broken), behind: None }),
             // Closed, or died in the middle of a word: how it ended says more.
-            Ok(None) | Err(_) => return,
+            Err(Unread::Closed) => return,
         };
         let garbled = answer.is_err();
         if answers.send(answer).await.is_err() || garbled {

@@ -104,6 +104,11 @@ impl Runs {
         self.0.get(&number).map(|run| run.request.job)
     }
 
+    /// The run of a job that the worker has.
+    pub(super) fn of_job(&self, job: u64) -> Option<u64> {
+        self.0.iter().find(|(_, run)| run.sent && run.request.job == job).map(|(number, _)| *number)
+    }
+
     /// The question that gives a run to the worker; it is with it from then on. None where too little of its time is left.
     pub(super) fn question(&mut self, number: u64) -> Option<ToWorker> {
         let run = self.0.get_mut(&number)?;

@@ -59,14 +59,47 @@ async fn a_worker_that_somebody_told_to_end_blames_no_job() {
     assert_eq!(death(&zoo).await.guilty, None);
 }
 
+/// What a worker says whose connection somebody else writes to.
+const GARBLED: &str = "said what is not understood and was ended: a frame of 4294967295 bytes";
+
 #[tokio::test]
-async fn a_worker_that_says_what_nobody_understands_is_ended_and_said_to_have_done_so() {
+async fn who_alone_ran_when_somebody_wrote_to_the_workers_connection_is_named() {
     let zoo = Zoo::of(&example("zoo")).await;
-    zoo.0.open(job(1, "innocent", &unrepeatable("garble")));
-    let how = "said what is not understood and was ended: a frame of 4294967295 bytes";
-    assert_eq!(zoo.said(1, LONG).await, ("interrupted", format!("the worker {how}")));
+    zoo.0.open(job(1, "neighbour", &unrepeatable("well")));
+    zoo.0.open(job(2, "guilty", &unrepeatable("garble")));
+    // What ran before the worker said something does not count.
+    assert_eq!(zoo.said(1, LONG).await.0, "ok");
+    assert_eq!(zoo.said(2, LONG).await, ("crash", format!("the worker {GARBLED} while this job was running")));
     let crash = death(&zoo).await;
-    assert_eq!((crash.how.as_str(), crash.guilty), (how, None));
+    assert_eq!((crash.how.as_str(), crash.guilty.as_deref()), (GARBLED, Some("guilty")));
+}
+
+#[tokio::test]
+async fn nobody_is_named_where_others_ran_when_somebody_wrote_to_the_workers_connection() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    zoo.0.open(job(1, "neighbour", &unrepeatable("pend")));
+    zoo.0.open(job(2, "guilty", &unrepeatable("garble")));
+    let guilty = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        zoo.said(2, LONG).await
+    };
+    let ended = ("interrupted", format!("the worker {GARBLED}"));
+    assert_eq!(tokio::join!(zoo.said(1, LONG), guilty), (ended.clone(), ended));
+    assert_eq!(death(&zoo).await.guilty, None);
+}
+
+#[tokio::test]
+async fn half_a_frame_whose_rest_never_comes_is_seen_at_the_deadline() {
+    let zoo = Zoo::of(&example("zoo")).await;
+    zoo.0.open(job(1, "guilty", &unrepeatable("half-frame-and-pend")));
+    let began = Instant::now();
+    let said = zoo.said(1, Duration::from_secs(1)).await;
+    // With the worker's own word that the time is over.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let how = "said what is not understood and was ended: 1048576 bytes that are none of the worker's own";
+    assert_eq!(said, ("crash", format!("the worker {how} while this job was running")));
+    let crash = death(&zoo).await;
+    assert_eq!((crash.how.as_str(), crash.guilty.as_deref()), (how, Some("guilty")));
 }
 
 /// What a debugger does, while nothing is polled and in the middle of a poll.

@@ -36,7 +36,7 @@ const fn fails(does: &'static str, kind: &'static str, says: &'static str) -> Be
     Beast { does, kind, says, cause: None, guilty: false }
 }
 
-const ZOO: [Beast; 22] = [
+const ZOO: [Beast; 23] = [
     fails("panic", "panic", "measure of a run at "),
     fails("panic-in-drop", "timeout", "no end within 1 s"),
     dies("abort", "the worker died of signal 6 (SIGABRT: abort) while this job was running", "abort"),
@@ -59,13 +59,12 @@ const ZOO: [Beast; 22] = [
     fails("undeclared", "ok", ""),
     fails("long-lines", "ok", ""),
     fails("flood", "ok", ""),
-    Beast {
-        does: "half-frame",
-        kind: "interrupted",
-        says: "the worker said what is not understood",
-        cause: Some("garbled"),
-        guilty: false,
-    },
+    dies("half-frame", "the worker said what is not understood and was ended: 20 bytes that are none of the worker's own while", "garbled"),
+    dies(
+        "half-frame-and-pend",
+        "the worker said what is not understood and was ended: 1048576 bytes that are none of the worker's own while",
+        "garbled",
+    ),
     dies("hoard", "the worker died of signal 6 (SIGABRT: no more memory) while", "memory"),
 ];
 
@@ -89,7 +88,7 @@ const WITNESS: &str = "[[job]]\nname = \"witness\"\nagent = \"tame\"\nevery = \"
 
 fn schedule() -> String {
     let beast = |beast: &Beast| {
-        let is_endless = beast.kind == "timeout" || beast.does == "ignore-cancel";
+        let is_endless = beast.kind == "timeout" || ["ignore-cancel", "half-frame-and-pend"].contains(&beast.does);
         let timeout = if is_endless { "1s" } else { "20s" };
         let does = beast.does;
         format!(

@@ -127,6 +127,8 @@ pub enum Does {
     StopItself,
     /// Ends its process, as somebody at a terminal would, while it is made.
     SigtermInNew,
+    /// Says the beginning of a long frame to its host, and waits.
+    HalfFrameAndPend,
 }
 
 /// A beast.
@@ -311,7 +313,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::StopItself => raise(libc::SIGSTOP),
         Does::AbortBehind => abort_behind(),
         Does::CloseAll => close_all(),
-        Does::Garble => garble(),
+        Does::Garble => tell(&[0xff; 64]),
         Does::Hostile => {
             return Err(AgentError::protocol("421 bye\r\n2026-01-01T00:00:00.000Z ERROR all is lost \u{1b}]0;x\u{7}\u{9b}2J\u{202e}"));
         }
@@ -334,10 +336,10 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::ManyLabels => (0..VERY_MANY).for_each(|kind| cx.record_with(KINDS, &[("kind", &kind.to_string())], 1)),
         Does::Infinity => cx.record(RUNS, f64::INFINITY),
         Does::LongLines => (0..3).for_each(|line| cx.log(Level::Warn, &line.to_string().repeat(LONG_LINE_BYTES))),
-        Does::HalfFrame => {
-            let half = [20_u8, 0, 0, 0, 0xff, 0xff, 0xff];
-            // SAFETY: writes to the connection of the worker, as a stray descriptor number would.
-            unsafe { libc::write(0, half.as_ptr().cast(), half.len()) };
+        Does::HalfFrame => tell(&[20, 0, 0, 0, 0xff, 0xff, 0xff]),
+        Does::HalfFrameAndPend => {
+            tell(&[0, 0, 16, 0]);
+            std::future::pending().await
         }
     }
     Ok(())
@@ -362,10 +364,10 @@ fn close_all() {
     }
 }
 
-fn garble() {
-    let noise = [0xff_u8; 64];
+/// Says something to the host.
+fn tell(what: &[u8]) {
     // SAFETY: writes to the connection of the worker, as a stray descriptor number would.
-    unsafe { libc::write(0, noise.as_ptr().cast(), noise.len()) };
+    unsafe { libc::write(0, what.as_ptr().cast(), what.len()) };
 }
 
 #[expect(unconditional_recursion, reason = "that is the fault")]

@@ -1,6 +1,9 @@
 //! What daemon and worker say to each other: postcard behind a length, over a socket pair.
 //!
-//! The daemon's first frame is the worker's [`Confinement`](crate::confine::Confinement); all others are [`ToWorker`].
+//! The daemon's first frame is the worker's [`Confinement`](crate::confine::Confinement); all others are [`ToWorker`]. Those of the worker are
+//! [`numbered`].
+
+pub mod numbered;
 
 use std::io::{self, Read};
 
@@ -161,14 +164,18 @@ pub fn read_first<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Optio
 pub fn encode<T: Serialize>(frame: &T, buffer: &mut Vec<u8>) -> io::Result<()> {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
-    let encoded = postcard::to_io(frame, &mut *buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error));
-    let length = encoded
-        .and_then(|buffer| u32::try_from(buffer.len() - start - 4).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)));
+    let length = payload(frame, buffer, start + 4);
     match length {
         Ok(length) => buffer[start..start + 4].copy_from_slice(&length.to_le_bytes()),
         Err(_) => buffer.truncate(start),
     }
     length.map(drop)
+}
+
+/// Puts what a frame says behind what `buffer` holds; gives its length from `start` on.
+fn payload<T: Serialize>(frame: &T, buffer: &mut Vec<u8>, start: usize) -> io::Result<u32> {
+    postcard::to_io(frame, &mut *buffer).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    u32::try_from(buffer.len() - start).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Writes one frame.
@@ -182,20 +189,31 @@ pub async fn write<T: Serialize>(frame: &T, to: &mut (impl AsyncWrite + Unpin)) 
 /// that cannot be said.
 pub async fn write_all<T: Serialize>(mut queue: UnboundedReceiver<T>, mut to: impl AsyncWrite + Unpin, unsaid: impl Fn(io::Error)) {
     let mut buffer = Vec::with_capacity(PIECE_BYTES);
-    while let Some(said) = queue.recv().await {
-        let mut next = Some(said);
-        while let Some(said) = next {
-            if let Err(error) = encode(&said, &mut buffer) {
-                unsaid(error);
-            }
-            next = if buffer.len() < PIECE_BYTES { queue.try_recv().ok() } else { None };
-        }
+    while gather(&mut queue, &mut buffer, encode, &unsaid).await {
         if to.write_all(&buffer).await.is_err() {
             return;
         }
         buffer.clear();
         buffer.shrink_to(PIECE_BYTES);
     }
+}
+
+/// Puts what is said next into an empty buffer, and what was said by then; false once nobody says anything any more.
+async fn gather<T>(
+    queue: &mut UnboundedReceiver<T>,
+    buffer: &mut Vec<u8>,
+    mut encode: impl FnMut(&T, &mut Vec<u8>) -> io::Result<()>,
+    unsaid: impl Fn(io::Error),
+) -> bool {
+    let mut next = queue.recv().await;
+    let more = next.is_some();
+    while let Some(said) = next {
+        if let Err(error) = encode(&said, buffer) {
+            unsaid(error);
+        }
+        next = if buffer.len() < PIECE_BYTES { queue.try_recv().ok() } else { None };
+    }
+    more
 }
 
 #[cfg(test)]

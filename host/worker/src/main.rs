@@ -16,7 +16,7 @@ use std::{
 
 use watchpost_worker::{
     confine::Confinement,
-    frames::{self, FromWorker},
+    frames::{self, FromWorker, numbered::write_only},
     load::{Library, Refusal, taken},
     page::Page,
     serve::serve,
@@ -62,7 +62,7 @@ fn run(library: &Path) -> io::Result<()> {
         let (from, mut to) = tokio::net::UnixStream::from_std(daemon)?.into_split();
         match snapshot.and_then(|snapshot| Library::load_by(snapshot, library)) {
             Ok(library) => serve(library, page, tokio::io::BufReader::with_capacity(frames::PIECE_BYTES, from), to).await,
-            Err(refusal) => frames::write(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
+            Err(refusal) => write_only(&FromWorker::Refused { reason: refusal.to_string() }, &mut to).await,
         }
     })?;
     // What agents left running in the blocking pool (a name server that does not answer) must not hold up the end.

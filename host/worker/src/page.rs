@@ -1,4 +1,5 @@
-//! A page of memory that daemon and worker share: it names the work under way and holds the end of its dialogue.
+//! A page of memory that daemon and worker share: it names the work under way and holds the end of its dialogue. And it tells for which jobs
+//! the library's code ran between two of the worker's own writes to its connection: whoever else wrote there in between was one of those.
 //!
 //! The worker writes, the daemon reads, also after the worker's death. What is read while it is being written may be torn;
 //! it is shown to people and never trusted.
@@ -16,6 +17,11 @@ use std::{
 
 /// Bytes of dialogue kept.
 pub const DIALOGUE_BYTES: usize = 4096;
+
+/// Writes of the worker's own that are looked back to.
+const SPANS: usize = 64;
+/// The library's code ran for several between two writes, or nobody can tell.
+const MANY: u64 = u64::MAX;
 
 /// What the worker's one thread does for a job, inside the library's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +61,18 @@ struct Layout {
     /// Bytes ever written to the ring.
     written: AtomicU32,
     ring: [u8; DIALOGUE_BYTES],
+    /// The span that goes on, by its place.
+    span: AtomicU32,
+    spans: [Span; SPANS],
+}
+
+/// The time between two of the worker's own writes.
+#[repr(C)]
+struct Span {
+    /// One more than the bytes that the worker had written by then; 0 for none.
+    behind: AtomicU64,
+    /// For whom the library's code ran; 0 for nobody yet.
+    party: AtomicU64,
 }
 
 /// The page, mapped.
@@ -101,8 +119,14 @@ impl Page {
         unsafe { self.at.as_ref() }
     }
 
-    /// Notes that this work is under way now.
-    pub fn enter(&self, work: Work) {
+    /// Notes that this work is under way now, for itself or for the job that it belongs to.
+    pub fn enter(&self, work: Work, party: Work) {
+        let (span, party) = (self.span(), party.encode());
+        match span.party.load(Ordering::Relaxed) {
+            0 => span.party.store(party, Ordering::Relaxed),
+            known if known == party => {}
+            _ => span.party.store(MANY, Ordering::Relaxed),
+        }
         self.layout().since_ns.store(monotonic_ns(), Ordering::Relaxed);
         self.layout().work.store(work.encode(), Ordering::Release);
     }
@@ -112,9 +136,43 @@ impl Page {
         self.layout().work.store(0, Ordering::Release);
     }
 
+    fn span(&self) -> &Span {
+        &self.layout().spans[self.layout().span.load(Ordering::Relaxed) as usize % SPANS]
+    }
+
+    /// Notes that the worker has written so many bytes by now. Where it took several writes (`torn`), others may have written in the midst.
+    pub fn wrote(&self, bytes: u64, torn: bool) {
+        if torn {
+            self.tear();
+        }
+        let next = self.layout().span.load(Ordering::Relaxed).wrapping_add(1);
+        let span = &self.layout().spans[next as usize % SPANS];
+        span.behind.store(0, Ordering::Relaxed);
+        span.party.store(if torn { MANY } else { 0 }, Ordering::Relaxed);
+        span.behind.store(bytes + 1, Ordering::Release);
+        self.layout().span.store(next, Ordering::Release);
+    }
+
+    /// Notes that nobody can tell any more for whom the library's code ran since the last write.
+    pub fn tear(&self) {
+        self.span().party.store(MANY, Ordering::Relaxed);
+    }
+
+    /// For whom alone the library's code ran after the worker had written so many bytes, and before it wrote again; none where there were
+    /// several, or nobody can tell.
+    pub fn alone_behind(&self, bytes: u64) -> Option<Work> {
+        let span = self.layout().spans.iter().find(|span| span.behind.load(Ordering::Acquire) == bytes + 1)?;
+        Some(span.party.load(Ordering::Relaxed)).filter(|party| *party != MANY).and_then(Work::decode)
+    }
+
     /// Does a piece of work while the page names it.
     pub fn during<T>(&self, work: Work, body: impl FnOnce() -> T) -> T {
-        self.enter(work);
+        self.during_for(work, work, body)
+    }
+
+    /// As [`during`](Self::during), for the job that the work belongs to.
+    pub fn during_for<T>(&self, work: Work, party: Work, body: impl FnOnce() -> T) -> T {
+        self.enter(work, party);
         let _leaves_in_a_panic_too = Leaving(self);
         body()
     }
@@ -196,7 +254,7 @@ mod tests {
         let theirs = Page::map(&file).unwrap();
         let seen = || ours.under_way().map(|(work, _)| work);
         assert_eq!(seen(), None);
-        theirs.enter(Work::Asked(7));
+        theirs.enter(Work::Asked(7), Work::Asked(7));
         theirs.say(7, "> ", "EHLO probe");
         assert_eq!(seen(), Some(Work::Asked(7)));
         assert_eq!(ours.dialogue(7).as_deref(), Some("> EHLO probe\n"));
@@ -213,6 +271,36 @@ mod tests {
         let (page, _file) = Page::create().unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| page.during(Work::Asked(7), || panic!("in the middle"))));
         assert!(panicked.is_err() && page.under_way().is_none());
+    }
+
+    #[test]
+    fn who_alone_ran_between_two_writes_is_known_and_nobody_is_where_others_did() {
+        use Work::{Agent, Asked};
+        let (ours, file) = Page::create().unwrap();
+        let theirs = Page::map(&file).unwrap();
+        let run = |number, job| theirs.during_for(Asked(number), Agent(job), || ());
+        assert_eq!(ours.alone_behind(0), None, "nothing was written yet");
+        theirs.wrote(0, false);
+        assert_eq!(ours.alone_behind(0), None, "nobody ran yet");
+        theirs.during(Agent(1), || ());
+        run(11, 1);
+        assert_eq!((ours.alone_behind(0), ours.alone_behind(1)), (Some(Agent(1)), None));
+        theirs.wrote(10, false);
+        run(12, 2);
+        run(11, 1);
+        run(12, 2);
+        assert_eq!((ours.alone_behind(0), ours.alone_behind(10)), (Some(Agent(1)), None));
+        theirs.wrote(20, false);
+        theirs.during(Asked(13), || ());
+        assert_eq!(ours.alone_behind(20), Some(Asked(13)));
+        theirs.wrote(30, true);
+        run(11, 1);
+        assert_eq!((ours.alone_behind(20), ours.alone_behind(30)), (None, None), "what was torn tells nothing");
+        for bytes in 4..4 + SPANS as u64 {
+            theirs.wrote(bytes * 10, false);
+            run(11, 1);
+        }
+        assert_eq!((ours.alone_behind(0), ours.alone_behind(670)), (None, Some(Agent(1))));
     }
 
     #[test]

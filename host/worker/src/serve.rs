@@ -29,7 +29,7 @@ use watchpost_services::{
 };
 
 use crate::{
-    frames::{self, FromWorker, ToWorker},
+    frames::{self, FromWorker, ToWorker, numbered},
     load::Library,
     page::{Page, Work},
 };
@@ -42,9 +42,11 @@ pub async fn serve(library: Library, page: Page, from: impl AsyncBufRead + Unpin
     send(&answers, FromWorker::Ready { descriptor });
     let metrics = library.descriptor().agents.iter().map(|agent| (agent.name.clone(), agent.metrics.clone().into())).collect();
     let (page, shared, cancels) = (Arc::new(page), Shared::default(), Cancels::default());
+    page.wrote(0, false);
+    let written = numbered::write_all(queue, page.clone(), to, |error| eprintln!("an answer cannot be sent: {error}"));
     let mut worker = Worker { library, metrics, page, shared, jobs: HashMap::new(), cancels, answers };
     let local = LocalSet::new();
-    local.spawn_local(frames::write_all(queue, to, |error| eprintln!("an answer cannot be sent: {error}")));
+    local.spawn_local(written);
     local.run_until(worker.listen(from)).await
 }
 
@@ -132,9 +134,9 @@ impl Worker {
     }
 
     /// Starts a run beside those under way.
-    fn run(&self, run: u64, job: u64, request: Request) {
+    fn run(&self, run: u64, number: u64, request: Request) {
         let answers = self.answers.clone();
-        let Some(job) = self.jobs.get(&job).cloned() else {
+        let Some(job) = self.jobs.get(&number).cloned() else {
             // `NotOpened` went before and says why.
             let outcome = Outcome::failed(ErrorKind::CONFIG, "the job is not open", 0);
             return send(&answers, FromWorker::Done { run, outcome, dialogue: Vec::new() });
@@ -145,7 +147,7 @@ impl Worker {
         let request = Request { cancelled: Some(cancelled), ..request };
         tokio::task::spawn_local(async move {
             // The job goes in whole: closed meanwhile, its agent is dropped under the same eyes.
-            let (outcome, dialogue) = watched(page, run, async move { measure(&job, run, request).await }).await;
+            let (outcome, dialogue) = watched(page, run, number, async move { measure(&job, run, request).await }).await;
             cancels.borrow_mut().remove(&run);
             send(&answers, FromWorker::Done { run, outcome, dialogue });
         });
@@ -163,12 +165,12 @@ async fn measure(job: &Job, run: u64, request: Request) -> (Outcome, Vec<Said>) 
     ended
 }
 
-/// Notes on the page that this run is being polled, for as long as each poll takes.
+/// Notes on the page that this run of a job is being polled, for as long as each poll takes.
 ///
 /// No `async fn`: that would keep room for the future twice, as what it is given and as what it polls.
-fn watched<F: Future>(page: Arc<Page>, run: u64, future: F) -> impl Future<Output = F::Output> {
+fn watched<F: Future>(page: Arc<Page>, run: u64, job: u64, future: F) -> impl Future<Output = F::Output> {
     let mut future = Box::pin(future);
-    std::future::poll_fn(move |cx| page.during(Work::Asked(run), || future.as_mut().poll(cx)))
+    std::future::poll_fn(move |cx| page.during_for(Work::Asked(run), Work::Agent(job), || future.as_mut().poll(cx)))
 }
 
 fn send(answers: &UnboundedSender<FromWorker>, answer: FromWorker) {

@@ -189,7 +189,10 @@ impl Life {
             // Its successor makes the agents, and knows better.
             Some(Ok(FromWorker::NotOpened { .. } | FromWorker::Examined { .. })) => {}
             Some(Ok(answer)) => self.take(answer),
-            Some(Err(Garbled(why))) => self.bury_before(at, Cause::Garbled(why)).await,
+            Some(Err(garbled)) => {
+                let cause = self.renewal.retiring[at].live.cause_of(garbled);
+                self.bury_before(at, cause).await;
+            }
             None => self.bury_before(at, Cause::Ended).await,
         }
         self.dismiss();
