@@ -61,6 +61,19 @@ impl Running {
         .await
     }
 
+    /// Lets others have their turn: one who always has more to read would never have to wait.
+    pub(crate) async fn give_way() {
+        let mut gave_way = false;
+        poll_fn(|task| {
+            if std::mem::replace(&mut gave_way, true) {
+                return Poll::Ready(());
+            }
+            task.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Reads all that it writes until it ends.
     ///
     /// Errors: kind `limit` when it is more than `bytes_max`.
@@ -72,7 +85,7 @@ impl Running {
                 return Err(AgentError::new(ErrorKind::LIMIT, format!("the program wrote more than {bytes_max} bytes")));
             }
             match came {
-                Ok(Came::More) => {}
+                Ok(Came::More) => Self::give_way().await,
                 Ok(Came::End) => return Ok((written, self.child.wait().await?)),
                 // It is silent; if it has ended, whoever still holds its outputs is not waited for.
                 Err(_) => {

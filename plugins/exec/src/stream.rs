@@ -177,7 +177,7 @@ async fn listen_to(cx: &Cx, running: &mut Running, half: &mut Half, hearing: &mu
                 half.last(|line| tell(cx, hearing, &line));
                 return Heard::Over;
             }
-            Ok(Came::More) if cx.elapsed() < until && !is_enough => {}
+            Ok(Came::More) if cx.elapsed() < until && !is_enough => Running::give_way().await,
             _ if hearing.has_heard() => return Heard::Something,
             _ if cx.elapsed() < until => {}
             _ => return Heard::Nothing,

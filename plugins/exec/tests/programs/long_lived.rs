@@ -1,9 +1,13 @@
 //! Programs that run on from run to run.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
-use watchpost_exec::{LINES_REFUSED, PROGRAM_STARTS};
+use watchpost_exec::{Exec, LINES_REFUSED, PROGRAM_STARTS};
+use watchpost_testkit::{Kit, Ran};
 
 use crate::{Job, events, lives, measured, until};
 
@@ -49,6 +53,30 @@ async fn a_run_waits_for_the_first_word_and_fails_if_there_is_none() {
     let (kind, why) = ran.failure().unwrap();
     assert_eq!((kind, ran.outcome.status.up(), measured(&ran).len()), ("local", None, 0));
     assert!(why.starts_with("the program has said nothing for ") && why.ends_with("; the last it complained of: still here"), "{why}");
+}
+
+/// Polls a run as its worker does, and tells how long the longest of its turns took.
+async fn longest_turn(kit: &mut Kit<Exec>) -> (Ran, Duration) {
+    let (mut run, mut longest) = (Box::pin(kit.run()), Duration::ZERO);
+    let ran = std::future::poll_fn(|task| {
+        let began = Instant::now();
+        let polled = run.as_mut().poll(task);
+        longest = longest.max(began.elapsed());
+        polled
+    });
+    (ran.await, longest)
+}
+
+#[tokio::test]
+async fn one_that_never_stops_talking_leaves_others_their_turns() {
+    let endless = "exec yes 'a value=1'";
+    for (format, config) in [("influx", json!(true)), ("nagios", json!(false))] {
+        let job = Job::of(format, endless).with("long_lived", config).with("bytes_max", 4 << 20);
+        let mut kit = job.kit().timeout(Duration::from_secs(2));
+        let (ran, longest) = longest_turn(&mut kit).await;
+        eprintln!("{format}: {:?}, its longest turn took {longest:?}", ran.failure());
+        assert!(longest < Duration::from_millis(250), "{format}: {longest:?}");
+    }
 }
 
 #[tokio::test]
