@@ -137,7 +137,13 @@ impl Book {
         let counts = self.counters.contains(&point.name).then_some(Kind::Counter);
         let name = match self.rename.get(&point.name) {
             Some(name) => name.clone(),
-            None => self.names.metric(&said, counts.or(point.kind).unwrap_or(Kind::Gauge))?,
+            None => {
+                let named = self.names.metric(&said, counts.or(point.kind).unwrap_or(Kind::Gauge))?;
+                if let Some((from, to)) = named.moved {
+                    self.call_otherwise(&from, &to);
+                }
+                named.name
+            }
         };
         let everywhere = standard::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.spec());
         let kind = counts.or(point.kind).or(everywhere.as_ref().map(|spec| spec.kind)).unwrap_or(Kind::Gauge);
@@ -152,6 +158,18 @@ impl Book {
         let help = help.unwrap_or_else(|| format!("{}, as the program tells it.", quoted(&said)));
         let spec = MetricSpec { name, kind, unit, help, keys: Vec::new() };
         spec.fault().map_or(Ok(spec), |fault| Err(fault.into()))
+    }
+
+    /// Calls a metric otherwise from now on, with what it told in this run.
+    fn call_otherwise(&mut self, from: &str, to: &str) {
+        if let Some(keys) = self.keys.remove(from) {
+            self.keys.insert(to.to_owned(), keys);
+        }
+        if let Some(spec) = self.metrics.remove(from) {
+            self.metrics.insert(to.to_owned(), MetricSpec { name: to.to_owned(), ..spec });
+        }
+        let moved: Vec<_> = self.samples.extract_if(.., |(name, _), _| name == from).collect();
+        self.samples.extend(moved.into_iter().map(|((_, labels), value)| ((to.to_owned(), labels), value)));
     }
 
     fn masked(&self, text: &str) -> String {
@@ -225,6 +243,18 @@ mod tests {
         assert_eq!(told[0], "connect_time gauge of unit seconds");
         assert!(told[1].starts_with("connect_time_") && told[1].ends_with("gauge of unit number"), "the name is another's: {told:?}");
         assert_eq!(told[2..], ["queue_size gauge of unit messages", "sent counter of unit number"]);
+    }
+
+    #[test]
+    fn what_two_points_of_one_name_told_is_the_same_in_whichever_order() {
+        let told = |order: [&str; 2]| {
+            let mut book = book("");
+            order.iter().for_each(|name| take(&mut book, Point::new(*name, Some(name.len() as f64)).label("l", *name)).unwrap());
+            (book.samples, book.metrics.into_keys().collect::<Vec<_>>())
+        };
+        let (samples, metrics) = told(["a b", "a--b"]);
+        assert_eq!((samples.clone(), metrics.clone()), told(["a--b", "a b"]));
+        assert_eq!((samples.into_values().sum::<f64>(), metrics.len()), (7.0, 2));
     }
 
     #[test]

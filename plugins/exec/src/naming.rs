@@ -13,20 +13,39 @@ const CHARS_MAX: usize = 80;
 /// Names of a job, at most.
 const NAMES_MAX: usize = 1000;
 
-/// Who has which name: the first that came by it, for as long as the job lives.
+/// Who has which name, for as long as the job lives. Where two would have one, both get a mark of what they are called by the program: in
+/// which order it tells them must not matter, for after a restart it may be another.
 #[derive(Debug, Default)]
-pub(crate) struct Names(HashMap<String, String>);
+pub(crate) struct Names(HashMap<String, Owner>);
+
+#[derive(Debug)]
+enum Owner {
+    /// `rename` gave it.
+    Given,
+    /// Nobody else has asked for it.
+    Only(String),
+    /// Several have.
+    Several,
+}
+
+/// A name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// What had that name until now, and what it is called from now on.
+    pub(crate) moved: Option<(String, String)>,
+}
 
 impl Names {
     /// Names of which some are given: what the program says, and what it is called.
     pub(crate) fn given<'a>(renamed: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
-        Self(renamed.into_iter().map(|(said, name)| (name.clone(), said.clone())).collect())
+        Self(renamed.into_iter().map(|(_, name)| (name.clone(), Owner::Given)).collect())
     }
 
     /// The name of what the program calls so.
     ///
     /// Errors: in words, when there are too many.
-    pub(crate) fn metric(&mut self, said: &str, kind: Kind) -> Result<String, String> {
+    pub(crate) fn metric(&mut self, said: &str, kind: Kind) -> Result<Named, String> {
         let mut name = word(said, "value");
         if kind == Kind::Counter {
             // It comes back where totals are shown.
@@ -35,15 +54,22 @@ impl Names {
         if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
             name.push('s');
         }
-        if name.len() > CHARS_MAX || TAKEN.contains(&name.as_str()) || self.0.get(&name).is_some_and(|owner| owner != said) {
-            name.truncate(CHARS_MAX);
-            name = format!("{name}_{:04x}", mark(said));
+        if name.len() > CHARS_MAX || TAKEN.contains(&name.as_str()) {
+            name = marked(&name, said);
         }
         if self.0.len() == NAMES_MAX && !self.0.contains_key(&name) {
             return Err(format!("more than {NAMES_MAX} names"));
         }
-        self.0.entry(name.clone()).or_insert_with(|| said.to_owned());
-        Ok(name)
+        let owner = self.0.entry(name.clone()).or_insert_with(|| Owner::Only(said.to_owned()));
+        match owner {
+            Owner::Only(only) if only == said => Ok(Named { name, moved: None }),
+            Owner::Only(only) => {
+                let moved = Some((name.clone(), marked(&name, only)));
+                *owner = Owner::Several;
+                Ok(Named { name: marked(&name, said), moved })
+            }
+            Owner::Given | Owner::Several => Ok(Named { name: marked(&name, said), moved: None }),
+        }
     }
 }
 
@@ -78,6 +104,12 @@ fn word(said: &str, otherwise: &str) -> String {
     }
 }
 
+/// A name that is that of one text only.
+fn marked(name: &str, said: &str) -> String {
+    let cut: String = name.chars().take(CHARS_MAX).collect();
+    format!("{cut}_{:04x}", mark(said))
+}
+
 /// Sixteen bits of a text, the same for ever: FNV-1a, folded.
 fn mark(text: &str) -> u16 {
     let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
@@ -92,7 +124,7 @@ mod tests {
     use super::*;
 
     fn name(said: &str) -> String {
-        Names::default().metric(said, Kind::Gauge).unwrap()
+        Names::default().metric(said, Kind::Gauge).unwrap().name
     }
 
     #[test]
@@ -113,19 +145,32 @@ mod tests {
         for (said, expected) in table {
             assert_eq!(name(said), expected, "{said}");
         }
-        assert_eq!(Names::default().metric("mails_total", Kind::Counter), Ok("mails".into()));
+        assert_eq!(Names::default().metric("mails_total", Kind::Counter), Ok(plain("mails")));
         for (said, begins) in [("up", "up_"), ("state", "state_"), (&"long".repeat(50), "longlong")] {
             assert!(name(said).starts_with(begins) && name(said).len() <= CHARS_MAX + 5, "{}", name(said));
         }
     }
 
+    fn plain(name: &str) -> Named {
+        Named { name: name.into(), moved: None }
+    }
+
     #[test]
-    fn two_that_would_have_one_name_have_two_and_keep_them() {
-        let mut names = Names::default();
-        let (first, second) = (names.metric("a b", Kind::Gauge).unwrap(), names.metric("a-b", Kind::Gauge).unwrap());
-        assert_eq!((first.as_str(), second.len()), ("a_b", "a_b_0000".len()));
-        assert_eq!(names.metric("a-b", Kind::Gauge), Ok(second));
-        assert_eq!(names.metric("a b", Kind::Gauge), Ok(first));
+    fn two_that_would_have_one_name_have_two_in_whichever_order_they_are_told() {
+        let told = |order: [&'static str; 2]| {
+            let mut names = Names::default();
+            let (first, second) = (names.metric(order[0], Kind::Gauge).unwrap(), names.metric(order[1], Kind::Gauge).unwrap());
+            assert_eq!(first, plain("a_b"));
+            let again = order.map(|said| names.metric(said, Kind::Gauge).unwrap());
+            assert_eq!(second.moved, Some(("a_b".into(), again[0].name.clone())));
+            assert_eq!(second.name, again[1].name);
+            let mut named: Vec<(&str, String)> = order.into_iter().zip(again.map(|named| named.name)).collect();
+            named.sort();
+            named
+        };
+        let named = told(["a b", "a-b"]);
+        assert_eq!(named, told(["a-b", "a b"]));
+        assert!(named[0].1 != named[1].1 && named.iter().all(|(_, name)| name.len() == "a_b_0000".len()), "{named:?}");
     }
 
     #[test]
@@ -133,7 +178,7 @@ mod tests {
         let mut names = Names::default();
         let refused = (0..NAMES_MAX + 5).filter(|number| names.metric(&format!("n{number}"), Kind::Gauge).is_err()).count();
         assert_eq!(refused, 5);
-        assert_eq!(names.metric("n1", Kind::Gauge), Ok("n1".into()), "who has one keeps it");
+        assert_eq!(names.metric("n1", Kind::Gauge), Ok(plain("n1")), "who has one keeps it");
     }
 
     #[test]
@@ -154,7 +199,7 @@ mod tests {
         #[test]
         fn every_text_whatsoever_becomes_a_name_and_a_key(said in ".{0,200}", counts in any::<bool>()) {
             let kind = if counts { Kind::Counter } else { Kind::Gauge };
-            let name = Names::default().metric(&said, kind).unwrap();
+            let name = Names::default().metric(&said, kind).unwrap().name;
             let keys = vec![label(&said)];
             let spec = MetricSpec { name, kind, unit: Unit::Number, help: "H.".into(), keys };
             prop_assert_eq!(spec.fault(), None, "{:?}", spec);
