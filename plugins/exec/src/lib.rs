@@ -18,6 +18,7 @@
 //! |---|---|---|
 //! | with 0 or 1 (a warning: the target was reached) | ok | 1 |
 //! | with 2 (critical: the target does not do what it should) | `protocol` | 0 |
+//! | with 2, and says that it was denied a connection, or anything where `ports` names none (`Permission denied`) | `local` | unknown |
 //! | with 3 (unknown), any other way, or does not start | `local` | unknown |
 //! | not before the deadline | `timeout` | 0 |
 //!
@@ -128,7 +129,7 @@ impl Agent for Exec {
             let program = config.program(&host);
             self.heard = Some(Heard {
                 hearing: Hearing::new(config, &host),
-                checks: Checks::of(config.bounds),
+                checks: Checks::of(config.bounds, &config.ports),
                 long_lived: LongLived::new(program.clone(), config.ask, bytes_max),
                 program,
             });

@@ -1,6 +1,6 @@
 //! A program that is started for each run, and ends within it.
 
-use watchpost_plugin_api::{AgentError, Cx, Program, quoted, standard};
+use watchpost_plugin_api::{AgentError, Cx, ErrorKind, Program, quoted, standard};
 
 use crate::{
     STATE,
@@ -19,13 +19,15 @@ use crate::{
 pub(crate) struct Checks {
     /// Whether bounds are measured as well.
     bounds: bool,
+    /// TCP ports that the program may connect to.
+    ports: Vec<u16>,
     /// What it found the run before: a state is an event when it begins.
     last: Option<State>,
 }
 
 impl Checks {
-    pub(crate) fn of(bounds: bool) -> Self {
-        Self { bounds, last: None }
+    pub(crate) fn of(bounds: bool, ports: &[u16]) -> Self {
+        Self { bounds, ports: ports.to_owned(), last: None }
     }
 
     /// Runs a program once; its state is that of its target.
@@ -52,13 +54,39 @@ impl Checks {
         // That there is a line makes the rest a matter of its own.
         hearing.count(true);
         hearing.end(cx)?;
-        let text = if parts.text.is_empty() { running.last_complaint() } else { parts.text };
+        let text = if parts.text.is_empty() { running.last_complaint() } else { parts.text.clone() };
         if let (Some((severity, code)), true) = (state.event(), self.last != Some(state)) {
             let more = if parts.long_text.is_empty() { String::new() } else { format!("; {}", quoted(&parts.long_text)) };
             cx.event(severity, code, &format!("{}{more}", quoted(&text)));
         }
         self.last = Some(state);
-        state.outcome(exit, &text)
+        let outcome = state.outcome(exit, &text);
+        match &outcome {
+            Err(error) if is_denied(error, &[&text, &parts.long_text, &running.last_complaint()], &self.ports) => {
+                Err(AgentError::local(format!("{}; {}", error.message(), in_words(&self.ports))))
+            }
+            _ => outcome,
+        }
+    }
+}
+
+/// Whether a program was denied what it wanted to touch, and blames its target: nobody far away can have a connection denied so. Other words
+/// of a target may be the same, and no target is there for a program that may connect to no port.
+fn is_denied(error: &AgentError, said: &[&str], ports: &[u16]) -> bool {
+    let denied = |said: &&&str| {
+        let said = said.to_lowercase();
+        // EACCES in the words of the C library, which programs speak in this locale, and by its number.
+        (said.contains("permission denied") || said.contains("errno 13")) && (ports.is_empty() || said.contains("connect"))
+    };
+    error.kind() == ErrorKind::PROTOCOL && said.iter().any(|said| denied(&said))
+}
+
+/// Says which ports the program may connect to.
+fn in_words(ports: &[u16]) -> String {
+    let numbers: Vec<String> = ports.iter().map(u16::to_string).collect();
+    match numbers[..] {
+        [] => "a sandbox denies it all TCP ports: `ports` names none".into(),
+        _ => format!("a sandbox denies it all TCP ports but those that `ports` names: {}", numbers.join(", ")),
     }
 }
 

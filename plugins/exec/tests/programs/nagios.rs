@@ -37,6 +37,27 @@ async fn every_exit_code_means_what_it_means_to_nagios_and_up_follows() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_denied_here_is_not_the_targets_fault() {
+    let check = async |ports: &[u16], script: &str, expected: (&str, &str)| {
+        let ran = Job::of("nagios", script).with("ports", ports).run().await;
+        assert_eq!(ran.failure(), Some(expected), "{script}");
+        let up = if expected.0 == "protocol" { Some(0.0) } else { None };
+        assert_eq!((ran.value(STATE), ran.outcome.status.up()), (Some(2.0), up), "{script}");
+    };
+    let denied = "echo 'connect to address 127.0.0.1 and port 25: Permission denied'; echo CRITICAL; exit 2";
+    let none = "connect to address 127.0.0.1 and port 25: Permission denied; a sandbox denies it all TCP ports: `ports` names none";
+    check(&[], denied, ("local", none)).await;
+    let others = "connect to address 127.0.0.1 and port 25: Permission denied; \
+                  a sandbox denies it all TCP ports but those that `ports` names: 80, 443";
+    check(&[80, 443], denied, ("local", others)).await;
+    let aside = "echo 'cannot reach it'; echo '[Errno 13] connect' >&2; exit 2";
+    check(&[], aside, ("local", "cannot reach it; a sandbox denies it all TCP ports: `ports` names none")).await;
+    // Words of a target, and those of one who refuses.
+    check(&[21], "echo '530 Permission denied'; exit 2", ("protocol", "530 Permission denied")).await;
+    check(&[], "echo 'connect: Connection refused'; exit 2", ("protocol", "connect: Connection refused")).await;
+}
+
+#[tokio::test]
 async fn a_state_that_is_not_ok_is_an_event_when_it_begins() {
     let job = Job::of("nagios", "cat \"$TEXT\"; exit \"$(cat \"$CODE\")\"");
     let (text, code) = (job.tree.file("text", "down - no answer\nmore of it\n").unwrap(), job.tree.file("code", "2").unwrap());
