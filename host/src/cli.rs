@@ -2,6 +2,7 @@
 
 mod agents;
 mod as_check;
+mod asked;
 mod backup;
 mod capacity;
 mod check;

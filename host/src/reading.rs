@@ -15,6 +15,8 @@ pub enum Record {
     Reading(Reading),
     /// Something of the host's own.
     Event(HostEvent),
+    /// A job gives no readings for a while.
+    Silence(Silence),
 }
 
 impl Record {
@@ -41,6 +43,43 @@ pub struct HostEvent {
     pub code: String,
     /// A sentence.
     pub text: String,
+}
+
+/// From a slot on a job gives no readings, until one comes that was due, or there is another reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silence {
+    /// When that was known, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The job's name.
+    pub job: String,
+    /// The first slot without a reading, seconds since 1970.
+    pub from: i64,
+    /// Why there is none.
+    pub reason: Reason,
+}
+
+/// Why a job gives no reading.
+///
+/// The order of variants is the wire format (postcard): append, never insert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Somebody paused it.
+    Paused,
+    /// The configuration does not have it.
+    Removed,
+    /// Its expression is not due in every slot.
+    NotDue,
+    /// It is due outside its active windows.
+    NotActive,
+    /// It is due within a blackout.
+    Blackout,
+    /// Its run before was still under way, or its turn came too late.
+    Skipped,
+    /// The wall clock was turned past its time.
+    ClockStep,
+    /// No daemon ran.
+    HostDown,
 }
 
 /// What the series of a job look like; journaled before the first reading that relies on it.

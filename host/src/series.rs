@@ -2,7 +2,7 @@
 //!
 //! Reading order, along the flow: [`layout`] (which cells of which files a reading fills), [`plan`] (the rows that this takes),
 //! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
-//! (what is checked before), [`catalogue`] (true names), [`checkpoint`] (what a crash goes back to), [`store`] (the journal's consumer);
+//! (what is checked before), [`catalogue`] (true names), [`gap`] (why there is no value), [`checkpoint`] (what a crash goes back to), [`store`] (the journal's consumer);
 //! back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
 //! `notes` (what is said besides); [`trend`] and [`quantity`] (where a series
@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod drop;
 pub mod error;
 pub mod fetch;
+pub mod gap;
 mod gate;
 pub mod graph;
 pub mod header;

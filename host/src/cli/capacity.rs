@@ -103,6 +103,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         consolidation: None,
         format: Format::Json,
         zone: time::zone(),
+        gaps: false,
     };
     let answer = fetched(context, CANNOT, &request)?;
     let told: Vec<Told> =

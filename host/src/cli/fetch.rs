@@ -11,10 +11,10 @@ use watchpost_journal::Reader;
 
 use super::{
     Context,
+    asked::Asked,
     client::query,
     failure::{Failure, Outcome},
     table::plain,
-    time,
 };
 use crate::{
     daemon::{DataFolder, now_ns, records, take_what_is_left},
@@ -29,11 +29,15 @@ use crate::{
 pub(super) const EXAMPLES: &str =
     "A table has a column for each series and a row for each time in UTC; an empty cell is unknown. Its lines end with a line \
      feed alone, as awk and cut want them. Where the rows cannot be as far apart as asked, standard error says how far they are. \
-     A workbook shows dates of your own zone (TZ), and a chart.
+     A workbook shows dates of your own zone (TZ), a chart, and a sheet of gaps.
+     Why values are unknown is told with them (of a table with --gaps): not_scheduled (paused, removed, not_due, not_active), \
+     blackout, skipped, clock_stepped, host_down, target_down and agent_failed (with the kind of failure), interrupted, not_stored \
+     (it was due, and could not be written down), not_recorded (the run gave other values). Nothing is said of readings that are awaited.
 
 Examples:
   watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h
   watchpost fetch 'total_time{job=~\"pop-.*\"}' 'up{site=\"paris\"}' --json
+  watchpost fetch 'up{job=\"pop-paris\"}' --from -1d --gaps
   watchpost fetch total_time --from -1d --step 1h --consolidation MAX
   watchpost fetch '{job=\"pop-paris\"}' -o paris.xlsx";
 
@@ -42,21 +46,11 @@ const CANNOT: &str = "cannot fetch";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Which series: a metric with matchers as PromQL has them.
-    #[arg(required = true, value_name = "SERIES")]
-    series: Vec<String>,
-    /// Where the range begins: now-1h, -2d, midnight, "noon yesterday", end-1d, 2026-03-29, an RFC 3339 time, seconds since 1970.
-    #[arg(long, visible_alias = "since", default_value = "now-1h", allow_hyphen_values = true, value_name = "TIME")]
-    from: String,
-    /// Where the range ends.
-    #[arg(long, visible_alias = "until", default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
-    to: String,
-    /// Time between rows, as 300 or 5m; a multiple of what is kept so far back. The finest there is otherwise.
-    #[arg(long, value_name = "LENGTH")]
-    step: Option<String>,
-    /// How rows of a longer step are made: AVERAGE, MIN, MAX or LAST.
-    #[arg(long, value_name = "HOW")]
-    consolidation: Option<String>,
+    #[command(flatten)]
+    asked: Asked,
+    /// A table has a column for each series that says why cells are empty, as `host_down` or `target_down: timeout`.
+    #[arg(long)]
+    gaps: bool,
     /// The form of the answer: csv, json or xlsx [default: as FILE ends, else csv, with --json json].
     #[arg(long, value_name = "FORM")]
     format: Option<String>,
@@ -67,15 +61,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let format = format(context, arguments)?;
-    let request = FetchRequest {
-        series: arguments.series.clone(),
-        from: arguments.from.clone(),
-        to: arguments.to.clone(),
-        step: arguments.step.clone(),
-        consolidation: arguments.consolidation.clone(),
-        format,
-        zone: time::zone(),
-    };
+    let request = FetchRequest { gaps: arguments.gaps, ..arguments.asked.request("now-1h", format) };
     let Fetched { body, notes } = fetched(context, CANNOT, &request)?;
     for note in &notes {
         eprintln!("note: {}", plain(note));
@@ -133,6 +119,7 @@ pub(super) fn left(data: &Path, cannot: &str) -> Result<(DataFolder, SeriesStore
     let folder = DataFolder::lock(data).map_err(|error| Failure::of(cannot, &error))?;
     let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(cannot, &error))?;
     take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
+    store.nobody_measures();
     Ok((folder, store))
 }
 

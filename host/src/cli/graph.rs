@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Context,
+    asked::Asked,
     failure::{Failure, Outcome},
     fetch::fetched,
     print_json,
     table::plain,
-    time,
 };
 use crate::series::{
     graph::{Drawn, GraphError, Look, Picture, draw},
-    request::{FetchRequest, Format},
+    request::Format,
 };
 
 pub(super) const EXAMPLES: &str =
@@ -27,24 +27,11 @@ const CANNOT: &str = "cannot draw";
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Which series: a metric with matchers as PromQL has them.
-    #[arg(required = true, value_name = "SERIES")]
-    series: Vec<String>,
+    #[command(flatten)]
+    asked: Asked,
     /// The picture: a file that ends in .png or .svg.
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
-    /// Where the range begins, as with `fetch`.
-    #[arg(long, visible_alias = "since", default_value = "now-1d", allow_hyphen_values = true, value_name = "TIME")]
-    from: String,
-    /// Where the range ends.
-    #[arg(long, visible_alias = "until", default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
-    to: String,
-    /// Time between values, as 300 or 5m. The finest there is otherwise.
-    #[arg(long, value_name = "LENGTH")]
-    step: Option<String>,
-    /// How values of a longer step are made: AVERAGE, MIN, MAX or LAST.
-    #[arg(long, value_name = "HOW")]
-    consolidation: Option<String>,
     /// What stands above the picture: the metrics, unless it is said.
     #[arg(long, value_name = "TEXT")]
     title: Option<String>,
@@ -58,15 +45,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let picture = picture(&arguments.output)?;
-    let request = FetchRequest {
-        series: arguments.series.clone(),
-        from: arguments.from.clone(),
-        to: arguments.to.clone(),
-        step: arguments.step.clone(),
-        consolidation: arguments.consolidation.clone(),
-        format: Format::Json,
-        zone: time::zone(),
-    };
+    let request = arguments.asked.request("now-1d", Format::Json);
     let answer = fetched(context, CANNOT, &request)?;
     for note in &answer.notes {
         eprintln!("note: {}", plain(note));

@@ -8,7 +8,7 @@ use watchpost_journal::{Journal, Position};
 use watchpost_plugin_api::Severity;
 
 use super::now_ns;
-use crate::reading::{HostEvent, Reading, Record, Shape};
+use crate::reading::{HostEvent, Reading, Reason, Record, Shape, Silence};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -28,6 +28,11 @@ impl Appender {
         drop(self.append(&Record::Event(event)));
     }
 
+    /// Writes down why a job gives no readings from a slot on.
+    pub(super) fn silent(&self, job: &str, from: i64, reason: Reason) {
+        drop(self.append(&Record::Silence(Silence { time_ns: now_ns(), job: job.into(), from, reason })));
+    }
+
     /// Puts a record into the journal; the answer comes once it is durable, or says that it is lost.
     pub(super) fn append(&self, record: &Record) -> oneshot::Receiver<Option<Position>> {
         let (done, durable) = oneshot::channel();
@@ -35,7 +40,9 @@ impl Appender {
             Ok(payload) => payload,
             Err(error) => {
                 let job = match record {
-                    Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. }) => Some(job),
+                    Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. }) | Record::Silence(Silence { job, .. }) => {
+                        Some(job)
+                    }
                     Record::Event(HostEvent { job, .. }) => job.as_ref(),
                 };
                 error!(job, "a record cannot be written down: {error}");

@@ -3,7 +3,12 @@
 //! `level{objective="…"}` and `budget_left{objective="…"}` are stored like what agents measure, under the job `objective@…`, and shown at
 //! `/metrics` among the host's own.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use sha2::{Digest, Sha256};
 use tokio::{task::spawn_blocking, time::interval};
@@ -35,6 +40,7 @@ const BUDGET_LEFT: &str = "budget_left";
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut looks = interval(LOOK_EVERY);
     let (mut told, mut unread, mut shown) = (0, Trouble::new(), BTreeSet::new());
+    let mut shapes: HashMap<String, Shape> = HashMap::new();
     loop {
         looks.tick().await;
         let slot = now_ns() / 1_000_000_000 / i64::from(STEP_S) * i64::from(STEP_S);
@@ -53,9 +59,15 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
                 unread.is_over(std::time::Instant::now());
                 for (objective, level) in &levels {
                     daemon.metrics.objective_stands(&objective.name.value, level.level, level.budget_left);
-                    drop(daemon.appender.append(&Record::Shape(shape(objective))));
+                    let shape = shape(objective);
+                    // Once is enough: each time the store looks for its file anew.
+                    if shapes.get(&shape.job) != Some(&shape) {
+                        drop(daemon.appender.append(&Record::Shape(shape.clone())));
+                        shapes.insert(shape.job.clone(), shape);
+                    }
                     drop(daemon.appender.append(&Record::Reading(reading(objective, level, slot))));
                 }
+                shapes.retain(|job, _| levels.iter().any(|(objective, _)| *job == self::job(&objective.name.value)));
                 let now: BTreeSet<String> = levels.iter().map(|(objective, _)| objective.name.value.clone()).collect();
                 shown.difference(&now).for_each(|gone: &String| daemon.metrics.objective_stands(gone, None, None));
                 shown = now;
@@ -87,6 +99,11 @@ fn job(objective: &str) -> String {
     }
     let digest = Sha256::digest(objective);
     format!("{AGENT}@{plain}-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
+}
+
+/// Says whether a job's name is that of an objective's series.
+pub(super) fn is_of_objective(job: &str) -> bool {
+    job.strip_prefix(AGENT).is_some_and(|rest| rest.starts_with('@'))
 }
 
 fn shape(objective: &Objective) -> Shape {

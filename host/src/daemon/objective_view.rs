@@ -13,12 +13,10 @@ use watchpost_journal::Position;
 use super::view::View;
 use crate::{
     config::Config,
+    database::DatabaseError,
     job::Job,
     log::{seconds, trouble::Trouble},
-    objective::{
-        count::Watched,
-        tally::{Tally, TallyError},
-    },
+    objective::{count::Watched, tally::Tally},
     reading::Record,
 };
 
@@ -52,7 +50,7 @@ pub(super) struct ObjectiveView {
 }
 
 impl ObjectiveView {
-    pub(super) fn new(data: &Path, watching: Watching) -> Result<Self, TallyError> {
+    pub(super) fn new(data: &Path, watching: Watching) -> Result<Self, DatabaseError> {
         Ok(Self { tally: Tally::open(data)?, watching, unkept: Trouble::new() })
     }
 
@@ -80,8 +78,15 @@ impl ObjectiveView {
 
 impl View for ObjectiveView {
     fn take(&mut self, _: Position, record: Record) -> bool {
-        let Record::Reading(reading) = record else { return true };
         let watched = self.watching.now();
+        let reading = match record {
+            Record::Reading(reading) => reading,
+            Record::Silence(silence) => {
+                self.tally.fall_silent(&watched, &silence);
+                return true;
+            }
+            Record::Shape(_) | Record::Event(_) => return true,
+        };
         self.tally.take(&watched, &reading) || self.flush() && self.tally.take(&watched, &reading)
     }
 

@@ -5,6 +5,7 @@ mod label_sets;
 mod one_run;
 mod past;
 mod scheduled;
+mod silence;
 
 use std::{
     cmp::Reverse,
@@ -27,7 +28,7 @@ use crate::{
     latest::Latest,
     log::{instant, seconds},
     plugin::Plugin,
-    reading::{Cause, Reading, Record},
+    reading::{Cause, Reading, Reason, Record},
     schedule::{Direction, LOOK_AT_LEAST_EVERY, Overlap, UnixTime},
     series::name::LabelSet,
 };
@@ -145,7 +146,7 @@ impl Runner {
             // Every ticker must look: turned back, their next due times are no longer the next ones.
             let names: Vec<String> = self.jobs.keys().cloned().collect();
             for name in names {
-                self.tick(&name, label);
+                self.tick(&name, label, Reason::ClockStep);
             }
         }
         while let Some(Reverse((start, _))) = self.due.peek()
@@ -154,14 +155,15 @@ impl Runner {
             if let Some(Reverse((start, name))) = self.due.pop()
                 && self.jobs.get(&name).is_some_and(|job| job.starts() == Some(start))
             {
-                self.tick(&name, label);
+                self.tick(&name, label, Reason::Skipped);
             }
         }
     }
 
-    /// Asks a job's ticker what is due, and puts its next due time into the queue.
-    fn tick(&mut self, name: &str, label: Duration) {
+    /// Asks a job's ticker what is due, and puts its next due time into the queue; `late` is why due times may have passed.
+    fn tick(&mut self, name: &str, label: Duration, late: Reason) {
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
+        let expected = scheduled.ticker.next_due();
         let tick = scheduled.ticker.poll(scheduled.ticks_at(label));
         let next = scheduled.starts();
         if let Some(next) = next {
@@ -175,7 +177,9 @@ impl Runner {
         // Not one by one: a clock that was set from 1970 to today misses two thousand million seconds.
         if tick.missed > 0 {
             self.skip(name, tick.missed);
+            self.silent_from(name, expected, late);
         }
+        self.silent_ahead(name, tick.run.map_or(UnixTime::from_duration(label), |run| run.due));
         let Some(run) = tick.run else { return };
         let Some(scheduled) = self.jobs.get_mut(name) else { return };
         // Without a free slot the reading is not for the series: it is stored as one that somebody asked for.
@@ -187,19 +191,23 @@ impl Runner {
             self.metrics.run_lagged(run.late);
             return self.start(name, due, None);
         };
-        let waits = scheduled.next.is_some();
+        let waited = scheduled.next;
         match scheduled.job.config.overlap {
             Overlap::Cancel => {
                 running.cancel();
                 scheduled.next = Some(due);
             }
-            Overlap::Queue if !waits => scheduled.next = Some(due),
+            Overlap::Queue if waited.is_none() => scheduled.next = Some(due),
             Overlap::Skip if scheduled.may_wait(running) => scheduled.next = Some(due),
-            Overlap::Queue | Overlap::Skip => return self.skip(name, 1),
+            Overlap::Queue | Overlap::Skip => {
+                self.skip(name, 1);
+                return self.silent_from(name, Some(run.due), Reason::Skipped);
+            }
         }
         // The one that waited gave way.
-        if waits {
+        if let Some(waited) = waited {
             self.skip(name, 1);
+            self.silent_from(name, Some(waited.due), Reason::Skipped);
         }
     }
 
@@ -313,7 +321,10 @@ impl Runner {
         let Some(before) = before else { return };
         match self.jobs.get(name).is_some_and(|scheduled| scheduled.keeps(&before.job)) {
             true => self.start(name, due, None),
-            false => self.skip(name, 1),
+            false => {
+                self.skip(name, 1);
+                self.silent_from(name, Some(due.due), Reason::Skipped);
+            }
         }
     }
 
@@ -353,6 +364,7 @@ impl Runner {
         let (code, what) = if paused { ("job_paused", "paused") } else { ("job_resumed", "resumed") };
         info!(job = name, next = next.map(instant), "{what}");
         self.appender.report(Some(name), Severity::Indeterminate, code, format!("the job is {what}"));
+        self.silent_from_now(name);
         Ok(())
     }
 
@@ -363,9 +375,11 @@ impl Runner {
         let mut before = std::mem::take(&mut self.jobs);
         for job in jobs {
             let name = job.name().to_owned();
+            let mut is_new = true;
             let scheduled = match before.remove(&name) {
                 Some(same) if same.job.runs_like(&job) => {
                     changes.unchanged += 1;
+                    is_new = false;
                     same
                 }
                 old => {
@@ -377,17 +391,22 @@ impl Runner {
                     self.schedule(job, old, label)
                 }
             };
-            self.jobs.insert(name, scheduled);
+            self.jobs.insert(name.clone(), scheduled);
+            if is_new {
+                self.silent_from_now(&name);
+            }
         }
         changes.removed = before.len();
         for (name, gone) in before {
             gone.job.plugin.close(gone.job.number);
+            gone.silent(&self.appender, gone.ticker.next_due(), Reason::Removed);
             self.past.keep(name, gone);
         }
         for (name, scheduled) in &self.jobs {
             let next = scheduled.starts().filter(|_| !self.paused.holds(name));
             self.latest.set_next_due(name, next.map(nanos));
         }
+        self.past.tell_removed(&self.appender, label);
         self.due = self.jobs.iter().filter_map(|(name, job)| Some(Reverse((job.starts()?, name.clone())))).collect();
         self.metrics.set_jobs(self.jobs.len());
         changes
@@ -414,7 +433,13 @@ impl Runner {
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
         job.plugin.open(job.open());
-        let Some(old) = old else { return self.past.take(job.name()).scheduled(job, label) };
+        let Some(old) = old else {
+            let down = self.past.down_since(job.name());
+            let under_way = if self.paused.holds(job.name()) { Duration::ZERO } else { job.config.timeout };
+            let scheduled = self.past.take(job.name()).scheduled(job, label);
+            scheduled.was_down(&self.appender, down, under_way, label);
+            return scheduled;
+        };
         let name = job.name().to_owned();
         let (scheduled, dropped) = old.changed_to(job, label);
         if dropped {

@@ -43,6 +43,7 @@ use super::{
 };
 use crate::{
     config::{Config, Fault, Faults, RrdcachedSettings, Rule, Weight},
+    database::DatabaseError,
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
@@ -52,7 +53,6 @@ use crate::{
     job::{Configured, Files, Job, configure},
     latest::{JobView, Latest},
     log::seconds,
-    objective::tally::TallyError,
     plugin::Plugins,
     series::{error::SeriesError, store::SeriesStore},
 };
@@ -89,7 +89,7 @@ pub enum StartError {
     Events(#[from] EventError),
     /// The sums of service levels cannot be opened.
     #[error("cannot open the sums of service levels")]
-    Objectives(#[from] TallyError),
+    Objectives(#[from] DatabaseError),
     /// What jobs left cannot be read.
     #[error("cannot open the cursors")]
     Cursors(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -261,12 +261,13 @@ impl Parts {
 
     /// Where each job goes on.
     fn past(&self) -> Past {
-        let (slots, sets) = {
+        let (slots, sets, heard) = {
             let store = lend(&self.store);
-            (store.last_slots(), store.label_sets().map(|(job, sets)| (job.to_owned(), LabelSets::stored(sets))).collect::<Vec<_>>())
+            let sets: Vec<_> = store.label_sets().map(|(job, sets)| (job.to_owned(), LabelSets::stored(sets))).collect();
+            (store.last_slots(), sets, store.catalogue().gaps().heard())
         };
         let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner).all().clone();
-        Past::stored(slots, cursors, sets)
+        Past::stored(slots, cursors, sets, heard)
     }
 
     async fn up(

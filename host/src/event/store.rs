@@ -5,15 +5,17 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use chrono::{DateTime, Days, NaiveDate};
-use rusqlite::{Connection, OpenFlags, params, params_from_iter, types::Value};
+use rusqlite::{Connection, params, params_from_iter, types::Value};
 use watchpost_plugin_api::Severity;
 
 use super::{Event, Reported};
-use crate::reading::Record;
+use crate::{
+    database::{DatabaseError, Format},
+    reading::Record,
+};
 
 /// Name of the folder in the data folder.
 pub const FOLDER: &str = "events";
@@ -23,12 +25,8 @@ pub const DAYS_KEPT: u64 = 30;
 const DAY_BYTES_MAX: i64 = 1 << 30;
 /// Events held in memory before they are written, or before the journal is asked to wait.
 const WAITING_MAX: usize = 10_000;
-/// How long another process (a backup, somebody with sqlite3) may hold a file.
-const BUSY_MAX: Duration = Duration::from_secs(2);
-/// The format of the files; a newer one is refused.
-const FORMAT: i64 = 1;
-/// The tables of [`FORMAT`].
-const TABLES: &str = "
+/// The tables of a day.
+const FORMAT: Format = Format(&["
     CREATE TABLE events (
         position INTEGER NOT NULL,      -- of the record in the journal
         place INTEGER NOT NULL,         -- within the record
@@ -41,30 +39,16 @@ const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX events_by_time ON events (time_ns);
     CREATE INDEX events_by_job ON events (job, time_ns);
-    PRAGMA user_version = 1;
-";
+"]);
 /// Severities by their number in a file.
 const SEVERITIES: [Severity; 5] = [Severity::Indeterminate, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical];
 
 /// Why events cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// A newer program wrote a file.
-    #[error("{path} has format {found}, this program knows up to {FORMAT}")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-    },
-    /// SQLite failed.
-    #[error("{path} cannot be used")]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rusqlite::Error,
-    },
+    /// A file cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// The folder cannot be used.
     #[error("the folder {path} cannot be used")]
     Folder {
@@ -137,31 +121,31 @@ impl EventStore {
     /// Writes the first `count` that wait: all of one day.
     fn write(&mut self, day: NaiveDate, count: usize) -> Result<(), EventError> {
         let path = self.folder.join(file_name(day));
-        let failed = |source| EventError::Sqlite { path: path.clone(), source };
+        let failed = DatabaseError::of(&path);
         let connection = match self.open.take_if(|(open, _)| *open == day) {
             Some((_, connection)) => connection,
-            None => open_to_write(&path)?,
+            None => FORMAT.open(&path)?,
         };
         let (_, connection) = self.open.insert((day, connection));
         let bytes = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        if bytes("page_count").map_err(failed)?.saturating_mul(bytes("page_size").map_err(failed)?) >= DAY_BYTES_MAX {
+        if bytes("page_count").map_err(&failed)?.saturating_mul(bytes("page_size").map_err(&failed)?) >= DAY_BYTES_MAX {
             self.unkept = self.unkept.saturating_add(count as u64);
             return Ok(());
         }
-        let transaction = connection.transaction().map_err(failed)?;
+        let transaction = connection.transaction().map_err(&failed)?;
         {
             let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)").map_err(failed)?;
+                transaction.prepare_cached("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)").map_err(&failed)?;
             for (position, event) in &self.waiting[..count] {
                 // SQLite has signed integers only; a journal never grows that far.
                 let position = i64::try_from(*position).unwrap_or(i64::MAX);
                 let severity = number_of(event.severity);
                 insert
                     .execute(params![position, event.place, event.time_ns, event.job, severity, event.code, event.text])
-                    .map_err(failed)?;
+                    .map_err(&failed)?;
             }
         }
-        transaction.commit().map_err(failed)
+        Ok(transaction.commit().map_err(&failed)?)
     }
 }
 
@@ -216,25 +200,15 @@ pub fn find(data: &Path, query: &Query) -> Result<Found, EventError> {
 pub fn refuse_newer(data: &Path) -> Result<(), EventError> {
     let folder = data.join(FOLDER);
     for day in days(&folder).unwrap_or_default() {
-        let path = folder.join(file_name(day));
-        let opened = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        if let Ok(connection) = opened
-            && let Err(newer @ EventError::Newer { .. }) = format_of(&connection, &path)
-        {
-            return Err(newer);
-        }
+        FORMAT.refuse_newer(&folder.join(file_name(day)))?;
     }
     Ok(())
 }
 
 /// The latest `limit` of one file, latest first.
 fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, EventError> {
-    let failed = |source| EventError::Sqlite { path: path.into(), source };
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
-    connection.busy_timeout(BUSY_MAX).map_err(failed)?;
-    if format_of(&connection, path)? == 0 {
-        return Ok(Vec::new()); // being made just now
-    }
+    let failed = DatabaseError::of(path);
+    let Some(connection) = FORMAT.read(path)? else { return Ok(Vec::new()) };
     let mut asked = "SELECT time_ns, job, severity, code, text FROM events WHERE time_ns BETWEEN ? AND ?".to_owned();
     let mut values = vec![Value::from(query.from_ns), query.to_ns.into()];
     let conditions = [
@@ -249,7 +223,7 @@ fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, Event
             values.push(value);
         }
     }
-    let mut statement = connection.prepare(&asked).map_err(failed)?;
+    let mut statement = connection.prepare(&asked).map_err(&failed)?;
     let events = statement.query_map(params_from_iter(values), |row| {
         let severity: u8 = row.get(2)?;
         Ok(Event {
@@ -260,32 +234,7 @@ fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, Event
             text: row.get(4)?,
         })
     });
-    events.map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
-}
-
-fn open_to_write(path: &Path) -> Result<Connection, EventError> {
-    let failed = |source| EventError::Sqlite { path: path.into(), source };
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY_MAX).map_err(failed)?;
-    let format = format_of(&connection, path)?;
-    connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-    // The view's position is only stored after what it stands on: a commit is durable.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    if format == 0 {
-        let transaction = connection.transaction().map_err(failed)?;
-        transaction.execute_batch(TABLES).map_err(failed)?;
-        transaction.commit().map_err(failed)?;
-    }
-    Ok(connection)
-}
-
-/// The format of a file, 0 if it is empty.
-fn format_of(connection: &Connection, path: &Path) -> Result<i64, EventError> {
-    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0));
-    match found.map_err(|source| EventError::Sqlite { path: path.into(), source })? {
-        found if found > FORMAT => Err(EventError::Newer { path: path.into(), found }),
-        found => Ok(found),
-    }
+    Ok(events.map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)?)
 }
 
 fn number_of(severity: Severity) -> i64 {

@@ -8,9 +8,10 @@ use watchpost_plugin_api::{MetricSpec, Unit};
 use super::{Seconds, Verdict};
 use crate::{
     config::Objective,
-    reading::{Cause, Reading, Shape},
+    reading::{Cause, Reading, Reason, Shape},
     schedule::{Timetable, UnixTime},
     series::{
+        gap::silences::Silences,
         layout::{RUN_DURATION, UP},
         meant::{may_be, may_be_of, of_every_run},
         selector::Shown,
@@ -54,8 +55,8 @@ pub struct Before {
 impl Watched {
     /// Counts a reading for one objective; nothing if its job is none of the objective's, or it was counted before.
     ///
-    /// `before` is brought up to date.
-    pub fn count(&self, objective: &Objective, reading: &Reading, before: &mut Before) -> Vec<Counted> {
+    /// `before` is brought up to date; `silences` is why the job gave no readings since the last one.
+    pub fn count(&self, objective: &Objective, reading: &Reading, silences: &Silences, before: &mut Before) -> Vec<Counted> {
         let due = reading.due_ns.div_euclid(1_000_000_000);
         let Some((shape, timetable)) = self.jobs.get(&reading.job).filter(|_| reading.cause == Cause::Schedule) else { return Vec::new() };
         if !may_be_of(&objective.series.value, shape) || before.due.is_some_and(|last| due <= last) {
@@ -71,7 +72,7 @@ impl Watched {
             counted.push(Counted { objective: objective.digest.clone(), series: series.to_owned(), day, time: verdict.seconds(seconds) });
         };
         if let Some(last) = before.due {
-            for (at, verdict, times) in missed(timetable, last, due, shape.step_s) {
+            for (at, verdict, times) in missed(timetable, silences, last, due, shape.step_s) {
                 before.series.iter().for_each(|series| add(series, at, verdict, step * times));
             }
         }
@@ -93,14 +94,19 @@ impl Watched {
 }
 
 /// Due times between two readings: when, what they were, and for how many of them it stands.
-fn missed(timetable: &Timetable, last: i64, due: i64, step_s: u32) -> impl Iterator<Item = (i64, Verdict, u64)> {
+///
+/// What was said when it was missed stands, whatever the windows are by now.
+fn missed(timetable: &Timetable, silences: &Silences, last: i64, due: i64, step_s: u32) -> impl Iterator<Item = (i64, Verdict, u64)> {
     let step = i64::from(step_s.max(1));
     let stride = (due - last) / step / DUES_MAX + 1;
     let next = move |after: i64| timetable.next_regardless(UnixTime::from_secs(after)).map(UnixTime::as_secs).filter(|at| *at < due);
     let dues = std::iter::successors(next(last), move |at| next(at + (stride - 1) * step));
     dues.map(move |at| {
-        let is_due = timetable.next_after(UnixTime::from_secs(at - 1)).map(UnixTime::as_secs) == Some(at);
-        (at, if is_due { Verdict::Unknown } else { Verdict::Planned }, stride.unsigned_abs())
+        let is_planned = match silences.at(at.div_euclid(step) * step) {
+            Some(reason) => matches!(reason, Reason::Blackout | Reason::NotActive),
+            None => timetable.next_after(UnixTime::from_secs(at - 1)).map(UnixTime::as_secs) != Some(at),
+        };
+        (at, if is_planned { Verdict::Planned } else { Verdict::Unknown }, stride.unsigned_abs())
     })
 }
 

@@ -90,6 +90,16 @@ impl Timetable {
         Cron::faults(expression)
     }
 
+    /// Says whether a blackout lies over an instant.
+    pub fn is_blacked_out(&self, instant: UnixTime) -> bool {
+        self.windows.as_ref().is_some_and(|windows| windows.is_blacked_out(instant.as_secs(), self.zone))
+    }
+
+    /// Says whether it is due in every slot there is: an `every` without windows.
+    pub fn is_steady(&self) -> bool {
+        self.is_spread() && self.windows.is_none()
+    }
+
     /// Says whether it is an `every`, whose runs are spread, or a `cron`, whose runs are appointments.
     pub fn is_spread(&self) -> bool {
         matches!(self.kind, Kind::Every(_))

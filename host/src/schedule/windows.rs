@@ -60,6 +60,11 @@ impl Windows {
         self.opens_from(instant, zone) == Some(instant)
     }
 
+    /// Says whether a blackout lies over an instant.
+    pub(super) fn is_blacked_out(&self, instant: i64, zone: Zone) -> bool {
+        self.covers(&self.blackout, instant, zone).is_some()
+    }
+
     /// Finds the first instant from `instant` on at which the job may run; `None` if that is ten years of blackout away.
     pub(super) fn opens_from(&self, instant: i64, zone: Zone) -> Option<i64> {
         let (mut at, mut until) = (instant, None);

@@ -5,19 +5,21 @@
 
 mod changes;
 mod commit;
+mod gaps;
 mod load;
 mod schema;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use changes::Change;
 use rusqlite::Connection;
 use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
 use super::Position;
+use super::gap::book::Book;
 use super::name::LabelSet;
-use crate::{job::fault, reading::Shape};
+use crate::{database::DatabaseError, job::fault, reading::Shape};
 
 /// Name of the catalogue in the data folder.
 pub const FILE_NAME: &str = "catalogue.sqlite";
@@ -25,16 +27,9 @@ pub const FILE_NAME: &str = "catalogue.sqlite";
 /// Why the catalogue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// A newer program wrote it.
-    #[error("{path} has format {found}, this program knows up to {known}")]
-    Newer {
-        /// The catalogue.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-        /// The newest known.
-        known: i64,
-    },
+    /// The file cannot be opened.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
     /// SQLite failed.
     #[error("the catalogue failed")]
     Sqlite(#[from] rusqlite::Error),
@@ -143,17 +138,20 @@ pub struct Catalogue {
     changed: BTreeSet<String>,
     /// Last slots that are not in the file yet, by number of the series file.
     unsaved_slots: HashMap<i64, i64>,
+    /// Why series have no values.
+    gaps: Book,
 }
 
 impl Catalogue {
     /// Opens the catalogue of a data folder, making or migrating it.
     pub fn open(data: &Path) -> Result<Self, CatalogueError> {
-        let connection = schema::open(&data.join(FILE_NAME))?;
+        let connection = schema::FORMAT.open(&data.join(FILE_NAME))?;
         let jobs = load::jobs(&connection)?;
         let checkpoint = load::checkpoint(&connection)?;
+        let gaps = gaps::load(&connection)?;
         let newest = jobs.values().flat_map(|job| &job.files).map(|file| file.id).max();
         let next_file = newest.unwrap_or(0) + 1;
-        Ok(Self { connection, jobs, checkpoint, next_file, changed: BTreeSet::new(), unsaved_slots: HashMap::new() })
+        Ok(Self { connection, jobs, checkpoint, next_file, changed: BTreeSet::new(), unsaved_slots: HashMap::new(), gaps })
     }
 
     /// Copies what the file says into another data folder.
@@ -343,6 +341,6 @@ mod tests {
         drop(Catalogue::open(folder.path()).unwrap());
         Connection::open(folder.path().join(FILE_NAME)).unwrap().pragma_update(None, "user_version", 99).unwrap();
         let error = Catalogue::open(folder.path()).unwrap_err();
-        assert!(matches!(error, CatalogueError::Newer { found: 99, .. }), "{error}");
+        assert!(matches!(error, CatalogueError::Database(DatabaseError::Newer { found: 99, .. })), "{error}");
     }
 }

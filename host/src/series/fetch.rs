@@ -4,6 +4,7 @@
 //! the answer from files and journal while readings go on to come in.
 
 mod block;
+mod gaps;
 mod hint;
 mod journal;
 mod list;
@@ -33,6 +34,7 @@ use super::Position;
 use super::archive::Consolidation;
 use super::catalogue::{Job, SeriesFile};
 use super::error::SeriesError;
+use super::gap::{Gap, book::Told};
 use super::header::{self, Header, HeaderError};
 use super::selector::Selector;
 use super::store::SeriesStore;
@@ -79,6 +81,8 @@ pub struct Series {
     pub kept: u32,
     /// Every row of the range by rising time, aligned to the step. A row stands for the step that ends with it.
     pub rows: Vec<(i64, Option<f64>)>,
+    /// Why rows are unknown, by rising time; of rows that nothing is said of, the reading is awaited, or nobody kept a book then.
+    pub gaps: Vec<Gap>,
 }
 
 impl Series {
@@ -108,6 +112,8 @@ pub struct Taken {
     held: Vec<Option<Track>>,
     /// The jobs of these series.
     jobs: BTreeMap<String, Job>,
+    /// What is known of the time without readings, by job.
+    told: HashMap<String, Told>,
     /// Selectors that mean nothing, each with what was probably meant.
     missed: Vec<(Selector, String)>,
     /// The last record that the store had taken.
@@ -138,7 +144,9 @@ impl SeriesStore {
                 jobs.extend(job(pick));
             }
         }
-        Ok(Taken { query, now, folder: self.folder().to_owned(), picks, held, jobs, missed, position: self.position() })
+        let told = jobs.keys().map(|job| Ok((job.clone(), self.told(job, &query, now)?)));
+        let told = told.collect::<Result<_, SeriesError>>()?;
+        Ok(Taken { query, now, told, folder: self.folder().to_owned(), picks, held, jobs, missed, position: self.position() })
     }
 
     /// Reads the range of every series that is meant. Rows that wait for their file are part of it.
@@ -285,7 +293,12 @@ impl Taken {
         };
         let rows = read.times().map(|to| (to, row(to))).collect();
         let (metric, labels) = (pick.metric.clone(), pick.labels.clone());
-        Ok(Series { metric, labels, unit: pick.unit, kind: pick.kind, step: read.step, kept: read.kept, rows })
+        let (unit, kind, step, kept) = (pick.unit, pick.kind, read.step, read.kept);
+        let mut series = Series { metric, labels, unit, kind, step, kept, rows, gaps: Vec::new() };
+        if let Some(told) = self.told.get(&pick.job) {
+            series.explain(told);
+        }
+        Ok(series)
     }
 
     /// Reads what one file has of a series: its column, and which block that is one of; nothing if the file has neither the metric nor

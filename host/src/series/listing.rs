@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use super::{
     fetch::{Kept, LISTED_MAX},
-    request::{AskedWrong, FetchError, lend, selectors},
+    request::{AskedWrong, FetchError, lend, selectors, yes_or_no},
     store::SeriesStore,
 };
 
@@ -27,9 +27,7 @@ impl ListRequest {
         for (key, value) in pairs {
             match (key.as_str(), value.as_str()) {
                 ("series", series) => request.series.push(series.into()),
-                ("details", "true") => request.details = true,
-                ("details", "false") => request.details = false,
-                ("details", other) => return Err(AskedWrong::Details(other.into())),
+                ("details", value) => request.details = yes_or_no("details", value)?,
                 (other, _) => return Err(AskedWrong::Parameter { given: other.into(), known: &PARAMETERS }),
             }
         }

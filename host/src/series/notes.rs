@@ -66,7 +66,16 @@ mod tests {
     use super::*;
 
     fn series(metric: &str, step: u32, kept: u32) -> Series {
-        Series { metric: metric.into(), labels: Vec::new(), unit: Unit::Seconds, kind: Kind::Gauge, step, kept, rows: Vec::new() }
+        Series {
+            metric: metric.into(),
+            labels: Vec::new(),
+            unit: Unit::Seconds,
+            kind: Kind::Gauge,
+            step,
+            kept,
+            rows: Vec::new(),
+            gaps: Vec::new(),
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use watchpost_plugin_api::{Kind, Unit};
 
 use super::fetch::Series;
+use super::gap::Gap;
 use super::selector::Shown;
 
 pub use xlsx::{WorkbookError, write_xlsx};
@@ -24,15 +25,24 @@ const IMPLIED: [&str; 2] = ["agent", "target"];
 /// Writes a table: `time` (RFC 3339, UTC), then a column for each series, titled as its selector; unknown is an empty cell.
 ///
 /// Shape: one row for each time that any series has, so that several steps fit one table. Source: RFC 4180, but for the end of a
-/// line: a bare line feed, as `awk`, `cut` and `join` want it and every spreadsheet takes it.
-pub fn write_csv(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
-    let titles = ["time".to_owned()].into_iter().chain(series.iter().map(title));
-    write_line(out, titles)?;
+/// line: a bare line feed, as `awk`, `cut` and `join` want it and every spreadsheet takes it. `with_causes`: then a column for each series,
+/// titled `cause of ` it, that says why a cell is empty.
+pub fn write_csv(series: &[Series], with_causes: bool, out: &mut dyn Write) -> io::Result<()> {
+    let explained = if with_causes { series } else { &[] };
+    let causes = explained.iter().map(|series| format!("cause of {}", title(series)));
+    write_line(out, ["time".to_owned()].into_iter().chain(series.iter().map(title)).chain(causes))?;
     for time in times(series) {
         let cells = series.iter().map(|series| series.at(time).map(|value| value.to_string()).unwrap_or_default());
-        write_line(out, [rfc3339(time)].into_iter().chain(cells))?;
+        let causes = explained.iter().map(|series| cause_at(series, time).map(Gap::said).unwrap_or_default());
+        write_line(out, [rfc3339(time)].into_iter().chain(cells).chain(causes))?;
     }
     Ok(())
+}
+
+/// Why the series has no value in its row at this time, if it has a row there.
+fn cause_at(series: &Series, time: i64) -> Option<&Gap> {
+    let is_row = series.rows.first().is_some_and(|(first, _)| (time - first) % i64::from(series.step.max(1)) == 0);
+    series.gap_at(time).filter(|_| is_row && series.at(time).is_none())
 }
 
 /// Every time that any of the series has a row for.
@@ -49,8 +59,8 @@ fn times(series: &[Series]) -> BTreeSet<i64> {
     times
 }
 
-/// Writes a list of objects: `series` (what selects it), `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value) and
-/// `values`, where unknown is `null`.
+/// Writes a list of objects: `series` (what selects it), `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value),
+/// `values`, where unknown is `null`, and `gaps` (why: after `from` and up to `to` was `cause`, with a `detail` of some).
 pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
     let all: Vec<Object<'_>> = series.iter().map(Object::of).collect();
     serde_json::to_writer(&mut *out, &all)?;
@@ -67,14 +77,15 @@ struct Object<'a> {
     step: u32,
     start: Option<i64>,
     values: Values<'a>,
+    gaps: &'a [Gap],
 }
 
 impl<'a> Object<'a> {
     fn of(series: &'a Series) -> Self {
         let labels = series.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let start = series.rows.first().map(|(time, _)| *time);
-        let Series { metric, unit, kind, step, rows, .. } = series;
-        Self { series: title(series), metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows) }
+        let Series { metric, unit, kind, step, rows, gaps, .. } = series;
+        Self { series: title(series), metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows), gaps }
     }
 }
 
@@ -125,15 +136,27 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::series::gap::Cause;
 
     pub(super) fn series(metric: &str, step: u32, rows: &[(i64, Option<f64>)]) -> Series {
         let labels = [("agent", "smtp"), ("job", "mx"), ("target", "h:25"), ("site", "a\"b")];
         let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
-        Series { metric: metric.into(), labels, unit: Unit::Seconds, kind: Kind::Gauge, step, kept: step, rows: rows.to_vec() }
+        Series {
+            metric: metric.into(),
+            labels,
+            unit: Unit::Seconds,
+            kind: Kind::Gauge,
+            step,
+            kept: step,
+            rows: rows.to_vec(),
+            gaps: Vec::new(),
+        }
     }
 
     fn written(write: fn(&[Series], &mut dyn Write) -> io::Result<()>) -> String {
-        let all = [series("a", 60, &[(60, Some(0.5)), (120, None)]), series("b", 120, &[(120, Some(1e-7))])];
+        let down = Gap { from: 60, to: 120, cause: Cause::TargetDown, detail: Some("tls".into()) };
+        let a = Series { gaps: vec![down], ..series("a", 60, &[(60, Some(0.5)), (120, None)]) };
+        let all = [a, series("b", 120, &[(120, Some(1e-7))])];
         let mut out = Vec::new();
         write(&all, &mut out).unwrap();
         String::from_utf8(out).unwrap()
@@ -144,13 +167,23 @@ mod tests {
         let expected = "time,\"a{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\",\"b{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\"\n\
                         1970-01-01T00:01:00Z,0.5,\n\
                         1970-01-01T00:02:00Z,,0.0000001\n";
-        assert_eq!(written(write_csv), expected);
+        assert_eq!(written(|series, out| write_csv(series, false, out)), expected);
+    }
+
+    #[test]
+    fn a_table_says_why_cells_are_empty_where_that_is_asked_for() {
+        let told = written(|series, out| write_csv(series, true, out));
+        let lines: Vec<_> = told.lines().collect();
+        assert!(lines[0].ends_with(r#","cause of a{job=""mx"",site=""a\""b""}","cause of b{job=""mx"",site=""a\""b""}""#), "{told}");
+        assert_eq!(lines[1..], ["1970-01-01T00:01:00Z,0.5,,,", "1970-01-01T00:02:00Z,,0.0000001,target_down: tls,"]);
     }
 
     #[test]
     fn objects_have_their_begin_and_null_where_unknown() {
         let all: Value = serde_json::from_str(&written(write_json)).unwrap();
         assert_eq!(all[0]["values"], json!([0.5, null]));
+        assert_eq!(all[0]["gaps"], json!([{ "from": 60, "to": 120, "cause": "target_down", "detail": "tls" }]));
+        assert_eq!(all[1]["gaps"], json!([]));
         assert_eq!([&all[0]["start"], &all[0]["step"], &all[1]["step"]], [&json!(60), &json!(60), &json!(120)]);
         assert_eq!([&all[0]["labels"]["target"], &all[0]["unit"]], [&json!("h:25"), &json!("seconds")]);
     }

@@ -25,7 +25,7 @@ use crate::{
 /// How often files are looked for that are moved while they are read.
 const TRIES: usize = 3;
 /// What may be asked of `fetch` by parameters of a URL.
-const PARAMETERS: [&str; 7] = ["series", "from", "to", "step", "consolidation", "format", "timezone"];
+const PARAMETERS: [&str; 8] = ["series", "from", "to", "step", "consolidation", "format", "timezone", "gaps"];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +78,8 @@ pub struct FetchRequest {
     pub format: Format,
     /// Whose clocks are meant by times without a zone, and show the dates of a workbook.
     pub zone: Zone,
+    /// Whether a table says why cells are empty; the other forms always do.
+    pub gaps: bool,
 }
 
 /// What is wrong with what was asked.
@@ -115,9 +117,14 @@ pub enum AskedWrong {
     /// A format that is none.
     #[error("`{given}` is no format; {hint}", given = .0, hint = near(.0, &Format::ALL.map(Format::name)))]
     Format(String),
-    /// Neither details nor none.
-    #[error("`{0}` is no answer to details; write true or false")]
-    Details(String),
+    /// Neither yes nor no.
+    #[error("`{given}` is no answer to {key}; write true or false")]
+    Answer {
+        /// As it was written.
+        given: String,
+        /// What was asked.
+        key: &'static str,
+    },
     /// A zone that is none.
     #[error("{0}")]
     Zone(#[from] ScheduleError),
@@ -175,7 +182,7 @@ impl FetchRequest {
     /// Reads a request from the parameters of a URL.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, AskedWrong> {
         let (from, to, format, zone) = ("now-1h".into(), "now".into(), Format::Json, Zone::default());
-        let mut request = Self { series: Vec::new(), from, to, step: None, consolidation: None, format, zone };
+        let mut request = Self { series: Vec::new(), from, to, step: None, consolidation: None, format, zone, gaps: false };
         for (key, value) in pairs {
             match key.as_str() {
                 "series" => request.series.push(value.clone()),
@@ -185,6 +192,7 @@ impl FetchRequest {
                 "consolidation" => request.consolidation = Some(value.clone()),
                 "format" => request.format = format_of(value)?,
                 "timezone" => request.zone = Zone::parse(value)?,
+                "gaps" => request.gaps = yes_or_no("gaps", value)?,
                 other => return Err(AskedWrong::Parameter { given: other.into(), known: &PARAMETERS }),
             }
         }
@@ -200,6 +208,7 @@ impl FetchRequest {
         pairs.extend(self.consolidation.clone().map(|how| ("consolidation", how)));
         pairs.push(("format", self.format.name().into()));
         pairs.push(("timezone", self.zone.name().into()));
+        pairs.extend(self.gaps.then(|| ("gaps", "true".into())));
         pairs
     }
 
@@ -235,7 +244,7 @@ impl FetchRequest {
         notes.extend(notes::of_steps(found, step, self.format));
         let mut body = Vec::new();
         match self.format {
-            Format::Csv => write_csv(found, &mut body)?,
+            Format::Csv => write_csv(found, self.gaps, &mut body)?,
             Format::Json => write_json(found, &mut body)?,
             Format::Xlsx => write_xlsx(found, self.zone, &mut body)?,
         }
@@ -271,6 +280,11 @@ pub(super) fn lend(store: &Mutex<SeriesStore>) -> MutexGuard<'_, SeriesStore> {
 /// Reads the name of a format.
 pub fn format_of(name: &str) -> Result<Format, AskedWrong> {
     Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| AskedWrong::Format(name.into()))
+}
+
+/// Reads an answer to a question of a URL.
+pub(super) fn yes_or_no(key: &'static str, value: &str) -> Result<bool, AskedWrong> {
+    value.parse().map_err(|_| AskedWrong::Answer { given: value.into(), key })
 }
 
 /// Says which name was probably meant, else lists those there are.

@@ -141,7 +141,14 @@ impl SeriesStore {
         let applied = match record {
             Record::Shape(shape) => self.reshape(shape),
             Record::Reading(reading) => self.take(reading)?,
-            Record::Event(_) => Applied::Taken,
+            Record::Event(event) => {
+                self.catalogue.gaps_mut().hear(event.time_ns);
+                Applied::Taken
+            }
+            Record::Silence(silence) => {
+                self.catalogue.gaps_mut().fall_silent(silence);
+                Applied::Taken
+            }
         };
         if applied == Applied::Taken {
             self.applied = Some(position);
@@ -167,6 +174,11 @@ impl SeriesStore {
         if !std::mem::replace(told, true) {
             tracing::warn!(job, labels_max = *labels_max, "it has more label sets than labels_max allows: those beyond are not stored");
         }
+    }
+
+    /// Says that no daemon measures since the last record was made: for whoever only reads.
+    pub fn nobody_measures(&mut self) {
+        self.catalogue.gaps_mut().stop();
     }
 
     /// The last record taken.
@@ -265,7 +277,7 @@ impl SeriesStore {
             self.counts.readings_unshaped += 1;
             return Ok(Applied::Taken);
         };
-        let (rows, unplaced) = layout.spread(&reading.outcome);
+        let ((rows, unplaced), step) = (layout.spread(&reading.outcome), layout.step());
         // Every file before any row: a reading enters wholly, or is given again.
         for row in &rows {
             self.ensure_open(reading, &row.labels)?;
@@ -274,6 +286,7 @@ impl SeriesStore {
         for row in rows {
             self.hold(reading, row);
         }
+        self.catalogue.gaps_mut().take(reading, step);
         Ok(Applied::Taken)
     }
 

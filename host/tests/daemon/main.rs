@@ -8,6 +8,7 @@ mod ends;
 mod events;
 mod folder;
 mod front_ends;
+mod gaps;
 mod hanging;
 #[path = "../harness/mod.rs"]
 mod harness;

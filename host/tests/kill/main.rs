@@ -9,6 +9,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
 mod answers;
+#[expect(dead_code, reason = "some of it is for the store alone")]
+#[path = "../store/chance.rs"]
 mod chance;
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -16,6 +18,7 @@ mod known;
 mod witness;
 
 use std::{
+    ops::Range,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -34,9 +37,9 @@ const SLOWER_BY: Duration = Duration::from_millis(60);
 /// Jobs that run only when somebody asks, and is told the reading once it is durable.
 const ASKED: [&str; 2] = ["asked-0", "asked-1"];
 /// How long a daemon that is to be killed while it writes lives once it is ready, milliseconds: every job is due in the first second.
-const LIFE_MS: std::ops::Range<u64> = 1200..2800;
+const LIFE_MS: Range<u64> = 1200..2800;
 /// When a daemon that is to be killed while it starts is killed, milliseconds.
-const START_MS: std::ops::Range<u64> = 0..1500;
+const START_MS: Range<u64> = 0..1500;
 /// How long a worker may outlive its daemon.
 const WORKER_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -106,7 +109,7 @@ impl Story {
     fn killed_while_writing(&mut self) {
         let daemon = self.restarted();
         let witnesses = Witnesses::of(daemon.listen(), self.house.socket(), &ASKED);
-        let life = self.chance.within(LIFE_MS);
+        let life = within(&mut self.chance, LIFE_MS);
         sleep(life);
         let killed = self.kill(daemon);
         let noted = witnesses.end();
@@ -128,7 +131,7 @@ impl Story {
 
     fn killed_while_starting(&mut self) {
         let daemon = self.house.spawn();
-        sleep(self.chance.within(START_MS));
+        sleep(within(&mut self.chance, START_MS));
         self.kill(daemon);
         self.known.grow(&self.house.data());
         self.files_open();
@@ -193,4 +196,9 @@ impl Story {
         let last = noted.last.map(|last| killed.saturating_duration_since(last));
         figures.told_before_kill_min = figures.told_before_kill_min.into_iter().chain(last).min();
     }
+}
+
+/// Some time within this range of milliseconds.
+fn within(chance: &mut Chance, milliseconds: Range<u64>) -> Duration {
+    Duration::from_micros(milliseconds.start * 1_000 + chance.below((milliseconds.end - milliseconds.start) * 1_000))
 }

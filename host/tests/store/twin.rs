@@ -81,12 +81,13 @@ impl Twin {
 
 /// What a catalogue says of a job but for what it notes at checkpoints only.
 fn told(store: &SeriesStore) -> BTreeMap<String, String> {
-    let job = |job: &Job| {
+    let job = |name: &str, job: &Job| {
+        let gaps = store.catalogue().told(name, i64::MIN, i64::MAX).unwrap();
         let files: Vec<_> =
             job.files.iter().map(|file| (file.id, &file.labels, &file.path, file.generation, file.first_slot, &file.columns)).collect();
-        format!("{} {:?} {files:?}", job.step, job.metrics)
+        format!("{} {:?} {files:?} {gaps:?}", job.step, job.metrics)
     };
-    store.catalogue().jobs().iter().map(|(name, known)| (name.clone(), job(known))).collect()
+    store.catalogue().jobs().iter().map(|(name, known)| (name.clone(), job(name, known))).collect()
 }
 
 /// Every file below the series folder with its bytes.

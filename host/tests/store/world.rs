@@ -1,9 +1,9 @@
-//! What is measured: a few jobs whose readings come on time, late, twice, by hand and over gaps, whose totals fall, and whose shape
-//! changes now and then.
+//! What is measured: a few jobs whose readings come on time, late, twice, by hand and over gaps that are told of or not, whose totals fall,
+//! and whose shape changes now and then.
 
 use std::collections::HashMap;
 
-use watchpost::reading::{Cause, Reading, Record, Shape};
+use watchpost::reading::{Cause, Reading, Reason, Record, Shape, Silence};
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
 use watchpost_services::outcome::{Outcome, Sample, Status};
 
@@ -47,7 +47,7 @@ impl World {
                     job.total = total.map_or(job.total, |total| total.value as u64);
                 }
             }
-            Record::Event(_) => {}
+            Record::Event(_) | Record::Silence(_) => {}
         }
     }
 
@@ -56,6 +56,7 @@ impl World {
         let name = chance.of(&JOBS);
         let job = self.jobs.get(name).copied();
         let record = match job {
+            Some(job) if chance.below(12) == 0 => Record::Silence(silence(name, job, chance)),
             Some(job) if chance.below(self.steady) > 0 => Record::Reading(reading(name, job, chance)),
             _ => Record::Shape(shape(name, chance)),
         };
@@ -109,6 +110,12 @@ fn reading(name: &str, job: Job, chance: &mut Chance) -> Reading {
     outcome.samples = samples;
     let cause = if chance.below(10) == 0 { Cause::Manual } else { Cause::Schedule };
     Reading { job: name.to_owned(), cause, slot, due_ns: slot * 1_000_000_000, stale_ns: slot * 1_000_000_000, outcome }
+}
+
+fn silence(name: &str, job: Job, chance: &mut Chance) -> Silence {
+    let from = job.slot + (1 + chance.below(3) as i64) * i64::from(job.step);
+    let reason = chance.of(&[Reason::Paused, Reason::Blackout, Reason::Skipped, Reason::HostDown]);
+    Silence { time_ns: job.slot * 1_000_000_000, job: name.to_owned(), from, reason }
 }
 
 fn sample(metric: &str, labels: &[&str], value: f64) -> Sample {

@@ -103,9 +103,9 @@ fn a_store_that_is_not_there_is_empty_and_a_newer_one_is_refused() {
     let mut store = EventStore::open(data.path()).unwrap();
     let path = data.path().join(FOLDER).join("2026-11-24.sqlite");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    assert!(matches!(find(data.path(), &EVER), Err(EventError::Newer { found: 2, .. })));
+    assert!(matches!(find(data.path(), &EVER), Err(EventError::Database(DatabaseError::Newer { found: 2, .. }))));
     store.take(1, reading("a", MIDNIGHT_NS, &[(Severity::Major, "x")], 0));
-    assert!(matches!(store.flush(), Err(EventError::Newer { found: 2, .. })));
+    assert!(matches!(store.flush(), Err(EventError::Database(DatabaseError::Newer { found: 2, .. }))));
     // What could not be written waits.
     fs::remove_file(path).unwrap();
     store.flush().unwrap();

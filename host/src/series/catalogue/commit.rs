@@ -14,6 +14,7 @@ impl Catalogue {
                 put_job(&transaction, name, job)?;
             }
         }
+        super::gaps::put(&transaction, &mut self.gaps)?;
         for (id, slot) in &self.unsaved_slots {
             transaction.prepare_cached("UPDATE files SET last_slot = ?2 WHERE id = ?1")?.execute(params![id, slot])?;
         }
@@ -22,6 +23,7 @@ impl Catalogue {
         let (mark, position) = (checkpoint.mark.cast_signed(), checkpoint.position.cast_signed());
         transaction.execute("INSERT INTO checkpoint (mark, position) VALUES (?1, ?2)", params![mark, position])?;
         transaction.commit()?;
+        self.gaps.is_saved();
         self.changed.clear();
         self.unsaved_slots.clear();
         self.checkpoint = Some(checkpoint);

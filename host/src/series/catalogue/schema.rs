@@ -1,14 +1,9 @@
 //! The catalogue's tables, and how an older file becomes one of today.
 
-use std::path::Path;
-use std::time::Duration;
+use crate::database::Format;
 
-use rusqlite::Connection;
-
-use super::CatalogueError;
-
-/// Steps from an empty file to today's format; appended to, never changed.
-const MIGRATIONS: [&str; 2] = [
+/// Steps from an empty file to today's format.
+pub(super) const FORMAT: Format = Format(&[
     "
     CREATE TABLE jobs (
         id INTEGER PRIMARY KEY,
@@ -62,41 +57,24 @@ const MIGRATIONS: [&str; 2] = [
         image BLOB                      -- it was written to, and this was its head before; neither: it was made
     ) STRICT;
 ",
-];
-
-/// How long another process (a backup, somebody with sqlite3) may hold the catalogue.
-const BUSY_MAX: Duration = Duration::from_secs(2);
-
-/// Opens the file and brings it to today's format; a newer one is refused.
-pub(super) fn open(path: &Path) -> Result<Connection, CatalogueError> {
-    let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_MAX)?;
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known {
-        return Err(CatalogueError::Newer { path: path.into(), found, known });
-    }
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A position is only stored after what it stands on: a commit is durable.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    if 0 < found && found < known {
-        copy_aside(&connection, path, found)?;
-    }
-    for (migration, number) in MIGRATIONS.iter().zip(1..).skip(usize::try_from(found).unwrap_or(0)) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
-        transaction.pragma_update(None, "user_version", number)?;
-        transaction.commit()?;
-    }
-    Ok(connection)
-}
-
-/// Keeps a copy of an older format beside the file before it is migrated.
-fn copy_aside(connection: &Connection, path: &Path, version: i64) -> Result<(), CatalogueError> {
-    let copy = path.with_extension(format!("v{version}.sqlite"));
-    if !copy.exists() {
-        connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()])?;
-    }
-    Ok(())
-}
+    "
+    CREATE TABLE gaps (
+        job INTEGER NOT NULL REFERENCES jobs (id),
+        from_s INTEGER NOT NULL,        -- after this instant nothing is known
+        to_s INTEGER NOT NULL,          -- up to this one
+        cause TEXT NOT NULL,
+        detail TEXT,                    -- the kind of a failure, or why it was not scheduled
+        PRIMARY KEY (job, from_s)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE followed (
+        job INTEGER PRIMARY KEY REFERENCES jobs (id),
+        since_s INTEGER NOT NULL,       -- of the time before nothing is known
+        until_s INTEGER NOT NULL,       -- the last slot that has a reading
+        step_s INTEGER NOT NULL,
+        silences TEXT NOT NULL          -- JSON: [[slot, reason], …] of the time after that
+    ) STRICT;
+    CREATE TABLE heard (                -- one row, or none before the first checkpoint
+        time_s INTEGER NOT NULL         -- when the last record was made
+    ) STRICT;
+",
+]);

@@ -57,7 +57,8 @@ pub enum WorkbookError {
 }
 
 /// Writes a workbook: the sheet `Data` with times as dates of `zone`, which the head names, and a column for each series; the sheet
-/// `Chart` with a line for each. Unknown is an empty cell, and a gap in the line.
+/// `Chart` with a line for each; the sheet `Gaps` that says why values are unknown, where they are. Unknown is an empty cell, and a gap
+/// in the line.
 pub fn write_xlsx(series: &[Series], zone: Zone, out: &mut dyn Write) -> Result<(), WorkbookError> {
     let times: Vec<i64> = super::times(series).into_iter().collect();
     fits("rows", times.len() + 1, ROWS_MAX, "a shorter range or a longer step")?;
@@ -71,6 +72,9 @@ pub fn write_xlsx(series: &[Series], zone: Zone, out: &mut dyn Write) -> Result<
         let sheet = workbook.add_worksheet().set_name("Chart")?;
         sheet.set_screen_gridlines(false).set_landscape().set_print_fit_to_pages(1, 1);
         sheet.insert_chart(0, 0, &chart(series, &times, zone))?;
+    }
+    if series.iter().any(|one| !one.gaps.is_empty()) {
+        gaps(workbook.add_worksheet().set_name("Gaps")?, series, zone)?;
     }
     let mut made = Cursor::new(Vec::new());
     workbook.save_to_writer(&mut made)?;
@@ -105,6 +109,26 @@ fn rows(sheet: &mut Worksheet, series: &[Series], times: &[i64], zone: Zone) -> 
                 sheet.write_number(row, column, value)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Why values are unknown: a line for each gap of each series, as many as a sheet has room for.
+fn gaps(sheet: &mut Worksheet, series: &[Series], zone: Zone) -> Result<(), WorkbookError> {
+    let (bold, date) = (Format::new().set_bold(), Format::new().set_num_format("yyyy-mm-dd hh:mm:ss"));
+    sheet.set_freeze_panes(1, 0)?;
+    let after = format!("after ({})", zone.name());
+    for ((column, width), head) in (0..).zip([48, 20, 20, 16, 16]).zip(["series", &after, "up to", "cause", "detail"]) {
+        sheet.set_column_width(column, width)?;
+        sheet.write_string_with_format(0, column, head, &bold)?;
+    }
+    let all = series.iter().flat_map(|one| one.gaps.iter().map(move |gap| (one, gap)));
+    for (row, (one, gap)) in (1..).zip(all.take(ROWS_MAX - 1)) {
+        sheet.write_string(row, 0, text(&title(one)))?;
+        sheet.write_number_with_format(row, 1, date_of(gap.from, zone), &date)?;
+        sheet.write_number_with_format(row, 2, date_of(gap.to, zone), &date)?;
+        sheet.write_string(row, 3, gap.cause.name())?;
+        sheet.write_string(row, 4, gap.detail.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }

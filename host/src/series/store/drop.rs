@@ -25,6 +25,9 @@ impl SeriesStore {
             let of_set: Vec<(i64, String)> = known.filter(|file| file.labels == *labels).map(|file| (file.id, file.path.clone())).collect();
             of_set.iter().for_each(|(id, _)| self.catalogue.forget_file(job, *id));
             files.extend(of_set.into_iter().map(|(_, path)| path));
+            if self.catalogue.jobs().get(job).is_some_and(|known| known.files.is_empty()) {
+                self.catalogue.gaps_mut().forget(job);
+            }
         }
         // Also where no reading came since the last one.
         self.stored = None;
