@@ -1,8 +1,18 @@
 //! Alarms: what a rule says of a series, with a life of its own.
 //!
-//! Reading order: [`x733`] (what kind of trouble) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
-//! everybody outside is told of it).
+//! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much) · [`watch`] (which rules look at what) · [`judge`] and [`awaited`] (what
+//! they make of it) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
+//! everybody outside is told of it) · [`record`] (an alarm) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
+//! asked of them).
 
+pub mod awaited;
+pub mod bound;
+pub mod judge;
+pub mod ledger;
 pub mod life;
 pub mod notice;
+pub mod record;
+pub mod request;
+pub mod store;
+pub mod watch;
 pub mod x733;

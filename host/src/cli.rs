@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod agents;
+mod alarms;
 mod as_check;
 mod asked;
 mod backup;
@@ -24,6 +25,7 @@ mod new_agent;
 mod plan;
 mod plugins;
 mod reload;
+mod rules;
 mod run;
 mod series;
 mod sheet;
@@ -106,6 +108,12 @@ enum Command {
     /// Lists what agents and the daemon reported: the latest, oldest first.
     #[command(after_help = "Examples:\n  watchpost events\n  watchpost events --job pop-paris --since now-2d --severity minor")]
     Events(events::Arguments),
+    /// Lists alarms, explains one, acknowledges, annotates, shelves or closes it.
+    #[command(after_help = alarms::EXAMPLES)]
+    Alarms(alarms::Arguments),
+    /// Lists what is an alarm, and how bad.
+    #[command(after_help = "Examples:\n  watchpost rules\n  watchpost rules list --json")]
+    Rules(rules::Arguments),
     /// Lists jobs, runs one now, pauses, resumes or releases one.
     #[command(after_help = "Examples:\n  watchpost jobs\n  watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
@@ -169,6 +177,8 @@ pub fn main() -> ExitCode {
         Command::Sla(arguments) => sla::run(&context, &arguments),
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
+        Command::Alarms(arguments) => alarms::run(&context, &arguments),
+        Command::Rules(arguments) => rules::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),
         Command::Reload => reload::run(&context),

@@ -5,13 +5,14 @@
 //!
 //! Reading order: [`Fault`] is what goes wrong and where, each breaking one [`Rule`]; `text` makes a tree of values with places out of a
 //! file; `reader` asks a table for its keys; `main_file` and `schedule_file` take the shape; [`Job`], `target` and [`Timing`] hold what it
-//! means, [`Row`] what a table of figures asks for, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
+//! means, [`Row`] what a table of figures asks for, [`AlarmRule`] what is an alarm, and an [`Assignment`] the part of a job that is its agent's. Once the agents are known, [`bind`] holds an assignment to its
 //! agent's schema (`schema`, `value`) and fetches its secrets; [`ad_hoc`] makes the job of a command line that
 //! names none, and [`describe`] tells people what a config may hold.
 //!
 //! Nothing hides anything: what was told of becomes broken, not absent, and whatever does not depend on it is checked on.
 
 mod ad_hoc;
+mod alarm_rule;
 mod assignment;
 mod bind;
 mod bound;
@@ -49,6 +50,7 @@ use std::{
 };
 
 pub use ad_hoc::ad_hoc;
+pub use alarm_rule::{AlarmRule, Bounds, Override, SEVERITIES, over};
 pub use assignment::Assignment;
 pub use bind::{bind, unknown_agent};
 pub use bound::{Bound, Rest, Unbound};
@@ -89,6 +91,8 @@ pub struct Config {
     pub jobs: Vec<Job>,
     /// What of that a table of figures asks for, as the files have it.
     pub rows: Vec<Row>,
+    /// What is an alarm: rules, and thresholds of jobs.
+    pub rules: Vec<AlarmRule>,
     /// Service levels that were promised, as the main file has them.
     pub objectives: Vec<Objective>,
 }
@@ -154,6 +158,8 @@ pub struct Draft {
     pub faulty: Vec<Assignment>,
     /// The rows without a fault, as the files have them.
     pub rows: Vec<Row>,
+    /// The rules without a fault.
+    pub rules: Vec<AlarmRule>,
     /// The objectives without a fault.
     pub objectives: Vec<Objective>,
 }
@@ -174,8 +180,8 @@ impl Draft {
     pub fn config(&self, file: &Path) -> Option<Config> {
         let Settled { data, listen, rrdcached, store } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
-        let (jobs, rows, objectives) = (self.jobs.clone(), self.rows.clone(), self.objectives.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, jobs, rows, objectives })
+        let (jobs, rows, rules, objectives) = (self.jobs.clone(), self.rows.clone(), self.rules.clone(), self.objectives.clone());
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, jobs, rows, rules, objectives })
     }
 }
 

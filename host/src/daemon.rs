@@ -1,9 +1,10 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `budgets` (what is left of service levels) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `budgets` (what is left of service levels) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
+mod alarm_view;
 pub mod api;
 mod appender;
 mod backup;
@@ -43,6 +44,12 @@ use watchpost_plugin_api::Severity;
 use watchpost_worker::confine::kernel::gaps;
 
 use crate::{
+    alarm::{
+        ledger::ActError,
+        life::Act,
+        record::Alarm,
+        request::{AlarmRequest, AlarmRequestError},
+    },
     config::Config,
     console::House,
     event::{
@@ -59,6 +66,7 @@ use crate::{
         request::{FetchError, FetchRequest, Fetched},
     },
 };
+use alarm_view::SharedLedger;
 use appender::Appender;
 use carriers::Carriers;
 use libraries::Libraries;
@@ -101,6 +109,8 @@ pub struct Daemon {
     keeping: Mutex<()>,
     /// What counts for service levels.
     watching: Watching,
+    /// The alarms.
+    ledger: SharedLedger,
     /// What stands in the way of writing series.
     hindrance: Hindrance,
     /// Where it listens; the configuration may leave the port to the system.
@@ -190,6 +200,17 @@ impl Daemon {
         request.answer(&self.config().data.value, now_ns())
     }
 
+    fn alarms(&self, request: &AlarmRequest) -> Result<crate::alarm::request::Found, AlarmRequestError> {
+        request.answer(&self.config().data.value, now_ns())
+    }
+
+    /// Does what somebody wants done to an alarm.
+    fn act_on_alarm(&self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<Alarm, ActError> {
+        let (alarm, steps) = self.ledger.lend().act(number, who, act, now_ns)?;
+        steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
+        Ok(alarm)
+    }
+
     /// Writes down what the host has to report of itself.
     fn report(&self, severity: Severity, code: &str, text: String) {
         self.appender.report(None, severity, code, text);
@@ -216,6 +237,7 @@ impl Daemon {
             journal: self.journal_trouble().unwrap_or_else(|| "ok".to_owned()),
             series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
             behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
+            alarms: self.ledger.lend().active(),
             refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
             gaps: gaps(),
         };

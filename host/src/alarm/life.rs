@@ -135,6 +135,8 @@ pub enum Input<'a> {
     Well,
     /// Time passes.
     Time,
+    /// Its reason will be seen anew: the life that is cleared gives way.
+    Supersede,
     /// Its job or its rule is gone.
     Withdraw,
     /// Somebody does something.
@@ -211,6 +213,13 @@ impl Life {
                 self.well(now_ns, &mut steps);
                 None
             }
+            Input::Supersede => {
+                if self.stage == Stage::Cleared {
+                    self.close(now_ns);
+                    steps.push(Step::Closed);
+                }
+                None
+            }
             Input::Withdraw => {
                 if self.stage != Stage::Closed {
                     self.close(now_ns);
@@ -222,6 +231,12 @@ impl Life {
             Input::Act(who, act) => self.act(who, act, now_ns, &mut steps).err(),
         };
         Told { steps, refused }
+    }
+
+    /// Whether time will do something to it.
+    pub fn has_an_end(&self) -> bool {
+        let ends = |until: &Option<Until>| until.as_ref().is_some_and(|until| until.until_ns.is_some());
+        self.stage == Stage::Cleared || self.flapping || ends(&self.acknowledged) || ends(&self.shelved)
     }
 
     /// Whether nothing of it has to be remembered.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use hyper::Method;
+use watchpost_plugin_api::Severity;
 
 use super::{
     Context,
@@ -59,6 +60,11 @@ fn host(status: &Status, now: f64) -> usize {
             Some(why) => format!("NOT READY: {}; series {}; {}", plain(why), plain(&host.series), sandbox(status)),
         },
     ];
+    let alarms: Vec<_> = host.alarms.iter().rev().filter(|(_, count)| **count > 0).collect();
+    if !alarms.is_empty() {
+        let counts: Vec<_> = alarms.iter().map(|(severity, count)| format!("{count} {}", severity_word(**severity))).collect();
+        lines.push(format!("ALARMS: {}; `watchpost alarms` lists them", counts.join(", ")));
+    }
     let behind = host.behind.iter().filter(|(_, records)| **records > BEHIND_UNTOLD);
     lines.extend(behind.map(|(view, records)| {
         format!("{view} is {} behind the journal", counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"))
@@ -70,6 +76,10 @@ fn host(status: &Status, now: f64) -> usize {
     }
     lines.iter().for_each(|line| println!("{line}"));
     lines.len()
+}
+
+fn severity_word(severity: Severity) -> String {
+    serde_json::to_value(severity).ok().and_then(|word| word.as_str().map(Into::into)).unwrap_or_default()
 }
 
 /// Says how far agents are held to what they need.

@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     At, Draft, Fault, Faults, Place, Rule, Settled,
+    alarm_rule::{self, AlarmRule},
     job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
     name::JobName,
@@ -23,7 +24,7 @@ use crate::schedule::UnixTime;
 pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Some(tree) = read_tree(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
-    let Read { jobs, rows, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
+    let Read { jobs, rows, rules, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
     let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
@@ -37,13 +38,14 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let (rrdcached, store) = (main.rrdcached, main.store);
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached, store });
-    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, objectives }
+    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, rules, objectives }
 }
 
 /// What schedules hold.
 struct Read {
     jobs: Vec<Checked>,
     rows: Vec<Row>,
+    rules: Vec<AlarmRule>,
     /// Whether every job there is bears one of the names that are known.
     whole: bool,
 }
@@ -51,7 +53,7 @@ struct Read {
 /// Reads every schedule.
 fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Read {
     let (mut almanac, mut known) = (Almanac::at(now), HashSet::new());
-    let (mut read, mut found) = (Read { jobs: Vec::new(), rows: Vec::new(), whole: schedules.whole }, Faults::default());
+    let (mut read, mut found) = (Read { jobs: Vec::new(), rows: Vec::new(), rules: Vec::new(), whole: schedules.whole }, Faults::default());
     for named in &schedules.paths {
         let files = schedule_files(named, schedules.usual, &mut found);
         read.whole &= files.is_some();
@@ -73,6 +75,9 @@ fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut F
     }
     tell_duplicates(read.jobs.iter().filter_map(Checked::name), &mut found);
     row::tell_unknown_jobs(&read.rows, &read.jobs, read.whole, &mut found);
+    // Thresholds have names of their own in their job, and were held to that.
+    let (thresholds, rules): (Vec<_>, Vec<_>) = std::mem::take(&mut read.rules).into_iter().partition(|rule| rule.of_job.is_some());
+    read.rules = alarm_rule::without_twice(rules, "rule", &mut found).into_iter().chain(thresholds).collect();
     faults.extend(found);
     read
 }
@@ -127,7 +132,16 @@ fn read_schedule(schedule: &Path, named_at: &Place, almanac: &mut Almanac, read:
     let file = schedule_file::parse(&tree, faults);
     read.whole &= file.whole;
     read.rows.extend(row::check(file.rows, faults));
-    read.jobs.extend(file.jobs.into_iter().flat_map(|raw| job::check(raw, &file.defaults, almanac, faults)));
+    read.rules.extend(alarm_rule::check_rules(file.rules, almanac, faults));
+    for mut raw in file.jobs {
+        let thresholds = alarm_rule::check_thresholds(std::mem::take(&mut raw.thresholds), almanac, faults);
+        let jobs = job::check(raw, &file.defaults, almanac, faults);
+        let sound = |checked: &Checked| if let Checked::Sound(job) = checked { Some(job.name.clone()) } else { None };
+        for name in jobs.iter().filter_map(sound) {
+            read.rules.extend(alarm_rule::of_job(&thresholds, &name));
+        }
+        read.jobs.extend(jobs);
+    }
 }
 
 /// Lists the files a name of `schedules` stands for: itself, or a folder's `*.toml` in order of their names.

@@ -84,7 +84,7 @@ struct Shared {
 
 /// Checks one job of a file and expands its targets.
 pub(super) fn check(raw: RawJob, defaults: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> Vec<Checked> {
-    let RawJob { place, name, targets, settings } = raw;
+    let RawJob { place, name, targets, settings, .. } = raw;
     let hint = "each job has a name of its own: name = \"pop-paris\"";
     let name = name.required("name", &place, hint, faults).and_then(|name| name::check(&name, faults));
     let shared = Shared::check(place, settings.over(defaults), faults);

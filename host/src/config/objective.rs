@@ -95,7 +95,7 @@ impl RawObjective {
             Field::Broken => None,
             Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
         };
-        let hours = check_hours(&self.hours, holidays, faults);
+        let hours = check_hours("hours", &self.hours, holidays, faults);
         let (name, series, good, zone, hours) = (name?, series?, good?, zone?, hours?);
         let (good_said, hours_said) = (good.as_ref().map(|good| good.to_string()), hours.as_ref().map(Windows::said));
         // Holidays are left out: a list that is written on for the next year counts as before.
@@ -180,8 +180,13 @@ fn check_period(period: Field<String>, faults: &mut Faults) -> Option<Period> {
     }
 }
 
-/// Reads service hours; `holidays` is nothing where a list is named and cannot be read.
-fn check_hours(hours: &Field<Texts>, holidays: Option<Option<Arc<Holidays>>>, faults: &mut Faults) -> Option<Option<Windows>> {
+/// Reads the windows that a key lists; `holidays` is nothing where a list is named and cannot be read.
+pub(super) fn check_hours(
+    key: &str,
+    hours: &Field<Texts>,
+    holidays: Option<Option<Arc<Holidays>>>,
+    faults: &mut Faults,
+) -> Option<Option<Windows>> {
     let (are_read, holidays) = (holidays.is_some(), holidays.flatten());
     match hours {
         Field::Absent => are_read.then_some(None),
@@ -190,7 +195,7 @@ fn check_hours(hours: &Field<Texts>, holidays: Option<Option<Arc<Holidays>>>, fa
             // A list that cannot be read was told of: it is there all the same.
             let known = holidays.is_some() || !are_read;
             let sound: Vec<&str> =
-                texts.items.iter().filter(|text| is_window("hours", text, known, faults)).map(|text| text.as_str()).collect();
+                texts.items.iter().filter(|text| is_window(key, text, known, faults)).map(|text| text.as_str()).collect();
             let whole = texts.whole && are_read && sound.len() == texts.items.len();
             whole.then(|| Windows::parse(sound, [], holidays.unwrap_or_default()).ok()).flatten()
         }

@@ -97,6 +97,20 @@ impl<'t> Reader<'t> {
         })
     }
 
+    pub(super) fn flag(&mut self, key: &'static str, faults: &mut Faults) -> Field<bool> {
+        self.shaped(key, "true or false", faults, |data| match data {
+            Data::Flag(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
+    pub(super) fn whole_or_text(&mut self, key: &'static str, faults: &mut Faults) -> Field<Data> {
+        self.shaped(key, "a whole number or a text", faults, |data| match data {
+            Data::Whole(_) | Data::Text(_) => Some(data.clone()),
+            _ => None,
+        })
+    }
+
     pub(super) fn table(&mut self, key: &'static str, faults: &mut Faults) -> Field<Table> {
         self.shaped(key, "a table", faults, |data| match data {
             Data::Table(table) => Some(table.clone()),

@@ -219,6 +219,41 @@ rules! {
     /// What is good is of the unit of the series.
     ObjectiveUnitWrong = "objective-unit-wrong",
 
+    /// A rule's name can be shown.
+    AlarmRuleNameIllegal = "alarm-rule-name-illegal",
+    /// A rule's name is its own, a threshold's in its job.
+    AlarmRuleTwice = "alarm-rule-twice",
+    /// What a threshold looks at is a metric.
+    MetricIllegal = "metric-illegal",
+    /// A bound is a side and a quantity, or two of them.
+    BoundIllegal = "bound-illegal",
+    /// A rule has a bound at least.
+    BoundMissing = "bound-missing",
+    /// The bounds of a rule look one way.
+    BoundsTwoWays = "bounds-two-ways",
+    /// A worse severity has a bound that is harder to cross.
+    BoundsOrder = "bounds-order",
+    /// What a value has to come back to is a side and a quantity.
+    RearmIllegal = "rearm-illegal",
+    /// What raises an alarm is a number of values, maybe of some more.
+    RaiseAfterIllegal = "raise-after-illegal",
+    /// What clears an alarm is some values.
+    ClearAfterOutOfRange = "clear-after-out-of-range",
+    /// A kind of trouble is registered.
+    EventTypeUnknown = "event-type-unknown",
+    /// A probable cause is registered.
+    CauseUnknown = "cause-unknown",
+    /// What an operator is told can be shown.
+    AlarmTextIllegal = "alarm-text-illegal",
+    /// A link leads to a page.
+    LinkIllegal = "link-illegal",
+    /// A job can give what a threshold looks at, or something that is called nearly so.
+    AlarmMetricUnknown = "alarm-metric-unknown",
+    /// A job can give what a rule looks at; a warning.
+    AlarmSeriesUnknown = "alarm-series-unknown",
+    /// A bound is of the unit of its series.
+    AlarmUnitWrong = "alarm-unit-wrong",
+
     /// A library carries the agent.
     AgentUnknown = "agent-unknown",
     /// One library carries the agent.
@@ -299,6 +334,7 @@ impl Rule {
             | Self::RowJobUnknown
             | Self::RowSeriesUnknown
             | Self::ObjectiveSeriesUnknown
+            | Self::AlarmSeriesUnknown
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
             | Self::SecretPlain => Weight::Warning,

@@ -1,17 +1,18 @@
-//! The shape of a schedule file: `[[job]]`, `[[row]]` and `[defaults]`, nothing judged yet.
+//! The shape of a schedule file: `[[job]]`, `[[rule]]`, `[[row]]` and `[defaults]`, nothing judged yet.
 
 use super::{
     At, Fault, Faults, Place, Rule,
+    alarm_rule::RawAlarmRule,
     reader::{Field, Reader, Texts, misshapen},
     row::RawRow,
     text::{Data, Table},
 };
 
 /// Keys of the file.
-const KEYS: [&str; 3] = ["defaults", "job", "row"];
+const KEYS: [&str; 4] = ["defaults", "job", "row", "rule"];
 
-/// Keys of a job: those of [`Settings`], and its own two.
-const KEYS_OF_JOB: [&str; 16] = [
+/// Keys of a job: those of [`Settings`], and its own three.
+const KEYS_OF_JOB: [&str; 17] = [
     "name",
     "agent",
     "every",
@@ -28,6 +29,7 @@ const KEYS_OF_JOB: [&str; 16] = [
     "quarantine_after",
     "config",
     "targets",
+    "threshold",
 ];
 
 /// Keys of `[defaults]`.
@@ -52,10 +54,7 @@ const KEYS_OF_DEFAULTS: [&str; 14] = [
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 
 /// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 2] = [("rule", "comes with alarms"), ("maintenance", "comes with alarms")];
-
-/// Keys of a job that have their place in the plan, and what they come with.
-const LATER_IN_JOB: [(&str, &str); 1] = [("threshold", "comes with alarms")];
+const LATER: [(&str, &str); 1] = [("maintenance", "comes with maintenance")];
 
 /// Keys that stand in the main file.
 const OF_MAIN_FILE: [&str; 9] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
@@ -89,6 +88,7 @@ pub(super) struct RawJob {
     pub(super) place: Place,
     pub(super) name: Field<String>,
     pub(super) targets: Field<Vec<RawTarget>>,
+    pub(super) thresholds: Vec<RawAlarmRule>,
     pub(super) settings: Settings,
 }
 
@@ -129,6 +129,7 @@ pub(super) struct ScheduleFile {
     pub(super) defaults: Settings,
     pub(super) jobs: Vec<RawJob>,
     pub(super) rows: Vec<RawRow>,
+    pub(super) rules: Vec<RawAlarmRule>,
     /// Whether every job in it is one of those.
     pub(super) whole: bool,
 }
@@ -137,7 +138,7 @@ pub(super) struct ScheduleFile {
 pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
     let told = faults.iter().len();
     let mut reader = reader_of(&tree.value, faults);
-    let (jobs, rows) = (reader.tables("job", faults), reader.tables("row", faults));
+    let (jobs, rows, rules) = (reader.tables("job", faults), reader.tables("row", faults), reader.tables("rule", faults));
     let defaults = reader.table("defaults", faults);
     reader.finish(faults);
     // What was told of may have been meant for jobs: `[[jbo]]`.
@@ -151,6 +152,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
         },
         jobs: jobs.iter().map(|table| parse_job(table, faults)).collect(),
         rows: rows.iter().map(|table| RawRow::parse(table, faults)).collect(),
+        rules: rules.iter().map(|table| RawAlarmRule::parse_rule(table, faults)).collect(),
     }
 }
 
@@ -175,7 +177,7 @@ fn reader_of<'t>(tree: &'t Table, faults: &mut Faults) -> Reader<'t> {
 
 fn parse_defaults(table: &Table, faults: &mut Faults) -> Settings {
     let mut reader = Reader::new("`[defaults]`", &KEYS_OF_DEFAULTS, table);
-    for key in ["name", "targets"] {
+    for key in ["name", "targets", "threshold"] {
         reader.refuse_here(key, "belongs to one job, not to all", faults);
     }
     let settings = Settings::parse(&mut reader, faults);
@@ -195,8 +197,9 @@ fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
         Field::Absent => Field::Absent,
         Field::Broken => Field::Broken,
     };
+    let thresholds = reader.tables("threshold", faults).iter().map(|table| RawAlarmRule::parse_threshold(table, faults)).collect();
     reader.finish(faults);
-    RawJob { place: at.place.clone(), name, targets, settings }
+    RawJob { place: at.place.clone(), name, targets, thresholds, settings }
 }
 
 fn parse_target(item: &At<Data>, faults: &mut Faults) -> RawTarget {
@@ -214,9 +217,6 @@ fn parse_target(item: &At<Data>, faults: &mut Faults) -> RawTarget {
 
 impl Settings {
     fn parse(reader: &mut Reader<'_>, faults: &mut Faults) -> Self {
-        for (key, with) in LATER_IN_JOB {
-            reader.refuse_until(key, with, faults);
-        }
         let config = reader.table("config", faults);
         Self {
             agent: reader.text("agent", faults),

@@ -203,6 +203,7 @@ mod tests {
             journal: "ok".into(),
             series: "ok".into(),
             behind: [].into(),
+            alarms: [].into(),
             refused_libraries: vec![],
             gaps: vec![],
         };

@@ -3,6 +3,7 @@
 //! The socket belongs to its user (mode 0600); what changes something exists here only. Agents, which that user runs as well, are turned
 //! away.
 
+mod alarms;
 mod plugins;
 
 use std::{
@@ -101,6 +102,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/reload", post(reload))
         .route("/api/v1/backup", post(backup))
         .merge(plugins::routes())
+        .merge(alarms::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))
@@ -108,7 +110,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/events", get(events))
         .with_state(daemon);
     let people = OfPeople { socket: listener, told: Quota::a_minute(TURNED_AWAY_A_MINUTE) };
-    axum::serve(people, routes).with_graceful_shutdown(stop).await
+    axum::serve(people, routes.into_make_service_with_connect_info::<alarms::Peer>()).with_graceful_shutdown(stop).await
 }
 
 /// The socket, for everybody but confined workers and what they start.

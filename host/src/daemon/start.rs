@@ -22,6 +22,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{
     Daemon, DataFolder, LockError,
+    alarm_view::{self, AlarmView, SharedLedger},
     api::{self, socket_path},
     appender::Appender,
     budgets,
@@ -42,12 +43,13 @@ use super::{
     view::{Begin, Running},
 };
 use crate::{
+    alarm::request::whole,
     config::{Config, Fault, Faults, RrdcachedSettings, Rule, Weight},
     database::DatabaseError,
     event::store::EventError,
     expose::{
         host_metrics::HostMetrics,
-        http::{Hosts, Limits, Outward, router, serve},
+        http::{AlarmReader, Hosts, Limits, Outward, router, serve},
         rrdcached::{self, SocketError},
     },
     job::{Configured, Files, Job, configure},
@@ -89,7 +91,10 @@ pub enum StartError {
     Events(#[from] EventError),
     /// The sums of service levels cannot be opened.
     #[error("cannot open the sums of service levels")]
-    Objectives(#[from] DatabaseError),
+    Objectives(#[source] DatabaseError),
+    /// The alarms cannot be opened.
+    #[error("cannot open the alarms")]
+    Alarms(#[source] DatabaseError),
     /// What jobs left cannot be read.
     #[error("cannot open the cursors")]
     Cursors(#[from] Box<dyn std::error::Error + Send + Sync>),
@@ -177,6 +182,7 @@ struct Parts {
     journal: Arc<Journal>,
     store: SharedStore,
     watching: Watching,
+    ledger: SharedLedger,
     hindrance: Hindrance,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
@@ -204,6 +210,7 @@ impl Parts {
         series_view::recover(&mut store, journal.reader(seen_end.max(journal.first())))?;
         let store: SharedStore = Arc::new(Mutex::new(store));
         let journal = Arc::new(journal);
+        let ledger = SharedLedger::open(data.path(), journal.durable_end()).map_err(StartError::Alarms)?;
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
@@ -213,6 +220,7 @@ impl Parts {
             journal,
             store,
             watching: Watching::default(),
+            ledger,
             hindrance: Hindrance::default(),
             cursors,
             latest,
@@ -245,8 +253,11 @@ impl Parts {
         );
         let events = EventView::new(self.data.path())?;
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
-        let objectives = ObjectiveView::new(self.data.path(), self.watching.clone())?;
+        let objectives = ObjectiveView::new(self.data.path(), self.watching.clone()).map_err(StartError::Objectives)?;
         self.views.push(Running::start(objective_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, objectives).map_err(cannot())?);
+        let alarms = AlarmView::new(self.ledger.clone(), Appender::new(self.journal.clone()), self.metrics.clone());
+        let from = Begin::NoLaterThan(Some(self.ledger.position()));
+        self.views.push(Running::start(alarm_view::NAME, from, self.journal.clone(), dir, alarms).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
         while self.views.iter().any(|view| view.progress.next() < end) {
             if began.elapsed() > CATCH_UP_TIMEOUT {
@@ -281,6 +292,7 @@ impl Parts {
     ) -> Result<(), StartError> {
         lend(&self.store).bound_label_sets(label_sets(&jobs));
         self.watching.set(&config, &jobs);
+        self.ledger.set(&config, &jobs);
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let data = self.data.path().to_owned();
@@ -312,6 +324,7 @@ impl Parts {
             store: self.store.clone(),
             keeping: Mutex::new(()),
             watching: self.watching.clone(),
+            ledger: self.ledger.clone(),
             hindrance: self.hindrance.clone(),
             address,
             runner: commands,
@@ -393,12 +406,18 @@ fn listen_for_front_ends(settings: &RrdcachedSettings) -> Result<UnixListener, F
 impl Daemon {
     fn outward(self: &Arc<Self>) -> Outward {
         let (daemon, reader, house, values, series) = (self.clone(), self.clone(), self.clone(), self.clone(), self.clone());
+        let (listed, told, followed) = (self.clone(), self.clone(), self.clone());
         Outward {
             latest: self.latest.clone(),
             host: self.metrics.clone(),
             events: Box::new(move |request| reader.events(request)),
             values: Box::new(move |request| values.fetch(request)),
             series: Box::new(move |request| series.series(request)),
+            alarms: AlarmReader {
+                list: Box::new(move |request| listed.alarms(request)),
+                whole: Box::new(move |number| whole(&told.config().data.value, number)),
+                follow: Box::new(move || followed.ledger.lend().follow()),
+            },
             house: Box::new(move || house.house()),
             ready: Box::new(move || daemon.not_ready()),
             now_ns: Box::new(super::now_ns),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use watchpost_plugin_api::Severity;
 use watchpost_services::outcome::Status as RunStatus;
 use watchpost_worker::confine::kernel::Gap;
 
@@ -54,6 +55,9 @@ pub struct Host {
     pub series: String,
     /// Records each view of the journal is behind.
     pub behind: BTreeMap<String, u64>,
+    /// How many alarms are active, by severity.
+    #[serde(default)]
+    pub alarms: BTreeMap<Severity, usize>,
     /// Libraries that did not load, and why.
     pub refused_libraries: Vec<(PathBuf, String)>,
     /// What confined agents are not held to on this machine.

@@ -5,9 +5,13 @@
 pub(crate) mod process;
 mod register;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, Registry, proto::MetricFamily};
+use watchpost_plugin_api::Severity;
 use watchpost_services::outcome::Status;
 
 use register::Register;
@@ -47,6 +51,7 @@ pub struct HostMetrics {
     series_lock_retries: IntCounter,
     writer_stopped: GaugeVec,
     consumer_behind: GaugeVec,
+    alarms: GaugeVec,
     objective_level: GaugeVec,
     objective_budget_left: GaugeVec,
     series_left_out: GaugeVec,
@@ -107,6 +112,7 @@ impl HostMetrics {
             series_lock_retries: make.counter("series_lock_retries_total", "Writes put off because somebody held the file's lock.")?,
             writer_stopped: make.gauge("writer_stopped", "1 while journal or series cannot be written.", &["writer"])?,
             consumer_behind: make.gauge("consumer_behind_records", "Journal records a consumer has yet to take.", &["consumer"])?,
+            alarms: make.gauge("alarms", "Alarms that are active, by severity.", &["severity"])?,
             objective_level: make.gauge(
                 "objective_level_ratio",
                 "Share of the known time of an objective's period so far that was good.",
@@ -166,6 +172,15 @@ impl HostMetrics {
     pub fn samples_refused(&self, agent: &str, samples: u32) {
         if samples > 0 {
             self.samples_refused.with_label_values(&[agent]).inc_by(samples.into());
+        }
+    }
+
+    /// So many alarms are active, by severity.
+    pub fn alarms_stand(&self, active: &BTreeMap<Severity, usize>) {
+        for (severity, count) in active {
+            let name = serde_json::to_value(severity).ok();
+            let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
+            set(&self.alarms, &[name], *count as f64);
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Reading order: [`Outward`] (what is shown) · [`router`] (where) · `guard` (what is refused) · [`serve()`] (how long anybody may take).
 
+mod alarms;
 mod guard;
 mod patience;
 mod series;
@@ -12,17 +13,18 @@ use std::{fmt, sync::Arc};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast},
     task::{JoinError, spawn_blocking},
     time::timeout,
 };
 
+pub(crate) use alarms::{answer_alarm, answer_alarms, stream_of};
 pub use guard::Hosts;
 pub use series::ValueReader;
 pub(crate) use series::{NOTE, answer_fetch, answer_series, noted};
@@ -33,6 +35,11 @@ use super::{
     prometheus::{Families, Format, render},
 };
 use crate::{
+    alarm::{
+        self,
+        notice::Notice,
+        request::{AlarmRequest, AlarmRequestError, Whole},
+    },
     console::{Asked, House, STYLE, missing, page},
     event::{
         request::{EventRequest, EventRequestError},
@@ -63,6 +70,16 @@ pub type EventReader = Box<dyn Fn(&EventRequest) -> Result<Found, EventRequestEr
 /// Answers a question about which series there are.
 pub type SeriesReader = Box<dyn Fn(&ListRequest) -> Result<Vec<Kept>, FetchError> + Send + Sync>;
 
+/// What is shown of alarms.
+pub struct AlarmReader {
+    /// Lists them.
+    pub list: Box<dyn Fn(&AlarmRequest) -> Result<alarm::request::Found, AlarmRequestError> + Send + Sync>,
+    /// Tells all of one.
+    pub whole: Box<dyn Fn(u64) -> Result<Whole, AlarmRequestError> + Send + Sync>,
+    /// Follows their steps from now on.
+    pub follow: Box<dyn Fn() -> broadcast::Receiver<Arc<Notice>> + Send + Sync>,
+}
+
 /// What the listener shows.
 pub struct Outward {
     /// The jobs and their last values.
@@ -75,6 +92,8 @@ pub struct Outward {
     pub values: ValueReader,
     /// Lists series.
     pub series: SeriesReader,
+    /// Looks at alarms.
+    pub alarms: AlarmReader,
     /// How the daemon and its workers are.
     pub house: Box<dyn Fn() -> House + Send + Sync>,
     /// Ready, or why not.
@@ -101,6 +120,9 @@ pub fn router(outward: Outward, hosts: Hosts) -> Router {
         .route("/", get(start))
         .route("/console.css", get(style))
         .route("/metrics", get(metrics))
+        .route("/api/v1/alarms", get(alarms))
+        .route("/api/v1/alarms/stream", get(follow))
+        .route("/api/v1/alarms/{number}", get(alarm))
         .route("/api/v1/events", get(events))
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(list))
@@ -147,6 +169,28 @@ pub(crate) fn answer_events(found: Result<Result<Found, EventRequestError>, Join
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }
+}
+
+async fn alarms(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let Some(turn) = shown.turn().await else { return busy() };
+    let found = spawn_blocking(move || {
+        let _turn = turn;
+        AlarmRequest::from_pairs(&asked).and_then(|request| (shown.outward.alarms.list)(&request))
+    });
+    answer_alarms(found.await)
+}
+
+async fn alarm(State(shown): State<Arc<Shown>>, Path(number): Path<u64>) -> Response {
+    let Some(turn) = shown.turn().await else { return busy() };
+    let found = spawn_blocking(move || {
+        let _turn = turn;
+        (shown.outward.alarms.whole)(number)
+    });
+    answer_alarm(found.await)
+}
+
+async fn follow(State(shown): State<Arc<Shown>>) -> Response {
+    stream_of((shown.outward.alarms.follow)())
 }
 
 async fn fetch(State(shown): State<Arc<Shown>>, Query(asked): Query<Vec<(String, String)>>) -> Response {

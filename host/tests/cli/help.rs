@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use watchpost_testkit::ClosedPort;
+
 use crate::{
     harness::{House, plugin_library, until},
     programs, willing,
@@ -50,7 +52,13 @@ fn run(house: &House, line: &str) -> Output {
 async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     let server = willing().await;
     let labelled = "every = \"1s\"\nlabels = { site = \"paris\" }";
-    let house = House::new(&crate::job("pop-paris", labelled, server.port()));
+    // One target that is down for good, and one that comes back: two alarms, in this order.
+    let (gone, back) = (ClosedPort::take().unwrap(), ClosedPort::take().unwrap());
+    let threshold = |patience: u32| format!("[[job.threshold]]\nmetric = \"up\"\nmajor = \"< 1\"\nraise_after = {patience}\n");
+    let down = |name: &str, port: u16, patience: u32| crate::job(name, "every = \"1s\"", port) + &threshold(patience);
+    let jobs = crate::job("pop-paris", labelled, server.port());
+    let house = House::new(&(jobs + &down("gone", gone.port().unwrap(), 1) + &down("back", back.port().unwrap(), 4)));
+    raise_and_clear(&house, back);
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(house.folder().join(folder)).unwrap();
     }
@@ -115,6 +123,32 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     for file in written {
         assert!(fs::metadata(house.folder().join(file)).unwrap().len() > 1000, "{file}");
     }
+}
+
+/// Has a daemon raise both alarms, and clear the second.
+fn raise_and_clear(house: &House, back: ClosedPort) {
+    let daemon = house.start();
+    let are = |wanted: [&str; 2]| {
+        let all = crate::json(house, &["alarms", "list", "--state", "all"]);
+        let stage = |number: u64| all.as_array().unwrap().iter().find(|alarm| alarm["number"] == number).map(|alarm| alarm["stage"].clone());
+        (stage(1) == Some(wanted[0].into()) && stage(2) == Some(wanted[1].into())).then_some(())
+    };
+    until(SOON, || are(["active", "active"])).expect("both are raised");
+    let port = back.port().unwrap();
+    drop(back);
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            use std::io::{BufRead, Write};
+            let mut lines = std::io::BufReader::new(stream.try_clone().unwrap());
+            for said in ["220 ready\r\n", "250 here\r\n", "221 bye\r\n"] {
+                // A client that goes early is no matter of ours.
+                let _gone = stream.write_all(said.as_bytes()).and_then(|()| lines.read_line(&mut String::new()));
+            }
+        }
+    });
+    until(SOON, || are(["active", "cleared"])).expect("the second is cleared");
+    assert!(daemon.stop().status.success());
 }
 
 /// Runs a daemon as an example has it, and something while it runs and its job has run.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
+mod alarms;
 mod backup;
 mod busy_file;
 mod ends;

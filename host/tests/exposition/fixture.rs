@@ -6,7 +6,7 @@ use watchpost::{
     console::House,
     expose::{
         host_metrics::HostMetrics,
-        http::Outward,
+        http::{AlarmReader, Outward},
         prometheus::{Families, Format, render},
     },
     latest::{JobView, Latest},
@@ -87,5 +87,20 @@ pub(crate) fn outward(latest: Latest, host: Arc<HostMetrics>) -> Outward {
     let house = Box::new(house);
     let values = Box::new(|_: &_| Err(FetchError::NoSeries(vec!["no series matches that".into()])));
     let series = Box::new(|_: &_| Ok(Vec::new()));
-    Outward { latest: Arc::new(latest), host, events, values, series, house, ready: Box::new(|| Ok(())), now_ns: Box::new(|| NOW_NS) }
+    let alarms = AlarmReader {
+        list: Box::new(|_| Ok(watchpost::alarm::request::Found { alarms: Vec::new(), more: false })),
+        whole: Box::new(|number| Err(watchpost::alarm::request::AlarmRequestError::Unknown(number))),
+        follow: Box::new(|| tokio::sync::broadcast::Sender::new(1).subscribe()),
+    };
+    Outward {
+        latest: Arc::new(latest),
+        host,
+        events,
+        values,
+        series,
+        alarms,
+        house,
+        ready: Box::new(|| Ok(())),
+        now_ns: Box::new(|| NOW_NS),
+    }
 }

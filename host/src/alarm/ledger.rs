@@ -1,0 +1,464 @@
+//! The ledger: which alarms there are and what rules remember, kept in step with the database.
+//!
+//! Readings come from the journal, each once and in order; what people do comes between them. Both change what is here first, and
+//! [`commit`](Ledger::commit) makes it durable as one: place in the journal, memories, alarms, steps and what is to be told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
+
+use tokio::sync::broadcast;
+use watchpost_plugin_api::Severity;
+
+use super::{
+    awaited::{Awaited, Awaiting},
+    judge::{Finding, Memory},
+    life::{Act, Input, Life, Refused, Stage},
+    notice::Notice,
+    record::{Alarm, MISSING, Origin, Subject, key, usual_kind},
+    store::{Batch, Memories, Outbox, Store, StoreError, Written},
+    watch::{Sight, Watch},
+};
+use watchpost_services::outcome::Status;
+
+use crate::{
+    config::SEVERITIES,
+    console::readable,
+    reading::Reading,
+    schedule::Zone,
+    series::{layout::UP, selector::Shown},
+};
+
+/// Steps that wait to be written, at most.
+const PENDING_MAX: usize = 10_000;
+/// Steps that a slow listener may be behind.
+const STREAM_MAX: usize = 1_024;
+/// Between two looks at what time does, nanoseconds.
+const LOOK_EVERY_NS: i64 = 500_000_000;
+
+/// Why somebody could not do something to an alarm.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// There is none of that number that goes on.
+    #[error("no alarm {0} goes on; `watchpost alarms` lists all")]
+    Unknown(u64),
+    /// Its life does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It could not be made durable, and did not happen.
+    #[error("it cannot be stored")]
+    Store(#[from] StoreError),
+}
+
+/// Which alarms there are, and what rules remember.
+#[derive(Debug)]
+pub struct Ledger {
+    store: Store,
+    watch: Arc<Watch>,
+    /// The next record of the journal.
+    position: u64,
+    seq: u64,
+    number: u64,
+    memories: Memories,
+    changed_memories: BTreeSet<(String, String, String)>,
+    alarms: HashMap<String, Alarm>,
+    changed_alarms: BTreeSet<String>,
+    /// Lives that are over while another of the key has begun.
+    over: Vec<Alarm>,
+    pending: Vec<Notice>,
+    awaiting: Awaiting,
+    stream: broadcast::Sender<Arc<Notice>>,
+    looked_ns: i64,
+}
+
+impl Ledger {
+    /// Opens the alarms of a data folder; a new one begins where the journal ends: what was measured before there were alarms is none.
+    pub fn open(data: &Path, outbox: Box<dyn Outbox>, journal_end: u64) -> Result<Self, StoreError> {
+        let store = Store::open(data, outbox)?;
+        let Written { position, seq, number, memories, alarms } = store.read()?;
+        Ok(Self {
+            store,
+            watch: Arc::default(),
+            position: position.unwrap_or(journal_end),
+            seq,
+            number,
+            memories,
+            changed_memories: BTreeSet::new(),
+            alarms: alarms.into_iter().map(|alarm| (alarm.subject.key.clone(), alarm)).collect(),
+            changed_alarms: BTreeSet::new(),
+            over: Vec::new(),
+            pending: Vec::new(),
+            awaiting: Awaiting::default(),
+            stream: broadcast::Sender::new(STREAM_MAX),
+            looked_ns: 0,
+        })
+    }
+
+    /// The next record of the journal that is wanted.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether steps wait to be written.
+    pub fn has_steps(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Whether as many steps wait as may: then [`commit`](Self::commit) comes first.
+    pub fn is_full(&self) -> bool {
+        self.pending.len() >= PENDING_MAX
+    }
+
+    /// Follows the steps from now on, each once it is durable.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<Notice>> {
+        self.stream.subscribe()
+    }
+
+    /// The rules in force.
+    pub fn watch(&self) -> Arc<Watch> {
+        self.watch.clone()
+    }
+
+    /// How many alarms are active, by severity.
+    pub fn active(&self) -> BTreeMap<Severity, usize> {
+        let mut counts: BTreeMap<Severity, usize> = SEVERITIES.iter().map(|(severity, _)| (*severity, 0)).collect();
+        counts.insert(Severity::Indeterminate, 0);
+        for alarm in self.alarms.values().filter(|alarm| alarm.life.stage == Stage::Active) {
+            *counts.entry(alarm.life.severity).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Takes the rules in force from now on; alarms of rules that are gone are withdrawn.
+    pub fn set(&mut self, watch: Watch, now_ns: i64) {
+        self.watch = Arc::new(watch);
+        let watch = self.watch.clone();
+        self.awaiting.retain(|(job, rule, _)| watch.has(job, rule));
+        watch.await_all(|sight| {
+            let (place, awaited) = awaited(&sight);
+            self.awaiting.expect(place, awaited);
+        });
+        let is_gone = |job: &str, rule: &str| !self.watch.has(job, rule);
+        let forgotten: Vec<_> = self
+            .memories
+            .iter()
+            .flat_map(|(job, memories)| memories.keys().map(move |(rule, series)| (job.clone(), rule.clone(), series.clone())))
+            .filter(|(job, rule, _)| is_gone(job, rule))
+            .collect();
+        let gone: Vec<String> = self
+            .alarms
+            .values()
+            .filter(|alarm| alarm.subject.origin == Origin::Rule && is_gone(&alarm.subject.job, &alarm.subject.rule))
+            .map(|alarm| alarm.subject.key.clone())
+            .collect();
+        for (job, rule, series) in forgotten {
+            self.remember(&job, &rule, &series, Memory::default());
+        }
+        for key in gone {
+            self.step(&key, &Input::Withdraw, now_ns, None);
+        }
+    }
+
+    /// Takes a reading at its place in the journal; one that was taken before is passed over.
+    pub fn take(&mut self, position: u64, reading: &Reading) {
+        if position < self.position {
+            return;
+        }
+        self.position = position + 1;
+        let watch = self.watch.clone();
+        let now_ns = reading.outcome.started_ns.saturating_add(i64::try_from(reading.outcome.duration_ns).unwrap_or(0));
+        watch.look(reading, |sight| self.see(&sight, reading, now_ns));
+    }
+
+    /// Passes over a record that is no reading.
+    pub fn pass(&mut self, position: u64) {
+        self.position = self.position.max(position + 1);
+    }
+
+    /// Lets time do what it does.
+    pub fn look(&mut self, now_ns: i64) {
+        if now_ns.saturating_sub(self.looked_ns).abs() < LOOK_EVERY_NS {
+            return;
+        }
+        self.looked_ns = now_ns;
+        self.miss(now_ns, Instant::now());
+        let is_due = |alarm: &&Alarm| {
+            let mut tried: Life = alarm.life.clone();
+            !tried.step(&Input::Time, now_ns, || 0).steps.is_empty() || tried != alarm.life
+        };
+        let due: Vec<String> =
+            self.alarms.values().filter(|alarm| alarm.life.has_an_end()).filter(is_due).map(|alarm| alarm.subject.key.clone()).collect();
+        for key in due {
+            self.step(&key, &Input::Time, now_ns, None);
+        }
+        self.alarms.retain(|key, alarm| self.changed_alarms.contains(key) || !alarm.life.is_forgotten(now_ns));
+    }
+
+    /// Does what somebody wants done; it is durable when this comes back without an error, else it did not happen. Gives the steps that are
+    /// durable now, others that waited among them.
+    pub fn act(&mut self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<(Alarm, Vec<Notice>), ActError> {
+        let mut steps = self.commit()?;
+        let found = self.alarms.values().find(|alarm| alarm.life.number == number);
+        let before = found.ok_or(ActError::Unknown(number))?.clone();
+        let key = before.subject.key.clone();
+        let seq = self.seq;
+        // A message has no rule that sees it well.
+        let act = match act {
+            Act::Close { .. } => Act::Close { endless: before.subject.origin == Origin::Message },
+            act => act,
+        };
+        let comment = match &act {
+            Act::Annotate(text) => Some(text.clone()),
+            _ => None,
+        };
+        if let Some(refused) = self.step(&key, &Input::Act(who, act), now_ns, Some((who, comment.as_deref()))) {
+            return Err(refused.into());
+        }
+        match self.commit() {
+            Ok(made) => steps.extend(made),
+            Err(error) => {
+                self.pending.retain(|notice| notice.seq <= seq);
+                self.seq = seq;
+                self.alarms.insert(key, before);
+                return Err(error.into());
+            }
+        }
+        let alarm = self.alarms.get(&key).cloned().ok_or(ActError::Unknown(number))?;
+        Ok((alarm, steps))
+    }
+
+    /// Makes durable what has changed; gives the steps that are durable now.
+    pub fn commit(&mut self) -> Result<Vec<Notice>, StoreError> {
+        let memory = |(job, rule, series): &(String, String, String)| {
+            self.memories.get(job).and_then(|memories| memories.get(&(rule.clone(), series.clone())))
+        };
+        let memories = self.changed_memories.iter().map(|changed| {
+            let (job, rule, series) = changed;
+            (job.as_str(), rule.as_str(), series.as_str(), memory(changed))
+        });
+        let changed = self.changed_alarms.iter().filter_map(|key| self.alarms.get(key));
+        let batch = Batch {
+            position: self.position,
+            seq: self.seq,
+            number: self.number,
+            memories: memories.collect(),
+            alarms: self.over.iter().chain(changed).collect(),
+            steps: &self.pending,
+        };
+        self.store.write(&batch)?;
+        self.changed_memories.clear();
+        self.changed_alarms.clear();
+        self.over.clear();
+        let steps = std::mem::take(&mut self.pending);
+        for notice in &steps {
+            // Nobody may follow.
+            let _followers = self.stream.send(Arc::new(notice.clone()));
+        }
+        Ok(steps)
+    }
+
+    /// Drops closed alarms that are too old or too many; gives how many.
+    pub fn prune(&mut self, now_ns: i64) -> Result<usize, StoreError> {
+        self.store.prune(now_ns)
+    }
+
+    /// Raises what has given no value for too long.
+    fn miss(&mut self, now_ns: i64, now: Instant) {
+        for (place, level) in self.awaiting.missed(now) {
+            let Some(awaited) = self.awaiting.get(&place).filter(|awaited| awaited.holds(now_ns.div_euclid(1_000_000_000))) else {
+                continue;
+            };
+            let (job, rule, series) = &place;
+            let known = self.memories.get(job).and_then(|memories| memories.get(&(rule.clone(), series.clone())));
+            let mut memory = known.cloned().unwrap_or_default();
+            let Some(severity) = memory.miss(level) else { continue };
+            let missed = readable::duration(awaited.missed_for(now).as_secs_f64());
+            let mut subject = awaited.subject.clone();
+            let place = SEVERITIES.iter().position(|(known, _)| *known == severity);
+            subject.bound = place.and_then(|place| awaited.rule.bounds.get(place)?.as_ref()).map(|bound| bound.value.to_string());
+            let what = awaited.rule.alias.as_deref().unwrap_or(series);
+            subject.text = crate::plain(&format!("no value of {what} of {job} for {missed}"));
+            let (job, rule, series) = (job.clone(), rule.clone(), series.clone());
+            let key = key(&job, &series, &rule);
+            self.remember(&job, &rule, &series, memory);
+            self.about(&key, subject, now_ns, &Input::Trouble(severity));
+        }
+    }
+
+    fn see(&mut self, sight: &Sight<'_>, reading: &Reading, now_ns: i64) {
+        if sight.is_absence() {
+            let (place, awaited) = awaited(sight);
+            self.awaiting.saw(place, awaited);
+        }
+        let (job, rule) = (sight.shape.job.as_str(), sight.rule.name.value.as_str());
+        let known = self.memories.get(job);
+        // Most values are well, and nothing is remembered of their series.
+        if !sight.is_total() && known.is_none() && sight.judge(sight.value).level == 0 {
+            return;
+        }
+        let own: Vec<(String, String)> = sight.spec.keys.iter().cloned().zip(sight.labels.iter().cloned()).collect();
+        let series = Shown { metric: &sight.spec.name, labels: &own }.to_string();
+        let before = known.and_then(|memories| memories.get(&(rule.to_owned(), series.clone())));
+        let mut memory = before.cloned().unwrap_or_default();
+        let value = if sight.is_total() { memory.rate(reading.slot, sight.value) } else { Some(sight.value) };
+        let finding = value.map_or(Finding::Nothing, |value| {
+            let seen = sight.judge(value);
+            // Outside its hours a rule raises nothing; that all is well it may see.
+            if seen.level > 0 && !holds(sight, now_ns) { Finding::Nothing } else { memory.take(seen, sight.patience()) }
+        });
+        if before.is_none_or(|before| *before != memory) {
+            self.remember(job, rule, &series, memory);
+        }
+        let key = key(job, &series, rule);
+        let input = match finding {
+            Finding::Nothing => return,
+            Finding::Well => Input::Well,
+            Finding::Trouble(severity) => Input::Trouble(severity),
+        };
+        let shown = value.map(|value| shown(value, sight));
+        match input {
+            Input::Trouble(severity) => {
+                let text = text(sight, &series, &reading.outcome.status, (severity, shown.as_deref()));
+                let mut subject = subject(sight, (own, series), (shown, text));
+                subject.bound = bound(sight, severity);
+                self.about(&key, subject, now_ns, &input);
+            }
+            _ => {
+                if let Some(alarm) = self.alarms.get_mut(&key) {
+                    alarm.subject.value = shown;
+                }
+                self.step(&key, &input, now_ns, None);
+            }
+        }
+    }
+
+    /// Takes what an alarm is about, and what happens to it.
+    fn about(&mut self, key: &str, subject: Subject, now_ns: i64, input: &Input<'_>) {
+        match self.alarms.get_mut(key) {
+            // A life that is over keeps what it was about.
+            Some(alarm) if alarm.life.stage == Stage::Active => alarm.subject = subject,
+            Some(_) => {
+                self.step(key, &Input::Supersede, now_ns, None);
+                if let Some(alarm) = self.alarms.get_mut(key) {
+                    if alarm.life.number > 0 && self.changed_alarms.remove(key) {
+                        self.over.push(alarm.clone());
+                    }
+                    alarm.subject = subject;
+                }
+            }
+            None => drop(self.alarms.insert(key.to_owned(), Alarm { life: Life::default(), subject })),
+        }
+        self.step(key, input, now_ns, None);
+    }
+
+    /// Makes a step of an alarm that is known; gives why not, where somebody is refused.
+    fn step(&mut self, key: &str, input: &Input<'_>, now_ns: i64, said: Option<(&str, Option<&str>)>) -> Option<Refused> {
+        let alarm = self.alarms.get_mut(key)?;
+        let mut refused = None;
+        // What time does is told as it was before the input.
+        for input in [&Input::Time, input] {
+            let before = alarm.life.number;
+            let number = self.number + 1;
+            let told = alarm.life.step(input, now_ns, || number);
+            if alarm.life.number != before {
+                self.number = number;
+            }
+            for step in told.steps {
+                self.seq += 1;
+                let said = said.filter(|_| *input != Input::Time);
+                let (by, comment) = said.map_or((None, None), |(by, comment)| (Some(by), comment));
+                self.pending.push(alarm.notice(self.seq, step, now_ns, (by, comment)));
+            }
+            refused = told.refused;
+        }
+        if alarm.life.number > 0 {
+            self.changed_alarms.insert(key.to_owned());
+        }
+        refused
+    }
+
+    fn remember(&mut self, job: &str, rule: &str, series: &str, memory: Memory) {
+        let known = self.memories.entry(job.to_owned()).or_default();
+        let place = (rule.to_owned(), series.to_owned());
+        if memory.is_blank() {
+            known.remove(&place);
+            if known.is_empty() {
+                self.memories.remove(job);
+            }
+        } else {
+            known.insert(place, memory);
+        }
+        self.changed_memories.insert((job.to_owned(), rule.to_owned(), series.to_owned()));
+    }
+}
+
+/// A series that gives a value, or is to give one, and may be missed.
+fn awaited(sight: &Sight<'_>) -> ((String, String, String), Awaited) {
+    let own: Vec<(String, String)> = sight.spec.keys.iter().cloned().zip(sight.labels.iter().cloned()).collect();
+    let series = Shown { metric: &sight.spec.name, labels: &own }.to_string();
+    let place = (sight.shape.job.clone(), sight.rule.name.value.clone(), series.clone());
+    let subject = subject(sight, (own, series), (None, String::new()));
+    (place, Awaited::new(sight.rule.clone(), sight.absences(), subject, Instant::now()))
+}
+
+/// Whether a rule may raise something now.
+fn holds(sight: &Sight<'_>, now_ns: i64) -> bool {
+    let zone: Zone = sight.rule.zone;
+    sight.rule.hours.as_ref().is_none_or(|hours| hours.hold(now_ns.div_euclid(1_000_000_000), zone))
+}
+
+/// A value as people read it; of a counter what it rises in a second.
+fn shown(value: f64, sight: &Sight<'_>) -> String {
+    let value = readable::value(value, sight.spec.unit);
+    if sight.is_total() { format!("{value}/s") } else { value }
+}
+
+/// The bound that was crossed, as it was written.
+fn bound(sight: &Sight<'_>, severity: Severity) -> Option<String> {
+    let place = SEVERITIES.iter().position(|(known, _)| *known == severity)?;
+    sight.bounds().get(place)?.as_ref().map(|bound| bound.value.to_string())
+}
+
+/// A sentence about trouble.
+fn text(sight: &Sight<'_>, series: &str, status: &Status, (severity, value): (Severity, Option<&str>)) -> String {
+    let Sight { rule, shape, spec, .. } = sight;
+    let text = match status {
+        Status::Failed { kind, message } if spec.name == UP && rule.alias.is_none() => {
+            format!("{} ({}) is down: {}: {}", shape.job, shape.target, kind.name(), message)
+        }
+        _ => {
+            let bound = bound(sight, severity);
+            let what = rule.alias.as_deref().unwrap_or(series);
+            format!("{what} of {} is {}, {}", shape.job, value.unwrap_or("unknown"), bound.as_deref().unwrap_or("too bad"))
+        }
+    };
+    crate::plain(&text)
+}
+
+fn subject(sight: &Sight<'_>, (own, series): (Vec<(String, String)>, String), (value, text): (Option<String>, String)) -> Subject {
+    let Sight { rule, shape, spec, .. } = sight;
+    let (event_type, cause) = if sight.is_absence() { MISSING } else { usual_kind(spec) };
+    Subject {
+        key: key(&shape.job, &series, &rule.name.value),
+        origin: Origin::Rule,
+        rule: rule.name.value.clone(),
+        agent: shape.agent.clone(),
+        job: shape.job.clone(),
+        target: shape.target.clone(),
+        labels: shape.labels.iter().cloned().chain(own).collect(),
+        series,
+        event_type: rule.event_type.unwrap_or(event_type),
+        cause: rule.cause.unwrap_or(cause),
+        value,
+        bound: None,
+        text,
+        instruction: rule.instruction.clone(),
+        link: rule.link.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

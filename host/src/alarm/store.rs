@@ -1,0 +1,357 @@
+//! The alarms' database: place in the journal, what rules remember, alarms, their steps and what is to be told of them, in one transaction.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+
+use super::{judge::Memory, life::Stage, notice::Notice, record::Alarm};
+
+/// Name of the file in the data folder.
+pub const FILE: &str = "alarms.sqlite";
+/// The format of the file; a newer one is refused.
+const FORMAT: i64 = 1;
+/// How long another process (a report, a backup) may hold it.
+const BUSY_MAX: Duration = Duration::from_secs(2);
+/// Nanoseconds that a closed alarm is kept for: 400 days.
+pub const KEPT_NS: i64 = 400 * 86_400 * 1_000_000_000;
+/// Closed alarms that are kept, at most.
+pub const CLOSED_MAX: i64 = 1_000_000;
+/// Alarms that are dropped in one transaction, at most.
+const DROPPED_MAX: i64 = 1_000;
+/// The tables of [`FORMAT`].
+const TABLES: &str = "
+    CREATE TABLE place (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        position INTEGER NOT NULL,      -- of the next record of the journal
+        seq INTEGER NOT NULL,           -- of the last step
+        number INTEGER NOT NULL         -- of the last life
+    ) STRICT;
+    CREATE TABLE memories (
+        job TEXT NOT NULL,
+        rule TEXT NOT NULL,
+        series TEXT NOT NULL,
+        memory TEXT NOT NULL,           -- JSON
+        PRIMARY KEY (job, rule, series)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE alarms (
+        number INTEGER PRIMARY KEY,     -- of the life
+        key TEXT NOT NULL,
+        stage INTEGER NOT NULL,         -- 0 active, 1 cleared, 2 closed
+        closed_ns INTEGER,
+        alarm TEXT NOT NULL             -- JSON
+    ) STRICT;
+    CREATE INDEX alarms_by_key ON alarms (key, number);
+    CREATE INDEX alarms_by_stage ON alarms (stage, closed_ns);
+    CREATE TABLE steps (
+        seq INTEGER PRIMARY KEY,
+        alarm INTEGER NOT NULL,
+        time_ns INTEGER NOT NULL,
+        notice TEXT NOT NULL            -- JSON
+    ) STRICT;
+    CREATE INDEX steps_by_alarm ON steps (alarm, seq);
+";
+
+/// Writes down what is to be told, in the transaction that makes it so.
+pub trait Outbox: Send {
+    /// The tables that it needs beside those of alarms.
+    fn tables(&self) -> &'static str;
+    /// Writes down what is to be told of a step.
+    fn put(&self, transaction: &Transaction<'_>, notice: &Notice) -> rusqlite::Result<()>;
+}
+
+/// Tells nobody.
+#[derive(Debug)]
+pub struct NoOutbox;
+
+impl Outbox for NoOutbox {
+    fn tables(&self) -> &'static str {
+        ""
+    }
+
+    fn put(&self, _: &Transaction<'_>, _: &Notice) -> rusqlite::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why alarms cannot be kept or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer program wrote the file.
+    #[error("{path} has format {found}, this program knows up to {FORMAT}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+    },
+    /// SQLite failed.
+    #[error("{path} cannot be used")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: rusqlite::Error,
+    },
+}
+
+/// What rules remember, by job, rule and series.
+pub type Memories = HashMap<String, HashMap<(String, String), Memory>>;
+
+/// What was written last.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The next record of the journal; nothing in a file that is new.
+    pub position: Option<u64>,
+    /// Number of the last step.
+    pub seq: u64,
+    /// Number of the last life.
+    pub number: u64,
+    /// What rules remember.
+    pub memories: Memories,
+    /// Alarms that are not closed, and the last life of those that are shelved.
+    pub alarms: Vec<Alarm>,
+}
+
+/// What is to be written in one transaction.
+#[derive(Debug)]
+pub struct Batch<'b> {
+    /// The next record of the journal.
+    pub position: u64,
+    /// Number of the last step.
+    pub seq: u64,
+    /// Number of the last life.
+    pub number: u64,
+    /// Memories that changed: job, rule, series; nothing where all is forgotten.
+    pub memories: Vec<(&'b str, &'b str, &'b str, Option<&'b Memory>)>,
+    /// Alarms that changed.
+    pub alarms: Vec<&'b Alarm>,
+    /// Steps that were made, in order.
+    pub steps: &'b [Notice],
+}
+
+/// The database, opened for writing.
+pub struct Store {
+    path: PathBuf,
+    connection: Connection,
+    outbox: Box<dyn Outbox>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the alarms of a data folder, made where there are none.
+    pub fn open(data: &Path, outbox: Box<dyn Outbox>) -> Result<Self, StoreError> {
+        let path = data.join(FILE);
+        let connection = open(&path, outbox.tables())?;
+        Ok(Self { path, connection, outbox })
+    }
+
+    /// Reads what was written last.
+    pub fn read(&self) -> Result<Written, StoreError> {
+        read(&self.connection).map_err(|source| self.failed(source))
+    }
+
+    /// Writes a batch, durably and whole.
+    pub fn write(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+        let written = self.connection.transaction().and_then(|transaction| {
+            write(&transaction, batch)?;
+            for notice in batch.steps {
+                self.outbox.put(&transaction, notice)?;
+            }
+            transaction.commit()
+        });
+        written.map_err(|source| self.failed(source))
+    }
+
+    /// Drops closed alarms that are too old or too many, some at a time; gives how many.
+    pub fn prune(&mut self, now_ns: i64) -> Result<usize, StoreError> {
+        let prune = |connection: &mut Connection| -> rusqlite::Result<usize> {
+            let transaction = connection.transaction()?;
+            let closed: i64 = transaction.query_row("SELECT count(*) FROM alarms WHERE stage = 2", [], |row| row.get(0))?;
+            let too_many = (closed - CLOSED_MAX).clamp(0, DROPPED_MAX);
+            let old = "SELECT number FROM alarms WHERE stage = 2 AND closed_ns < ?1 ORDER BY closed_ns LIMIT ?2";
+            let mut numbers: Vec<i64> = transaction
+                .prepare(old)?
+                .query_map(params![now_ns.saturating_sub(KEPT_NS), DROPPED_MAX], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            if numbers.is_empty() {
+                let first = "SELECT number FROM alarms WHERE stage = 2 ORDER BY closed_ns LIMIT ?1";
+                numbers = transaction.prepare(first)?.query_map([too_many], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            }
+            for number in &numbers {
+                transaction.execute("DELETE FROM steps WHERE alarm = ?1", [number])?;
+                transaction.execute("DELETE FROM alarms WHERE number = ?1", [number])?;
+            }
+            transaction.commit()?;
+            Ok(numbers.len())
+        };
+        prune(&mut self.connection).map_err(|source| StoreError::Sqlite { path: self.path.clone(), source })
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), source }
+    }
+}
+
+/// Which alarms are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// This life alone.
+    pub number: Option<u64>,
+    /// Closed ones too, those that were closed at this time or later, nanoseconds since 1970.
+    pub closed_since_ns: Option<i64>,
+}
+
+/// Finds alarms that are meant, `limit` at most, the latest life first, and says whether there are more; nothing is locked, and a file that
+/// is not there is empty.
+pub fn find(data: &Path, query: &Query, limit: usize, is_meant: impl Fn(&Alarm) -> bool) -> Result<(Vec<Alarm>, bool), StoreError> {
+    look(data, |connection| {
+        let mut found = connection.prepare(
+            "SELECT alarm FROM alarms WHERE (?1 IS NULL OR number = ?1)
+             AND (stage < 2 OR ?1 IS NOT NULL OR closed_ns >= ?2) ORDER BY number DESC",
+        )?;
+        let number = query.number.and_then(|number| i64::try_from(number).ok());
+        let mut alarms = Vec::new();
+        for row in found.query_map(params![number, query.closed_since_ns], |row| row.get::<_, String>(0))? {
+            let alarm = parsed(&row?)?;
+            if !is_meant(&alarm) {
+                continue;
+            }
+            if alarms.len() == limit {
+                return Ok((alarms, true));
+            }
+            alarms.push(alarm);
+        }
+        Ok((alarms, false))
+    })
+}
+
+/// Reads the steps of a life in order.
+pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, StoreError> {
+    look(data, |connection| {
+        let mut found = connection.prepare("SELECT notice FROM steps WHERE alarm = ?1 ORDER BY seq")?;
+        let rows = found.query_map([i64::try_from(number).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
+        rows.map(|row| row.and_then(|text| parsed(&text))).collect()
+    })
+}
+
+fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    let path = data.join(FILE);
+    if !path.exists() {
+        return Ok(T::default());
+    }
+    let found = || -> rusqlite::Result<T> {
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        // Just being made: its tables come in one step.
+        match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
+            0 => Ok(T::default()),
+            _ => read(&connection),
+        }
+    };
+    found().map_err(|source| StoreError::Sqlite { path: path.clone(), source })
+}
+
+/// Refuses the alarms of a newer program, and changes nothing.
+pub fn refuse_newer(data: &Path) -> Result<(), StoreError> {
+    let path = data.join(FILE);
+    if !path.exists() {
+        return Ok(());
+    }
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let found = connection.and_then(|connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
+    match found {
+        Ok(found) if found > FORMAT => Err(StoreError::Newer { path, found }),
+        // Whatever else there is to say of it, opening says.
+        _ => Ok(()),
+    }
+}
+
+fn open(path: &Path, more: &str) -> Result<Connection, StoreError> {
+    let failed = |source| StoreError::Sqlite { path: path.into(), source };
+    let connection = Connection::open(path).map_err(failed)?;
+    connection.busy_timeout(BUSY_MAX).map_err(failed)?;
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    match format {
+        FORMAT => {}
+        0 => {
+            connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+            connection.execute_batch(&format!("BEGIN; {TABLES} {more} PRAGMA user_version = {FORMAT}; COMMIT;")).map_err(failed)?;
+        }
+        found => return Err(StoreError::Newer { path: path.into(), found }),
+    }
+    // What was told outside must never be unknown after a power loss.
+    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    Ok(connection)
+}
+
+fn read(connection: &Connection) -> rusqlite::Result<Written> {
+    let place = connection
+        .query_row("SELECT position, seq, number FROM place", [], |row| {
+            Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?].map(i64::unsigned_abs))
+        })
+        .optional()?;
+    let mut written = Written::default();
+    if let Some([position, seq, number]) = place {
+        written = Written { position: Some(position), seq, number, ..written };
+    }
+    let mut memories = connection.prepare("SELECT job, rule, series, memory FROM memories")?;
+    for row in memories.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?)))? {
+        let (job, rule, series, memory) = row?;
+        written.memories.entry(job).or_default().insert((rule, series), parsed(&memory)?);
+    }
+    let mut alarms = connection.prepare("SELECT alarm FROM alarms WHERE stage < 2 ORDER BY number")?;
+    for row in alarms.query_map([], |row| row.get::<_, String>(0))? {
+        written.alarms.push(parsed(&row?)?);
+    }
+    Ok(written)
+}
+
+fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
+    let numbers = [batch.position, batch.seq, batch.number].map(signed);
+    transaction.prepare_cached("INSERT OR REPLACE INTO place VALUES (1, ?1, ?2, ?3)")?.execute(numbers)?;
+    let mut remember = transaction.prepare_cached("INSERT OR REPLACE INTO memories VALUES (?1, ?2, ?3, ?4)")?;
+    let mut forget = transaction.prepare_cached("DELETE FROM memories WHERE job = ?1 AND rule = ?2 AND series = ?3")?;
+    for (job, rule, series, memory) in &batch.memories {
+        match memory {
+            Some(memory) => remember.execute(params![job, rule, series, written(memory)?])?,
+            None => forget.execute(params![job, rule, series])?,
+        };
+    }
+    let mut alarms = transaction.prepare_cached("INSERT OR REPLACE INTO alarms VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for alarm in &batch.alarms {
+        let stage = match alarm.life.stage {
+            Stage::Active => 0,
+            Stage::Cleared => 1,
+            Stage::Closed => 2,
+        };
+        let (number, key) = (signed(alarm.life.number), &alarm.subject.key);
+        alarms.execute(params![number, key, stage, alarm.life.closed_ns, written(alarm)?])?;
+    }
+    let mut steps = transaction.prepare_cached("INSERT INTO steps VALUES (?1, ?2, ?3, ?4)")?;
+    for notice in batch.steps {
+        steps.execute(params![signed(notice.seq), signed(notice.alarm), notice.time_ns, written(notice)?])?;
+    }
+    Ok(())
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn written<T: serde::Serialize>(value: &T) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    let failed = |error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into());
+    serde_json::from_str(text).map_err(failed)
+}

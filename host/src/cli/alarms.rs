@@ -1,0 +1,359 @@
+//! `watchpost alarms`
+
+use std::path::Path;
+
+use clap::Subcommand;
+use hyper::Method;
+use watchpost_plugin_api::Severity;
+
+use super::{
+    Context,
+    client::query,
+    failure::{Failure, Outcome},
+    print_json, table, time,
+};
+use crate::{
+    alarm::{
+        life::Stage,
+        notice::Notice,
+        record::Alarm,
+        request::{AlarmRequest, AlarmRequestError, Found, LIMIT, Whole, whole},
+    },
+    config,
+    daemon::now_ns,
+    expose::http::MORE,
+};
+
+pub(super) const EXAMPLES: &str = "A threshold of a job says what is an alarm, and how bad:
+
+  [[job.threshold]]
+  metric = \"connect_time\"
+  warning = \"> 500ms\"
+  major = \"> 2s\"
+  raise_after = 3
+  rearm = \"< 400ms\"
+
+Examples:
+  watchpost alarms
+  watchpost alarms list --state all --since now-30d
+  watchpost alarms explain 1
+  watchpost alarms ack 1 --for 2h";
+
+/// How each failure begins.
+const CANNOT: &str = "cannot list alarms";
+/// Values that are told with an alarm, at most: the latest.
+const VALUES_TOLD: usize = 12;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists alarms: the worst first.
+    #[command(
+        after_help = "Examples:\n  watchpost alarms list --severity major\n  watchpost alarms list --state closed --since now-30d --json"
+    )]
+    List(List),
+    /// Tells all that is kept of one alarm: what it is about, and every step of its life.
+    #[command(after_help = "Example:\n  watchpost alarms show 1")]
+    Show(One),
+    /// Says why there is the alarm: its rule, the values of late, what was done.
+    #[command(after_help = "Example:\n  watchpost alarms explain 1")]
+    Explain(One),
+    /// Takes care of an alarm: others see who.
+    #[command(after_help = "Example:\n  watchpost alarms own 1")]
+    Own(One),
+    /// Has seen an alarm: nobody else need be called, until it is cleared or the time is up.
+    #[command(after_help = "Example:\n  watchpost alarms ack 1 --for 2h")]
+    Ack {
+        #[command(flatten)]
+        one: One,
+        /// For how long: 30m, 2h, 1d [default: until it is cleared].
+        #[arg(long = "for", value_name = "TIME")]
+        for_: Option<String>,
+        /// Takes it back.
+        #[arg(long, conflicts_with = "for_")]
+        undo: bool,
+    },
+    /// Writes something beside an alarm.
+    #[command(after_help = "Example:\n  watchpost alarms annotate 1 \"the provider works on it\"")]
+    Annotate {
+        #[command(flatten)]
+        one: One,
+        /// What is to be read there.
+        text: String,
+    },
+    /// Has nobody told of an alarm for a while, also when it comes again.
+    #[command(after_help = "Example:\n  watchpost alarms shelve 1 --for 4h")]
+    Shelve {
+        #[command(flatten)]
+        one: One,
+        /// For how long: 30m, 4h, 2d.
+        #[arg(long = "for", value_name = "TIME", required_unless_present = "undo")]
+        for_: Option<String>,
+        /// Has people told again.
+        #[arg(long, conflicts_with = "for_")]
+        undo: bool,
+    },
+    /// Is done with an alarm whose reason is gone.
+    #[command(after_help = "Example:\n  watchpost alarms close 2")]
+    Close(One),
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// Which: open (active and cleared), active, cleared, closed or all.
+    #[arg(long, default_value = "open")]
+    state: String,
+    /// At least this bad: indeterminate, warning, minor, major or critical.
+    #[arg(long)]
+    severity: Option<String>,
+    /// Of this job only.
+    #[arg(long)]
+    job: Option<String>,
+    /// Of this rule only.
+    #[arg(long)]
+    rule: Option<String>,
+    /// Closed ones: those closed since then, as now-1h, -2d, midnight or 2026-03-29.
+    #[arg(long, default_value = "now-7d", allow_hyphen_values = true, value_name = "TIME")]
+    since: String,
+    /// So many at most: the latest.
+    #[arg(long, default_value_t = LIMIT, value_name = "COUNT")]
+    limit: usize,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        let AlarmRequest { state, since, limit, .. } = AlarmRequest::default();
+        Self { state, severity: None, job: None, rule: None, since, limit }
+    }
+}
+
+#[derive(clap::Args)]
+struct One {
+    /// The alarm's number.
+    number: u64,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        None => list(context, &List::default()),
+        Some(Command::List(arguments)) => list(context, arguments),
+        Some(Command::Show(one)) => show(context, one),
+        Some(Command::Explain(one)) => explain(context, one),
+        Some(Command::Own(one)) => act(context, one, "own", &[]),
+        Some(Command::Ack { one, undo: true, .. }) => act(context, one, "unacknowledge", &[]),
+        Some(Command::Ack { one, for_, .. }) => act(context, one, "acknowledge", &for_pairs(for_.as_deref())),
+        Some(Command::Annotate { one, text }) => act(context, one, "annotate", &[("text", text.clone())]),
+        Some(Command::Shelve { one, undo: true, .. }) => act(context, one, "unshelve", &[]),
+        Some(Command::Shelve { one, for_, .. }) => act(context, one, "shelve", &for_pairs(for_.as_deref())),
+        Some(Command::Close(one)) => act(context, one, "close", &[]),
+    }
+}
+
+fn for_pairs(span: Option<&str>) -> Vec<(&'static str, String)> {
+    span.iter().map(|span| ("for", (*span).to_owned())).collect()
+}
+
+fn list(context: &Context, arguments: &List) -> Outcome {
+    let List { state, severity, job, rule, since, limit } = arguments;
+    let request = AlarmRequest {
+        state: state.clone(),
+        severity: severity.clone(),
+        job: job.clone(),
+        rule: rule.clone(),
+        since: since.clone(),
+        limit: *limit,
+        zone: time::zone(),
+    };
+    let path = format!("/api/v1/alarms?{}", query(&request.to_pairs()));
+    let found = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
+        Some(answer) => Found { alarms: answer.read()?, more: answer.header(MORE) == Some("true") },
+        None => request.answer(folder(&context.data_folder()?, CANNOT)?, now_ns()).map_err(|error| asked_wrong(CANNOT, &error))?,
+    };
+    if found.more {
+        eprintln!("note: there are more; --limit gives more than {limit}");
+    }
+    if context.json {
+        return print_json(&found.alarms);
+    }
+    let rows: Vec<_> = found.alarms.iter().map(row).collect();
+    table::print(&["alarm", "severity", "state", "since", "count", "owner", "job", "text"], &rows);
+    Ok(())
+}
+
+/// A data folder that is there: without a daemon, its files are read.
+fn folder<'f>(data: &'f Path, cannot: &str) -> Result<&'f Path, Failure> {
+    if data.is_dir() { Ok(data) } else { Err(Failure::failed(cannot, format!("there is no data folder {}", data.display()))) }
+}
+
+fn asked_wrong(cannot: &str, error: &AlarmRequestError) -> Failure {
+    if error.is_asked_wrong() { Failure::wrong(cannot, crate::chain(error)) } else { Failure::of(cannot, error) }
+}
+
+fn row(alarm: &Alarm) -> Vec<String> {
+    let Alarm { life, subject } = alarm;
+    vec![
+        life.number.to_string(),
+        word(life.severity),
+        state(alarm),
+        at(life.raised_ns),
+        life.count.to_string(),
+        life.owner.clone().unwrap_or_else(|| "-".into()),
+        subject.job.clone(),
+        subject.text.clone(),
+    ]
+}
+
+/// How it stands: `active, acknowledged`.
+fn state(alarm: &Alarm) -> String {
+    let life = &alarm.life;
+    let stage = match life.stage {
+        Stage::Active => "active",
+        Stage::Cleared => "cleared",
+        Stage::Closed => "closed",
+    };
+    let more = [(life.flapping, "flapping"), (life.acknowledged.is_some(), "acknowledged"), (life.shelved.is_some(), "shelved")];
+    std::iter::once(stage).chain(more.into_iter().filter_map(|(is, word)| is.then_some(word))).collect::<Vec<_>>().join(", ")
+}
+
+fn word(severity: Severity) -> String {
+    serde_json::to_value(severity).ok().and_then(|word| word.as_str().map(Into::into)).unwrap_or_default()
+}
+
+fn at(time_ns: i64) -> String {
+    time::local(time_ns as f64 / 1e9)
+}
+
+fn whole_of(context: &Context, one: &One, cannot: &str) -> Result<Whole, Failure> {
+    match context.ask_if_it_runs(cannot, Method::GET, &format!("/api/v1/alarms/{}", one.number))? {
+        Some(answer) => answer.read(),
+        None => whole(folder(&context.data_folder()?, cannot)?, one.number).map_err(|error| asked_wrong(cannot, &error)),
+    }
+}
+
+fn show(context: &Context, one: &One) -> Outcome {
+    let found = whole_of(context, one, "cannot show the alarm")?;
+    if context.json {
+        return print_json(&found);
+    }
+    about(&found.alarm);
+    println!();
+    print_steps(&found.steps);
+    Ok(())
+}
+
+fn about(alarm: &Alarm) {
+    let Alarm { life, subject } = alarm;
+    let mut lines = vec![
+        format!("alarm {}, {}, {}", life.number, word(life.severity), state(alarm)),
+        subject.text.clone(),
+        format!("series {} of job {}, target {}", subject.series, subject.job, subject.target),
+        format!("{}, probable cause {}", subject.event_type.name(), subject.cause.name()),
+        format!("raised {}, seen {} times, the last time {}", at(life.raised_ns), life.count, at(life.last_ns)),
+    ];
+    lines.extend(life.cleared_ns.map(|cleared| format!("cleared {}", at(cleared))));
+    lines.extend(life.closed_ns.map(|closed| format!("closed {}", at(closed))));
+    lines.extend(life.owner.as_ref().map(|owner| format!("owned by {owner}")));
+    let until = |until: Option<i64>| until.map_or_else(|| "it is cleared".to_owned(), at);
+    lines.extend(life.acknowledged.as_ref().map(|ack| format!("acknowledged by {} until {}", ack.by, until(ack.until_ns))));
+    lines.extend(life.shelved.as_ref().map(|shelf| format!("shelved by {} until {}", shelf.by, until(shelf.until_ns))));
+    lines.extend(subject.instruction.as_ref().map(|what| format!("to do: {what}")));
+    lines.extend(subject.link.as_ref().map(|link| format!("see {link}")));
+    for line in lines {
+        println!("{}", table::plain(&line));
+    }
+}
+
+fn print_steps(steps: &[Notice]) {
+    let row = |notice: &Notice| {
+        let said = notice.comment.clone().or_else(|| notice.value.clone());
+        vec![
+            at(notice.time_ns),
+            notice.step.name().to_owned(),
+            word(notice.severity),
+            notice.by.clone().unwrap_or_else(|| "-".into()),
+            said.unwrap_or_else(|| "-".into()),
+        ]
+    };
+    table::print(&["time", "step", "severity", "by", "value or comment"], &steps.iter().map(row).collect::<Vec<_>>());
+}
+
+fn explain(context: &Context, one: &One) -> Outcome {
+    const CANNOT: &str = "cannot explain the alarm";
+    let found = whole_of(context, one, CANNOT)?;
+    let values = values_of_late(context, &found.alarm, CANNOT)?;
+    let rule = rule_of(context, &found.alarm);
+    if context.json {
+        let values: Vec<_> = values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect();
+        return print_json(&serde_json::json!({ "alarm": found.alarm, "steps": found.steps, "rule": rule, "values": values }));
+    }
+    about(&found.alarm);
+    println!();
+    match &rule {
+        Some(rule) => super::rules::print_one(rule),
+        None => println!("its rule, {}, is not in the configuration", table::plain(&found.alarm.subject.rule)),
+    }
+    println!();
+    if values.is_empty() {
+        println!("no values of late are stored");
+    } else {
+        let shown = |value: &Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| value.to_string());
+        let rows: Vec<_> = values.iter().map(|(time, value)| vec![time::local(*time), shown(value)]).collect();
+        table::print(&["time", "value"], &rows);
+    }
+    println!();
+    print_steps(&found.steps);
+    Ok(())
+}
+
+fn rule_of(context: &Context, alarm: &Alarm) -> Option<super::rules::Shown> {
+    let (draft, _) = config::read(&context.file().ok()?, super::load::now());
+    let subject = &alarm.subject;
+    let is_it = |rule: &&config::AlarmRule| rule.name.value == subject.rule && rule.of_job.as_ref().is_none_or(|job| *job == subject.job);
+    draft.rules.iter().find(is_it).map(super::rules::Shown::of)
+}
+
+/// One series as the API gives it.
+#[derive(serde::Deserialize)]
+struct Series {
+    start: Option<i64>,
+    step: i64,
+    values: Vec<Option<f64>>,
+}
+
+/// What the series was of late, the newest last.
+fn values_of_late(context: &Context, alarm: &Alarm, cannot: &str) -> Result<Vec<(f64, Option<f64>)>, Failure> {
+    let subject = &alarm.subject;
+    let (metric, own) = subject
+        .series
+        .split_once('{')
+        .map_or((subject.series.as_str(), String::new()), |(metric, rest)| (metric, format!(",{}", rest.trim_end_matches('}'))));
+    let series = format!("{metric}{{job=\"{}\"{own}}}", subject.job);
+    let end = alarm.life.cleared_ns.unwrap_or_else(now_ns) / 1_000_000_000;
+    let pairs = [("series", series), ("from", (end - 86_400).to_string()), ("to", end.to_string()), ("format", "json".to_owned())];
+    let answer = context.ask_if_it_runs(cannot, Method::GET, &format!("/api/v1/fetch?{}", query(&pairs)))?;
+    // Series may be dropped, and without a daemon nobody is asked: then there is less to tell.
+    let Some(found) = answer.and_then(|answer| answer.read::<Vec<Series>>().ok()).and_then(|found| found.into_iter().next()) else {
+        return Ok(Vec::new());
+    };
+    let (start, step) = (found.start.unwrap_or(0), found.step);
+    let all: Vec<(f64, Option<f64>)> = found.values.into_iter().zip(0..).map(|(value, at)| ((start + step * at) as f64, value)).collect();
+    let known = all.iter().rposition(|(_, value)| value.is_some()).map_or(all.len(), |last| last + 1);
+    Ok(all.get(known.saturating_sub(VALUES_TOLD)..known).unwrap_or_default().to_vec())
+}
+
+fn act(context: &Context, one: &One, what: &str, said: &[(&str, String)]) -> Outcome {
+    let cannot = format!("cannot {what} alarm {}", one.number);
+    let query = if said.is_empty() { String::new() } else { format!("?{}", query(said)) };
+    let path = format!("/api/v1/alarms/{}/{what}{query}", one.number);
+    let alarm: Alarm = context.ask(&cannot, Method::POST, &path)?.read()?;
+    if context.json {
+        return print_json(&alarm);
+    }
+    println!("alarm {}: {}", alarm.life.number, state(&alarm));
+    Ok(())
+}

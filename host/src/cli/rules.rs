@@ -1,0 +1,118 @@
+//! `watchpost rules`
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    load::now,
+    print_json, table,
+};
+use crate::config::{self, AlarmRule, SEVERITIES};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Lists the rules of the configuration, and the thresholds of jobs.
+    #[command(after_help = "Examples:\n  watchpost rules list\n  watchpost rules list --json")]
+    List,
+}
+
+/// A rule as it is listed.
+#[derive(Serialize)]
+pub(super) struct Shown {
+    name: String,
+    /// The job whose threshold it is.
+    job: Option<String>,
+    series: String,
+    /// By severity.
+    bounds: Vec<(&'static str, String)>,
+    raise_after: String,
+    clear_after: u32,
+    rearm: Option<String>,
+    overrides: usize,
+    enabled: bool,
+    active: Option<String>,
+    timezone: &'static str,
+    alias: Option<String>,
+    comment: Option<String>,
+    event_type: Option<&'static str>,
+    cause: Option<&'static str>,
+    instruction: Option<String>,
+    link: Option<String>,
+    /// Where it is written.
+    place: String,
+}
+
+impl Shown {
+    pub(super) fn of(rule: &AlarmRule) -> Self {
+        let bounds = rule.bounds.iter().zip(SEVERITIES);
+        Self {
+            name: rule.name.value.clone(),
+            job: rule.of_job.clone(),
+            series: rule.series.value.to_string(),
+            bounds: bounds.filter_map(|(bound, (_, key))| Some((key, bound.as_ref()?.value.to_string()))).collect(),
+            raise_after: match rule.raise_after {
+                (times, of) if times == of => times.to_string(),
+                (times, of) => format!("{times} of {of}"),
+            },
+            clear_after: rule.clear_after,
+            rearm: rule.rearm.as_ref().map(|rearm| rearm.value.to_string()),
+            overrides: rule.overrides.len(),
+            enabled: rule.enabled,
+            active: rule.hours.as_ref().map(|hours| hours.said().trim_start_matches("active ").to_owned()),
+            timezone: rule.zone.name(),
+            alias: rule.alias.clone(),
+            comment: rule.comment.clone(),
+            event_type: rule.event_type.map(|kind| kind.name()),
+            cause: rule.cause.map(|cause| cause.name()),
+            instruction: rule.instruction.clone(),
+            link: rule.link.clone(),
+            place: rule.name.place.to_string(),
+        }
+    }
+
+    fn bounds(&self) -> String {
+        self.bounds.iter().map(|(severity, bound)| format!("{severity} {bound}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    let Command::List = arguments.command.as_ref().unwrap_or(&Command::List);
+    let file = context.file()?;
+    let (draft, faults) = config::read(&file, now());
+    if faults.stop() {
+        return Err(Failure::Faults(faults));
+    }
+    let rules: Vec<Shown> = draft.rules.iter().map(Shown::of).collect();
+    if context.json {
+        return print_json(&rules);
+    }
+    let row = |rule: &Shown| {
+        let enabled = if rule.enabled { "" } else { "DISABLED, " };
+        vec![rule.name.clone(), rule.series.clone(), rule.raise_after.clone(), format!("{enabled}{}", rule.bounds())]
+    };
+    table::print(&["rule", "series", "raise after", "bounds"], &rules.iter().map(row).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Tells one rule in lines.
+pub(super) fn print_one(rule: &Shown) {
+    let mut lines = vec![
+        format!("rule {} on {}, {}", rule.name, rule.series, rule.place),
+        format!("bounds: {}; raised after {}, cleared after {}", rule.bounds(), rule.raise_after, rule.clear_after),
+    ];
+    lines.extend(rule.rearm.as_ref().map(|rearm| format!("cleared only by values {rearm}")));
+    lines.extend(rule.active.as_ref().map(|active| format!("raises only within {active} ({})", rule.timezone)));
+    lines.extend((!rule.enabled).then(|| "it is disabled".to_owned()));
+    lines.extend(rule.comment.clone());
+    for line in lines {
+        println!("{}", table::plain(&line));
+    }
+}

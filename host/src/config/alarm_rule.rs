@@ -1,0 +1,573 @@
+//! `[[job.threshold]]` and `[[rule]]`: what is an alarm, and how bad.
+
+use std::{collections::HashMap, sync::Arc};
+
+use watchpost_plugin_api::Severity;
+
+use super::{
+    At, Fault, Faults, Place, Rule,
+    name::JobName,
+    near::did_you_mean,
+    objective::check_hours,
+    reader::{Field, Reader, Texts, misshapen},
+    row::check_series,
+    text::{Data, Table},
+    timing::{Almanac, check_zone},
+};
+use crate::{
+    alarm::{
+        bound::{Bound, Way},
+        x733::{EventType, ProbableCause},
+    },
+    schedule::{Holidays, Windows, Zone},
+    series::{
+        layout::UP,
+        selector::{NAME_LABEL, Selector, Shown},
+    },
+};
+
+/// Keys of a threshold.
+const KEYS_OF_THRESHOLD: [&str; 20] = [
+    "active",
+    "alias",
+    "cause",
+    "clear_after",
+    "comment",
+    "critical",
+    "enabled",
+    "event_type",
+    "holidays",
+    "instruction",
+    "link",
+    "major",
+    "metric",
+    "minor",
+    "name",
+    "override",
+    "raise_after",
+    "rearm",
+    "timezone",
+    "warning",
+];
+/// Keys of a rule.
+const KEYS_OF_RULE: [&str; 20] = [
+    "active",
+    "alias",
+    "cause",
+    "clear_after",
+    "comment",
+    "critical",
+    "enabled",
+    "event_type",
+    "holidays",
+    "instruction",
+    "link",
+    "major",
+    "minor",
+    "name",
+    "override",
+    "raise_after",
+    "rearm",
+    "series",
+    "timezone",
+    "warning",
+];
+/// Keys of an override.
+const KEYS_OF_OVERRIDE: [&str; 6] = ["critical", "enabled", "labels", "major", "minor", "warning"];
+/// The severities that have a bound, the mildest first, and their keys.
+pub const SEVERITIES: [(Severity, &str); 4] =
+    [(Severity::Warning, "warning"), (Severity::Minor, "minor"), (Severity::Major, "major"), (Severity::Critical, "critical")];
+/// Values that are looked back on, at most.
+const LOOKED_BACK_MAX: i64 = 100;
+/// Characters of a name, at most.
+const NAME_CHARS_MAX: usize = 80;
+/// Characters of any other text, at most.
+const TEXT_CHARS_MAX: usize = 2_000;
+/// What bounds look like.
+const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\" or \"absent 10m\"";
+
+/// The bounds of the severities, the mildest first.
+pub type Bounds = [Option<At<Bound>>; 4];
+
+/// What is an alarm, and how bad.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlarmRule {
+    /// What it is called: no other rule bears the name, no other threshold of its job.
+    pub name: At<String>,
+    /// The series that it looks at.
+    pub series: At<Selector>,
+    /// The job whose threshold it is.
+    pub of_job: Option<String>,
+    /// What is too much for each severity.
+    pub bounds: Bounds,
+    /// What else holds for series with certain labels; the first that fits counts.
+    pub overrides: Vec<Override>,
+    /// Crossed so often among so many values, it is raised.
+    pub raise_after: (u32, u32),
+    /// Not crossed so often in a row, it is cleared.
+    pub clear_after: u32,
+    /// What a value has to be, too, before it is cleared.
+    pub rearm: Option<At<Bound>>,
+    /// What people call it.
+    pub alias: Option<String>,
+    /// Why there is such a rule.
+    pub comment: Option<String>,
+    /// Whether it is looked at.
+    pub enabled: bool,
+    /// Whose hours.
+    pub zone: Zone,
+    /// When it may raise something; always where nothing is said.
+    pub hours: Option<Windows>,
+    /// What kind of trouble, where that is said.
+    pub event_type: Option<EventType>,
+    /// What probably is the reason, where that is said.
+    pub cause: Option<ProbableCause>,
+    /// What an operator is to do.
+    pub instruction: Option<String>,
+    /// Where more is to be read.
+    pub link: Option<String>,
+}
+
+/// What else holds for series with certain labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Override {
+    /// The labels, with their values.
+    pub labels: Vec<(String, String)>,
+    /// Bounds that take the place of the rule's.
+    pub bounds: Bounds,
+    /// Whether the series are looked at.
+    pub enabled: bool,
+}
+
+/// A rule as written.
+#[derive(Debug)]
+pub(super) struct RawAlarmRule {
+    place: Place,
+    name: Field<String>,
+    metric: Field<String>,
+    series: Field<String>,
+    said: Said,
+    overrides: Vec<RawOverride>,
+    raise_after: Field<Data>,
+    clear_after: Field<i64>,
+    rearm: Field<String>,
+    alias: Field<String>,
+    comment: Field<String>,
+    timezone: Field<String>,
+    active: Field<Texts>,
+    holidays: Field<String>,
+    event_type: Field<String>,
+    cause: Field<String>,
+    instruction: Field<String>,
+    link: Field<String>,
+}
+
+#[derive(Debug)]
+struct RawOverride {
+    place: Place,
+    labels: Field<Table>,
+    said: Said,
+}
+
+/// What a rule and an override of it have in common.
+#[derive(Debug)]
+struct Said {
+    bounds: [Field<String>; 4],
+    enabled: Field<bool>,
+}
+
+impl Said {
+    fn parse(reader: &mut Reader<'_>, faults: &mut Faults) -> Self {
+        Self { bounds: SEVERITIES.map(|(_, key)| reader.text(key, faults)), enabled: reader.flag("enabled", faults) }
+    }
+}
+
+impl RawAlarmRule {
+    /// Takes the shape of a `[[job.threshold]]`.
+    pub(super) fn parse_threshold(at: &At<&Table>, faults: &mut Faults) -> Self {
+        Self::parse(at, Reader::new("`[[job.threshold]]`", &KEYS_OF_THRESHOLD, at.value), faults)
+    }
+
+    /// Takes the shape of a `[[rule]]`.
+    pub(super) fn parse_rule(at: &At<&Table>, faults: &mut Faults) -> Self {
+        Self::parse(at, Reader::new("`[[rule]]`", &KEYS_OF_RULE, at.value), faults)
+    }
+
+    fn parse(at: &At<&Table>, mut reader: Reader<'_>, faults: &mut Faults) -> Self {
+        let raw = Self {
+            place: at.place.clone(),
+            name: reader.text("name", faults),
+            metric: reader.text("metric", faults),
+            series: reader.text("series", faults),
+            said: Said::parse(&mut reader, faults),
+            overrides: reader.tables("override", faults).iter().map(|table| RawOverride::parse(table, faults)).collect(),
+            raise_after: reader.whole_or_text("raise_after", faults),
+            clear_after: reader.whole("clear_after", faults),
+            rearm: reader.text("rearm", faults),
+            alias: reader.text("alias", faults),
+            comment: reader.text("comment", faults),
+            timezone: reader.text("timezone", faults),
+            active: reader.text_or_texts("active", faults),
+            holidays: reader.text("holidays", faults),
+            event_type: reader.text("event_type", faults),
+            cause: reader.text("cause", faults),
+            instruction: reader.text("instruction", faults),
+            link: reader.text("link", faults),
+        };
+        reader.finish(faults);
+        raw
+    }
+
+    /// Checks a threshold: all of it but the job, of which there may be several.
+    fn check_threshold(self, almanac: &mut Almanac, faults: &mut Faults) -> Option<AlarmRule> {
+        let hint = "say what of the job it looks at: metric = \"connect_time\"";
+        let metric = self.metric.clone().required("metric", &self.place, hint, faults);
+        let metric = metric.and_then(|metric| check_metric(&metric, faults));
+        let name = match &self.name {
+            Field::Absent => metric.as_ref().map(|metric| At { value: metric.0.clone(), place: self.place.clone() }),
+            Field::Broken => None,
+            Field::Given(name) => check_name(name, faults),
+        };
+        let series = metric.map(|(_, series)| series);
+        self.check(name, series, almanac, faults)
+    }
+
+    fn check_rule(self, almanac: &mut Almanac, faults: &mut Faults) -> Option<AlarmRule> {
+        let name = self.name.clone().required("name", &self.place, "a rule has a name of its own: name = \"slow-mail\"", faults);
+        let name = name.and_then(|name| check_name(&name, faults));
+        let series = self.series.clone().required("series", &self.place, "what it looks at: series = 'up{site=\"paris\"}'", faults);
+        let series = series.and_then(|text| check_series(&text, faults));
+        self.check(name, series, almanac, faults)
+    }
+
+    fn check(
+        self,
+        name: Option<At<String>>,
+        series: Option<At<Selector>>,
+        almanac: &mut Almanac,
+        faults: &mut Faults,
+    ) -> Option<AlarmRule> {
+        let place = &self.place;
+        let bounds = check_bounds(&self.said.bounds, faults);
+        let bounds = bounds.filter(|bounds| is_some_bound(bounds, place, faults) && is_in_order(bounds, faults));
+        let overrides: Vec<_> =
+            self.overrides.iter().map(|raw| raw.check(bounds.as_ref(), faults)).collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+        let raise_after = check_raise_after(&self.raise_after, faults);
+        let clear_after = check_clear_after(&self.clear_after, faults);
+        let rearm = match &self.rearm {
+            Field::Absent => Some(None),
+            Field::Broken => None,
+            Field::Given(text) => check_rearm(text, faults).map(Some),
+        };
+        let zone = check_zone(&self.timezone, faults);
+        let holidays: Option<Option<Arc<Holidays>>> = match &self.holidays {
+            Field::Absent => Some(None),
+            Field::Broken => None,
+            Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
+        };
+        let hours = check_hours("active", &self.active, holidays, faults);
+        let event_type = named("event_type", &self.event_type, EventType::ALL, EventType::name, Rule::EventTypeUnknown, faults);
+        let cause = named("cause", &self.cause, ProbableCause::ALL, ProbableCause::name, Rule::CauseUnknown, faults);
+        let [alias, comment, instruction] = [("alias", &self.alias), ("comment", &self.comment), ("instruction", &self.instruction)]
+            .map(|(key, field)| check_text(key, field, faults));
+        let link = check_text("link", &self.link, faults).and_then(|link| check_link(link, &self.link, faults));
+        let enabled = match self.said.enabled {
+            Field::Absent => true,
+            Field::Broken => return None,
+            Field::Given(flag) => flag.value,
+        };
+        Some(AlarmRule {
+            name: name?,
+            series: series?,
+            of_job: None,
+            bounds: bounds?,
+            overrides,
+            raise_after: raise_after?,
+            clear_after: clear_after?,
+            rearm: rearm?,
+            alias: alias?,
+            comment: comment?,
+            enabled,
+            zone: zone?,
+            hours: hours?,
+            event_type: event_type?,
+            cause: cause?,
+            instruction: instruction?,
+            link: link?,
+        })
+    }
+}
+
+impl RawOverride {
+    fn parse(at: &At<&Table>, faults: &mut Faults) -> Self {
+        let mut reader = Reader::new("`[[…override]]`", &KEYS_OF_OVERRIDE, at.value);
+        let raw = Self { place: at.place.clone(), labels: reader.table("labels", faults), said: Said::parse(&mut reader, faults) };
+        reader.finish(faults);
+        raw
+    }
+
+    /// Checks it, and that it is in order with what the rule says; `rule` is nothing where that was told of.
+    fn check(&self, rule: Option<&Bounds>, faults: &mut Faults) -> Option<Override> {
+        let hint = "say whose: labels = { queue = \"deferred\" }";
+        let labels = self.labels.clone().required("labels", &self.place, hint, faults)?;
+        let mut all = Vec::new();
+        for (key, entry) in &labels.value.0 {
+            match &entry.value.value {
+                Data::Text(value) => all.push((key.clone(), value.clone())),
+                other => faults.extend(misshapen(&format!("labels.{key}"), "a text", other, &entry.value.place)),
+            }
+        }
+        let bounds = check_bounds(&self.said.bounds, faults)?;
+        if let Some(rule) = rule
+            && !is_in_order(&over(rule, &bounds), faults)
+        {
+            return None;
+        }
+        let enabled = match &self.said.enabled {
+            Field::Absent => true,
+            Field::Broken => return None,
+            Field::Given(flag) => flag.value,
+        };
+        (all.len() == labels.value.0.len()).then_some(Override { labels: all, bounds, enabled })
+    }
+}
+
+/// Lays bounds over others.
+pub fn over(lower: &Bounds, upper: &Bounds) -> Bounds {
+    std::array::from_fn(|at| upper.get(at).cloned().flatten().or_else(|| lower.get(at).cloned().flatten()))
+}
+
+/// Checks the thresholds of one job; one that bears the name of another is told of.
+pub(super) fn check_thresholds(raw: Vec<RawAlarmRule>, almanac: &mut Almanac, faults: &mut Faults) -> Vec<AlarmRule> {
+    let mut rules = Vec::new();
+    for raw in raw {
+        rules.extend(raw.check_threshold(almanac, faults));
+    }
+    without_twice(rules, "threshold", faults)
+}
+
+/// Makes the thresholds of one of the jobs that they were written for.
+pub(super) fn of_job<'r>(rules: &'r [AlarmRule], job: &At<JobName>) -> impl Iterator<Item = AlarmRule> + 'r {
+    let job = job.as_str().to_owned();
+    rules.iter().filter_map(move |rule| {
+        let metric = rule.series.value.as_str();
+        let shown = Shown { metric, labels: &[("job".to_owned(), job.clone())] }.to_string();
+        // A name of a metric and one of a job always make a selector.
+        let series = At { value: Selector::parse(&shown).ok()?, place: rule.series.place.clone() };
+        Some(AlarmRule { series, of_job: Some(job.clone()), ..rule.clone() })
+    })
+}
+
+/// Checks the rules of one file.
+pub(super) fn check_rules(raw: Vec<RawAlarmRule>, almanac: &mut Almanac, faults: &mut Faults) -> Vec<AlarmRule> {
+    raw.into_iter().filter_map(|raw| raw.check_rule(almanac, faults)).collect()
+}
+
+/// Tells of every rule that bears the name of an earlier one, and leaves it out.
+pub(super) fn without_twice(rules: Vec<AlarmRule>, what: &str, faults: &mut Faults) -> Vec<AlarmRule> {
+    let mut first: HashMap<String, Place> = HashMap::new();
+    let mut is_first = |rule: &AlarmRule| {
+        if let Some(first) = first.get(&rule.name.value) {
+            let fault = Fault::new(Rule::AlarmRuleTwice, &rule.name.place, format!("{what} {}: declared twice", rule.name.value));
+            faults.push(fault.hint(format!("first declared at {first}; give one a name of its own: name = \"…\"")));
+            return false;
+        }
+        first.insert(rule.name.value.clone(), rule.name.place.clone());
+        true
+    };
+    rules.into_iter().filter(|rule| is_first(rule)).collect()
+}
+
+/// Checks a metric's name; gives it, and the selector that it is.
+fn check_metric(metric: &At<String>, faults: &mut Faults) -> Option<(String, At<Selector>)> {
+    let selector = Selector::parse(metric).ok();
+    let is_name =
+        selector.as_ref().is_some_and(|selector| selector.fixed().any(|(label, name)| label == NAME_LABEL && name == metric.value));
+    if !is_name {
+        let fault = Fault::new(Rule::MetricIllegal, &metric.place, format!("`metric`: \"{}\" is no metric", metric.escape_debug()));
+        faults.push(fault.hint("write a name alone, as \"connect_time\"; series of several jobs are for a [[rule]]"));
+        return None;
+    }
+    Some((metric.value.clone(), At { value: selector?, place: metric.place.clone() }))
+}
+
+fn check_name(name: &At<String>, faults: &mut Faults) -> Option<At<String>> {
+    let legal = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && crate::plain(name) == name.value && !name.contains('/');
+    if !legal {
+        let shown: String = name.escape_debug().take(NAME_CHARS_MAX).collect();
+        let fault = Fault::new(Rule::AlarmRuleNameIllegal, &name.place, format!("`name`: \"{shown}\" is no name of a rule"));
+        faults.push(fault.hint(format!("1 to {NAME_CHARS_MAX} characters that can be shown, none of them a `/`")));
+    }
+    legal.then(|| name.clone())
+}
+
+fn check_bounds(fields: &[Field<String>; 4], faults: &mut Faults) -> Option<Bounds> {
+    let mut sound = true;
+    let bounds = std::array::from_fn(|at| match (fields.get(at), SEVERITIES.get(at)) {
+        (Some(Field::Given(text)), Some((_, key))) => {
+            let bound = check_bound(key, text, faults);
+            sound &= bound.is_some();
+            bound
+        }
+        (Some(Field::Broken), _) => {
+            sound = false;
+            None
+        }
+        _ => None,
+    });
+    sound.then_some(bounds)
+}
+
+fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<Bound>> {
+    let bound = Bound::parse(text);
+    if bound.is_none() {
+        let message = format!("`{key}`: \"{}\" is no bound", text.escape_debug());
+        faults.push(Fault::new(Rule::BoundIllegal, &text.place, message).hint(BOUNDS));
+    }
+    Some(At { value: bound?, place: text.place.clone() })
+}
+
+fn check_rearm(text: &At<String>, faults: &mut Faults) -> Option<At<Bound>> {
+    let bound = check_bound("rearm", text, faults)?;
+    if !matches!(bound.way(), Way::Up | Way::Down) {
+        let message = format!("`rearm`: \"{}\" is not what a value can come back to", text.escape_debug());
+        faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint("write \"< 400ms\" or \"> 10\""));
+        return None;
+    }
+    Some(bound)
+}
+
+fn is_some_bound(bounds: &Bounds, place: &Place, faults: &mut Faults) -> bool {
+    let any = bounds.iter().any(Option::is_some);
+    if !any {
+        let fault = Fault::new(Rule::BoundMissing, place, "no severity has a bound: nothing would ever be an alarm");
+        faults.push(fault.hint("write one at least: major = \"> 2s\""));
+    }
+    any
+}
+
+/// Whether all bounds look the same way, and the worse ones are harder to cross.
+fn is_in_order(bounds: &Bounds, faults: &mut Faults) -> bool {
+    let given: Vec<(&str, &At<Bound>)> =
+        bounds.iter().zip(SEVERITIES).filter_map(|(bound, (_, key))| Some((key, bound.as_ref()?))).collect();
+    let mut sound = true;
+    for pair in given.windows(2) {
+        let [(milder_key, milder), (key, bound)] = pair else { continue };
+        if bound.way() != milder.way() {
+            let message = format!("`{key}`: \"{}\" looks another way than `{milder_key}`, \"{}\"", bound.value, milder.value);
+            faults.push(
+                Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("what may be too little and too much is \"outside 10..20\""),
+            );
+            sound = false;
+        } else if !bound.is_worse_than(milder) {
+            let message = format!("`{key}`: \"{}\" is no worse than `{milder_key}`, \"{}\"", bound.value, milder.value);
+            faults
+                .push(Fault::new(Rule::BoundsOrder, &bound.place, message).hint("the milder a severity, the sooner its bound is crossed"));
+            sound = false;
+        }
+    }
+    sound
+}
+
+/// Reads `3` or `"3 of 5"`.
+fn check_raise_after(field: &Field<Data>, faults: &mut Faults) -> Option<(u32, u32)> {
+    let at = match field {
+        Field::Absent => return Some((1, 1)),
+        Field::Broken => return None,
+        Field::Given(at) => at,
+    };
+    let read = |times: i64, of: i64| {
+        let fits = (1..=of).contains(&times) && of <= LOOKED_BACK_MAX;
+        fits.then(|| Some((u32::try_from(times).ok()?, u32::try_from(of).ok()?))).flatten()
+    };
+    let (said, found) = match &at.value {
+        Data::Whole(times) => (times.to_string(), read(*times, *times)),
+        Data::Text(text) => {
+            let parts = text.split_once(" of ").and_then(|(times, of)| Some((times.trim().parse().ok()?, of.trim().parse().ok()?)));
+            (format!("\"{}\"", text.escape_debug()), parts.and_then(|(times, of)| read(times, of)))
+        }
+        _ => return None,
+    };
+    if found.is_none() {
+        let fault = Fault::new(Rule::RaiseAfterIllegal, &at.place, format!("`raise_after`: {said} is no number of values"));
+        faults.push(fault.hint(format!("write 3, or \"3 of 5\"; up to {LOOKED_BACK_MAX}")));
+    }
+    found
+}
+
+fn check_clear_after(field: &Field<i64>, faults: &mut Faults) -> Option<u32> {
+    let at = match field {
+        Field::Absent => return Some(1),
+        Field::Broken => return None,
+        Field::Given(at) => at,
+    };
+    let found = u32::try_from(at.value).ok().filter(|_| (1..=LOOKED_BACK_MAX).contains(&at.value));
+    if found.is_none() {
+        let fault = Fault::new(Rule::ClearAfterOutOfRange, &at.place, format!("`clear_after`: {} is out of range", at.value));
+        faults.push(fault.hint(format!("1 to {LOOKED_BACK_MAX}")));
+    }
+    found
+}
+
+fn named<T: Copy>(
+    key: &str,
+    field: &Field<String>,
+    all: &[T],
+    name: impl Fn(T) -> &'static str,
+    rule: Rule,
+    faults: &mut Faults,
+) -> Option<Option<T>> {
+    let word = match field {
+        Field::Absent => return Some(None),
+        Field::Broken => return None,
+        Field::Given(word) => word,
+    };
+    let found = all.iter().copied().find(|known| name(*known) == word.value);
+    if found.is_none() {
+        let fault = Fault::new(rule, &word.place, format!("`{key}`: \"{}\" is none that X.733 registers", word.escape_debug()));
+        faults.push(fault.hint(did_you_mean(word, "known ones", all.iter().map(|known| name(*known)))));
+    }
+    found.map(Some)
+}
+
+/// Checks a text; none where nothing is said.
+fn check_text(key: &str, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
+    let text = match field {
+        Field::Absent => return Some(None),
+        Field::Broken => return None,
+        Field::Given(text) => text,
+    };
+    let length = text.chars().count();
+    let has_lines = text.replace('\n', " ");
+    let why = match length {
+        0 => "it is empty".to_owned(),
+        _ if length > TEXT_CHARS_MAX => format!("it has {length} characters, {TEXT_CHARS_MAX} are allowed"),
+        _ if crate::plain(&has_lines) != has_lines => "it has characters that a terminal would obey".to_owned(),
+        _ => return Some(Some(text.value.clone())),
+    };
+    faults.push(Fault::new(Rule::AlarmTextIllegal, &text.place, format!("`{key}`: no text that can be shown")).hint(why));
+    None
+}
+
+fn check_link(link: Option<String>, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
+    let (Some(said), Field::Given(at)) = (&link, field) else { return Some(link) };
+    let is_link = ["https://", "http://"].iter().any(|scheme| said.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if !is_link || said.contains(char::is_whitespace) {
+        let fault = Fault::new(Rule::LinkIllegal, &at.place, format!("`link`: \"{}\" is no address of a page", said.escape_debug()));
+        faults.push(fault.hint("write https://wiki.example/mail"));
+        return None;
+    }
+    Some(link)
+}
+
+impl AlarmRule {
+    /// What it is told to look at is the metric of availability.
+    pub fn is_of_up(&self) -> bool {
+        self.series.value.fixed().any(|(label, name)| label == NAME_LABEL && name == UP)
+    }
+
+    /// How its bounds look at a value.
+    pub fn way(&self) -> Option<Way> {
+        self.bounds.iter().flatten().next().map(|bound| bound.way())
+    }
+}

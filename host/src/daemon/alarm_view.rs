@@ -1,0 +1,170 @@
+//! The view that judges readings, and keeps alarms; what people do to alarms comes between.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing::{error, info, warn};
+use watchpost_journal::Position;
+use watchpost_plugin_api::Severity;
+
+use super::{appender::Appender, now_ns, view::View};
+use crate::{
+    alarm::{
+        ledger::Ledger,
+        notice::{Notice, Step},
+        store::{NoOutbox, StoreError},
+        watch::Watch,
+    },
+    config::Config,
+    expose::host_metrics::HostMetrics,
+    job::Job,
+    log::{seconds, trouble::Trouble},
+    reading::Record,
+};
+
+/// Names this view's place in the journal.
+pub(super) const NAME: &str = "alarms";
+/// How often closed alarms that are too old are looked for.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// Steps of one commit that are events one by one; the others are counted.
+const EVENTS_MAX: usize = 100;
+/// How often it is told how many alarms there are.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
+
+/// The ledger, which the view and whoever acts on alarms share.
+#[derive(Clone, Debug)]
+pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
+
+impl SharedLedger {
+    pub(super) fn open(data: &Path, journal_end: Position) -> Result<Self, StoreError> {
+        Ok(Self(Arc::new(Mutex::new(Ledger::open(data, Box::new(NoOutbox), journal_end.into())?))))
+    }
+
+    /// Lends it; a holder that panicked has left it as it is in the database, or a step before.
+    pub(super) fn lend(&self) -> MutexGuard<'_, Ledger> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is in force from now on.
+    pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
+        let watch = Watch::new(&config.rules, jobs.iter().map(|job| job.shape.clone()));
+        self.lend().set(watch, now_ns());
+    }
+
+    /// The place in the journal that it goes on from.
+    pub(super) fn position(&self) -> Position {
+        self.lend().position().into()
+    }
+}
+
+/// Feeds the ledger from the journal.
+pub(super) struct AlarmView {
+    ledger: SharedLedger,
+    appender: Appender,
+    metrics: Arc<HostMetrics>,
+    pruned: Option<Instant>,
+    counted: Option<Instant>,
+    unkept: Trouble,
+}
+
+impl AlarmView {
+    pub(super) fn new(ledger: SharedLedger, appender: Appender, metrics: Arc<HostMetrics>) -> Self {
+        Self { ledger, appender, metrics, pruned: None, counted: None, unkept: Trouble::new() }
+    }
+
+    /// Makes durable what waits; false if that cannot be done now.
+    fn commit(&mut self) -> bool {
+        let committed = self.ledger.lend().commit();
+        match committed {
+            Ok(steps) => {
+                self.unkept.is_over(Instant::now());
+                self.report(&steps);
+                true
+            }
+            Err(error) => {
+                let why = crate::chain(&error);
+                if let Some(told) = self.unkept.met(&why, Instant::now()) {
+                    error!(
+                        times = told.times,
+                        lasted_s = seconds(told.lasted),
+                        "alarms cannot be stored; the journal holds what makes them: {why}"
+                    );
+                }
+                false
+            }
+        }
+    }
+
+    /// Makes events of steps that are durable.
+    fn report(&self, steps: &[Notice]) {
+        for notice in steps.iter().take(EVENTS_MAX) {
+            tell(&self.appender, notice);
+        }
+        if steps.len() > EVENTS_MAX {
+            let text = format!("{} further steps of alarms, see `watchpost alarms`", steps.len() - EVENTS_MAX);
+            self.appender.report(None, Severity::Warning, "alarm_steps", text);
+        }
+    }
+
+    fn prune(&mut self) {
+        if self.pruned.is_some_and(|at| at.elapsed() < PRUNE_EVERY) {
+            return;
+        }
+        self.pruned = Some(Instant::now());
+        match self.ledger.lend().prune(now_ns()) {
+            Ok(0) => {}
+            Ok(dropped) => info!(dropped, "closed alarms that are too old were dropped"),
+            Err(error) => warn!("old alarms cannot be dropped: {}", crate::chain(&error)),
+        }
+    }
+}
+
+/// Makes an event of a step.
+pub(super) fn tell(appender: &Appender, notice: &Notice) {
+    let severity = match notice.step {
+        Step::Raised | Step::Changed | Step::Flapping => notice.severity,
+        _ => Severity::Indeterminate,
+    };
+    let by = notice.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let text = format!("alarm {} {}{by}: {}", notice.alarm, notice.step.name(), notice.text);
+    let job = Some(notice.job.as_str()).filter(|job| !job.is_empty());
+    appender.report(job, severity, &format!("alarm_{}", notice.step.name()), text);
+}
+
+impl View for AlarmView {
+    fn take(&mut self, position: Position, record: Record) -> bool {
+        if self.ledger.lend().is_full() && !self.commit() {
+            return false;
+        }
+        let mut ledger = self.ledger.lend();
+        match record {
+            Record::Reading(reading) => ledger.take(position.into(), &reading),
+            Record::Shape(_) | Record::Event(_) => ledger.pass(position.into()),
+        }
+        true
+    }
+
+    fn settle(&mut self) {
+        let has_steps = {
+            let mut ledger = self.ledger.lend();
+            ledger.look(now_ns());
+            ledger.has_steps()
+        };
+        // Steps do not wait for the checkpoint: somebody is to be told of them.
+        if has_steps {
+            self.commit();
+        }
+        if self.counted.is_none_or(|at| at.elapsed() >= COUNT_EVERY) {
+            self.counted = Some(Instant::now());
+            self.metrics.alarms_stand(&self.ledger.lend().active());
+        }
+        self.prune();
+    }
+
+    fn checkpoint(&mut self, taken: Position) -> Option<Position> {
+        self.commit().then_some(taken)
+    }
+}

@@ -1,0 +1,74 @@
+//! Rules that look at what no job can give, or hold it against bounds of another unit.
+
+use super::Job;
+use crate::{
+    config::{AlarmRule, At, Fault, Rule, nearest},
+    reading::Shape,
+    series::{
+        meant::{Miss, may_be, miss, of_every_run},
+        selector::NAME_LABEL,
+    },
+};
+
+/// Tells of every rule whose series no job can give, and of every bound in a wrong unit.
+///
+/// `all`: these are all the jobs there are; otherwise what is not there may be among the others.
+pub(super) fn faults(rules: &[AlarmRule], jobs: &[Job], all: bool) -> Vec<Fault> {
+    let of_one = |rule: &AlarmRule| {
+        let wrong = units_wrong(rule, jobs);
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        let unknown = match &rule.of_job {
+            Some(job) => jobs.iter().find(|known| known.name() == job).and_then(|job| metric_unknown(rule, &job.shape)),
+            None => series_unknown(rule, jobs, all),
+        };
+        unknown.into_iter().collect()
+    };
+    rules.iter().flat_map(of_one).collect()
+}
+
+/// A threshold on a metric that its job's agent does not declare: nearly so called, it is misspelt; else it may still come with a run.
+fn metric_unknown(rule: &AlarmRule, shape: &Shape) -> Option<Fault> {
+    let every = of_every_run();
+    let mut known = every.iter().chain(&shape.metrics).map(|spec| spec.name.as_str());
+    let (_, metric) = rule.series.value.fixed().find(|(label, _)| *label == NAME_LABEL)?;
+    if known.any(|name| name == metric) {
+        return None;
+    }
+    let names = every.iter().chain(&shape.metrics).map(|spec| spec.name.as_str());
+    let message = format!("`metric`: agent `{}` has no metric `{metric}`", shape.agent);
+    Some(match nearest(metric, names) {
+        Some(near) => Fault::new(Rule::AlarmMetricUnknown, &rule.series.place, message).hint(format!("did you mean `{near}`?")),
+        None => {
+            let hint = format!("it may come with a run; `watchpost agents {}` lists those that are declared", shape.agent);
+            Fault::new(Rule::AlarmSeriesUnknown, &rule.series.place, message).hint(hint)
+        }
+    })
+}
+
+fn series_unknown(rule: &AlarmRule, jobs: &[Job], all: bool) -> Option<Fault> {
+    let miss = miss(&rule.series.value, jobs.iter().map(|job| &job.shape)).filter(|_| all)?;
+    // A metric that nobody declares may still come with a run; one that is nearly called so is misspelt.
+    if matches!(miss, Miss::Metric { meant: None, .. }) {
+        return None;
+    }
+    let message = format!("rule {}: {}", rule.name.value, miss.what());
+    Some(Fault::new(Rule::AlarmSeriesUnknown, &rule.series.place, message).maybe_hint(miss.hint()))
+}
+
+fn units_wrong(rule: &AlarmRule, jobs: &[Job]) -> Vec<Fault> {
+    let every = of_every_run();
+    let specs = jobs.iter().flat_map(|job| every.iter().chain(&job.shape.metrics).map(move |spec| (&job.shape, spec)));
+    let meant: Vec<_> = specs.filter(|(shape, spec)| may_be(&rule.series.value, shape, spec)).collect();
+    let bounds = rule.overrides.iter().flat_map(|other| &other.bounds).chain(&rule.bounds).chain([&rule.rearm]).flatten();
+    let wrong = |bound: &At<crate::alarm::bound::Bound>| {
+        meant.iter().find_map(|(shape, spec)| {
+            let why = bound.value.limit(spec.unit).err()?;
+            let message = format!("\"{}\" is no bound of {}: {why}", bound.value, spec.name);
+            let hint = format!("{} of job {} is in {}", spec.name, shape.job, spec.unit.name());
+            Some(Fault::new(Rule::AlarmUnitWrong, &bound.place, message).hint(hint))
+        })
+    };
+    bounds.filter_map(wrong).collect()
+}

@@ -1,0 +1,169 @@
+//! Alarms: a target that dies raises exactly one, whatever becomes of the daemon meanwhile, and its recovery clears it.
+
+use std::{
+    fs,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+use watchpost_testkit::ClosedPort;
+
+use crate::{
+    harness::{Daemon, House, until},
+    servers::job,
+};
+
+const SOON: Duration = Duration::from_secs(20);
+const DOWN: &str = "[[job.threshold]]\nname = \"down\"\nmetric = \"up\"\ncritical = \"< 1\"\nraise_after = 2\n\
+                    instruction = \"ring the postmaster\"\nlink = \"https://wiki.example/mx\"\n";
+
+fn json(house: &House, words: &[&str]) -> Value {
+    let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
+    serde_json::from_str(&house.run(&words).ok()).unwrap()
+}
+
+fn steps(house: &House, alarm: u64) -> Vec<String> {
+    let shown = json(house, &["alarms", "show", &alarm.to_string()]);
+    shown["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap().to_owned()).collect()
+}
+
+fn stage(house: &House) -> Option<String> {
+    let open = json(house, &["alarms"]);
+    assert!(open.as_array().unwrap().len() <= 1, "{open}");
+    open[0]["stage"].as_str().map(str::to_owned)
+}
+
+/// Serves on a port that was closed before, until the test ends.
+fn serve_on(port: u16) {
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let serve = |mut stream: TcpStream| -> io::Result<()> {
+        let mut lines = BufReader::new(stream.try_clone()?);
+        for said in ["220 ready\r\n", "250 here\r\n", "221 bye\r\n"] {
+            stream.write_all(said.as_bytes())?;
+            lines.read_line(&mut String::new())?;
+        }
+        Ok(())
+    };
+    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
+}
+
+#[test]
+fn a_target_that_dies_raises_one_alarm_over_kills_and_its_recovery_clears_it() {
+    let door = ClosedPort::take().unwrap();
+    let port = door.port().unwrap();
+    let house = House::new(&(job("mx", "every = \"1s\"", port) + DOWN));
+    let mut daemon = house.start();
+    until(SOON, || stage(&house).filter(|stage| stage == "active")).expect("it is raised");
+    // Killed while the trouble goes on, twice: nothing is raised anew, nothing is told again.
+    for _ in 0..2 {
+        daemon.kill();
+        daemon = house.start();
+        let counted = || json(&house, &["alarms"])[0]["count"].as_u64();
+        let before = counted().unwrap();
+        until(SOON, || counted().filter(|count| *count > before)).expect("it is judged on");
+        assert_eq!(steps(&house, 1), ["raised"]);
+    }
+    let shown = json(&house, &["alarms"]);
+    let text = shown[0]["text"].as_str().unwrap();
+    assert!(text.starts_with(&format!("mx (127.0.0.1:{port}) is down: connect: ")), "{text}");
+    assert_eq!((shown[0]["severity"].as_str(), shown[0]["rule"].as_str()), (Some("critical"), Some("down")), "{shown}");
+    let scraped = daemon.get("/metrics").unwrap().body;
+    assert!(scraped.contains("watchpost_host_alarms{severity=\"critical\"} 1\n"), "{scraped}");
+    assert!(house.run(&["status"]).ok().contains("ALARMS: 1 critical"));
+
+    drop(door);
+    serve_on(port);
+    until(SOON, || stage(&house).filter(|stage| stage == "cleared")).expect("it is cleared");
+    assert_eq!(steps(&house, 1), ["raised", "cleared"]);
+    assert!(house.run(&["alarms", "close", "1"]).ok().contains("closed"));
+    assert_eq!(stage(&house), None);
+    let codes = || {
+        let events = json(&house, &["events", "--job", "mx"]);
+        let codes: Vec<String> = events.as_array().unwrap().iter().map(|event| event["code"].as_str().unwrap().to_owned()).collect();
+        ["alarm_raised", "alarm_cleared", "alarm_closed"].iter().all(|code| codes.iter().any(|known| known == code)).then_some(())
+    };
+    until(SOON, codes).expect("steps are events");
+    assert!(daemon.stop().status.success());
+    // Nobody need be asked: the files tell.
+    assert_eq!(json(&house, &["alarms", "list", "--state", "all"])[0]["number"], 1);
+}
+
+#[test]
+fn people_act_on_alarms_and_a_removed_threshold_withdraws_its_own() {
+    let door = ClosedPort::take().unwrap();
+    let house = House::new(&(job("mx", "every = \"1s\"", door.port().unwrap()) + DOWN));
+    let daemon = house.start();
+    let stream = follow(&daemon);
+    until(SOON, || stage(&house).filter(|stage| stage == "active")).expect("it is raised");
+    assert!(house.run(&["alarms", "own", "1"]).ok().contains("alarm 1: active"));
+    assert!(house.run(&["alarms", "ack", "1", "--for", "2h"]).ok().contains("acknowledged"));
+    assert!(house.run(&["alarms", "annotate", "1", "the provider works on it"]).ok().contains("active"));
+    assert!(house.run(&["alarms", "shelve", "1", "--for", "1h"]).ok().contains("shelved"));
+    for (words, why) in [
+        (["alarms", "close", "1"].as_slice(), "its reason is still there"),
+        (&["alarms", "own", "9"], "no alarm 9 goes on"),
+        (&["alarms", "ack", "1", "--for", "soon"], "`soon` is no length of time"),
+        (&["alarms", "show", "9"], "no alarm has the number 9"),
+        (&["alarms", "list", "--state", "bad"], "`bad` is no state"),
+    ] {
+        let said = house.run(words);
+        assert!(said.code != Some(0) && said.err.contains(why), "{words:?}: {said:?}");
+    }
+    let explained = house.run(&["alarms", "explain", "1"]).ok();
+    for part in ["rule down on up{job=\"mx\"}", "critical < 1; raised after 2", "to do: ring the postmaster", "see https://wiki.example/mx"]
+    {
+        assert!(explained.contains(part), "{part} is not in\n{explained}");
+    }
+    assert!(explained.contains("annotated") && explained.contains("the provider works on it"), "{explained}");
+    let rules = json(&house, &["rules"]);
+    assert_eq!((rules[0]["name"].as_str(), rules[0]["raise_after"].as_str()), (Some("down"), Some("2")), "{rules}");
+
+    // The listener shows them, and lets nobody act.
+    let shown: Value = serde_json::from_str(&daemon.get("/api/v1/alarms?severity=critical").unwrap().body).unwrap();
+    assert_eq!((shown[0]["number"].as_u64(), shown[0]["owner"].is_string()), (Some(1), true), "{shown}");
+    assert_eq!(daemon.get("/api/v1/alarms?severity=bad").unwrap().status, 400);
+    assert_eq!(daemon.get("/api/v1/alarms/1").unwrap().status, 200);
+
+    house.schedule(&job("mx", "every = \"1s\"", door.port().unwrap()));
+    house.run(&["reload"]).ok();
+    until(SOON, || stage(&house).is_none().then_some(())).expect("it is withdrawn");
+    let all = ["raised", "owned", "acknowledged", "annotated", "shelved", "withdrawn"];
+    assert_eq!(steps(&house, 1), all);
+    let by = json(&house, &["alarms", "show", "1"])["steps"][1]["by"].clone();
+    assert!(by.as_str().is_some_and(|by| !by.is_empty()), "{by}");
+    assert!(daemon.stop().status.success());
+    let told = stream.join().unwrap();
+    assert_eq!(told, all);
+}
+
+/// Follows the live stream to its end; gives what happened.
+fn follow(daemon: &Daemon) -> thread::JoinHandle<Vec<String>> {
+    let mut stream = TcpStream::connect(daemon.listen()).unwrap();
+    stream.write_all(format!("GET /api/v1/alarms/stream HTTP/1.1\r\nHost: {}\r\n\r\n", daemon.listen()).as_bytes()).unwrap();
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    while !line.starts_with(": listening") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the stream begins");
+    }
+    thread::spawn(move || {
+        let mut rest = Vec::new();
+        // The daemon ends it, in whatever way.
+        let _ended = lines.read_to_end(&mut rest);
+        let text = String::from_utf8_lossy(&rest).into_owned();
+        text.lines().filter_map(|line| line.strip_prefix("event: ")).map(str::to_owned).collect()
+    })
+}
+
+#[test]
+fn alarms_of_a_newer_program_are_refused_at_the_start() {
+    let house = House::new("");
+    fs::create_dir(house.data()).unwrap();
+    let file = house.data().join("alarms.sqlite");
+    rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let said = house.run(&["run", "--log-level", "error"]);
+    assert!(said.code == Some(1) && said.err.contains("alarms.sqlite has format 99, this program knows up to 1"), "{said:?}");
+}
