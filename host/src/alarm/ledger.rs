@@ -19,7 +19,7 @@ use super::{
     life::{Act, Input, Life, Refused, Stage},
     notice::Notice,
     record::{Alarm, MISSING, Origin, Subject, key, usual_kind},
-    store::{Batch, Memories, Outbox, Store, StoreError, Written},
+    store::{Batch, Memories, Outbox, Store, Written},
     watch::{Sight, Watch},
 };
 use watchpost_services::outcome::Status;
@@ -27,6 +27,7 @@ use watchpost_services::outcome::Status;
 use crate::{
     config::SEVERITIES,
     console::readable,
+    database::DatabaseError,
     reading::Reading,
     schedule::Zone,
     series::{layout::UP, selector::Shown},
@@ -50,7 +51,7 @@ pub enum ActError {
     Refused(#[from] Refused),
     /// It could not be made durable, and did not happen.
     #[error("it cannot be stored")]
-    Store(#[from] StoreError),
+    Store(#[from] DatabaseError),
 }
 
 /// Which alarms there are, and what rules remember.
@@ -76,7 +77,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// Opens the alarms of a data folder; a new one begins where the journal ends: what was measured before there were alarms is none.
-    pub fn open(data: &Path, outbox: Box<dyn Outbox>, journal_end: u64) -> Result<Self, StoreError> {
+    pub fn open(data: &Path, outbox: Box<dyn Outbox>, journal_end: u64) -> Result<Self, DatabaseError> {
         let store = Store::open(data, outbox)?;
         let Written { position, seq, number, memories, alarms } = store.read()?;
         Ok(Self {
@@ -231,7 +232,7 @@ impl Ledger {
     }
 
     /// Makes durable what has changed; gives the steps that are durable now.
-    pub fn commit(&mut self) -> Result<Vec<Notice>, StoreError> {
+    pub fn commit(&mut self) -> Result<Vec<Notice>, DatabaseError> {
         let memory = |(job, rule, series): &(String, String, String)| {
             self.memories.get(job).and_then(|memories| memories.get(&(rule.clone(), series.clone())))
         };
@@ -261,7 +262,7 @@ impl Ledger {
     }
 
     /// Drops closed alarms that are too old or too many; gives how many.
-    pub fn prune(&mut self, now_ns: i64) -> Result<usize, StoreError> {
+    pub fn prune(&mut self, now_ns: i64) -> Result<usize, DatabaseError> {
         self.store.prune(now_ns)
     }
 

@@ -9,9 +9,10 @@ use super::{
     life::Stage,
     notice::Notice,
     record::Alarm,
-    store::{Query, StoreError, find, steps},
+    store::{Query, find, steps},
 };
 use crate::{
+    database::DatabaseError,
     schedule::{ScheduleError, Zone},
     series::time::{self, Clock, TimeError},
 };
@@ -75,7 +76,7 @@ pub enum AlarmRequestError {
     Unknown(u64),
     /// The store fails.
     #[error("the alarms cannot be read")]
-    Store(#[from] StoreError),
+    Store(#[from] DatabaseError),
 }
 
 impl AlarmRequestError {

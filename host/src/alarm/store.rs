@@ -3,27 +3,27 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{judge::Memory, life::Stage, notice::Notice, record::Alarm};
+use crate::{
+    database::{DatabaseError, Format},
+    notify::outbox,
+};
 
 /// Name of the file in the data folder.
 pub const FILE: &str = "alarms.sqlite";
-/// The format of the file; a newer one is refused.
-const FORMAT: i64 = 1;
-/// How long another process (a report, a backup) may hold it.
-const BUSY_MAX: Duration = Duration::from_secs(2);
 /// Nanoseconds that a closed alarm is kept for: 400 days.
 pub const KEPT_NS: i64 = 400 * 86_400 * 1_000_000_000;
 /// Closed alarms that are kept, at most.
 pub const CLOSED_MAX: i64 = 1_000_000;
 /// Alarms that are dropped in one transaction, at most.
 const DROPPED_MAX: i64 = 1_000;
-/// The tables of [`FORMAT`].
-const TABLES: &str = "
+/// The tables, by the formats that brought them; those of the outbox are the notifiers'.
+const FORMAT: Format = Format(&[
+    "
     CREATE TABLE place (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         position INTEGER NOT NULL,      -- of the next record of the journal
@@ -53,12 +53,12 @@ const TABLES: &str = "
         notice TEXT NOT NULL            -- JSON
     ) STRICT;
     CREATE INDEX steps_by_alarm ON steps (alarm, seq);
-";
+",
+    outbox::TABLES,
+]);
 
 /// Writes down what is to be told, in the transaction that makes it so.
 pub trait Outbox: Send {
-    /// The tables that it needs beside those of alarms.
-    fn tables(&self) -> &'static str;
     /// Writes down what is to be told of a step.
     fn put(&self, transaction: &Transaction<'_>, notice: &Notice) -> rusqlite::Result<()>;
 }
@@ -68,34 +68,9 @@ pub trait Outbox: Send {
 pub struct NoOutbox;
 
 impl Outbox for NoOutbox {
-    fn tables(&self) -> &'static str {
-        ""
-    }
-
     fn put(&self, _: &Transaction<'_>, _: &Notice) -> rusqlite::Result<()> {
         Ok(())
     }
-}
-
-/// Why alarms cannot be kept or read.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// A newer program wrote the file.
-    #[error("{path} has format {found}, this program knows up to {FORMAT}")]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: i64,
-    },
-    /// SQLite failed.
-    #[error("{path} cannot be used")]
-    Sqlite {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rusqlite::Error,
-    },
 }
 
 /// What rules remember, by job, rule and series.
@@ -148,19 +123,19 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens the alarms of a data folder, made where there are none.
-    pub fn open(data: &Path, outbox: Box<dyn Outbox>) -> Result<Self, StoreError> {
+    pub fn open(data: &Path, outbox: Box<dyn Outbox>) -> Result<Self, DatabaseError> {
         let path = data.join(FILE);
-        let connection = open(&path, outbox.tables())?;
+        let connection = FORMAT.open(&path)?;
         Ok(Self { path, connection, outbox })
     }
 
     /// Reads what was written last.
-    pub fn read(&self) -> Result<Written, StoreError> {
+    pub fn read(&self) -> Result<Written, DatabaseError> {
         read(&self.connection).map_err(|source| self.failed(source))
     }
 
     /// Writes a batch, durably and whole.
-    pub fn write(&mut self, batch: &Batch<'_>) -> Result<(), StoreError> {
+    pub fn write(&mut self, batch: &Batch<'_>) -> Result<(), DatabaseError> {
         let written = self.connection.transaction().and_then(|transaction| {
             write(&transaction, batch)?;
             for notice in batch.steps {
@@ -172,7 +147,7 @@ impl Store {
     }
 
     /// Drops closed alarms that are too old or too many, some at a time; gives how many.
-    pub fn prune(&mut self, now_ns: i64) -> Result<usize, StoreError> {
+    pub fn prune(&mut self, now_ns: i64) -> Result<usize, DatabaseError> {
         let prune = |connection: &mut Connection| -> rusqlite::Result<usize> {
             let transaction = connection.transaction()?;
             let closed: i64 = transaction.query_row("SELECT count(*) FROM alarms WHERE stage = 2", [], |row| row.get(0))?;
@@ -193,11 +168,11 @@ impl Store {
             transaction.commit()?;
             Ok(numbers.len())
         };
-        prune(&mut self.connection).map_err(|source| StoreError::Sqlite { path: self.path.clone(), source })
+        prune(&mut self.connection).map_err(|source| DatabaseError::Sqlite { path: self.path.clone(), source })
     }
 
-    fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Sqlite { path: self.path.clone(), source }
+    fn failed(&self, source: rusqlite::Error) -> DatabaseError {
+        DatabaseError::Sqlite { path: self.path.clone(), source }
     }
 }
 
@@ -212,7 +187,7 @@ pub struct Query {
 
 /// Finds alarms that are meant, `limit` at most, the latest life first, and says whether there are more; nothing is locked, and a file that
 /// is not there is empty.
-pub fn find(data: &Path, query: &Query, limit: usize, is_meant: impl Fn(&Alarm) -> bool) -> Result<(Vec<Alarm>, bool), StoreError> {
+pub fn find(data: &Path, query: &Query, limit: usize, is_meant: impl Fn(&Alarm) -> bool) -> Result<(Vec<Alarm>, bool), DatabaseError> {
     look(data, |connection| {
         let mut found = connection.prepare(
             "SELECT alarm FROM alarms WHERE (?1 IS NULL OR number = ?1)
@@ -235,7 +210,7 @@ pub fn find(data: &Path, query: &Query, limit: usize, is_meant: impl Fn(&Alarm) 
 }
 
 /// Reads the steps of a life in order.
-pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, StoreError> {
+pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, DatabaseError> {
     look(data, |connection| {
         let mut found = connection.prepare("SELECT notice FROM steps WHERE alarm = ?1 ORDER BY seq")?;
         let rows = found.query_map([i64::try_from(number).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
@@ -243,54 +218,21 @@ pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, StoreError> {
     })
 }
 
-fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
     let path = data.join(FILE);
     if !path.exists() {
         return Ok(T::default());
     }
-    let found = || -> rusqlite::Result<T> {
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.busy_timeout(BUSY_MAX)?;
-        // Just being made: its tables come in one step.
-        match connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? {
-            0 => Ok(T::default()),
-            _ => read(&connection),
-        }
-    };
-    found().map_err(|source| StoreError::Sqlite { path: path.clone(), source })
+    match FORMAT.read(&path)? {
+        Some(connection) => read(&connection).map_err(DatabaseError::of(&path)),
+        None => Ok(T::default()),
+    }
 }
 
 /// Refuses the alarms of a newer program, and changes nothing.
-pub fn refuse_newer(data: &Path) -> Result<(), StoreError> {
+pub fn refuse_newer(data: &Path) -> Result<(), DatabaseError> {
     let path = data.join(FILE);
-    if !path.exists() {
-        return Ok(());
-    }
-    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-    let found = connection.and_then(|connection| connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
-    match found {
-        Ok(found) if found > FORMAT => Err(StoreError::Newer { path, found }),
-        // Whatever else there is to say of it, opening says.
-        _ => Ok(()),
-    }
-}
-
-fn open(path: &Path, more: &str) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Sqlite { path: path.into(), source };
-    let connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY_MAX).map_err(failed)?;
-    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    match format {
-        FORMAT => {}
-        0 => {
-            connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
-            connection.execute_batch(&format!("BEGIN; {TABLES} {more} PRAGMA user_version = {FORMAT}; COMMIT;")).map_err(failed)?;
-        }
-        found => return Err(StoreError::Newer { path: path.into(), found }),
-    }
-    // What was told outside must never be unknown after a power loss.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    Ok(connection)
+    if path.exists() { FORMAT.refuse_newer(&path) } else { Ok(()) }
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<Written> {

@@ -15,10 +15,11 @@ use crate::{
     alarm::{
         ledger::Ledger,
         notice::{Notice, Step},
-        store::{NoOutbox, StoreError},
+        store::NoOutbox,
         watch::Watch,
     },
     config::Config,
+    database::DatabaseError,
     expose::host_metrics::HostMetrics,
     job::Job,
     log::{seconds, trouble::Trouble},
@@ -39,7 +40,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
-    pub(super) fn open(data: &Path, journal_end: Position) -> Result<Self, StoreError> {
+    pub(super) fn open(data: &Path, journal_end: Position) -> Result<Self, DatabaseError> {
         Ok(Self(Arc::new(Mutex::new(Ledger::open(data, Box::new(NoOutbox), journal_end.into())?))))
     }
 
@@ -142,7 +143,7 @@ impl View for AlarmView {
         let mut ledger = self.ledger.lend();
         match record {
             Record::Reading(reading) => ledger.take(position.into(), &reading),
-            Record::Shape(_) | Record::Event(_) => ledger.pass(position.into()),
+            Record::Shape(_) | Record::Event(_) | Record::Silence(_) => ledger.pass(position.into()),
         }
         true
     }

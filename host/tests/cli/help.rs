@@ -130,7 +130,8 @@ fn raise_and_clear(house: &House, back: ClosedPort) {
     let daemon = house.start();
     let are = |wanted: [&str; 2]| {
         let all = crate::json(house, &["alarms", "list", "--state", "all"]);
-        let stage = |number: u64| all.as_array().unwrap().iter().find(|alarm| alarm["number"] == number).map(|alarm| alarm["stage"].clone());
+        let stage =
+            |number: u64| all.as_array().unwrap().iter().find(|alarm| alarm["number"] == number).map(|alarm| alarm["stage"].clone());
         (stage(1) == Some(wanted[0].into()) && stage(2) == Some(wanted[1].into())).then_some(())
     };
     until(SOON, || are(["active", "active"])).expect("both are raised");

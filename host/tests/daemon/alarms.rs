@@ -165,5 +165,5 @@ fn alarms_of_a_newer_program_are_refused_at_the_start() {
     let file = house.data().join("alarms.sqlite");
     rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let said = house.run(&["run", "--log-level", "error"]);
-    assert!(said.code == Some(1) && said.err.contains("alarms.sqlite has format 99, this program knows up to 1"), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("alarms.sqlite has format 99, this program knows up to "), "{said:?}");
 }

@@ -14,6 +14,7 @@ use crate::{
         store::{FILE, KEPT_NS, NoOutbox, refuse_newer, steps},
     },
     config::{self, AlarmRule},
+    database::DatabaseError,
     reading::{Cause, Shape},
     schedule::UnixTime,
 };
@@ -280,8 +281,8 @@ fn a_newer_format_is_refused_and_left_alone() {
     let rig = Rig::new("");
     let file = rig.folder.path().join(FILE);
     rusqlite::Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(refuse_newer(rig.folder.path()), Err(StoreError::Newer { found: 99, .. })));
-    assert!(matches!(Ledger::open(rig.folder.path(), Box::new(NoOutbox), 0), Err(StoreError::Newer { .. })));
+    assert!(matches!(refuse_newer(rig.folder.path()), Err(DatabaseError::Newer { found: 99, .. })));
+    assert!(matches!(Ledger::open(rig.folder.path(), Box::new(NoOutbox), 0), Err(DatabaseError::Newer { .. })));
 }
 
 #[test]
