@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// Labels with their values.
+type Labels = Vec<(String, String)>;
+
 /// The rules in force, by the jobs that they look at.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -40,7 +43,7 @@ struct Aim {
     spec: MetricSpec,
     limited: Limited,
     /// What holds instead for certain labels; none: they are not looked at.
-    overrides: Vec<(Vec<(String, String)>, Option<Limited>)>,
+    overrides: Vec<(Labels, Option<Limited>)>,
 }
 
 /// Bounds, and what they are in the unit of a metric.

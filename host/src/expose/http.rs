@@ -70,10 +70,13 @@ pub type EventReader = Box<dyn Fn(&EventRequest) -> Result<Found, EventRequestEr
 /// Answers a question about which series there are.
 pub type SeriesReader = Box<dyn Fn(&ListRequest) -> Result<Vec<Kept>, FetchError> + Send + Sync>;
 
+/// Answers a question about alarms.
+pub type AlarmLister = Box<dyn Fn(&AlarmRequest) -> Result<alarm::request::Found, AlarmRequestError> + Send + Sync>;
+
 /// What is shown of alarms.
 pub struct AlarmReader {
     /// Lists them.
-    pub list: Box<dyn Fn(&AlarmRequest) -> Result<alarm::request::Found, AlarmRequestError> + Send + Sync>,
+    pub list: AlarmLister,
     /// Tells all of one.
     pub whole: Box<dyn Fn(u64) -> Result<Whole, AlarmRequestError> + Send + Sync>,
     /// Follows their steps from now on.
