@@ -20,7 +20,7 @@ use crate::{
     daemon::{DataFolder, now_ns, records, take_what_is_left},
     reading::Record,
     series::{
-        Position,
+        Position, checkpoint,
         request::{FetchError, FetchRequest, Fetched, Format, format_of},
         store::{Options, SeriesStore},
     },
@@ -118,7 +118,14 @@ pub(super) fn left(data: &Path, cannot: &str) -> Result<(DataFolder, SeriesStore
     }
     let folder = DataFolder::lock(data).map_err(|error| Failure::of(cannot, &error))?;
     let mut store = SeriesStore::open(folder.path(), Options::default()).map_err(|error| Failure::of(cannot, &error))?;
-    take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
+    let left = take_what_is_left(&folder, &mut store).map_err(|error| Failure::of(cannot, &error))?;
+    if left.checkpoint_lost {
+        let file = folder.path().join(checkpoint::FILE_NAME);
+        eprintln!(
+            "note: {} is damaged: files that a crash has torn cannot be put right, all others are as they were",
+            plain(&file.display().to_string())
+        );
+    }
     store.nobody_measures();
     Ok((folder, store))
 }

@@ -122,7 +122,6 @@ impl Daemon {
     pub(super) async fn put_in_force(&self, config: Config, plugins: Plugins, jobs: Vec<Job>) -> Changes {
         {
             let mut store = super::series_view::lend(&self.store);
-            store.bound_label_sets(label_sets(&jobs));
             store.flush_within(config.store.flush);
         }
         self.journal.set_group_delay(config.store.commit);
@@ -139,9 +138,4 @@ impl Daemon {
         self.settle_trials().await;
         changes
     }
-}
-
-/// How many label sets each job may have.
-pub(super) fn label_sets(jobs: &[Job]) -> impl Iterator<Item = (String, usize)> {
-    jobs.iter().map(|job| (job.name().to_owned(), usize::try_from(job.config.labels_max).unwrap_or(usize::MAX)))
 }

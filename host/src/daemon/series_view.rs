@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::{error, info, warn};
-use watchpost_journal::{ConsumerPosition, Position, Reader};
+use watchpost_journal::{ConsumerPosition, Journal, Position, Reader};
 
 use super::{DataFolder, records, view::View};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     reading::Record,
     series::{
         error::SeriesError,
-        store::{Applied, FLUSH_EVERY, SeriesStore},
+        store::{Applied, FLUSH_EVERY, Recovered, SeriesStore},
     },
 };
 
@@ -30,7 +30,7 @@ pub(super) fn lend(store: &SharedStore) -> MutexGuard<'_, SeriesStore> {
 }
 
 /// Takes back what a daemon that was killed did to series files since its last checkpoint; the journal has it all, and gives it again.
-pub(super) fn recover(store: &mut SeriesStore, reader: Reader) -> Result<(), SeriesError> {
+pub(super) fn recover(store: &mut SeriesStore, reader: Reader) -> Result<Recovered, SeriesError> {
     let whole = is_whole(reader);
     let recovered = store.recover(whole)?;
     if recovered.files_removed > 0 || recovered.names_given_back > 0 || recovered.heads_unfit > 0 || recovered.checkpoint_lost {
@@ -43,7 +43,7 @@ pub(super) fn recover(store: &mut SeriesStore, reader: Reader) -> Result<(), Ser
             "series files are as of the last checkpoint; the journal gives what came after"
         );
     }
-    Ok(())
+    Ok(recovered)
 }
 
 /// Where the store goes on in the journal; nothing before its first checkpoint.
@@ -65,17 +65,17 @@ fn is_whole(mut reader: Reader) -> bool {
 /// Takes what a daemon that was killed had in its journal and not in its series yet, as the next one will again.
 ///
 /// Series whose first reading came just before are known to the journal alone.
-/// Only the owner of the folder does it: the next daemon could not write another user's files.
-pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result<(), SeriesError> {
+/// Only the owner of the folder does it: the next daemon could not write another user's files. Gives what was taken back.
+pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result<Recovered, SeriesError> {
     if !folder.is_ours() {
-        return Ok(());
+        return Ok(Recovered::default());
     }
     let journal = folder.path().join("journal");
     let place = || ConsumerPosition::new(&journal, NAME).and_then(|place| place.load()).ok().flatten();
     let next = next_of(store).or_else(place).unwrap_or(Position::START);
     // Without a journal nothing is left.
-    let (Ok(all), Ok(reader)) = (Reader::offline(&journal, next), Reader::offline(&journal, next)) else { return Ok(()) };
-    recover(store, all)?;
+    let (Ok(all), Ok(reader)) = (Reader::offline(&journal, next), Reader::offline(&journal, next)) else { return Ok(Recovered::default()) };
+    let recovered = recover(store, all)?;
     for (position, record) in records(reader) {
         if store.apply(position, &record)? == Applied::Behind {
             store.flush();
@@ -84,7 +84,7 @@ pub fn take_what_is_left(folder: &DataFolder, store: &mut SeriesStore) -> Result
             }
         }
     }
-    Ok(())
+    Ok(recovered)
 }
 
 /// What stands in the way of writing series just now, for `status` to tell.
@@ -104,7 +104,10 @@ impl Hindrance {
 /// Feeds the store from the journal.
 pub(super) struct SeriesView {
     store: SharedStore,
+    journal: Arc<Journal>,
     hindrance: Hindrance,
+    /// Where the journal is to be read again from.
+    again_from: Option<Position>,
     ending: bool,
     /// Whether something failed since the last flush.
     failed: bool,
@@ -114,8 +117,33 @@ pub(super) struct SeriesView {
 }
 
 impl SeriesView {
-    pub(super) fn new(store: SharedStore, hindrance: Hindrance) -> Self {
-        Self { store, hindrance, ending: false, failed: false, flushed: Instant::now(), stuck: Trouble::new(), in_use: Trouble::new() }
+    pub(super) fn new(store: SharedStore, journal: Arc<Journal>, hindrance: Hindrance) -> Self {
+        let (flushed, stuck, in_use) = (Instant::now(), Trouble::new(), Trouble::new());
+        Self { store, journal, hindrance, again_from: None, ending: false, failed: false, flushed, stuck, in_use }
+    }
+
+    /// Goes back to the last checkpoint where the disk may lack what was written since; all of it comes again from the journal.
+    fn go_back_if_unsure(&mut self) {
+        let mut store = lend(&self.store);
+        if !store.is_unsure() {
+            return;
+        }
+        let from = next_of(&store).unwrap_or_default().max(self.journal.first());
+        let gone_back = store.go_back(is_whole(self.journal.reader(from)));
+        // The catalogue may have come to know of the newer checkpoint.
+        let from = next_of(&store).unwrap_or_default().max(self.journal.first());
+        drop(store);
+        match gone_back {
+            Ok(recovered) => {
+                warn!(
+                    heads = recovered.heads,
+                    removed = recovered.files_removed,
+                    "series files are as of the last checkpoint; the journal gives what came after"
+                );
+                self.again_from = Some(from);
+            }
+            Err(error) => self.complain(&format!("series files cannot go back to the last checkpoint: {}", crate::chain(&error))),
+        }
     }
 
     fn complain(&mut self, what: &str) {
@@ -157,6 +185,7 @@ impl View for SeriesView {
         if self.flushed.elapsed() < FLUSH_EVERY {
             return;
         }
+        self.go_back_if_unsure();
         let (flushed, waiting) = {
             let mut store = lend(&self.store);
             (store.flush_due(Instant::now()), store.rows_held())
@@ -181,6 +210,10 @@ impl View for SeriesView {
                 }
             }
         }
+    }
+
+    fn again_from(&mut self) -> Option<Position> {
+        self.again_from.take()
     }
 
     fn ends(&mut self) {

@@ -35,7 +35,6 @@ use super::{
     names::{DISABLED, Names, PAUSED},
     objective_view::{self, ObjectiveView, Watching},
     present::{self, Present},
-    reload::label_sets,
     rrd_files::RrdFiles,
     runner::{LabelSets, Past, Runner},
     series_view::{self, Hindrance, SeriesView, SharedStore, lend},
@@ -247,7 +246,7 @@ impl Parts {
                 Begin::NoLaterThan(series_view::next_of(&lend(&self.store))),
                 self.journal.clone(),
                 dir,
-                SeriesView::new(self.store.clone(), self.hindrance.clone()),
+                SeriesView::new(self.store.clone(), self.journal.clone(), self.hindrance.clone()),
             )
             .map_err(cannot())?,
         );
@@ -290,7 +289,6 @@ impl Parts {
         jobs: Vec<Job>,
         listener: TcpListener,
     ) -> Result<(), StartError> {
-        lend(&self.store).bound_label_sets(label_sets(&jobs));
         self.watching.set(&config, &jobs);
         self.ledger.set(&config, &jobs);
         // Jobs first: what an earlier daemon measured of them shows until it is stale.

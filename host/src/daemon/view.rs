@@ -33,6 +33,10 @@ pub(super) trait View: Send + 'static {
     fn settle(&mut self);
     /// Makes durable all that was taken; then the place may move. Gives the place that is safe to go on from.
     fn checkpoint(&mut self, taken: Position) -> Option<Position>;
+    /// Where the journal is to be read again from, if what was taken since is lost. Asked after each batch.
+    fn again_from(&mut self) -> Option<Position> {
+        None
+    }
     /// Called before the last checkpoint.
     fn ends(&mut self) {}
 }
@@ -153,6 +157,11 @@ impl<V: View> Follower<V> {
             let stopping = self.stop.load(Ordering::Acquire);
             let caught_up = self.batch(&mut reader);
             self.view.settle();
+            if let Some(from) = self.view.again_from() {
+                reader = self.journal.reader(from);
+                self.progress.next.store(u64::from(from), Ordering::Release);
+                continue;
+            }
             let due = last_checkpoint.map_or(caught_up, |at| at.elapsed() >= CHECKPOINT_EVERY);
             if stopping {
                 self.view.ends();

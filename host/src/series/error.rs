@@ -34,6 +34,17 @@ pub enum SeriesError {
         /// How it failed.
         source: io::Error,
     },
+    /// The disk said that it may not have what was written: the store goes back to its last checkpoint.
+    #[error("what was written to {path} may be lost, it is written again from the journal")]
+    Unsynced {
+        /// The folder of series.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// Nothing is written before the store went back.
+    #[error("series files are not written before they are again as of the last checkpoint")]
+    Unsure,
     /// The position was not stored.
     #[error("cannot store the position in the journal")]
     Position(#[source] io::Error),

@@ -10,7 +10,8 @@ mod place;
 mod recover;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,8 @@ pub const FOLDER: &str = "series";
 /// Bounds of a store.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Label sets of one job, at most, unless the job says otherwise.
+    /// Label sets of one job, at most. How many it may have is settled when it is measured: what the journal has was let in then, and is
+    /// not measured by what the configuration says when it is read again.
     pub labels_max: usize,
     /// Rows held in memory, at most, where there are few files; beyond, the journal keeps them.
     pub rows_held_max: usize,
@@ -48,7 +50,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { labels_max: 100, rows_held_max: 100_000, rows_held_per_file: 120 }
+        Self { labels_max: 100_000, rows_held_max: 100_000, rows_held_per_file: 120 }
     }
 }
 
@@ -66,12 +68,14 @@ pub enum Applied {
 pub struct SeriesStore {
     data: PathBuf,
     folder: PathBuf,
+    /// The same, open for as long as the store is.
+    opened_folder: File,
     options: Options,
     catalogue: Catalogue,
     writer: Box<dyn SeriesWriter>,
     layouts: HashMap<String, Layout>,
-    /// What jobs say of their label sets, and whether it was told that one has more.
-    bounds: HashMap<String, (usize, bool)>,
+    /// Jobs of which it was told that they have more label sets than there is room for.
+    crowded: HashSet<String>,
     files: HashMap<String, HashMap<LabelSet, OpenFile>>,
     /// Files that a crash can be undone of: the checkpoint has their head, or it is noted what was done to them since.
     undoable: HashSet<String>,
@@ -83,6 +87,12 @@ pub struct SeriesStore {
     unwritable: Trouble,
     /// Told of each step of a checkpoint and back to it.
     on_step: Option<Box<dyn Fn(Step) + Send>>,
+    /// Makes files durable in the place of the kernel.
+    on_sync: Option<Box<dyn FnMut() -> io::Result<()> + Send>>,
+    /// Whether the disk may lack what was written since the last checkpoint.
+    unsure: bool,
+    /// Whether the checkpoint that counts does not have its name for certain.
+    unsettled: bool,
     opened: Instant,
     /// As whoever drives the store said last.
     now: Instant,
@@ -102,17 +112,19 @@ impl SeriesStore {
     /// Opens the series of a data folder with another writer.
     pub fn open_with(data: &Path, options: Options, writer: Box<dyn SeriesWriter>) -> Result<Self, SeriesError> {
         let folder = prepared(data)?;
+        let opened_folder = File::open(&folder).map_err(|source| SeriesError::Folder { path: folder.clone(), source })?;
         let catalogue = Catalogue::open(data)?;
         let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
         let position = catalogue.checkpoint().map(|checkpoint| checkpoint.position);
         Ok(Self {
             data: data.into(),
             folder,
+            opened_folder,
             options,
             catalogue,
             writer,
             layouts,
-            bounds: HashMap::new(),
+            crowded: HashSet::new(),
             files: HashMap::new(),
             undoable: HashSet::new(),
             rows_held: 0,
@@ -122,6 +134,9 @@ impl SeriesStore {
             counts: Counts::default(),
             unwritable: Trouble::new(),
             on_step: None,
+            on_sync: None,
+            unsure: false,
+            unsettled: false,
             opened: Instant::now(),
             now: Instant::now(),
             flush_within: None,
@@ -135,7 +150,7 @@ impl SeriesStore {
         if self.applied.is_some_and(|applied| position <= applied) {
             return Ok(Applied::Taken);
         }
-        if self.rows_held >= self.options.rows_held_max.max(self.files_count() * self.options.rows_held_per_file) {
+        if self.unsure || self.rows_held >= self.options.rows_held_max.max(self.files_count() * self.options.rows_held_per_file) {
             return Ok(Applied::Behind);
         }
         let applied = match record {
@@ -156,23 +171,12 @@ impl SeriesStore {
         Ok(applied)
     }
 
-    /// Takes how many label sets each job may have; label sets that have their file keep it.
-    pub fn bound_label_sets(&mut self, jobs: impl IntoIterator<Item = (String, usize)>) {
-        self.bounds = jobs.into_iter().map(|(job, labels_max)| (job, (labels_max, false))).collect();
-    }
-
-    /// Label sets that a job may have.
-    fn labels_max(&self, job: &str) -> usize {
-        self.bounds.get(job).map_or(self.options.labels_max, |(labels_max, _)| *labels_max)
-    }
-
     /// Counts a row whose label set is one too many; the first of a job is told.
     fn refuse_row(&mut self, job: &str) {
         self.counts.rows_over_labels_max += 1;
-        let usual = self.options.labels_max;
-        let (labels_max, told) = self.bounds.entry(job.into()).or_insert((usual, false));
-        if !std::mem::replace(told, true) {
-            tracing::warn!(job, labels_max = *labels_max, "it has more label sets than labels_max allows: those beyond are not stored");
+        if self.crowded.insert(job.to_owned()) {
+            let most = self.options.labels_max;
+            tracing::warn!(job, most, "it has more label sets than there is room for: those beyond are not stored");
         }
     }
 

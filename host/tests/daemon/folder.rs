@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use crate::{
-    harness::{House, Said, http::ask},
+    harness::{House, Said, http::ask, until},
     servers::{job, willing},
 };
 
@@ -102,4 +103,21 @@ async fn a_series_that_only_the_journal_knows_is_fetched_without_a_daemon() {
     }
     let told = house.run(&["fetch", "total_time{job=\"once\"}", "--from", "now-1d", "--to", "now+1h", "--format", "csv"]).ok();
     assert!(told.lines().any(|row| row.split_once(',').is_some_and(|(_, cell)| cell.trim().parse::<f64>().is_ok())), "{told}");
+}
+
+/// After a clean stop nothing is torn: what was asked for is told, and that nothing could be put right if it were.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_checkpoint_is_told_by_whoever_reads_without_a_daemon() {
+    let server = willing().await;
+    let house = House::new(&job("calm", "every = \"1s\"", server.port()));
+    let daemon = house.start();
+    until(Duration::from_secs(30), || house.run(&["fetch", "up"]).code.filter(|code| *code == 0)).expect("it has a series");
+    daemon.stop();
+    let whole = house.run(&["fetch", "up", "--from", "now-5min"]);
+    assert!(!whole.err.contains("damaged"), "{whole:?}");
+    fs::write(house.data().join("series.checkpoint"), "garbage").unwrap();
+    let told = house.run(&["fetch", "up", "--from", "now-5min"]);
+    assert!(told.err.contains("series.checkpoint is damaged"), "{told:?}");
+    let values = |table: &str| table.lines().filter(|line| line.ends_with(",1")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(!values(&whole.out).is_empty() && values(&told.out) == values(&whole.out), "{} {}", whole.out, told.out);
 }

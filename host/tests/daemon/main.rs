@@ -9,6 +9,7 @@ mod ends;
 mod events;
 mod folder;
 mod front_ends;
+mod full_disk;
 mod gaps;
 mod hanging;
 #[path = "../harness/mod.rs"]

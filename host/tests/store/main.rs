@@ -3,7 +3,7 @@
 //!
 //! Reading order: this file (the stories) · `world` (what is measured: jobs, gaps, resets, new shapes) · `life` (a process that measures
 //! until it is killed) · `twin` (the run that nobody interrupts, and how both are compared) · `power` (a machine that loses its power)
-//! with `disk` (what such a machine finds again) · `chance`.
+//! with `disk` (what such a machine finds again) · `failing` (a disk that says that it failed) · `chance`.
 //!
 //! `WATCHPOST_PROVE_STORE_KILLS` kills are made, and power is lost in `WATCHPOST_PROVE_POWER_CUTS` lives; `cargo xtask prove crash` makes
 //! two thousand, `prove power` a thousand. `WATCHPOST_PROVE_SEED` repeats a run,
@@ -13,6 +13,7 @@
 
 mod chance;
 mod disk;
+mod failing;
 mod life;
 mod power;
 mod twin;

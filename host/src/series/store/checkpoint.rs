@@ -1,7 +1,6 @@
 //! Stores a picture of all series that a crash can go back to, and how far the journal need not be read again.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::time::{Duration, Instant};
@@ -52,6 +51,13 @@ impl SeriesStore {
     /// Nothing is stored if nothing was taken since the last one.
     pub fn checkpoint(&mut self, now: Instant, store: impl FnOnce(Position) -> io::Result<()>) -> Result<Option<Position>, SeriesError> {
         self.checkpoint_at = Some(now);
+        if self.unsure {
+            return Err(SeriesError::Unsure);
+        }
+        // The one that counts has its name before the next one is written.
+        if std::mem::take(&mut self.unsettled) {
+            self.settle()?;
+        }
         // Where rows wait for long, they are kept, and written many at once later.
         if self.flush_interval() <= CHECKPOINT_EVERY {
             self.flush();
@@ -61,19 +67,46 @@ impl SeriesStore {
         let mark = drawn_mark();
         checkpoint::write(&self.data, mark, self.stills())?;
         self.step(Step::HeadsKept);
-        let fault = |source: io::Error| SeriesError::Folder { path: self.folder.clone(), source };
-        rustix::fs::syncfs(File::open(&self.folder).map_err(fault)?).map_err(|errno| fault(errno.into()))?;
+        if let Err(source) = self.sync() {
+            self.unsure = true;
+            return Err(SeriesError::Unsynced { path: self.folder.clone(), source });
+        }
         self.step(Step::Synced);
         let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
         self.catalogue.seen(&seen);
-        self.catalogue.commit(Checkpointed { mark, position })?;
+        if let Err(error) = self.catalogue.commit(Checkpointed { mark, position }) {
+            // Whether the file has it or not shows when it is opened again.
+            self.unsure = true;
+            return Err(error.into());
+        }
         self.undoable = self.files.values().flat_map(HashMap::values).filter(|file| file.exists).map(|file| file.name.clone()).collect();
         self.step(Step::Committed);
-        checkpoint::settle(&self.data)?;
+        self.settle()?;
         self.step(Step::Settled);
         store(position).map_err(SeriesError::Position)?;
         self.stored = Some(position);
         Ok(Some(position))
+    }
+
+    /// Has files made durable in another way; for proofs that let a disk fail.
+    pub fn on_sync(&mut self, sync: Box<dyn FnMut() -> io::Result<()> + Send>) {
+        self.on_sync = Some(sync);
+    }
+
+    /// Makes all files durable. The folder is open since before anything was written: the kernel tells an error once, to those who
+    /// had something open when it came about.
+    fn sync(&mut self) -> io::Result<()> {
+        match &mut self.on_sync {
+            Some(sync) => sync(),
+            None => Ok(rustix::fs::syncfs(&self.opened_folder)?),
+        }
+    }
+
+    fn settle(&mut self) -> Result<(), SeriesError> {
+        self.unsettled = true;
+        checkpoint::settle(&self.data)?;
+        self.unsettled = false;
+        Ok(())
     }
 
     pub(super) fn step(&self, step: Step) {

@@ -60,7 +60,7 @@ impl SeriesStore {
                     self.catalogue.forget_file(job, current.id);
                 }
             }
-        } else if !labels.is_empty() && known.label_sets() >= self.labels_max(job) || !is_job_name(job) {
+        } else if !labels.is_empty() && known.label_sets() >= self.options.labels_max || !is_job_name(job) {
             return Ok(Place::Refused);
         }
         let path = self.new_path(job, labels)?;

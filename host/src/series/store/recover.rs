@@ -11,10 +11,11 @@ use std::path::Path;
 
 use super::place::open_file;
 use super::{SeriesStore, Step};
-use crate::series::catalogue::Change;
+use crate::series::catalogue::{Catalogue, Change};
 use crate::series::checkpoint::{self, CheckpointError, Still};
 use crate::series::error::SeriesError;
 use crate::series::header::{self, Image};
+use crate::series::layout::Layout;
 
 /// What librrd appends to the name of a file that it is making.
 const UNFINISHED_CHARS: usize = 6;
@@ -68,6 +69,29 @@ impl SeriesStore {
         for still in stills.into_iter().filter(|still| !still.held.is_empty()) {
             self.hold_again(still);
         }
+        Ok(recovered)
+    }
+
+    /// Whether the disk may lack what was written since the last checkpoint: nothing is taken or written before [`Self::go_back`].
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
+    }
+
+    /// Forgets all that was taken since the last checkpoint and goes back to it, as the next process would: the journal's records after
+    /// [`Self::position`] are to be given again, so that all is written again.
+    ///
+    /// `journal_is_whole`: as for [`Self::recover`]. Errors: the store stays unsure, a further call tries again.
+    pub fn go_back(&mut self, journal_is_whole: bool) -> Result<Recovered, SeriesError> {
+        self.unsure = true;
+        self.catalogue = Catalogue::open(&self.data)?;
+        self.layouts = self.catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        self.files.clear();
+        self.undoable.clear();
+        self.rows_held = 0;
+        self.applied = self.catalogue.checkpoint().map(|checkpoint| checkpoint.position);
+        (self.stored, self.unsettled) = (self.applied, false);
+        let recovered = self.recover(journal_is_whole)?;
+        self.unsure = false;
         Ok(recovered)
     }
 

@@ -25,7 +25,6 @@ fn a_small_store_is_written_at_every_flush() {
 fn the_larger_a_store_the_longer_its_rows_wait_but_no_longer_than_ten_minutes() {
     let mut rig = Rig::new();
     let half = rig.store.flush_interval();
-    rig.store.bound_label_sets([("mx".to_owned(), 10_000)]);
     rig.give(shape(60, &[gauge("queue_size", &["queue"])]));
     for (files, expected) in [(299, half), (1_299, MINUTE)] {
         rig.read(BEGIN + files, queues(usize::try_from(files).unwrap(), 1.0));
