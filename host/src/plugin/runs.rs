@@ -7,9 +7,11 @@ use std::{
 
 use tokio::sync::oneshot;
 use watchpost_plugin_api::{AgentError, ErrorKind};
+use watchpost_services::outcome::Status;
 use watchpost_worker::frames::ToWorker;
 
 use super::{RunEnd, RunRequest};
+use crate::log::seconds;
 
 /// How long a run may wait for its worker to start and still have all of its time; less than it may be late by.
 const STARTING: Duration = Duration::from_millis(100);
@@ -29,6 +31,8 @@ struct Pending {
     sent: bool,
     /// Whether it was lost once already.
     repeated: bool,
+    /// What the worker had of its time, where that was not all of it.
+    cut: Option<Duration>,
 }
 
 /// What a worker's death cost besides the guilty run.
@@ -50,6 +54,17 @@ pub(super) struct Overdue {
 }
 
 impl Pending {
+    /// A deadline that came early by our own fault is none of the target's.
+    fn judged(&self, mut end: RunEnd) -> RunEnd {
+        let is_late = matches!(end.outcome.status, Status::Failed { kind: ErrorKind::TIMEOUT, .. });
+        if let (Some(cut), true) = (self.cut, is_late) {
+            let (had, all) = (seconds(cut), seconds(self.request.timeout));
+            let message = format!("it had {had} s of its {all} s, for its worker was down, and did not end in them");
+            end.outcome.status = Status::Failed { kind: ErrorKind::INTERRUPTED, message };
+        }
+        end
+    }
+
     fn answer(&mut self, end: RunEnd) {
         if let Some(reply) = self.reply.take() {
             let _nobody_waits = reply.send(end);
@@ -60,7 +75,7 @@ impl Pending {
 impl Runs {
     /// Takes a run that waits for a worker.
     pub(super) fn add(&mut self, number: u64, request: RunRequest, reply: oneshot::Sender<RunEnd>) {
-        let pending = Pending { request, reply: Some(reply), asked: Instant::now(), sent: false, repeated: false };
+        let pending = Pending { request, reply: Some(reply), asked: Instant::now(), sent: false, repeated: false, cut: None };
         self.0.insert(number, pending);
     }
 
@@ -120,6 +135,7 @@ impl Runs {
             return None;
         }
         run.sent = true;
+        run.cut = (left < run.request.timeout).then_some(left);
         let RunRequest { job, cursor, explain, .. } = &run.request;
         let timeout_ns = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
         Some(ToWorker::Run { run: number, job: *job, timeout_ns, cursor: cursor.clone(), explain: *explain })
@@ -128,6 +144,7 @@ impl Runs {
     /// Answers a run that the worker is done with; gives its job.
     pub(super) fn end(&mut self, number: u64, end: RunEnd) -> Option<u64> {
         let mut run = self.0.remove(&number)?;
+        let end = run.judged(end);
         run.answer(end);
         Some(run.request.job)
     }
@@ -265,6 +282,25 @@ mod tests {
         assert!(runs.question(1).is_none());
         let end = answer.try_recv().unwrap();
         assert_eq!(end.outcome.status.up(), None, "{end:?}");
+    }
+
+    #[test]
+    fn a_run_that_had_less_than_its_time_and_met_its_deadline_says_nothing_of_the_target() {
+        for (waited, expected) in [(3_u64, None), (0, Some(0.0))] {
+            for kind in [ErrorKind::TIMEOUT, ErrorKind::CONNECT] {
+                let mut runs = Runs::default();
+                let mut answer = asked(&mut runs, 1, Duration::from_secs(9));
+                if let Some(run) = runs.0.get_mut(&1) {
+                    run.asked -= Duration::from_secs(waited);
+                }
+                assert!(runs.question(1).is_some());
+                runs.end(1, RunEnd::failed(kind, "no end within its time"));
+                let end = answer.try_recv().unwrap();
+                // A refused connection is one, however little time there was.
+                let expected = if kind == ErrorKind::CONNECT { Some(0.0) } else { expected };
+                assert_eq!(end.outcome.status.up(), expected, "{:?}", end.outcome.status);
+            }
+        }
     }
 
     #[test]
