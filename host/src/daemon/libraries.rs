@@ -79,8 +79,8 @@ impl Libraries {
         if let Some(OnTrial { trial, began, before, .. }) = self.on_trial(plugin.path()) {
             let (since, pid) = (seconds(began.elapsed()), before.report().pid.map_or("none".into(), |pid| pid.to_string()));
             let shown = match trial.verdict() {
-                Verdict::Open(over, of) => format!("{over} of {of} jobs ran twice since"),
-                Verdict::Passed => "all jobs ran twice since".into(),
+                Verdict::Open(over, of) => format!("{over} of {of} jobs have shown two runs since"),
+                Verdict::Passed => "all jobs have shown two runs since".into(),
                 Verdict::Failed(why) => why,
             };
             return Some(format!("on trial: took over {since} s ago, {shown}; the one before idles as process {pid}"));

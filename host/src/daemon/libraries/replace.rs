@@ -131,7 +131,10 @@ impl Daemon {
             match trial.verdict() {
                 Verdict::Failed(why) => return self.switch_back(&path, &trial, &why).await,
                 Verdict::Passed => return self.accept(&path, &trial, "no job of it is worse"),
-                Verdict::Open(..) if on_trial.began.elapsed() > TRIAL_MAX => return self.accept(&path, &trial, "its time is over"),
+                Verdict::Open(over, of) if on_trial.began.elapsed() > TRIAL_MAX => {
+                    let why = format!("its time is over; {} of {of} jobs have shown no two runs, or none that ended well", of - over);
+                    return self.accept(&path, &trial, &why);
+                }
                 // Nothing noted in time is as good as something.
                 Verdict::Open(..) => drop(timeout(LOOK_EVERY, trial.changed()).await),
             }
