@@ -1,6 +1,7 @@
 //! Where a plugin's code comes from: a file as it was when it was loaded, and the snapshot that was taken of it then.
 
 use std::{
+    hash::{DefaultHasher, Hash, Hasher},
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
@@ -68,6 +69,8 @@ pub struct Stamp {
     inode: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
+    /// Who may do what with it and the folders above.
+    access: u64,
 }
 
 impl Stamp {
@@ -75,6 +78,20 @@ impl Stamp {
     pub fn of(path: &Path) -> Option<Self> {
         let facts = std::fs::metadata(path).ok()?;
         let (inode, modified) = ((facts.dev(), facts.ino()), (facts.mtime(), facts.mtime_nsec()));
-        Some(Self { inode, bytes: facts.len(), modified })
+        Some(Self { inode, bytes: facts.len(), modified, access: access(path) })
     }
+
+    /// Whether it is the same file with the same in it, whoever may do what with it.
+    pub fn is_as(&self, other: &Self) -> bool {
+        Self { access: other.access, ..*self } == *other
+    }
+}
+
+/// Owners and modes of a file and all folders above it, as one number.
+fn access(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for above in path.ancestors() {
+        std::fs::metadata(above).ok().map(|facts| (facts.mode(), facts.uid(), facts.gid())).hash(&mut hasher);
+    }
+    hasher.finish()
 }

@@ -165,7 +165,10 @@ impl Plugin {
 
     /// Whether the file is another by now than the one that was loaded, or gone.
     pub fn is_outdated(&self) -> bool {
-        Stamp::of(self.path()) != self.source.stamp
+        match (Stamp::of(self.path()), self.source.stamp) {
+            (Some(now), Some(then)) => !now.is_as(&then),
+            (now, then) => now != then,
+        }
     }
 
     /// What the file was when it was loaded.

@@ -96,7 +96,8 @@ impl Watch {
         for (path, stamp) in &self.before {
             let Known { loaded, refused } = known.get(path).copied().unwrap_or_default();
             let at_rest = before.get(path) == Some(stamp);
-            if loaded == Some(*stamp) {
+            // What is loaded stays so, whoever may write to its file now; what was refused may have been refused for that.
+            if loaded.is_some_and(|loaded| loaded.is_as(stamp)) {
                 if refused.is_some() {
                     news.push((path.clone(), News::AsLoaded));
                 }
@@ -133,7 +134,7 @@ impl Daemon {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -205,6 +206,24 @@ mod tests {
         assert_eq!((rig.look(), rig.look()), (vec![], vec![News::Changed]));
         rig.known.insert(rig.path(), Known { loaded: Stamp::of(&rig.path()), refused });
         assert_eq!(rig.look(), [News::AsLoaded]);
+    }
+
+    #[test]
+    fn a_file_or_folder_that_belongs_to_others_no_longer_is_tried_again_and_a_loaded_one_is_not() {
+        let mut rig = Rig::new();
+        let chmod = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let refused = Some(rig.write(b"open"));
+        rig.known.insert(rig.path(), Known { loaded: None, refused });
+        assert_eq!((rig.look(), rig.look()), (vec![], vec![]));
+        chmod(&rig.path(), 0o600);
+        assert_eq!((rig.look(), rig.look()), (vec![], vec![News::Came]));
+        rig.known.insert(rig.path(), Known { loaded: None, refused: Stamp::of(&rig.path()) });
+        assert_eq!(rig.look(), []);
+        chmod(rig.folder.path(), 0o777);
+        assert_eq!((rig.look(), rig.look()), (vec![], vec![News::Came]));
+        rig.known.insert(rig.path(), Known { loaded: Stamp::of(&rig.path()), refused: None });
+        chmod(rig.folder.path(), 0o700);
+        assert_eq!((rig.look(), rig.look()), (vec![], vec![]));
     }
 
     #[test]
