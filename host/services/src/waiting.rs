@@ -2,6 +2,12 @@
 //!
 //! What the target said is never quoted: it may be anybody's mail. What the agent said is, masked: it is the agent's own protocol.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A target that has said something so lately goes on.
+const JUST_NOW: Duration = Duration::from_millis(250);
 /// Characters of a quoted line.
 const QUOTED_CHARS_MAX: usize = 80;
 
@@ -16,6 +22,8 @@ pub(crate) struct Waiting {
     asked: Option<(String, usize)>,
     /// Whether the target has spoken since.
     answered: bool,
+    /// When it did last.
+    heard: Option<Instant>,
 }
 
 impl Waiting {
@@ -54,6 +62,12 @@ impl Waiting {
     pub(crate) fn answers(&mut self) {
         self.ends();
         self.answered = true;
+        self.heard = Some(Instant::now());
+    }
+
+    /// Whether something came just now: then it is the end that is missing, and not the next word.
+    fn goes_on(&self) -> bool {
+        self.heard.is_some_and(|heard| heard.elapsed() < JUST_NOW)
     }
 
     /// Says what has not come; `None` when nothing was ever begun.
@@ -62,6 +76,9 @@ impl Waiting {
             return Some(format!("no end of {doing}"));
         }
         match (&self.asked, &self.reached, self.answered) {
+            (Some((line, _)), _, true) if self.goes_on() => Some(format!("no end of the answer to `{line}`")),
+            (None, Some(reached), true) if self.goes_on() => Some(format!("no end of what followed {reached}")),
+            (None, None, true) if self.goes_on() => Some("no end of what came".to_owned()),
             (Some((line, 0)), _, false) => Some(format!("no answer to `{line}`")),
             (Some((line, more)), _, false) => {
                 Some(format!("no answer to `{line}` and {more} more {}", if *more == 1 { "line" } else { "lines" }))
@@ -99,7 +116,11 @@ mod tests {
             match &step[..1] {
                 "!" => waiting.reaches(text),
                 ">" => waiting.asks(&text),
-                "<" => waiting.answers(),
+                "<" => {
+                    waiting.answers();
+                    waiting.heard = waiting.heard.and_then(|now| now.checked_sub(JUST_NOW * 2));
+                }
+                "~" => waiting.answers(),
                 "+" => waiting.begins(text),
                 _ => waiting.ends(),
             }
@@ -119,6 +140,8 @@ mod tests {
         check(&[&greeted[..], &["<250-a"]].concat(), Some("nothing more came after the answer to `EHLO me` began"));
         check(&[&greeted[..], &["<250 a", ">AUTH PLAIN <secret>"]].concat(), Some("no answer to `AUTH PLAIN <secret>`"));
         check(&[&greeted[..], &[">MAIL", ">RCPT"]].concat(), Some("no answer to `EHLO me` and 2 more lines"));
+        check(&[&greeted[..], &["<250-a", "~250-b"]].concat(), Some("no end of the answer to `EHLO me`"));
+        check(&["!the connection to mx1:25", "~220-a"], Some("no end of what followed the connection to mx1:25"));
         let secured = [&greeted[..], &["<250 a", ">STARTTLS", "<220 go", "+the TLS handshake with mx1"]].concat();
         check(&secured, Some("no end of the TLS handshake with mx1"));
         check(&[&secured[..], &["!the TLS handshake with mx1"]].concat(), Some("nothing came after the TLS handshake with mx1"));

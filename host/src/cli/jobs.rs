@@ -54,6 +54,13 @@ enum Command {
     },
 }
 
+/// What the daemon says to a pause, or to its end.
+#[derive(serde::Deserialize)]
+struct Switched {
+    paused: bool,
+    changed: bool,
+}
+
 /// What the daemon says to a release.
 #[derive(serde::Deserialize)]
 struct Released {
@@ -102,11 +109,15 @@ fn run_now(context: &Context, job: &str) -> Outcome {
 }
 
 fn switch(context: &Context, job: &str, how: &str) -> Outcome {
-    context.ask(&format!("cannot {how} job `{job}`"), Method::POST, &path(job, how))?.success()?;
+    let Switched { paused, changed } = context.ask(&format!("cannot {how} job `{job}`"), Method::POST, &path(job, how))?.read()?;
     if context.json {
-        return print_json(&serde_json::json!({ "job": job, "paused": how == "pause" }));
+        return print_json(&serde_json::json!({ "job": job, "paused": paused, "changed": changed }));
     }
-    println!("{job}: {how}d");
+    match (paused, changed) {
+        (_, true) => println!("{job}: {how}d"),
+        (true, false) => println!("{job}: was paused already"),
+        (false, false) => println!("{job}: was not paused"),
+    }
     Ok(())
 }
 

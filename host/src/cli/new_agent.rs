@@ -13,7 +13,10 @@ use super::{
     failure::{Failure, Outcome},
     print_json,
 };
-use crate::scaffold::{Draft, Language, Name};
+use crate::{
+    plugin::{libraries_of, name_of},
+    scaffold::{Draft, Language, Name},
+};
 
 pub(super) const EXAMPLES: &str =
     "It writes a folder of that name: an agent that works as it stands, a test of it, and `sample.toml`, a job for it. A crate brings the \
@@ -58,6 +61,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Lang::Python => Language::Python,
     };
     let name = Name::parse(&arguments.name, language).map_err(|why| Failure::wrong(&cannot, why))?;
+    if let Some(path) = library_called(context, &arguments.name).filter(|_| language == Language::Rust) {
+        let why = format!("{} is there already, and of two agents of one name neither is used", path.display());
+        return Err(Failure::wrong(&cannot, why));
+    }
     let api = arguments.api.as_deref().map(|folder| interface(folder, &cannot)).transpose()?;
     if api.is_some() && language != Language::Rust {
         return Err(Failure::wrong(&cannot, "--api is for a crate; a script needs no interface"));
@@ -76,6 +83,13 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     println!("\nNext, with \"{name}/sample.toml\" among the `schedules` of the configuration:");
     next.iter().for_each(|line| println!("  {line}"));
     Ok(())
+}
+
+/// The library of that name, where agents are looked for.
+fn library_called(context: &Context, name: &str) -> Option<PathBuf> {
+    let folders = context.plugin_folders(&[]).unwrap_or_default();
+    let mut libraries = folders.iter().flat_map(|folder| libraries_of(folder).unwrap_or_default());
+    libraries.find(|path| name_of(path) == name)
 }
 
 /// The folder of the interface, whole: a manifest names it, and its reader need not stand where we do.

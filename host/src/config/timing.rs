@@ -145,6 +145,12 @@ fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> O
     let mut texts = |key: &str, field: &Field<Texts>| match field {
         Field::Absent => Some(Vec::new()),
         Field::Broken => None,
+        // The job would run at no time at all.
+        Field::Given(texts) if key == "active" && texts.whole && texts.items.is_empty() => {
+            let fault = Fault::new(Rule::WindowNeverOpen, &texts.place, "`active`: it names no window, nothing would ever be measured");
+            faults.push(fault.hint("name a window such as \"MON-FRI 8-18\", or leave the key out"));
+            None
+        }
         Field::Given(texts) => {
             let sound = |text: &&At<String>| is_window(key, text, holidays.is_some(), faults);
             let sound: Vec<String> = texts.items.iter().filter(sound).map(|text| text.value.clone()).collect();

@@ -183,7 +183,7 @@ async fn pause(State(daemon): Shared, UrlPath(job): UrlPath<String>, paused: boo
         return unknown(&daemon, &job);
     }
     match daemon.command(|done| Command::Pause { job, paused, done }).await {
-        Some(Ok(())) => Json(serde_json::json!({ "paused": paused })).into_response(),
+        Some(Ok(changed)) => Json(serde_json::json!({ "paused": paused, "changed": changed })).into_response(),
         Some(Err(why)) => refused(StatusCode::CONFLICT, why),
         None => stopping(),
     }

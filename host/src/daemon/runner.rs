@@ -51,7 +51,7 @@ pub(super) enum Command {
     /// Run a job now; gives its reading once it is durable.
     RunNow { job: String, done: Asked },
     /// Stop or resume starting a job's runs.
-    Pause { job: String, paused: bool, done: oneshot::Sender<Result<(), String>> },
+    Pause { job: String, paused: bool, done: oneshot::Sender<Result<bool, String>> },
     /// Tell which jobs a library has.
     JobsOf { plugin: Arc<Plugin>, done: oneshot::Sender<Vec<Arc<Job>>> },
     /// These run from their next run on in the place of those of the same names; nothing else of them changes. Open them first, or not:
@@ -349,23 +349,20 @@ impl Runner {
         self.start(name, Due { cause: Cause::Manual, slot, due: now }, Some(done));
     }
 
-    fn pause(&mut self, name: &str, paused: bool) -> Result<(), String> {
+    /// Pauses a job or has it run again; says whether that changed anything.
+    fn pause(&mut self, name: &str, paused: bool) -> Result<bool, String> {
         let Some(scheduled) = self.jobs.get(name) else { return Err(format!("there is no job `{name}`")) };
         if self.paused.holds(name) == paused {
-            return Ok(());
+            return Ok(false);
         }
         let next = scheduled.starts().filter(|_| !paused).map(nanos);
-        let was_paused = self.paused.holds(name);
         self.paused.set(name, paused).map_err(|error| format!("cannot remember it: {}", crate::chain(&error)))?;
         self.latest.set_next_due(name, next);
-        if was_paused == paused {
-            return Ok(());
-        }
         let (code, what) = if paused { ("job_paused", "paused") } else { ("job_resumed", "resumed") };
         info!(job = name, next = next.map(instant), "{what}");
         self.appender.report(Some(name), Severity::Indeterminate, code, format!("the job is {what}"));
         self.silent_from_now(name);
-        Ok(())
+        Ok(true)
     }
 
     /// Puts these jobs in force; those that run alike keep number, phase and state.

@@ -1,6 +1,9 @@
 //! Holds what a job asks to the agent that it asks.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rustix::fs::{Access, access};
 use serde_json::Value;
@@ -86,6 +89,9 @@ fn with_problems(fault: Box<Fault>, plugins: &Plugins) -> Box<Fault> {
 async fn examine(plugin: &Plugin, agent: &AgentDescriptor, bound: &Bound) -> Result<Examined, AgentError> {
     let examined = plugin.examine(&agent.name, &bound.config().to_string()).await?;
     // It is a label of each series, shown wherever the job is.
+    if examined.target.trim().is_empty() {
+        return Err(AgentError::config("", "the agent calls its target by nothing"));
+    }
     let chars = examined.target.chars().count();
     if chars > TARGET_CHARS_MAX {
         let why = format!("the agent calls its target by {chars} characters, at most {TARGET_CHARS_MAX} are taken");
@@ -125,7 +131,8 @@ fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault>
     Some(Fault::new(Rule::SamplesOfWhatActs, &samples.place, why).hint("leave the key out, or measure without what acts"))
 }
 
-/// Tells of the files that the agent will read and cannot, and of sockets out of its reach, each where the config names it.
+/// Tells of the programs that the agent will start and cannot, of files that it cannot read, and of sockets out of its reach, each where the
+/// config names it.
 fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Fault> {
     let check = |path: &Path, wanted: Access, verb: &str, until: &str| {
         let error = std::io::Error::from(access(path, wanted).err()?);
@@ -141,9 +148,13 @@ fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Faul
         let message = format!("`{shown}`: cannot {verb} {}: {}", path.display(), crate::chain(&error));
         Some(Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint(hint))
     };
-    let files = examined.needs.files.iter().filter_map(|path| check(path, Access::READ_OK, "read", "read"));
+    let programs: Vec<(&PathBuf, Fault)> =
+        examined.needs.programs.iter().filter_map(|path| Some((path, check(path, Access::EXEC_OK, "start", "started")?))).collect();
+    let is_told = |path: &&PathBuf| programs.iter().any(|(told, _)| told == path);
+    let files = examined.needs.files.iter().filter(|path| !is_told(path)).filter_map(|path| check(path, Access::READ_OK, "read", "read"));
+    let files: Vec<Fault> = files.collect();
     let sockets = examined.needs.sockets.iter().filter_map(|path| check(path, Access::WRITE_OK, "connect to", "reached"));
-    files.chain(sockets).collect()
+    programs.into_iter().map(|(_, fault)| fault).chain(files).chain(sockets).collect()
 }
 
 /// Finds the key of a config that says such a path.
@@ -236,6 +247,14 @@ mod tests {
                 ),
             ],
         );
+        let script = folder.path().join("check");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let not_started = |why: &str| {
+            (format!("`path`: cannot start {spool}/check: {why}"), "until it can be started, runs fail or what it tells is unknown")
+        };
+        check(Needs::none().program(&script).read(&script), &[not_started("Permission denied")]);
+        std::fs::remove_file(&script).unwrap();
+        check(Needs::none().program(&script).read(&script), &[not_started(missing)]);
         folder.close().unwrap();
         check(Needs::none().read(&spool), &[(format!("`path`: cannot read {spool}: {missing}"), "runs fail until it can be read")]);
     }

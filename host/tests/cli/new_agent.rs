@@ -75,6 +75,7 @@ fn what_cannot_be_written_is_one_error_and_leaves_nothing() {
     }
     cannot(&["a", "--api", "/nowhere"], "/nowhere is no interface of agents: No such file or directory");
     cannot(&["a", "--lang", "shell", "--api", "/"], "is no interface of agents");
+    cannot(&["smtp"], "libwatchpost_smtp.so is there already, and of two agents of one name neither is used");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     fs::create_dir(folder.path().join("spool")).unwrap();
     cannot(&["spool"], "spool is there already");

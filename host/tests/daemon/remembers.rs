@@ -41,7 +41,9 @@ async fn a_paused_job_stays_paused_over_a_kill_and_a_stop_until_it_is_resumed() 
     assert!(daemon.stop().status.success());
     let daemon = house.start();
     paused_and_the_other_goes_on(&house, &daemon);
-    house.run(&["jobs", "resume", "still"]).ok();
+    assert_eq!(house.run(&["jobs", "pause", "still"]).ok(), "still: was paused already\n");
+    assert_eq!(house.run(&["jobs", "resume", "goes-on"]).ok(), "goes-on: was not paused\n");
+    assert_eq!(house.run(&["jobs", "resume", "still"]).ok(), "still: resumed\n");
     let before = await_readings(&house, "still", 0);
     await_readings(&house, "still", before + 2);
     assert!(status_of(&house, "still")["next_run"].is_f64());

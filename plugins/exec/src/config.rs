@@ -139,6 +139,11 @@ impl Config {
         let relative = "is no absolute path; a program is not looked for in PATH";
         let checks = [
             refuse(!self.argv.program.is_absolute(), "argv[0]", relative),
+            refuse(
+                self.target.as_ref().is_some_and(|target| target.trim().is_empty()),
+                "target",
+                "is empty; left out, it is the program's name",
+            ),
             refuse(holds_nul, "argv", "an argument cannot hold a NUL"),
             refuse(is_nagios && self.long_lived, "long_lived", "a program that tells as \"nagios\" tells once, and ends"),
             refuse(self.ask && !self.long_lived, "ask", "only a program that is `long_lived` can be asked"),
@@ -214,6 +219,7 @@ mod tests {
         check(&of("nagios", "long_lived = true"), Err(("long_lived", once)));
         check(&of("influx", "ask = true"), Err(("ask", "only a program that is `long_lived` can be asked")));
         check(&of("influx", "bounds = true"), Err(("bounds", "only \"nagios\" has bounds")));
+        check(&of("influx", "target = ' '"), Err(("target", "is empty; left out, it is the program's name")));
         check(&of("influx", "interval_s = 5"), Err(("interval_s", "is for \"putval\"")));
         check(&of("influx", "env = { 'a=b' = 'c' }"), Err(("env.a=b", "is no name of a variable, or stands in `env` as well")));
         let twice = "is no name of a variable, or stands in `env` as well";
