@@ -7,6 +7,7 @@ mod logs;
 mod newcomer;
 mod probes;
 mod schedule;
+mod series;
 mod start;
 mod zoo;
 
@@ -61,6 +62,12 @@ const BENCHES: &[Bench] = &[
         tells: "how late 10,000 jobs start with one core kept busy, and the jobs of one library while another is replaced; drift of a month",
         run: schedule::run,
         needs: &[],
+    },
+    Bench {
+        name: "series",
+        tells: "what an update of an RRD file costs and what of it a crash takes, beside rrdtool, rrdcached and collectd; answers; ten thousand files",
+        run: series::run,
+        needs: &[Use::Bench],
     },
     Bench {
         name: "zoo",

@@ -1,0 +1,109 @@
+//! Our part: a journal, and a store that follows it.
+
+use std::{
+    fs,
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use watchpost::{
+    reading::Record,
+    series::{
+        catalogue::{Column, Job},
+        layout::Layout,
+        shape::FileShape,
+        store::{Applied, Options, SeriesStore},
+    },
+};
+use watchpost_journal::{Journal, Options as JournalOptions, Position, Reader};
+
+use crate::{cost, small::Small, world};
+
+/// One of so many rows of an archive is there.
+pub(crate) const ROWS_OF: u32 = 20;
+/// How long rows wait for their file, as in a store of ten thousand.
+const FLUSH_WITHIN: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A store with its journal.
+pub(crate) struct Ours {
+    pub(crate) store: SeriesStore,
+    journal: Journal,
+    reader: Reader,
+}
+
+impl Ours {
+    /// Opens a data folder as a daemon does, with fewer rows in its files.
+    pub(crate) fn open(folder: &Path, rows_of: u32) -> Self {
+        fs::create_dir_all(folder).unwrap();
+        let open = |asked| SeriesStore::open_with(folder, Options::default(), Box::new(Small::new(rows_of, asked))).unwrap();
+        let known = open(None).catalogue().jobs().values().next().and_then(shape_of);
+        let mut store = open(known);
+        let from = store.position().map_or(Position::START, |position| Position::from(position).next());
+        let (journal, _) = Journal::open(&folder.join("journal"), JournalOptions { seen_end: from, ..JournalOptions::default() }).unwrap();
+        store.recover(true).unwrap();
+        store.flush_within(Some(FLUSH_WITHIN));
+        let reader = journal.reader(from);
+        Self { store, journal, reader }
+    }
+
+    /// Has records acknowledged, then taken.
+    pub(crate) fn take(&mut self, records: impl Iterator<Item = Record>) {
+        let payloads = records.map(|record| postcard::to_stdvec(&record).unwrap());
+        let last = payloads.map(|payload| self.journal.append(payload).unwrap()).last();
+        last.unwrap().wait(PATIENCE).unwrap();
+        self.follow();
+    }
+
+    /// Takes what the journal has.
+    pub(crate) fn follow(&mut self) {
+        while let Some((position, payload)) = self.reader.next().unwrap() {
+            let record = postcard::from_bytes(&payload).unwrap();
+            while self.store.apply(position.into(), &record).unwrap() == Applied::Behind {
+                self.store.flush();
+            }
+        }
+    }
+
+    /// Writes all and makes it durable.
+    pub(crate) fn settle(&mut self) {
+        assert_eq!(self.store.flush().files_behind, 0);
+        self.store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
+    }
+}
+
+fn shape_of(job: &Job) -> Option<FileShape> {
+    Layout::of(job).file(&Vec::new()).map(|(shape, _): (FileShape, Vec<Column>)| shape)
+}
+
+/// Makes every file, with the first sample of each.
+pub(crate) fn make(folder: &Path, files: u64) {
+    let mut ours = Ours::open(folder, ROWS_OF);
+    ours.take((0..files).map(|file| world::shape(world::job(file))));
+    ours.take((0..files).map(|file| world::reading(file, 0)));
+    ours.settle();
+}
+
+/// Takes the samples, and tells of each round when it is acknowledged; then what all of it cost.
+pub(crate) fn run(folder: &Path, files: u64, samples: u64) {
+    let mut ours = Ours::open(folder, ROWS_OF);
+    let (began, me) = (Instant::now(), std::process::id());
+    let (cpu, bytes) = (cost::cpu(me), cost::disk_bytes(me));
+    for sample in 1..=samples {
+        ours.take((0..files).map(|file| world::reading(file, sample)));
+        // All rounds pass at once; rows gather as they do in so much time.
+        ours.store.flush_due(began + Duration::from_secs(sample * u64::from(world::STEP)));
+        println!("acknowledged {sample}");
+        std::io::stdout().flush().unwrap();
+    }
+    ours.settle();
+    println!("cost {} {}", cost::cpu(me) - cpu, cost::disk_bytes(me) - bytes);
+}
+
+/// What the next daemon does.
+pub(crate) fn recover(folder: &Path) {
+    let mut ours = Ours::open(folder, ROWS_OF);
+    ours.follow();
+    ours.settle();
+}
