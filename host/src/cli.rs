@@ -22,6 +22,7 @@ mod jobs;
 mod load;
 mod measure;
 mod new_agent;
+mod opcmsg;
 mod plan;
 mod plugins;
 mod reload;
@@ -114,6 +115,9 @@ enum Command {
     /// Lists what is an alarm, and how bad.
     #[command(after_help = "Examples:\n  watchpost rules\n  watchpost rules list --json")]
     Rules(rules::Arguments),
+    /// Raises an alarm, or clears it, in the words of OpenView's opcmsg.
+    #[command(after_help = opcmsg::EXAMPLES)]
+    Opcmsg(opcmsg::Arguments),
     /// Lists jobs, runs one now, pauses, resumes or releases one.
     #[command(after_help = "Examples:\n  watchpost jobs\n  watchpost jobs run pop-paris")]
     Jobs(jobs::Arguments),
@@ -157,7 +161,7 @@ pub fn main() -> ExitCode {
     if !matches!(std::env::args().nth(1).as_deref(), Some("run")) {
         tell_a_full_disk();
     }
-    let Arguments { config, json, command } = match Arguments::try_parse() {
+    let Arguments { config, json, command } = match Arguments::try_parse_from(opcmsg::with_long_flags(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(refusal) => return failure::refused(&refusal),
     };
@@ -178,6 +182,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Alarms(arguments) => alarms::run(&context, &arguments),
+        Command::Opcmsg(arguments) => opcmsg::run(&context, &arguments),
         Command::Rules(arguments) => rules::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),

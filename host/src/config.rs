@@ -19,6 +19,7 @@ mod bound;
 pub mod describe;
 mod fault;
 mod files;
+mod host_alarms;
 mod job;
 mod labels;
 mod main_file;
@@ -68,7 +69,7 @@ pub use secret::{Environment, process_environment};
 pub use store::StoreSettings;
 pub use timing::Timing;
 
-use crate::schedule::UnixTime;
+use crate::{alarm::host::HostRules, schedule::UnixTime};
 
 /// What the files say, all of it checked but for the jobs' config.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +88,8 @@ pub struct Config {
     pub rrdcached: Option<RrdcachedSettings>,
     /// How series and journal are written.
     pub store: StoreSettings,
+    /// What is said of the host's own alarms.
+    pub host_alarms: HostRules,
     /// What is measured, by name.
     pub jobs: Vec<Job>,
     /// What of that a table of figures asks for, as the files have it.
@@ -171,6 +174,7 @@ struct Settled {
     listen: At<SocketAddr>,
     rrdcached: Option<RrdcachedSettings>,
     store: StoreSettings,
+    host_alarms: HostRules,
 }
 
 impl Draft {
@@ -178,10 +182,10 @@ impl Draft {
     ///
     /// Shape: it can be run if nothing was told of.
     pub fn config(&self, file: &Path) -> Option<Config> {
-        let Settled { data, listen, rrdcached, store } = self.settled.clone()?;
+        let Settled { data, listen, rrdcached, store, host_alarms } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
         let (jobs, rows, rules, objectives) = (self.jobs.clone(), self.rows.clone(), self.rules.clone(), self.objectives.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, jobs, rows, rules, objectives })
+        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, host_alarms, jobs, rows, rules, objectives })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `budgets` (what is left of service levels) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `budgets` (what is left of service levels) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 mod alarm_view;
@@ -13,6 +13,7 @@ mod carriers;
 mod cursors;
 mod event_view;
 mod formats;
+mod host_alarms;
 mod incidents;
 mod left;
 mod libraries;
@@ -47,11 +48,12 @@ use crate::{
     alarm::{
         ledger::ActError,
         life::Act,
-        record::Alarm,
+        record::{Alarm, Subject},
         request::{AlarmRequest, AlarmRequestError},
     },
     config::Config,
     console::House,
+    database::DatabaseError,
     event::{
         request::{EventRequest, EventRequestError},
         store::Found,
@@ -69,6 +71,7 @@ use crate::{
 use alarm_view::SharedLedger;
 use appender::Appender;
 use carriers::Carriers;
+use host_alarms::Overheard;
 use libraries::Libraries;
 use objective_view::Watching;
 use series_view::{Hindrance, SharedStore};
@@ -111,6 +114,8 @@ pub struct Daemon {
     watching: Watching,
     /// The alarms.
     ledger: SharedLedger,
+    /// What the journal tells of the host.
+    overheard: Overheard,
     /// What stands in the way of writing series.
     hindrance: Hindrance,
     /// Where it listens; the configuration may leave the port to the system.
@@ -207,6 +212,13 @@ impl Daemon {
     /// Does what somebody wants done to an alarm.
     fn act_on_alarm(&self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<Alarm, ActError> {
         let (alarm, steps) = self.ledger.lend().act(number, who, act, now_ns)?;
+        steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
+        Ok(alarm)
+    }
+
+    /// Takes a message of somebody; gives the number of its alarm.
+    fn take_message(&self, subject: Subject, severity: Option<Severity>, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
+        let (alarm, steps) = self.ledger.lend().message(subject, severity, now_ns)?;
         steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
         Ok(alarm)
     }

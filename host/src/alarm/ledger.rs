@@ -198,6 +198,51 @@ impl Ledger {
         self.alarms.retain(|key, alarm| self.changed_alarms.contains(key) || !alarm.life.is_forgotten(now_ns));
     }
 
+    /// Takes all that is wrong with the host now: what was wrong before and is not among it is over.
+    pub fn hold_host(&mut self, found: Vec<(Subject, Severity)>, now_ns: i64) {
+        let is_host = |alarm: &&Alarm| alarm.subject.origin == Origin::Host && alarm.life.trouble;
+        let over: Vec<String> = self
+            .alarms
+            .values()
+            .filter(is_host)
+            .map(|alarm| alarm.subject.key.clone())
+            .filter(|key| !found.iter().any(|(subject, _)| subject.key == *key))
+            .collect();
+        for key in over {
+            self.step(&key, &Input::Well, now_ns, None);
+        }
+        for (subject, severity) in found {
+            let key = subject.key.clone();
+            // It is looked at once a second; that it goes on is no news.
+            let goes_on = |alarm: &Alarm| alarm.life.trouble && alarm.life.severity == severity;
+            if !self.alarms.get(&key).is_some_and(goes_on) {
+                self.about(&key, subject, now_ns, &Input::Trouble(severity));
+            }
+        }
+    }
+
+    /// Takes a message of somebody: trouble, or none any more; durable when this comes back. Gives the alarm's number, if there is one, and the
+    /// steps that are durable now.
+    pub fn message(
+        &mut self,
+        subject: Subject,
+        severity: Option<Severity>,
+        now_ns: i64,
+    ) -> Result<(Option<u64>, Vec<Notice>), DatabaseError> {
+        let key = subject.key.clone();
+        match severity {
+            Some(severity) => self.about(&key, subject, now_ns, &Input::Trouble(severity)),
+            None => {
+                if let Some(alarm) = self.alarms.get_mut(&key) {
+                    alarm.subject.text = subject.text;
+                }
+                self.step(&key, &Input::Well, now_ns, None);
+            }
+        }
+        let steps = self.commit()?;
+        Ok((self.alarms.get(&key).map(|alarm| alarm.life.number), steps))
+    }
+
     /// Does what somebody wants done; it is durable when this comes back without an error, else it did not happen. Gives the steps that are
     /// durable now, others that waited among them.
     pub fn act(&mut self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<(Alarm, Vec<Notice>), ActError> {

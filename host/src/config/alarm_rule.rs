@@ -531,7 +531,7 @@ fn named<T: Copy>(
 }
 
 /// Checks a text; none where nothing is said.
-fn check_text(key: &str, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
+pub(super) fn check_text(key: &str, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
     let text = match field {
         Field::Absent => return Some(None),
         Field::Broken => return None,
@@ -549,7 +549,7 @@ fn check_text(key: &str, field: &Field<String>, faults: &mut Faults) -> Option<O
     None
 }
 
-fn check_link(link: Option<String>, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
+pub(super) fn check_link(link: Option<String>, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
     let (Some(said), Field::Given(at)) = (&link, field) else { return Some(link) };
     let is_link = ["https://", "http://"].iter().any(|scheme| said.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if !is_link || said.contains(char::is_whitespace) {

@@ -36,8 +36,8 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     }
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
-    let (rrdcached, store) = (main.rrdcached, main.store);
-    let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached, store });
+    let (rrdcached, store, host_alarms) = (main.rrdcached, main.store, main.host_alarms);
+    let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached, store, host_alarms });
     Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, rules, objectives }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    At, Fault, Faults, Place, Rule,
+    At, Fault, Faults, Place, Rule, host_alarms,
     objective::RawObjective,
     path,
     plugin::{self, PluginTables},
@@ -15,9 +15,10 @@ use super::{
     store::{self, StoreSettings},
     text::Table,
 };
+use crate::alarm::host::HostRules;
 
 /// Keys that it has.
-const KEYS: [&str; 8] = ["data", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules", "store"];
+const KEYS: [&str; 9] = ["data", "host_alarms", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules", "store"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
@@ -39,6 +40,7 @@ pub(super) struct MainFile {
     rrdcached: Field<Table>,
     schedules: Field<Texts>,
     store: Field<Table>,
+    host_alarms: Field<Table>,
     objectives: Vec<RawObjective>,
 }
 
@@ -51,6 +53,7 @@ pub(super) struct Main {
     pub(super) rrdcached: Option<RrdcachedSettings>,
     pub(super) schedules: Paths,
     pub(super) store: StoreSettings,
+    pub(super) host_alarms: HostRules,
     pub(super) objectives: Vec<RawObjective>,
 }
 
@@ -81,6 +84,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         rrdcached: reader.table("rrdcached", faults),
         schedules: reader.texts("schedules", faults),
         store: reader.table("store", faults),
+        host_alarms: reader.table("host_alarms", faults),
         objectives: reader.tables("objective", faults).iter().map(|table| RawObjective::parse(table, faults)).collect(),
     };
     reader.finish(faults);
@@ -103,6 +107,7 @@ impl MainFile {
             rrdcached: rrdcached::check(self.rrdcached, faults),
             schedules: Paths::check("schedules", self.schedules, &place, faults),
             store: store::check(self.store, faults),
+            host_alarms: host_alarms::check(self.host_alarms, faults),
             objectives: self.objectives,
         }
     }

@@ -247,6 +247,12 @@ rules! {
     AlarmTextIllegal = "alarm-text-illegal",
     /// A link leads to a page.
     LinkIllegal = "link-illegal",
+    /// An alarm of the host is one that there is.
+    HostAlarmUnknown = "host-alarm-unknown",
+    /// A severity is one that there is.
+    SeverityUnknown = "severity-unknown",
+    /// What has to be free is a share of the disk.
+    FreeMinIllegal = "free-min-illegal",
     /// A job can give what a threshold looks at, or something that is called nearly so.
     AlarmMetricUnknown = "alarm-metric-unknown",
     /// A job can give what a rule looks at; a warning.

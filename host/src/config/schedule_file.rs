@@ -57,7 +57,8 @@ const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 const LATER: [(&str, &str); 1] = [("maintenance", "comes with maintenance")];
 
 /// Keys that stand in the main file.
-const OF_MAIN_FILE: [&str; 9] = ["data", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
+const OF_MAIN_FILE: [&str; 10] =
+    ["data", "host_alarms", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
 
 /// What a job and `[defaults]` have in common.
 #[derive(Clone, Debug, Default)]

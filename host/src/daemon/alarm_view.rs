@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
 
@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use watchpost_journal::Position;
 use watchpost_plugin_api::Severity;
 
-use super::{appender::Appender, now_ns, view::View};
+use super::{appender::Appender, host_alarms::Overheard, now_ns, view::View};
 use crate::{
     alarm::{
         ledger::Ledger,
@@ -49,6 +49,15 @@ impl SharedLedger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lends it if nobody else has it.
+    pub(super) fn try_lend(&self) -> Option<MutexGuard<'_, Ledger>> {
+        match self.0.try_lock() {
+            Ok(ledger) => Some(ledger),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Takes what is in force from now on.
     pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
         let watch = Watch::new(&config.rules, jobs.iter().map(|job| job.shape.clone()));
@@ -64,6 +73,7 @@ impl SharedLedger {
 /// Feeds the ledger from the journal.
 pub(super) struct AlarmView {
     ledger: SharedLedger,
+    overheard: Overheard,
     appender: Appender,
     metrics: Arc<HostMetrics>,
     pruned: Option<Instant>,
@@ -72,8 +82,8 @@ pub(super) struct AlarmView {
 }
 
 impl AlarmView {
-    pub(super) fn new(ledger: SharedLedger, appender: Appender, metrics: Arc<HostMetrics>) -> Self {
-        Self { ledger, appender, metrics, pruned: None, counted: None, unkept: Trouble::new() }
+    pub(super) fn new(ledger: SharedLedger, overheard: Overheard, appender: Appender, metrics: Arc<HostMetrics>) -> Self {
+        Self { ledger, overheard, appender, metrics, pruned: None, counted: None, unkept: Trouble::new() }
     }
 
     /// Makes durable what waits; false if that cannot be done now.
@@ -139,6 +149,11 @@ impl View for AlarmView {
     fn take(&mut self, position: Position, record: Record) -> bool {
         if self.ledger.lend().is_full() && !self.commit() {
             return false;
+        }
+        match &record {
+            Record::Reading(reading) => self.overheard.reading(reading),
+            Record::Event(event) => self.overheard.event(event),
+            Record::Shape(_) | Record::Silence(_) => {}
         }
         let mut ledger = self.ledger.lend();
         match record {

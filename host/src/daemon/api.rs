@@ -4,6 +4,7 @@
 //! away.
 
 mod alarms;
+mod messages;
 mod plugins;
 
 use std::{
@@ -103,6 +104,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/backup", post(backup))
         .merge(plugins::routes())
         .merge(alarms::routes())
+        .merge(messages::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))

@@ -12,7 +12,7 @@ use watchpost_plugin_api::Severity;
 
 use tracing::{error, info, warn};
 
-use super::{Daemon, service_manager::Standing, status::unix_seconds};
+use super::{Daemon, host_alarms::HostWatch, service_manager::Standing, status::unix_seconds};
 use crate::{
     latest::Health,
     log::{seconds, trouble::Trouble},
@@ -79,7 +79,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut told = Told::default();
     let mut ticks = interval(EVERY);
     let (mut swept, mut unswept, mut unready) = (Instant::now(), Trouble::new(), Trouble::new());
-    let (mut standing, mut stops) = (Standing::default(), Stops::default());
+    let (mut standing, mut stops, mut host) = (Standing::default(), Stops::default(), HostWatch::default());
     loop {
         ticks.tick().await;
         if swept.elapsed() >= SWEEP_EVERY {
@@ -96,6 +96,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
                 daemon.report(severity, code, text);
             }
         }
+        host.look(&daemon, Instant::now());
         standing.tell(|| daemon.standing());
         for (name, records) in daemon.behind() {
             daemon.metrics.set_consumer_behind(name, records);

@@ -29,7 +29,9 @@ use super::{
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
-    formats, incidents,
+    formats,
+    host_alarms::Overheard,
+    incidents,
     libraries::{self, Libraries},
     meter,
     names::{DISABLED, Names, PAUSED},
@@ -182,6 +184,7 @@ struct Parts {
     store: SharedStore,
     watching: Watching,
     ledger: SharedLedger,
+    overheard: Overheard,
     hindrance: Hindrance,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
@@ -220,6 +223,7 @@ impl Parts {
             store,
             watching: Watching::default(),
             ledger,
+            overheard: Overheard::default(),
             hindrance: Hindrance::default(),
             cursors,
             latest,
@@ -254,7 +258,7 @@ impl Parts {
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
         let objectives = ObjectiveView::new(self.data.path(), self.watching.clone()).map_err(StartError::Objectives)?;
         self.views.push(Running::start(objective_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, objectives).map_err(cannot())?);
-        let alarms = AlarmView::new(self.ledger.clone(), Appender::new(self.journal.clone()), self.metrics.clone());
+        let alarms = AlarmView::new(self.ledger.clone(), self.overheard.clone(), Appender::new(self.journal.clone()), self.metrics.clone());
         let from = Begin::NoLaterThan(Some(self.ledger.position()));
         self.views.push(Running::start(alarm_view::NAME, from, self.journal.clone(), dir, alarms).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
@@ -323,6 +327,7 @@ impl Parts {
             keeping: Mutex::new(()),
             watching: self.watching.clone(),
             ledger: self.ledger.clone(),
+            overheard: self.overheard.clone(),
             hindrance: self.hindrance.clone(),
             address,
             runner: commands,

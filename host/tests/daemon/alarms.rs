@@ -20,6 +20,14 @@ const SOON: Duration = Duration::from_secs(20);
 const DOWN: &str = "[[job.threshold]]\nname = \"down\"\nmetric = \"up\"\ncritical = \"< 1\"\nraise_after = 2\n\
                     instruction = \"ring the postmaster\"\nlink = \"https://wiki.example/mx\"\n";
 
+/// A house whose disk may be as full as it likes: that is this machine's affair.
+fn house_of(schedule: &str) -> House {
+    let house = House::new(schedule);
+    let main = house.folder().join("watchpost.toml");
+    fs::write(&main, fs::read_to_string(&main).unwrap() + "[host_alarms.disk_low]\nenabled = false\n").unwrap();
+    house
+}
+
 fn json(house: &House, words: &[&str]) -> Value {
     let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
     serde_json::from_str(&house.run(&words).ok()).unwrap()
@@ -54,7 +62,7 @@ fn serve_on(port: u16) {
 fn a_target_that_dies_raises_one_alarm_over_kills_and_its_recovery_clears_it() {
     let door = ClosedPort::take().unwrap();
     let port = door.port().unwrap();
-    let house = House::new(&(job("mx", "every = \"1s\"", port) + DOWN));
+    let house = house_of(&(job("mx", "every = \"1s\"", port) + DOWN));
     let mut daemon = house.start();
     until(SOON, || stage(&house).filter(|stage| stage == "active")).expect("it is raised");
     // Killed while the trouble goes on, twice: nothing is raised anew, nothing is told again.
@@ -94,7 +102,7 @@ fn a_target_that_dies_raises_one_alarm_over_kills_and_its_recovery_clears_it() {
 #[test]
 fn people_act_on_alarms_and_a_removed_threshold_withdraws_its_own() {
     let door = ClosedPort::take().unwrap();
-    let house = House::new(&(job("mx", "every = \"1s\"", door.port().unwrap()) + DOWN));
+    let house = house_of(&(job("mx", "every = \"1s\"", door.port().unwrap()) + DOWN));
     let daemon = house.start();
     let stream = follow(&daemon);
     until(SOON, || stage(&house).filter(|stage| stage == "active")).expect("it is raised");
@@ -156,6 +164,52 @@ fn follow(daemon: &Daemon) -> thread::JoinHandle<Vec<String>> {
         let text = String::from_utf8_lossy(&rest).into_owned();
         text.lines().filter_map(|line| line.strip_prefix("event: ")).map(str::to_owned).collect()
     })
+}
+
+#[test]
+fn old_scripts_and_the_host_itself_raise_alarms() {
+    let house = house_of("");
+    let daemon = house.start();
+    let said = house.run(&[
+        "opcmsg",
+        "a=backup",
+        "o=tape1",
+        "sev=major",
+        "msg_t=it is full",
+        "msg_g=Backup",
+        "node=mx1",
+        "-option",
+        "job=7",
+        "-id",
+    ]);
+    assert_eq!(said.ok(), "1\n");
+    assert_eq!(house.run(&["opcmsg", "a=backup", "o=tape1", "sev=critical", "msg_t=it burns", "msg_g=Backup", "node=mx1"]).ok(), "");
+    let open = json(&house, &["alarms"]);
+    let seen = (open[0]["number"].as_u64(), open[0]["severity"].as_str(), open[0]["text"].as_str(), open[0]["count"].as_u64());
+    assert_eq!(seen, (Some(1), Some("critical"), Some("backup: tape1: it burns"), Some(2)), "{open}");
+    assert_eq!(open[0]["labels"][4], serde_json::json!(["job", "7"]), "{open}");
+    house.run(&["opcmsg", "a=backup", "o=tape1", "sev=normal", "msg_t=a new tape", "msg_g=Backup", "node=mx1"]).ok();
+    assert_eq!(stage(&house).as_deref(), Some("cleared"));
+    for (words, code, why) in [
+        (["opcmsg", "a=backup"].as_slice(), 2, "`object` is missing"),
+        (&["opcmsg", "a=x", "o=y", "msg_t=z", "sev=bad"], 2, "`bad` is no severity"),
+        (&["opcmsg", "a=a name that has more than 32 bytes", "o=y", "msg_t=z"], 2, "has 33 bytes, 32 are allowed"),
+    ] {
+        let said = house.run(words);
+        assert!(said.code == Some(code) && said.err.contains(why), "{words:?}: {said:?}");
+    }
+
+    house.schedule("nonsense");
+    assert_eq!(house.run(&["reload"]).code, Some(2));
+    let refused = || {
+        let open = json(&house, &["alarms", "list", "--rule", "reload_refused"]);
+        open[0]["stage"].as_str().map(str::to_owned)
+    };
+    until(SOON, || refused().filter(|stage| stage == "active")).expect("a refused reload is an alarm");
+    house.schedule("");
+    house.run(&["reload"]).ok();
+    until(SOON, || refused().filter(|stage| stage == "cleared")).expect("it is over");
+    assert!(daemon.stop().status.success());
 }
 
 #[test]

@@ -296,6 +296,67 @@ fn what_was_measured_before_there_were_alarms_is_none() {
     assert!(ledger.has_steps());
 }
 
+#[test]
+fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
+    use crate::alarm::host::{HostFound, HostKind, HostRules};
+    let mut rig = Rig::new("");
+    let found =
+        |about: &str| HostFound { kind: HostKind::WriterStopped, about: about.into(), job: None, text: format!("{about} stands still") };
+    let mut rules = HostRules::default();
+    for all in [vec![found("series")], vec![found("series"), found("journal")], vec![found("journal")], vec![]] {
+        rig.ledger.hold_host(rules.alarms(all), MONDAY * SECOND);
+    }
+    assert_eq!(
+        rig.told(),
+        [
+            "1 raised Critical series stands still",
+            "2 raised Critical journal stands still",
+            "1 cleared Critical series stands still",
+            "2 cleared Critical journal stands still",
+        ]
+    );
+    rules.of(HostKind::WriterStopped).unwrap().enabled = false;
+    assert!(rules.alarms(vec![found("series")]).is_empty());
+}
+
+#[test]
+fn messages_alike_are_one_alarm_that_one_of_them_or_somebody_ends() {
+    let mut rig = Rig::new(SLOW);
+    let subject = |text: &str| Subject { origin: Origin::Message, key: "opcmsg/a".into(), ..message(text) };
+    let (first, _) = rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    let (again, steps) = rig.ledger.message(subject("still full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    assert_eq!((first, again, steps.len()), (Some(1), Some(1), 0));
+    rig.ledger.set(watch(SLOW), MONDAY * SECOND);
+    let (_, steps) = rig.ledger.message(subject("a new tape"), None, MONDAY * SECOND).unwrap();
+    assert_eq!(
+        steps.iter().map(|step| (step.step.name(), step.text.as_str(), step.count)).collect::<Vec<_>>(),
+        [("cleared", "a new tape", 2)]
+    );
+    rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    let (alarm, steps) = rig.ledger.act(2, "ann", Act::Close { endless: false }, MONDAY * SECOND).unwrap();
+    assert_eq!((alarm.life.stage, steps.len()), (Stage::Closed, 2));
+}
+
+fn message(text: &str) -> Subject {
+    Subject {
+        key: String::new(),
+        origin: Origin::Message,
+        rule: "opcmsg".into(),
+        agent: String::new(),
+        job: String::new(),
+        target: String::new(),
+        series: String::new(),
+        labels: Vec::new(),
+        event_type: crate::alarm::x733::EventType::ProcessingError,
+        cause: crate::alarm::x733::ProbableCause::ApplicationSubsystem,
+        value: None,
+        bound: None,
+        text: text.into(),
+        instruction: None,
+        link: None,
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
