@@ -1,12 +1,13 @@
 //! Alarms: what a rule says of a series, with a life of its own.
 //!
-//! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much) · [`watch`] (which rules look at what) · [`judge`] and [`awaited`] (what
+//! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much) · [`watch`] (which rules look at what) · [`baseline`] (what is usual) · [`judge`] and [`awaited`] (what
 //! they make of it) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
 //! everybody outside is told of it) · [`record`] (an alarm) · [`host`] (those of
 //! the host itself) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
 //! asked of them).
 
 pub mod awaited;
+pub mod baseline;
 pub mod bound;
 pub mod host;
 pub mod judge;

@@ -1,4 +1,5 @@
-//! What is too much: `> 2s`, `>= 2 GiB`, `< 3`, `outside 10..20`, and for what nobody measures, `absent 10m`.
+//! What is too much: `> 2s`, `>= 2 GiB`, `< 3`, `outside 10..20`; beside what is usual, `outside 3 deviations`; and for what nobody measures,
+//! `absent 10m`.
 
 use std::{fmt, time::Duration};
 
@@ -31,6 +32,8 @@ enum Side {
     AtLeast,
     Outside,
     Absent,
+    /// Farther from what is usual, in any direction or in one.
+    Unusual(Way),
 }
 
 /// The sides of one quantity as they are written; the longer first, for one begins like another.
@@ -39,6 +42,8 @@ const SIGNS: [(&str, Side); 4] = [("<=", Side::AtMost), (">=", Side::AtLeast), (
 const OUTSIDE: &str = "outside";
 /// What stands before how long nothing was measured.
 const ABSENT: &str = "absent";
+/// What stands behind how far a value may be from what is usual.
+const DEVIATIONS: &str = "deviations";
 /// A unit of each family of suffixes.
 const FAMILIES: [Unit; 5] = [Unit::Number, Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days];
 
@@ -65,6 +70,8 @@ pub enum Limit {
     Outside(f64, f64),
     /// No value for so long is crossing.
     Absent(Duration),
+    /// More deviations away from what is usual is crossing.
+    Unusual(Way, f64),
 }
 
 impl Bound {
@@ -75,6 +82,13 @@ impl Bound {
             let span = span.strip_prefix(char::is_whitespace)?.trim();
             parse_span(span).ok()?;
             return Some(Self { side: Side::Absent, first: span.to_owned(), second: String::new() });
+        }
+        if let Some(rest) = text.strip_suffix(DEVIATIONS) {
+            let ways = [(OUTSIDE, Way::Out), (">", Way::Up), ("<", Way::Down)];
+            let (sign, way) = ways.into_iter().find(|(sign, _)| rest.starts_with(sign))?;
+            let times = rest.strip_prefix(sign)?.trim();
+            times.parse::<f64>().ok().filter(|times| times.is_finite() && *times > 0.0)?;
+            return Some(Self { side: Side::Unusual(way), first: times.to_owned(), second: String::new() });
         }
         let bound = if let Some(range) = text.strip_prefix(OUTSIDE) {
             let (first, second) = range.strip_prefix(char::is_whitespace)?.split_once("..")?;
@@ -97,7 +111,8 @@ impl Bound {
             Side::Above => Limit::Above(read(&self.first)?),
             Side::AtLeast => Limit::AtLeast(read(&self.first)?),
             Side::Outside => Limit::Outside(read(&self.first)?, read(&self.second)?),
-            // It was read when the bound was.
+            // They were read when the bound was.
+            Side::Unusual(way) => Limit::Unusual(way, self.first.parse().unwrap_or(f64::INFINITY)),
             Side::Absent => Limit::Absent(parse_span(&self.first).unwrap_or_default()),
         })
     }
@@ -109,7 +124,13 @@ impl Bound {
             Side::Above | Side::AtLeast => Way::Up,
             Side::Outside => Way::Out,
             Side::Absent => Way::Absent,
+            Side::Unusual(way) => way,
         }
+    }
+
+    /// Whether it is held against what is usual.
+    pub fn asks_what_is_usual(&self) -> bool {
+        matches!(self.side, Side::Unusual(_))
     }
 
     /// Whether less crosses this one than the other: it may stand for what is worse. Of two units nothing is said.
@@ -118,6 +139,7 @@ impl Bound {
         units.take(1).all(|pair| match pair {
             (Limit::Outside(low, high), Limit::Outside(mild_low, mild_high)) => low < mild_low && high > mild_high,
             (Limit::Absent(long), Limit::Absent(mild)) => long > mild,
+            (Limit::Unusual(_, far), Limit::Unusual(_, mild)) => far > mild,
             (worse, mild) => match self.way() {
                 Way::Down => worse.value() < mild.value(),
                 _ => worse.value() > mild.value(),
@@ -135,7 +157,17 @@ impl Limit {
             Self::Above(bound) => value > bound,
             Self::AtLeast(bound) => value >= bound,
             Self::Outside(low, high) => value < low || value > high,
-            Self::Absent(_) => false,
+            Self::Absent(_) | Self::Unusual(..) => false,
+        }
+    }
+
+    /// Whether a value crosses it that is so many deviations away from what is usual; below 0 where it is less.
+    pub fn is_crossed_by(&self, deviations: f64) -> bool {
+        match *self {
+            Self::Unusual(Way::Up, times) => deviations > times,
+            Self::Unusual(Way::Down, times) => deviations < -times,
+            Self::Unusual(_, times) => deviations.abs() > times,
+            _ => false,
         }
     }
 
@@ -147,6 +179,7 @@ impl Limit {
         match *self {
             Self::Below(bound) | Self::AtMost(bound) | Self::Above(bound) | Self::AtLeast(bound) | Self::Outside(bound, _) => bound,
             Self::Absent(span) => span.as_secs_f64(),
+            Self::Unusual(_, times) => times,
         }
     }
 }
@@ -156,6 +189,9 @@ impl fmt::Display for Bound {
         match self.side {
             Side::Outside => write!(f, "{OUTSIDE} {}..{}", self.first, self.second),
             Side::Absent => write!(f, "{ABSENT} {}", self.first),
+            Side::Unusual(Way::Up) => write!(f, "> {} {DEVIATIONS}", self.first),
+            Side::Unusual(Way::Down) => write!(f, "< {} {DEVIATIONS}", self.first),
+            Side::Unusual(_) => write!(f, "{OUTSIDE} {} {DEVIATIONS}", self.first),
             side => {
                 let sign = SIGNS.iter().find(|(_, known)| *known == side).map_or("", |(sign, _)| sign);
                 write!(f, "{sign} {}", self.first)
@@ -186,6 +222,11 @@ mod tests {
         }
         assert_eq!(Bound::parse("absent 10m").unwrap().limit(Unit::Bytes), Ok(Limit::Absent(Duration::from_secs(600))));
         assert!(Bound::parse("> 2s").unwrap().limit(Unit::Bytes).is_err());
+        for (text, crossing, not) in [("outside 3 deviations", -3.1, 3.0), ("> 2.5 deviations", 2.6, -9.0), ("< 1 deviations", -1.1, 5.0)] {
+            let bound = Bound::parse(text).unwrap();
+            let limit = bound.limit(Unit::Bytes).unwrap();
+            assert_eq!((limit.is_crossed_by(crossing), limit.is_crossed_by(not), bound.to_string()), (true, false, text.to_owned()));
+        }
     }
 
     #[test]
@@ -202,6 +243,9 @@ mod tests {
             "outside 1ms..2GiB",
             "absent",
             "absent 5",
+            "outside -3 deviations",
+            "outside many deviations",
+            "3 deviations",
         ] {
             assert_eq!(Bound::parse(text), None, "{text}");
         }
@@ -213,6 +257,7 @@ mod tests {
         assert!(worse("> 2s", "> 500ms") && !worse("> 500ms", "> 2s") && !worse("> 1", "> 1"));
         assert!(worse("< 1", "<= 5") && !worse("< 5", "< 1"));
         assert!(worse("outside 5..30", "outside 10..20") && !worse("outside 10..20", "outside 5..30"));
+        assert!(worse("outside 5 deviations", "outside 3 deviations") && !worse("> 3 deviations", "> 3 deviations"));
         assert!(worse("absent 1h", "absent 10m") && !worse("absent 10m", "absent 1h"));
     }
 }

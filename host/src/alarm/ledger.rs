@@ -15,6 +15,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{
     awaited::{Awaited, Awaiting},
+    baseline::{Baselines, Usual},
     judge::{Finding, Memory},
     life::{Act, Input, Life, Refused, Stage},
     notice::Notice,
@@ -71,6 +72,7 @@ pub struct Ledger {
     over: Vec<Alarm>,
     pending: Vec<Notice>,
     awaiting: Awaiting,
+    baselines: Baselines,
     stream: broadcast::Sender<Arc<Notice>>,
     looked_ns: i64,
 }
@@ -93,6 +95,7 @@ impl Ledger {
             over: Vec::new(),
             pending: Vec::new(),
             awaiting: Awaiting::default(),
+            baselines: Baselines::default(),
             stream: broadcast::Sender::new(STREAM_MAX),
             looked_ns: 0,
         })
@@ -161,6 +164,11 @@ impl Ledger {
         for key in gone {
             self.step(&key, &Input::Withdraw, now_ns, None);
         }
+    }
+
+    /// Takes what is usual of series from now on.
+    pub fn is_usual(&mut self, baselines: Baselines) {
+        self.baselines = baselines;
     }
 
     /// Takes a reading at its place in the journal; one that was taken before is passed over.
@@ -342,7 +350,8 @@ impl Ledger {
         let (job, rule) = (sight.shape.job.as_str(), sight.rule.name.value.as_str());
         let known = self.memories.get(job);
         // Most values are well, and nothing is remembered of their series.
-        if !sight.is_total() && known.is_none() && sight.judge(sight.value).level == 0 {
+        let is_plain = !sight.is_total() && !sight.asks_what_is_usual();
+        if is_plain && known.is_none() && sight.judge(sight.value).level == 0 {
             return;
         }
         let own: Vec<(String, String)> = sight.spec.keys.iter().cloned().zip(sight.labels.iter().cloned()).collect();
@@ -350,8 +359,11 @@ impl Ledger {
         let before = known.and_then(|memories| memories.get(&(rule.to_owned(), series.clone())));
         let mut memory = before.cloned().unwrap_or_default();
         let value = if sight.is_total() { memory.rate(reading.slot, sight.value) } else { Some(sight.value) };
-        let finding = value.map_or(Finding::Nothing, |value| {
-            let seen = sight.judge(value);
+        let usual = self.usual(sight, job, &series, reading.slot);
+        // While nothing is known to be usual, nothing is unusual, nor usual again.
+        let known = value.filter(|_| usual.is_some() || !sight.asks_what_is_usual());
+        let finding = known.map_or(Finding::Nothing, |value| {
+            let seen = usual.map_or_else(|| sight.judge(value), |usual| sight.judge_unusual(usual.distance(value)));
             // Outside its hours a rule raises nothing; that all is well it may see.
             if seen.level > 0 && !holds(sight, now_ns) { Finding::Nothing } else { memory.take(seen, sight.patience()) }
         });
@@ -367,7 +379,8 @@ impl Ledger {
         let shown = value.map(|value| shown(value, sight));
         match input {
             Input::Trouble(severity) => {
-                let text = text(sight, &series, &reading.outcome.status, (severity, shown.as_deref()));
+                let mut text = text(sight, &series, &reading.outcome.status, (severity, shown.as_deref()));
+                text.extend(usual.map(|usual| beside(usual, sight)));
                 let mut subject = subject(sight, (own, series), (shown, text));
                 subject.bound = bound(sight, severity);
                 self.about(&key, subject, now_ns, &input);
@@ -379,6 +392,14 @@ impl Ledger {
                 self.step(&key, &input, now_ns, None);
             }
         }
+    }
+
+    /// What is usual of a series at the time of a slot, if its rule asks and that is known.
+    fn usual(&self, sight: &Sight<'_>, job: &str, series: &str, slot: i64) -> Option<Usual> {
+        if !sight.asks_what_is_usual() {
+            return None;
+        }
+        self.baselines.get(&(job.to_owned(), series.to_owned()))?.at(slot)
     }
 
     /// Takes what an alarm is about, and what happens to it.
@@ -466,6 +487,12 @@ fn shown(value: f64, sight: &Sight<'_>) -> String {
 fn bound(sight: &Sight<'_>, severity: Severity) -> Option<String> {
     let place = SEVERITIES.iter().position(|(known, _)| *known == severity)?;
     sight.bounds().get(place)?.as_ref().map(|bound| bound.value.to_string())
+}
+
+/// What is usual beside a value, in words: two deviations to either side, which most values are within.
+fn beside(usual: Usual, sight: &Sight<'_>) -> String {
+    let (low, high) = usual.band(2.0);
+    format!("; usual now {} to {}", shown(low, sight), shown(high, sight))
 }
 
 /// A sentence about trouble.

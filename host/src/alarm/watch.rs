@@ -220,6 +220,10 @@ impl Limits {
         Some(Self { levels, rearm })
     }
 
+    fn asks_what_is_usual(&self) -> bool {
+        self.levels.iter().any(|(_, limit)| matches!(limit, Limit::Unusual(..)))
+    }
+
     fn is_absence(&self) -> bool {
         self.levels.iter().any(|(_, limit)| matches!(limit, Limit::Absent(_)))
     }
@@ -229,6 +233,17 @@ impl Sight<'_> {
     /// Whether the value is a counter's total, of which the rate is judged.
     pub fn is_total(&self) -> bool {
         self.spec.kind == Kind::Counter
+    }
+
+    /// Whether values are held against what is usual.
+    pub fn asks_what_is_usual(&self) -> bool {
+        self.limits.asks_what_is_usual()
+    }
+
+    /// What a value is that is so many deviations away from what is usual.
+    pub fn judge_unusual(&self, deviations: f64) -> Seen {
+        let level = self.limits.levels.iter().find(|(_, limit)| limit.is_crossed_by(deviations)).map_or(0, |(level, _)| *level);
+        Seen { level, held: level }
     }
 
     /// After how long without a value the series is missed, the worst first; empty for a rule that looks at values.

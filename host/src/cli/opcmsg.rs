@@ -85,7 +85,7 @@ fn parsed(words: &[String], options: &[String]) -> Result<Vec<(&'static str, Str
         return Err(format!("`{missing}` is missing"));
     }
     for option in options {
-        if !option.split_once('=').is_some_and(|(name, _)| !name.is_empty()) {
+        if option.split_once('=').is_none_or(|(name, _)| name.is_empty()) {
             return Err(format!("-option: `{option}` is no var=value"));
         }
         pairs.push(("option", option.clone()));

@@ -84,7 +84,7 @@ const NAME_CHARS_MAX: usize = 80;
 /// Characters of any other text, at most.
 const TEXT_CHARS_MAX: usize = 2_000;
 /// What bounds look like.
-const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\" or \"absent 10m\"";
+const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\", \"outside 3 deviations\" or \"absent 10m\"";
 
 /// The bounds of the severities, the mildest first.
 pub type Bounds = [Option<At<Bound>>; 4];
@@ -429,7 +429,7 @@ fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<B
 
 fn check_rearm(text: &At<String>, faults: &mut Faults) -> Option<At<Bound>> {
     let bound = check_bound("rearm", text, faults)?;
-    if !matches!(bound.way(), Way::Up | Way::Down) {
+    if !matches!(bound.way(), Way::Up | Way::Down) || bound.asks_what_is_usual() {
         let message = format!("`rearm`: \"{}\" is not what a value can come back to", text.escape_debug());
         faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint("write \"< 400ms\" or \"> 10\""));
         return None;
@@ -453,7 +453,7 @@ fn is_in_order(bounds: &Bounds, faults: &mut Faults) -> bool {
     let mut sound = true;
     for pair in given.windows(2) {
         let [(milder_key, milder), (key, bound)] = pair else { continue };
-        if bound.way() != milder.way() {
+        if bound.way() != milder.way() || bound.asks_what_is_usual() != milder.asks_what_is_usual() {
             let message = format!("`{key}`: \"{}\" looks another way than `{milder_key}`, \"{}\"", bound.value, milder.value);
             faults.push(
                 Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("what may be too little and too much is \"outside 10..20\""),
@@ -564,6 +564,11 @@ impl AlarmRule {
     /// What it is told to look at is the metric of availability.
     pub fn is_of_up(&self) -> bool {
         self.series.value.fixed().any(|(label, name)| label == NAME_LABEL && name == UP)
+    }
+
+    /// Whether its values are held against what is usual.
+    pub fn asks_what_is_usual(&self) -> bool {
+        self.bounds.iter().flatten().any(|bound| bound.asks_what_is_usual())
     }
 
     /// How its bounds look at a value.

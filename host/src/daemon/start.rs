@@ -25,7 +25,7 @@ use super::{
     alarm_view::{self, AlarmView, SharedLedger},
     api::{self, socket_path},
     appender::Appender,
-    budgets,
+    baselines, budgets,
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
     event_view::{self, EventView},
@@ -342,6 +342,7 @@ impl Parts {
         daemon.metrics.reload_passed(self.started);
         let meter = tokio::spawn(meter::lead(daemon.clone()));
         let budgets = tokio::spawn(budgets::lead(daemon.clone()));
+        let baselines = tokio::spawn(baselines::lead(daemon.clone()));
         let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
         let outward = tokio::spawn(serve(
             listener,
@@ -374,6 +375,7 @@ impl Parts {
         drop(stopping);
         meter.abort();
         budgets.abort();
+        baselines.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
             error!("{error}");
         }

@@ -211,6 +211,31 @@ fn a_series_without_a_value_is_missed_and_found_again() {
 }
 
 #[test]
+fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
+    use crate::alarm::baseline::Baseline;
+    let mut rig = Rig::new("[[job.threshold]]\nmetric = \"total_time\"\nminor = \"outside 3 deviations\"\n");
+    let take = |rig: &mut Rig, at: i64, value: f64| rig.ledger.take(at as u64, &reading(at, Some(&[("total_time", &[], value)])));
+    // Before anything is known, nothing is unusual.
+    take(&mut rig, 0, 99.0);
+    // A second at night, three by day: Monday begins at midnight.
+    let usual = |time: i64| if (time - MONDAY).rem_euclid(86_400) < 6 * 3_600 { 1.0 } else { 3.0 };
+    let hours: Vec<_> = (-35 * 24..=0).map(|hour| MONDAY + hour * 3_600).map(|time| (time, Some(usual(time - 1)))).collect();
+    rig.ledger.is_usual(HashMap::from([(("mx".into(), "total_time".into()), Baseline::of(&hours, &[], Zone::default()))]));
+    for (minute, value) in [(180, 1.01), (181, 3.0), (182, 1.0), (720, 3.0), (721, 1.0)] {
+        take(&mut rig, minute, value);
+    }
+    assert_eq!(
+        rig.told(),
+        [
+            "1 raised Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
+            "1 cleared Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
+            "1 closed Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
+            "2 raised Minor total_time of mx is 1 s, outside 3 deviations; usual now 2.88 s to 3.12 s",
+        ]
+    );
+}
+
+#[test]
 fn what_is_no_longer_watched_is_withdrawn_and_forgotten() {
     let mut rig = Rig::new(SLOW);
     rig.ledger.take(0, &reading(0, Some(&[("total_time", &[], 3.0)])));
