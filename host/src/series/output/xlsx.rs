@@ -15,6 +15,9 @@ const ROWS_MAX: usize = 1_048_576;
 /// Columns of a sheet, that of the time among them.
 const COLUMNS_MAX: usize = 16_384;
 
+/// Cells of a sheet that are held in memory, at most: each takes half a kilobyte. Larger ones are built in a temporary file.
+const CELLS_HELD_MAX: usize = 100_000;
+
 /// Name of the sheet of data, as the chart refers to it.
 const DATA: &str = "Data";
 /// Days between the day 0 of spreadsheets and 1970.
@@ -65,7 +68,9 @@ pub fn write_xlsx(series: &[Series], zone: Zone, out: &mut dyn Write) -> Result<
     fits("columns", series.len() + 1, COLUMNS_MAX, "fewer series")?;
     let mut workbook = Workbook::new();
     workbook.set_properties(&DocProperties::new().set_title("Series").set_company("Watchpost"));
-    let data = workbook.add_worksheet().set_name(DATA)?;
+    let is_large = times.len().saturating_mul(series.len() + 1) > CELLS_HELD_MAX;
+    let data = if is_large { workbook.add_worksheet_with_constant_memory()? } else { workbook.add_worksheet() };
+    let data = data.set_name(DATA)?;
     head(data, series, zone)?;
     rows(data, series, &times, zone)?;
     if !times.is_empty() {
@@ -233,6 +238,24 @@ mod tests {
             assert!((hours(time) - expected).abs() < 1e-6, "{time}: {}", hours(time));
         }
         assert!((date_of(1_774_742_400, Zone::default()) - 46_110.0).abs() < 1e-9);
+    }
+
+    /// The cells of the sheet of data, by the part of the file that has them.
+    fn cells_of(series: &[Series]) -> usize {
+        let mut made = Vec::new();
+        write_xlsx(series, Zone::default(), &mut made).unwrap();
+        let mut files = zip::ZipArchive::new(Cursor::new(made)).unwrap();
+        let sheet = std::io::read_to_string(files.by_name("xl/worksheets/sheet1.xml").unwrap()).unwrap();
+        sheet.matches("<v>").count()
+    }
+
+    #[test]
+    fn a_large_sheet_has_what_a_small_one_has() {
+        for rows in [10, CELLS_HELD_MAX / 2] {
+            let values: Vec<_> = (1..=rows as i64).map(|row| (row * 60, (row % 5 > 0).then_some(row as f64))).collect();
+            let series = super::super::tests::series("a", 60, &values);
+            assert_eq!(cells_of(&[series.clone(), series]), rows + 2 * rows * 4 / 5 + if rows == 10 { 3 } else { 0 }, "{rows} rows");
+        }
     }
 
     #[test]
