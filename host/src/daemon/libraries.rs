@@ -72,6 +72,14 @@ impl Libraries {
             let stamp = Stamp::of(&problem.path);
             refused.insert(problem.path.clone(), Refused { stamp, why: problem.reason.clone() });
         }
+        for plugin in plugins.all().iter().filter(|plugin| plugin.is_outdated()) {
+            let path = plugin.path();
+            if !refused.contains_key(path)
+                && let Some((_, why)) = plugins.ward().instead_of(path)
+            {
+                refused.insert(path.to_owned(), Refused { stamp: Stamp::of(path), why });
+            }
+        }
     }
 
     /// What is to be told of a library that runs: that it is on trial, or why its changed file is not used.

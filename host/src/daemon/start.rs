@@ -140,8 +140,11 @@ pub async fn run(file: PathBuf) -> Result<(), StartError> {
         Some(config) => Some(take_places(config).await.map_err(StartError::Hindered)?),
         None => None,
     };
-    let Configured { config, plugins, jobs, warnings } =
-        configure(files, &Plugins::default(), |_| Vec::new()).await.map_err(StartError::Config)?;
+    let none = Plugins::default();
+    if let Some(config) = files.sound() {
+        none.ward().reserve_in(&config.data.value);
+    }
+    let Configured { config, plugins, jobs, warnings } = configure(files, &none, |_| Vec::new()).await.map_err(StartError::Config)?;
     tell_problems(&plugins, &Plugins::default());
     warnings.iter().for_each(tell);
     let (data, listener) = match early {

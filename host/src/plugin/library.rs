@@ -52,8 +52,12 @@ impl Plugins {
             match self.plugins.iter().find(|plugin| plugin.path() == path && plugin.is_confined_as(sandboxes)) {
                 Some(plugin) => plugins.push(plugin.clone()),
                 None => {
-                    let (ward, sandboxes) = (self.ward.clone(), sandboxes.clone());
-                    starting.push((path.clone(), tokio::spawn(async move { Plugin::start_from(&path, &path, &sandboxes, ward).await })));
+                    let (ward, sandboxes, at) = (self.ward.clone(), sandboxes.clone(), path.clone());
+                    let start = async move {
+                        let file = ward.instead_of(&path).map_or_else(|| path.clone(), |(kept, _)| kept);
+                        Plugin::start_from(&file, &path, &sandboxes, ward).await
+                    };
+                    starting.push((at, tokio::spawn(start)));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Where a plugin's code comes from: a file as it was when it was loaded, and the snapshot that was taken of it then.
 
 use std::{
+    fs::File,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     os::unix::fs::{FileExt, MetadataExt},
@@ -42,14 +43,15 @@ impl Source {
         if !self.snapshot.is_sealed() {
             return None;
         }
-        self.digest.get_or_init(|| digest(&self.snapshot).ok()).as_deref()
+        self.digest.get_or_init(|| digest(self.snapshot.file()).ok()).as_deref()
     }
 }
 
-fn digest(snapshot: &Snapshot) -> io::Result<String> {
+/// SHA-256 of a file, in hex.
+pub(super) fn digest(file: &File) -> io::Result<String> {
     let (mut digest, mut chunk, mut at) = (Sha256::new(), vec![0; CHUNK_BYTES], 0);
     loop {
-        match snapshot.file().read_at(&mut chunk, at)? {
+        match file.read_at(&mut chunk, at)? {
             0 => return Ok(hex(&digest.finalize())),
             read => {
                 digest.update(&chunk[..read]);

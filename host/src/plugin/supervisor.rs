@@ -176,6 +176,11 @@ impl Plugin {
         self.source.stamp
     }
 
+    /// Has this library used at the next start as well, in place of the one that is sent back for it.
+    pub(crate) fn keep_in_place_of(&self, sent_back: &Self, ward: &Ward, why: &str) {
+        ward.keep_library(&self.source, &sent_back.source, why);
+    }
+
     /// The library's name as people read it: `smtp` for `libwatchpost_smtp.so`.
     pub fn name(&self) -> String {
         name_of(self.path())

@@ -1,17 +1,18 @@
 //! What outlives a worker: reports of crashes, which jobs are quarantined, and who is told of it.
 //!
 //! Reading order: [`Ward`] (takes it, and hands it to one thread that writes and tells) · `report_file` (a crash, for people) ·
-//! `book` (the quarantined jobs, over restarts).
+//! `book` (the quarantined jobs, over restarts) · `reserve` (libraries that were gone back to, over restarts).
 
 mod book;
 mod report_file;
+mod reserve;
 
 use std::{
     collections::BTreeMap,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -19,11 +20,12 @@ use std::{
 
 use tracing::{error, warn};
 
-use super::Incident;
+use super::{Incident, source::Source};
 use book::Book;
 pub(super) use book::Kept;
 pub(super) use report_file::CrashReport;
 use report_file::Reports;
+use reserve::Reserve;
 
 /// Errands that may wait to be run; deaths are rarer than this by far.
 const ERRANDS_MAX: usize = 1024;
@@ -33,6 +35,7 @@ const ERRANDS_MAX: usize = 1024;
 pub struct Ward {
     quarantined: Mutex<BTreeMap<String, Kept>>,
     desk: Mutex<Option<Desk>>,
+    reserve: OnceLock<Reserve>,
 }
 
 /// The thread that writes and tells.
@@ -59,6 +62,30 @@ impl Ward {
         let thread = thread::Builder::new().name("ward".into()).spawn(move || run(&queue, &book, &reports, tell))?;
         *self.desk.lock().unwrap_or_else(PoisonError::into_inner) = Some(Desk { errands, thread });
         Ok(())
+    }
+
+    /// Has libraries that were gone back to used from this data folder, before any is loaded.
+    pub fn reserve_in(&self, data: &Path) {
+        let _known = self.reserve.set(Reserve::of(data));
+    }
+
+    /// What to load in place of a file that was sent back, and why it was.
+    pub fn instead_of(&self, path: &Path) -> Option<(PathBuf, String)> {
+        self.reserve.get()?.instead_of(path)
+    }
+
+    /// Keeps a library that was gone back to, to be used at the next start as well.
+    pub(super) fn keep_library(&self, library: &Source, sent_back: &Source, why: &str) {
+        if let Some(Err(error)) = self.reserve.get().map(|reserve| reserve.keep(library, sent_back, why)) {
+            warn!(path = %library.path.display(), "the library that was gone back to cannot be kept for the next start: {}", crate::chain(&error));
+        }
+    }
+
+    /// Keeps nothing in place of this file any more: it is used again, or gone.
+    pub fn forget_library(&self, path: &Path) {
+        if let Some(Err(error)) = self.reserve.get().map(|reserve| reserve.forget(path)) {
+            warn!(path = %path.display(), "what was kept in place of a library cannot be removed: {}", crate::chain(&error));
+        }
     }
 
     /// Writes and tells what waits, and ends.

@@ -178,6 +178,29 @@ fn a_library_that_cannot_take_over_is_refused_and_nothing_changes() {
     ]);
 }
 
+/// The file that was sent back still lies in the folder when the daemon starts again.
+#[test]
+fn a_library_that_was_sent_back_is_not_taken_at_the_next_start_until_it_changes() {
+    let house = house_of_versions(ONE_JOB);
+    let daemon = house.start();
+    runs_well(&house, "tame");
+    replace(&house, &version("limits"), "library_switched_back");
+    let replaced = told(&house, "library_replaced").len();
+    assert!(daemon.stop().status.success());
+    let daemon = house.start();
+    runs_well(&house, "tame");
+    // Long enough for the watch of the folder to have seen it.
+    sleep(Duration::from_secs(4));
+    let all = status(&house);
+    let (tame, note) = (job(&all, "tame"), worker(&all, "tame")["note"].as_str().unwrap_or_default());
+    assert!(tame["health"] == "ok" && tame["failed"].as_object().is_some_and(|failed| failed.is_empty()), "{tame}");
+    assert!(note.contains("switched back from it: job tame: limit"), "{note}");
+    assert_eq!(told(&house, "library_replaced").len(), replaced, "it is not tried again");
+    replace(&house, &version("well2"), "library_accepted");
+    assert!(fs::read_dir(house.data().join("libraries")).unwrap().all(|entry| entry.unwrap().file_name() == "instead.json"));
+    assert!(daemon.stop().status.success());
+}
+
 /// A copy that takes its time is taken once it is whole, and not before.
 #[test]
 fn a_library_that_is_still_being_copied_is_left_alone() {

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 use watchpost_plugin_api::Severity;
 use watchpost_services::outcome::Status;
 
@@ -143,6 +143,7 @@ impl Daemon {
 
     fn accept(&self, path: &Path, trial: &Arc<Trial>, why: &str) {
         let Some(OnTrial { new, before, .. }) = self.libraries.end_trial(path, trial) else { return };
+        self.plugins().ward().forget_library(path);
         self.metrics.library_replaced(&new.name(), "passed");
         self.tell_library(Severity::Indeterminate, "library_accepted", path, &format!("passed its trial: {why}"));
         tokio::spawn(async move { before.retire().await });
@@ -152,9 +153,13 @@ impl Daemon {
         let _one_at_a_time = self.reloading.lock().await;
         let Some(OnTrial { new, before, jobs, .. }) = self.libraries.end_trial(path, trial) else { return };
         let _stopping = self.command(|done| Command::Swap { jobs, open: false, done }).await;
-        self.set_plugins(self.plugins().with(before));
+        self.set_plugins(self.plugins().with(before.clone()));
         let refused = super::Refused { stamp: new.stamp(), why: format!("switched back from it: {why}") };
+        let ward = self.plugins().ward().clone();
+        let (kept, sent_back, said) = (before.clone(), new.clone(), refused.why.clone());
         self.libraries.refused().insert(path.to_owned(), refused);
+        // A disk that is slow holds up nobody.
+        let _told = spawn_blocking(move || kept.keep_in_place_of(&sent_back, &ward, &said)).await;
         self.metrics.library_replaced(&new.name(), "switched_back");
         self.tell_library(Severity::Major, "library_switched_back", path, &format!("switched back to the one before: {why}"));
         // What it still has to answer, it answers.
