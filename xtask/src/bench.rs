@@ -22,6 +22,8 @@ struct Bench {
     /// What it tells.
     tells: &'static str,
     run: fn() -> Outcome,
+    /// What is built for it.
+    build: fn() -> Outcome,
     /// What it needs beside the build.
     needs: &'static [Use],
 }
@@ -31,48 +33,56 @@ const BENCHES: &[Bench] = &[
         name: "start",
         tells: "from start to ready with 2,000 jobs, how their first runs spread, memory at rest",
         run: start::run,
+        build: build::release,
         needs: &[],
     },
     Bench {
         name: "logs",
         tells: "lines of a mail log counted in a second of CPU, beside mtail and pflogsumm",
         run: logs::run,
+        build: build::release,
         needs: &[Use::Bench],
     },
     Bench {
         name: "imap",
         tells: "CPU of a session by IMAP over TLS, beside what check_imap and blackbox_exporter can do of it",
         run: imap::run,
+        build: build::release,
         needs: &[Use::Lab, Use::Bench],
     },
     Bench {
         name: "probes",
         tells: "CPU of a session by SMTP with 10,000 in flight, in a worker, in one process and by sockets alone, beside blackbox_exporter; memory of 5,000",
         run: probes::run,
+        build: build::release,
         needs: &[Use::Bench],
     },
     Bench {
         name: "newcomer",
         tells: "from new-agent to the first value of the new agent in the store of a daemon that runs",
         run: newcomer::run,
+        build: build::release,
         needs: &[],
     },
     Bench {
         name: "schedule",
         tells: "how late 10,000 jobs start with one core kept busy, and the jobs of one library while another is replaced; drift of a month",
         run: schedule::run,
+        build: build::release,
         needs: &[],
     },
     Bench {
         name: "series",
         tells: "what an update of an RRD file costs and what of it a crash takes, beside rrdtool, rrdcached and collectd; answers; ten thousand files",
         run: series::run,
+        build: build::release,
         needs: &[Use::Bench],
     },
     Bench {
         name: "zoo",
         tells: "every way in which an agent misbehaves: what it is taken for, how soon, and what it costs other libraries' jobs",
         run: zoo::run,
+        build: build::programs,
         needs: &[],
     },
 ];
@@ -92,6 +102,6 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
         return Err(Error::Usage(format!("measure what? there are:\n{}", lines.join("\n"))));
     };
     packages::check_build(&packages::ensure(&[&[Use::Build], bench.needs].concat())?)?;
-    build::release()?;
+    (bench.build)()?;
     (bench.run)().map(|()| ExitCode::SUCCESS)
 }

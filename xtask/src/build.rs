@@ -12,9 +12,15 @@ pub(crate) fn release() -> Outcome {
     cargo(&[])
 }
 
-/// Builds what benches measure with, for which the release has been built: programs of their own, and agents that misbehave.
-pub(crate) fn examples() -> Outcome {
-    cargo(&["--package", "watchpost-bench", "--package", "watchpost-plugin-api", "--package", "watchpost-worker", "--examples"])
+/// Builds the daemon and its worker only, with what the agents' libraries ask of other crates.
+pub(crate) fn programs() -> Outcome {
+    cargo(&["--package", "watchpost", "--package", "watchpost-worker", "--package", "watchpost-bench", "--bins"])
+}
+
+/// Builds what benches measure with, for which the release or its programs have been built: programs of their own, and agents that misbehave.
+pub(crate) fn examples(names: &[&str]) -> Outcome {
+    let named = names.iter().flat_map(|name| ["--example", name]);
+    cargo(&["--package", "watchpost-bench", "--package", "watchpost-worker"].into_iter().chain(named).collect::<Vec<_>>())
 }
 
 fn cargo(words: &[&str]) -> Outcome {

@@ -28,7 +28,7 @@ const STRETCH: Duration = Duration::from_secs(10);
 const READ_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn run() -> Outcome {
-    build::examples()?;
+    build::examples(&["lateness", "tame"])?;
     let examples = place::built("release")?.join("examples");
     let scene = Scene { program: examples.join("lateness"), tame: examples.join("libtame.so") };
     println!("{:<46} {:>8} {:>9} {:>9} {:>9} {:>8} {:>6}", "lateness in ms", "runs", "p50", "p99", "most", "missing", "twice");

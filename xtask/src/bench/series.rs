@@ -16,7 +16,7 @@ const LARGE: [&str; 2] = ["10000", "66"];
 const VALUES: &str = "1000000";
 
 pub(super) fn run() -> Outcome {
-    build::examples()?;
+    build::examples(&["series"])?;
     let program = place::built("release")?.join("examples/series");
     let folder = Folder::make("series")?;
     let within = |name: &str| folder.0.join(name).display().to_string();

@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long a daemon may take to be ready, and a beast to be seen.
 const WITHIN: Duration = Duration::from_secs(60);
 /// The beasts that misbehave in a run; how long their runs may take, seconds.
-const BEASTS: [(&str, u32); 21] = [
+const BEASTS: [(&str, u32); 22] = [
     ("panic", 9),
     ("panic-in-drop", 1),
     ("abort", 9),
@@ -49,10 +49,11 @@ const BEASTS: [(&str, u32); 21] = [
     ("long-lines", 9),
     ("flood", 9),
     ("half-frame", 9),
+    ("half-frame-and-pend", 1),
 ];
 
 pub(super) fn run() -> Outcome {
-    build::examples()?;
+    build::examples(&["tame", "zoo", "major", "bench_aborts", "bench_changed"])?;
     let house = House::make()?;
     let _daemon = house.start()?;
     let mut watch = Watch::default();

@@ -25,8 +25,8 @@ pub(super) struct Unfit {
 /// All of them; the last is written over the file that the others' own library was loaded from.
 pub(super) const UNFIT: [Unfit; 5] = [
     Unfit { fault: "another major of the interface", file: "libmajor.so", of: "libmajor.so", bytes: usize::MAX },
-    Unfit { fault: "a changed layout", file: "libchanged.so", of: "libchanged.so", bytes: usize::MAX },
-    Unfit { fault: "built with panic = \"abort\"", file: "libaborts.so", of: "libaborts.so", bytes: usize::MAX },
+    Unfit { fault: "a changed layout", file: "libchanged.so", of: "libbench_changed.so", bytes: usize::MAX },
+    Unfit { fault: "built with panic = \"abort\"", file: "libaborts.so", of: "libbench_aborts.so", bytes: usize::MAX },
     Unfit { fault: "a truncated library", file: "libcut.so", of: "libzoo.so", bytes: 100_000 },
     Unfit { fault: "replaced under its jobs' feet", file: "libtame.so", of: "libzoo.so", bytes: 100_000 },
 ];
