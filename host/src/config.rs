@@ -13,6 +13,7 @@
 
 mod ad_hoc;
 mod alarm_rule;
+mod archives;
 mod assignment;
 mod bind;
 mod bound;

@@ -1,7 +1,7 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `budgets` (what is left of service levels) · `baselines` (what is usual) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view` with `migrations`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `budgets` (what is left of service levels) · `baselines` (what is usual) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 mod alarm_view;
@@ -20,6 +20,7 @@ mod left;
 mod libraries;
 mod lock;
 mod meter;
+mod migrations;
 mod names;
 mod objective_view;
 mod present;
@@ -119,6 +120,8 @@ pub struct Daemon {
     overheard: Overheard,
     /// What stands in the way of writing series.
     hindrance: Hindrance,
+    /// Series files that are being migrated.
+    migrating: migrations::Pending,
     /// Where it listens; the configuration may leave the port to the system.
     address: SocketAddr,
     runner: mpsc::UnboundedSender<runner::Command>,
@@ -251,6 +254,7 @@ impl Daemon {
             series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
             behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
             alarms: self.ledger.lend().active(),
+            migrating: self.migrating.files(),
             refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
             gaps: gaps(),
         };

@@ -43,7 +43,7 @@ impl Reported {
     /// The events of a record.
     pub fn of(record: Record) -> Vec<Self> {
         match record {
-            Record::Shape(_) | Record::Silence(_) => Vec::new(),
+            Record::Shape(_) | Record::Silence(_) | Record::Upkeep(_) => Vec::new(),
             Record::Reading(reading) => of_run(reading),
             Record::Event(HostEvent { time_ns, job, severity, code, text }) => {
                 vec![Self { place: 0, time_ns, job, severity, code, text }]

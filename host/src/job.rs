@@ -21,7 +21,7 @@ use crate::{
     config::{self, At, Bound, Config, Draft, Fault, Faults, Rule},
     daemon::now_ns,
     plugin::{JobOpen, Plugin, Plugins, Problem, Sandboxes, trial::Trial},
-    reading::Shape,
+    reading::{Shape, Upkeep},
     schedule::UnixTime,
 };
 use hold::{Held, hold};
@@ -69,6 +69,17 @@ impl Job {
             interval: self.interval(),
             quarantine_after: self.config.quarantine_after,
             needs: self.examined.needs.clone(),
+        }
+    }
+
+    /// How it wants its series kept.
+    pub fn upkeep(&self) -> Upkeep {
+        let config::Job { keeping, heartbeat, was, .. } = &self.config;
+        Upkeep {
+            job: self.name().to_owned(),
+            was: was.as_ref().map(|was| was.as_str().to_owned()),
+            keeping: keeping.clone().unwrap_or_default(),
+            heartbeat_s: heartbeat.map(|heartbeat| u32::try_from(heartbeat.as_secs()).unwrap_or(u32::MAX)),
         }
     }
 

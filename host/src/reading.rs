@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Outcome;
 
+use crate::series::keeping::Keeping;
+
 /// One record of the journal.
 ///
 /// The order of variants is the wire format (postcard): append, never insert.
@@ -17,6 +19,8 @@ pub enum Record {
     Event(HostEvent),
     /// A job gives no readings for a while.
     Silence(Silence),
+    /// How the series of a job are kept from here on.
+    Upkeep(Upkeep),
 }
 
 impl Record {
@@ -97,6 +101,19 @@ pub struct Shape {
     pub step_s: u32,
     /// What the agent declared.
     pub metrics: Vec<MetricSpec>,
+}
+
+/// How a job wants its series kept; journaled after its shape, before the first reading that relies on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upkeep {
+    /// The job's name.
+    pub job: String,
+    /// What it was called before; series of that name become its own.
+    pub was: Option<String>,
+    /// How long rows of which step are kept.
+    pub keeping: Keeping,
+    /// Seconds between two totals of a counter beyond which the growth between them is unknown; nothing: a day and two steps.
+    pub heartbeat_s: Option<u32>,
 }
 
 /// Why a run took place.

@@ -37,7 +37,7 @@ pub use field::{FieldKind, ItemFault};
 pub use holidays::Holidays;
 pub use overlap::Overlap;
 pub use rhythm::{Rhythm, Slot, Step};
-pub use span::parse_span;
+pub use span::{parse_long_span, parse_span};
 pub use ticker::{Run, Tick, Ticker};
 pub use timetable::Timetable;
 pub use unix_time::UnixTime;

@@ -1,7 +1,7 @@
 //! Series: what of the journal becomes RRD files, and how it is read again.
 //!
 //! Reading order, along the flow: [`layout`] (which cells of which files a reading fills), [`plan`] (the rows that this takes),
-//! [`row`], [`shape`] and [`archive`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
+//! [`row`], [`shape`], [`archive`] and [`keeping`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
 //! (what is checked before), [`catalogue`] (true names), [`gap`] (why there is no value), [`checkpoint`] (what a crash goes back to), [`store`] (the journal's consumer);
 //! back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
@@ -18,10 +18,12 @@ pub mod gap;
 mod gate;
 pub mod graph;
 pub mod header;
+pub mod keeping;
 pub mod layout;
 pub mod librrd;
 pub mod listing;
 pub mod meant;
+mod migrate;
 pub mod name;
 pub(crate) mod notes;
 pub mod output;

@@ -58,7 +58,7 @@ fn readings(data: &Path) -> impl Iterator<Item = Reading> {
     let records = std::iter::from_fn(move || reader.next().expect("the journal is whole"));
     records.filter_map(|(_, payload)| match postcard::from_bytes(&payload).expect("the record is understood") {
         Record::Reading(reading) => Some(reading),
-        Record::Shape(_) | Record::Event(_) | Record::Silence(_) => None,
+        Record::Shape(_) | Record::Event(_) | Record::Silence(_) | Record::Upkeep(_) => None,
     })
 }
 

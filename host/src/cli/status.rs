@@ -69,6 +69,9 @@ fn host(status: &Status, now: f64) -> usize {
     lines.extend(behind.map(|(view, records)| {
         format!("{view} is {} behind the journal", counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"))
     }));
+    if host.migrating > 0 {
+        lines.push(format!("series files being migrated to another shape: {}", host.migrating));
+    }
     lines.extend(host.refused_libraries.iter().map(|(path, why)| format!("not loaded: {}: {}", path.display(), plain(why))));
     // A file or a program gets each line whole.
     if let Some(columns) = terminal::columns() {

@@ -39,7 +39,8 @@ pub fn ad_hoc(agent: &str, settings: &[String], now: UnixTime) -> Result<Job, Fa
     let given = |text: &str| Field::Given(At { value: text.to_owned(), place: place.clone() });
     let config = config.map(|config| Field::Given(At { place: place.clone(), ..config })).unwrap_or_default();
     let settings = Settings { agent: given(agent), every: given(EVERY), config, ..Settings::default() };
-    let raw = RawJob { place: place.clone(), name: given(agent), targets: Field::Absent, thresholds: Vec::new(), settings };
+    let (name, thresholds) = (given(agent), Vec::new());
+    let raw = RawJob { place: place.clone(), name, was: Field::Absent, targets: Field::Absent, thresholds, settings };
     match job::check(raw, &Settings::default(), &mut Almanac::at(now), &mut faults).pop() {
         Some(Checked::Sound(job)) if !faults.stop() => Ok(*job),
         _ => Err(faults.sorted()),

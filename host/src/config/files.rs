@@ -30,7 +30,10 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let mut faulty = Vec::new();
     for checked in jobs {
         match checked {
-            Checked::Sound(job) => sound.push(*job),
+            Checked::Sound(mut job) => {
+                job.keeping.get_or_insert_with(|| main.store.archives.clone());
+                sound.push(*job);
+            }
             Checked::Faulty { asks, .. } => faulty.extend(asks.map(|asks| *asks)),
         }
     }
@@ -74,6 +77,7 @@ fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut F
         found.push(fault.hint("jobs are `[[job]]` tables in files that end in .toml"));
     }
     tell_duplicates(read.jobs.iter().filter_map(Checked::name), &mut found);
+    tell_taken(&read.jobs, &mut found);
     row::tell_unknown_jobs(&read.rows, &read.jobs, read.whole, &mut found);
     // Thresholds have names of their own in their job, and were held to that.
     let (thresholds, rules): (Vec<_>, Vec<_>) = std::mem::take(&mut read.rules).into_iter().partition(|rule| rule.of_job.is_some());
@@ -182,6 +186,21 @@ fn tell_duplicates<'j>(names: impl Iterator<Item = &'j At<JobName>>, faults: &mu
             faults.push(fault.hint(format!("first declared at {first}")));
         } else {
             first.insert(name.as_str(), place);
+        }
+    }
+}
+
+/// Tells of every former name that a job still bears, or that two jobs had.
+fn tell_taken(jobs: &[Checked], faults: &mut Faults) {
+    let names: HashMap<&str, &Place> = jobs.iter().filter_map(Checked::name).map(|name| (name.as_str(), &name.place)).collect();
+    let mut first: HashMap<&str, &Place> = HashMap::new();
+    for At { value: was, place } in jobs.iter().filter_map(Checked::was) {
+        if let Some(taken) = names.get(was.as_str()) {
+            let fault = Fault::new(Rule::WasTaken, place, format!("`was`: a job is called `{was}`"));
+            faults.push(fault.hint(format!("it is declared at {taken}; its series are its own")));
+        } else if let Some(first) = first.insert(was.as_str(), place) {
+            let fault = Fault::new(Rule::WasTwice, place, format!("`was`: `{was}` is said to be another job now already"));
+            faults.push(fault.hint(format!("first said at {first}")));
         }
     }
 }

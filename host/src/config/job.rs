@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    At, Fault, Faults, Place, Rule,
+    At, Fault, Faults, Place, Rule, archives,
     assignment::Assignment,
     labels,
     name::{self, JobName},
@@ -11,9 +11,9 @@ use super::{
     schedule_file::{RawJob, RawTarget, Settings, merged},
     target::Target,
     text::Table,
-    timing::{Almanac, Timing},
+    timing::{Almanac, Timing, check_span},
 };
-use crate::schedule::Overlap;
+use crate::{schedule::Overlap, series::keeping::Keeping};
 
 /// Label sets of one job unless said otherwise.
 const LABELS_MAX: u32 = 100;
@@ -50,6 +50,13 @@ pub struct Job {
     pub labels_max: u32,
     /// How often it may bring its worker down, without ten good runs in between, before it is quarantined.
     pub quarantine_after: u32,
+    /// How long its series are kept: "standard", "fine", "long", or a list, e.g. [{ keep = "2d" }, { every = "1h", keep = "400d",
+    /// of = ["average", "max"] }]; an item without `every` is of each slot. Left out, as `[store]` says.
+    pub keeping: Option<Keeping>,
+    /// Longest gap between two totals of a counter over which the growth between them is known, e.g. "2h". Left out, a day and two slots.
+    pub heartbeat: Option<Duration>,
+    /// What the job was called before, e.g. "pop-old": series of that name become its own.
+    pub was: Option<At<JobName>>,
 }
 
 /// What came of a job, or of one of its targets.
@@ -67,6 +74,13 @@ impl Checked {
             Self::Faulty { name, .. } => name.as_ref(),
         }
     }
+
+    pub(super) fn was(&self) -> Option<&At<JobName>> {
+        match self {
+            Self::Sound(job) => job.was.as_ref(),
+            Self::Faulty { .. } => None,
+        }
+    }
 }
 
 /// What the targets of one job share.
@@ -78,31 +92,44 @@ struct Shared {
     labels_max: u32,
     samples: Option<At<u32>>,
     quarantine_after: u32,
+    archives: Field<Keeping>,
+    heartbeat: Field<Duration>,
     /// Whether nothing was told of.
     sound: bool,
 }
 
 /// Checks one job of a file and expands its targets.
 pub(super) fn check(raw: RawJob, defaults: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> Vec<Checked> {
-    let RawJob { place, name, targets, settings, .. } = raw;
+    let RawJob { place, name, was, targets, settings, .. } = raw;
     let hint = "each job has a name of its own: name = \"pop-paris\"";
     let name = name.required("name", &place, hint, faults).and_then(|name| name::check(&name, faults));
-    let shared = Shared::check(place, settings.over(defaults), faults);
+    let mut shared = Shared::check(place, settings.over(defaults), faults);
+    let was = match check_was(&was, faults) {
+        Field::Broken => {
+            shared.sound = false;
+            None
+        }
+        was => was.given(),
+    };
     match targets {
-        Field::Absent => vec![shared.expand(name, Target::default(), almanac, faults)],
-        Field::Broken => vec![shared.expand(None, Target::lost(), almanac, faults)],
+        Field::Absent => vec![shared.expand(name, was, Target::default(), almanac, faults)],
+        Field::Broken => vec![shared.expand(None, None, Target::lost(), almanac, faults)],
         Field::Given(list) => {
             if list.value.is_empty() {
                 let fault = Fault::new(Rule::TargetsEmpty, &list.place, "`targets`: no target");
                 faults.push(fault.hint("leave the key out, and say the target in `config`"));
-                return vec![shared.expand(None, Target::lost(), almanac, faults)];
+                return vec![shared.expand(None, None, Target::lost(), almanac, faults)];
             }
             let mut expand = |raw: RawTarget| {
                 let place = raw.place.clone();
                 let target = Target::check(raw, faults);
                 let full = name.as_ref().zip(target.suffix.as_ref()).map(|(name, suffix)| format!("{}@{suffix}", name.value));
                 let full = full.and_then(|full| name::check(&At { value: full, place }, faults));
-                shared.expand(full, target, almanac, faults)
+                let was = was.as_ref().zip(target.suffix.as_ref());
+                let was = was.and_then(|(was, suffix)| {
+                    Some(At { value: JobName::new(&format!("{}@{suffix}", was.value))?, place: was.place.clone() })
+                });
+                shared.expand(full, was, target, almanac, faults)
             };
             list.value.into_iter().map(&mut expand).collect()
         }
@@ -117,14 +144,23 @@ impl Shared {
         let samples = check_count("samples", &settings.samples, SAMPLES_MAX, Rule::SamplesOutOfRange, faults);
         let crashes = &settings.quarantine_after;
         let crashes = check_count("quarantine_after", crashes, QUARANTINE_AFTER_MAX, Rule::QuarantineAfterOutOfRange, faults);
-        let sound = !labels_max.is_broken() && !samples.is_broken() && !crashes.is_broken();
+        let (archives, heartbeat) = (archives::check(&settings.archives, faults), check_span("heartbeat", &settings.heartbeat, faults));
+        let counts = !labels_max.is_broken() && !samples.is_broken() && !crashes.is_broken();
+        let sound = counts && !archives.is_broken() && !heartbeat.is_broken();
         let quarantine_after = crashes.given().map_or(QUARANTINE_AFTER, |count| count.value);
         let labels_max = labels_max.given().map_or(LABELS_MAX, |count| count.value);
-        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), quarantine_after, sound }
+        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), quarantine_after, archives, heartbeat, sound }
     }
 
     /// Makes the job of one target, or the job that has none; what cannot run is told of, and its agent is asked all the same.
-    fn expand(&self, name: Option<At<JobName>>, target: Target, almanac: &mut Almanac, faults: &mut Faults) -> Checked {
+    fn expand(
+        &self,
+        name: Option<At<JobName>>,
+        was: Option<At<JobName>>,
+        target: Target,
+        almanac: &mut Almanac,
+        faults: &mut Faults,
+    ) -> Checked {
         let settings = &self.settings;
         let written = if let Field::Given(config) = &settings.config { &config.place } else { &self.place };
         let of_target = Field::Given(At { value: target.config, place: written.clone() });
@@ -135,15 +171,36 @@ impl Shared {
         // A job whose name is wrong still has its timing checked; the phase does not matter then.
         let phase_of = name.as_ref().map_or("", |name| name.as_str());
         let timing = Timing::check(settings, phase_of, &self.place, almanac, faults);
-        let sound = self.sound && labels_sound && !config_lost && !config.value.is_broken();
+        let step = timing.as_ref().map_or(1, |(timing, _)| u32::try_from(timing.rhythm.step().as_secs()).unwrap_or(u32::MAX));
+        let kept = archives::check_with_step(&self.archives, &self.heartbeat, step, faults);
+        let sound = self.sound && kept && labels_sound && !config_lost && !config.value.is_broken();
         let samples = self.samples.clone();
         let asks = self.agent.clone().map(|agent| Assignment { agent, labels, samples, config, config_lost });
         match (name, asks, timing, self.overlap) {
             (Some(name), Some(asks), Some((timing, timeout)), Some(overlap)) if sound => {
                 let (labels_max, quarantine_after) = (self.labels_max, self.quarantine_after);
-                Checked::Sound(Box::new(Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after }))
+                let keeping = self.archives.clone().given().map(|archives| archives.value);
+                let heartbeat = self.heartbeat.clone().given().map(|heartbeat| heartbeat.value);
+                let job = Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after, keeping, heartbeat, was };
+                Checked::Sound(Box::new(job))
             }
             (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new) },
+        }
+    }
+}
+
+fn check_was(field: &Field<String>, faults: &mut Faults) -> Field<JobName> {
+    let name = match field {
+        Field::Absent => return Field::Absent,
+        Field::Broken => return Field::Broken,
+        Field::Given(name) => name,
+    };
+    match JobName::new(name) {
+        Some(value) => Field::Given(At { value, place: name.place.clone() }),
+        None => {
+            let message = format!("`was`: \"{}\" is no name of a job", name.escape_debug());
+            faults.push(Fault::new(Rule::NameIllegal, &name.place, message).hint("write what the job was called before"));
+            Field::Broken
         }
     }
 }

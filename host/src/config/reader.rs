@@ -118,6 +118,11 @@ impl<'t> Reader<'t> {
         })
     }
 
+    /// Asks for a value of any shape.
+    pub(super) fn any(&mut self, key: &'static str, faults: &mut Faults) -> Field<Data> {
+        self.shaped(key, "a value", faults, |data| Some(data.clone()).filter(|data| *data != Data::Broken))
+    }
+
     pub(super) fn list(&mut self, key: &'static str, faults: &mut Faults) -> Field<Vec<At<Data>>> {
         self.shaped(key, "a list", faults, |data| match data {
             Data::List(list) => Some(list.clone()),

@@ -80,6 +80,18 @@ rules! {
     CommitOutOfRange = "commit-out-of-range",
     /// A sample waits for its file for a while.
     FlushOutOfRange = "flush-out-of-range",
+    /// How long rows are kept is a profile, or written out.
+    ArchivesUnknown = "archives-unknown",
+    /// Each slot is kept for some time.
+    ArchiveBaseMissing = "archive-base-missing",
+    /// An archive has a row at least.
+    ArchiveTooShort = "archive-too-short",
+    /// An archive has a bound.
+    ArchiveTooLong = "archive-too-long",
+    /// What rows are made of slots is known.
+    ConsolidationUnknown = "consolidation-unknown",
+    /// Counters reach over a slot.
+    HeartbeatTooShort = "heartbeat-too-short",
     /// The socket for front ends of RRD files is free, and ours to make.
     RrdcachedUnusable = "rrdcached-unusable",
     /// The socket for front ends of RRD files stays while the daemon runs.
@@ -100,6 +112,10 @@ rules! {
     NameTooLong = "name-too-long",
     /// A job's name is its own.
     NameTwice = "name-twice",
+    /// What a job was called before is no job any more.
+    WasTaken = "was-taken",
+    /// What a job was called before became one job.
+    WasTwice = "was-twice",
     /// A job runs by one of `every` and `cron`.
     TimingMissing = "timing-missing",
     /// A job runs by one of `every` and `cron` only.

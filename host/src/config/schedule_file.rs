@@ -12,8 +12,9 @@ use super::{
 const KEYS: [&str; 4] = ["defaults", "job", "row", "rule"];
 
 /// Keys of a job: those of [`Settings`], and its own three.
-const KEYS_OF_JOB: [&str; 17] = [
+const KEYS_OF_JOB: [&str; 20] = [
     "name",
+    "was",
     "agent",
     "every",
     "cron",
@@ -27,13 +28,15 @@ const KEYS_OF_JOB: [&str; 17] = [
     "labels_max",
     "samples",
     "quarantine_after",
+    "archives",
+    "heartbeat",
     "config",
     "targets",
     "threshold",
 ];
 
 /// Keys of `[defaults]`.
-const KEYS_OF_DEFAULTS: [&str; 14] = [
+const KEYS_OF_DEFAULTS: [&str; 16] = [
     "agent",
     "every",
     "cron",
@@ -47,6 +50,8 @@ const KEYS_OF_DEFAULTS: [&str; 14] = [
     "labels_max",
     "samples",
     "quarantine_after",
+    "archives",
+    "heartbeat",
     "config",
 ];
 
@@ -78,6 +83,8 @@ pub(super) struct Settings {
     pub(super) labels_max: Field<i64>,
     pub(super) samples: Field<i64>,
     pub(super) quarantine_after: Field<i64>,
+    pub(super) archives: Field<Data>,
+    pub(super) heartbeat: Field<String>,
     pub(super) config: Field<Table>,
     /// Whether a part of `config` was told of and is lost: a key may have been in it.
     pub(super) config_lost: bool,
@@ -88,6 +95,8 @@ pub(super) struct Settings {
 pub(super) struct RawJob {
     pub(super) place: Place,
     pub(super) name: Field<String>,
+    /// What it was called before.
+    pub(super) was: Field<String>,
     pub(super) targets: Field<Vec<RawTarget>>,
     pub(super) thresholds: Vec<RawAlarmRule>,
     pub(super) settings: Settings,
@@ -178,7 +187,7 @@ fn reader_of<'t>(tree: &'t Table, faults: &mut Faults) -> Reader<'t> {
 
 fn parse_defaults(table: &Table, faults: &mut Faults) -> Settings {
     let mut reader = Reader::new("`[defaults]`", &KEYS_OF_DEFAULTS, table);
-    for key in ["name", "targets", "threshold"] {
+    for key in ["name", "targets", "threshold", "was"] {
         reader.refuse_here(key, "belongs to one job, not to all", faults);
     }
     let settings = Settings::parse(&mut reader, faults);
@@ -189,7 +198,7 @@ fn parse_defaults(table: &Table, faults: &mut Faults) -> Settings {
 fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
     let mut reader = Reader::new("`[[job]]`", &KEYS_OF_JOB, at.value);
     let settings = Settings::parse(&mut reader, faults);
-    let name = reader.text("name", faults);
+    let (name, was) = (reader.text("name", faults), reader.text("was", faults));
     let targets = match reader.list("targets", faults) {
         Field::Given(list) => {
             let value = list.value.iter().map(|item| parse_target(item, faults)).collect();
@@ -200,7 +209,7 @@ fn parse_job(at: &At<&Table>, faults: &mut Faults) -> RawJob {
     };
     let thresholds = reader.tables("threshold", faults).iter().map(|table| RawAlarmRule::parse_threshold(table, faults)).collect();
     reader.finish(faults);
-    RawJob { place: at.place.clone(), name, targets, thresholds, settings }
+    RawJob { place: at.place.clone(), name, was, targets, thresholds, settings }
 }
 
 fn parse_target(item: &At<Data>, faults: &mut Faults) -> RawTarget {
@@ -234,6 +243,8 @@ impl Settings {
             labels_max: reader.whole("labels_max", faults),
             samples: reader.whole("samples", faults),
             quarantine_after: reader.whole("quarantine_after", faults),
+            archives: reader.any("archives", faults),
+            heartbeat: reader.text("heartbeat", faults),
             config_lost: config.is_broken(),
             config,
         }
@@ -256,6 +267,8 @@ impl Settings {
             labels_max: Field::Broken,
             samples: Field::Broken,
             quarantine_after: Field::Broken,
+            archives: Field::Broken,
+            heartbeat: Field::Broken,
             config: Field::Broken,
             config_lost: true,
         }
@@ -280,6 +293,8 @@ impl Settings {
             labels_max: self.labels_max.or(defaults.labels_max.clone()),
             samples: self.samples.or(defaults.samples.clone()),
             quarantine_after: self.quarantine_after.or(defaults.quarantine_after.clone()),
+            archives: self.archives.or(defaults.archives.clone()),
+            heartbeat: self.heartbeat.or(defaults.heartbeat.clone()),
             config: if self.config.is_broken() { defaults.config.clone() } else { merged(self.config, &defaults.config) },
             config_lost: self.config_lost || defaults.config_lost,
         }

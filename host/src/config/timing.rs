@@ -14,7 +14,8 @@ use super::{
     schedule_file::Settings,
 };
 use crate::schedule::{
-    CronFault, HolidayFault, Holidays, ItemFault, Rhythm, ScheduleError, SpanFault, Timetable, UnixTime, Windows, Zone, parse_span,
+    CronFault, HolidayFault, Holidays, ItemFault, Rhythm, ScheduleError, SpanFault, Timetable, UnixTime, Windows, Zone, parse_long_span,
+    parse_span,
 };
 
 /// When a job is due, and how close its runs come.
@@ -224,10 +225,24 @@ fn tell_idle_zone(settings: &Settings, faults: &mut Faults) {
 
 /// Reads a span of time.
 pub(super) fn check_span(key: &str, field: &Field<String>, faults: &mut Faults) -> Field<Duration> {
+    check_span_with(parse_span, key, field, faults)
+}
+
+/// Reads a span of time that may be years.
+pub(super) fn check_long_span(key: &str, field: &Field<String>, faults: &mut Faults) -> Field<Duration> {
+    check_span_with(parse_long_span, key, field, faults)
+}
+
+fn check_span_with(
+    parse: impl FnOnce(&str) -> Result<Duration, ScheduleError>,
+    key: &str,
+    field: &Field<String>,
+    faults: &mut Faults,
+) -> Field<Duration> {
     match field {
         Field::Absent => Field::Absent,
         Field::Broken => Field::Broken,
-        Field::Given(text) => match parse_span(text) {
+        Field::Given(text) => match parse(text) {
             Ok(value) => Field::Given(At { value, place: text.place.clone() }),
             Err(error) => {
                 faults.push(refused(key, &text.place, &error));

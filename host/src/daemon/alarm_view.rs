@@ -158,7 +158,7 @@ impl View for AlarmView {
         let mut ledger = self.ledger.lend();
         match record {
             Record::Reading(reading) => ledger.take(position.into(), &reading),
-            Record::Shape(_) | Record::Event(_) | Record::Silence(_) => ledger.pass(position.into()),
+            Record::Shape(_) | Record::Event(_) | Record::Silence(_) | Record::Upkeep(_) => ledger.pass(position.into()),
         }
         true
     }

@@ -8,7 +8,7 @@ use watchpost_journal::{Journal, Position};
 use watchpost_plugin_api::Severity;
 
 use super::now_ns;
-use crate::reading::{HostEvent, Reading, Reason, Record, Shape, Silence};
+use crate::reading::{HostEvent, Reading, Reason, Record, Shape, Silence, Upkeep};
 
 /// Puts records into the journal; cheap to clone.
 #[derive(Clone)]
@@ -40,9 +40,10 @@ impl Appender {
             Ok(payload) => payload,
             Err(error) => {
                 let job = match record {
-                    Record::Shape(Shape { job, .. }) | Record::Reading(Reading { job, .. }) | Record::Silence(Silence { job, .. }) => {
-                        Some(job)
-                    }
+                    Record::Shape(Shape { job, .. })
+                    | Record::Reading(Reading { job, .. })
+                    | Record::Silence(Silence { job, .. })
+                    | Record::Upkeep(Upkeep { job, .. }) => Some(job),
                     Record::Event(HostEvent { job, .. }) => job.as_ref(),
                 };
                 error!(job, "a record cannot be written down: {error}");

@@ -30,6 +30,7 @@ struct Told {
     journal: Counters,
     rows: u64,
     lock_retries: u64,
+    migrated: u64,
     /// Restarts, crashes and lines held back by plugin; one that took over counts anew.
     workers: HashMap<u64, (u64, u64, u64)>,
 }
@@ -183,12 +184,14 @@ impl Told {
     fn series(&mut self, daemon: &Daemon) {
         // A fetch may hold the store for a while: the figures come a second later then.
         let Ok(store) = daemon.store.try_lock() else { return };
-        let (counts, held) = (store.counts(), store.rows_held());
+        let (counts, held, migrating) = (store.counts(), store.rows_held(), store.migrations_pending());
         drop(store);
         daemon.metrics.series_rows_written(counts.rows_written - self.rows);
         daemon.metrics.series_lock_retried(counts.writes_locked - self.lock_retries);
         daemon.metrics.set_series_rows_pending(held);
-        (self.rows, self.lock_retries) = (counts.rows_written, counts.writes_locked);
+        daemon.metrics.series_files_migrated(counts.files_migrated - self.migrated);
+        daemon.metrics.set_series_migrations_pending(migrating);
+        (self.rows, self.lock_retries, self.migrated) = (counts.rows_written, counts.writes_locked, counts.files_migrated);
     }
 }
 

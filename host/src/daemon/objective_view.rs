@@ -85,7 +85,7 @@ impl View for ObjectiveView {
                 self.tally.fall_silent(&watched, &silence);
                 return true;
             }
-            Record::Shape(_) | Record::Event(_) => return true,
+            Record::Shape(_) | Record::Event(_) | Record::Upkeep(_) => return true,
         };
         self.tally.take(&watched, &reading) || self.flush() && self.tally.take(&watched, &reading)
     }

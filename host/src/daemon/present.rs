@@ -121,7 +121,7 @@ impl View for Present {
         match record {
             Record::Shape(shape) => drop(self.measured.insert(shape.job, (shape.agent, shape.target))),
             Record::Reading(reading) => self.reading(&reading),
-            Record::Event(_) | Record::Silence(_) => {}
+            Record::Event(_) | Record::Silence(_) | Record::Upkeep(_) => {}
         }
         true
     }

@@ -293,6 +293,7 @@ impl Runner {
 
     /// Goes on from what a run left, also if its job was changed or removed meanwhile.
     fn ended(&mut self, name: &str, number: u64, cursor: Option<Vec<u8>>) {
+        let name = &self.named_now(name, number);
         let Some(scheduled) = self.jobs.get_mut(name) else { return self.past.ended(name, number, cursor) };
         if scheduled.running.as_ref().is_none_or(|running| !running.is_of(number)) {
             return;
@@ -306,8 +307,17 @@ impl Runner {
         }
     }
 
+    /// What the job is called now whose run began under this name.
+    fn named_now(&self, name: &str, number: u64) -> String {
+        let is_of = |scheduled: &Scheduled| scheduled.running.as_ref().is_some_and(|running| running.is_of(number));
+        let heir = || self.jobs.iter().find(|(_, scheduled)| is_of(scheduled)).map(|(heir, _)| heir.clone());
+        let stays = self.jobs.contains_key(name);
+        Some(name.to_owned()).filter(|_| stays).or_else(heir).unwrap_or_else(|| name.to_owned())
+    }
+
     /// Starts a run as one of what its job is now; of a job that is gone there is none.
     fn not_begun(&mut self, name: &str, number: u64, due: Due, asked: Option<Asked>) {
+        let name = &self.named_now(name, number);
         let before = match self.jobs.get_mut(name) {
             Some(scheduled) => scheduled.running.take_if(|running| running.is_of(number)),
             None => {
@@ -373,7 +383,8 @@ impl Runner {
         for job in jobs {
             let name = job.name().to_owned();
             let mut is_new = true;
-            let scheduled = match before.remove(&name) {
+            let was = job.config.was.as_ref().map(|was| was.as_str());
+            let scheduled = match before.remove(&name).or_else(|| before.remove(was?)) {
                 Some(same) if same.job.runs_like(&job) => {
                     changes.unchanged += 1;
                     is_new = false;
@@ -429,11 +440,13 @@ impl Runner {
         }
         // In the journal before any reading that relies on it: the queue keeps the order.
         drop(self.appender.append(&Record::Shape(job.shape.clone())));
+        drop(self.appender.append(&Record::Upkeep(job.upkeep())));
         job.plugin.open(job.open());
         let Some(old) = old else {
-            let down = self.past.down_since(job.name());
+            let was = job.config.was.as_ref().map(|was| was.as_str().to_owned());
+            let down = self.past.down_since(job.name()).or_else(|| self.past.down_since(was.as_deref()?));
             let under_way = if self.paused.holds(job.name()) { Duration::ZERO } else { job.config.timeout };
-            let scheduled = self.past.take(job.name()).scheduled(job, label);
+            let scheduled = self.past.take(job.name(), was.as_deref()).scheduled(job, label);
             scheduled.was_down(&self.appender, down, under_way, label);
             return scheduled;
         };

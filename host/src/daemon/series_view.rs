@@ -8,7 +8,7 @@ use std::{
 use tracing::{error, info, warn};
 use watchpost_journal::{ConsumerPosition, Journal, Position, Reader};
 
-use super::{DataFolder, records, view::View};
+use super::{DataFolder, migrations::Migrations, records, view::View};
 use crate::{
     log::{seconds, trouble::Trouble},
     reading::Record,
@@ -108,6 +108,7 @@ pub(super) struct SeriesView {
     hindrance: Hindrance,
     /// Where the journal is to be read again from.
     again_from: Option<Position>,
+    migrations: Migrations,
     ending: bool,
     /// Whether something failed since the last flush.
     failed: bool,
@@ -117,9 +118,9 @@ pub(super) struct SeriesView {
 }
 
 impl SeriesView {
-    pub(super) fn new(store: SharedStore, journal: Arc<Journal>, hindrance: Hindrance) -> Self {
+    pub(super) fn new(store: SharedStore, journal: Arc<Journal>, hindrance: Hindrance, migrations: Migrations) -> Self {
         let (flushed, stuck, in_use) = (Instant::now(), Trouble::new(), Trouble::new());
-        Self { store, journal, hindrance, again_from: None, ending: false, failed: false, flushed, stuck, in_use }
+        Self { store, journal, hindrance, migrations, again_from: None, ending: false, failed: false, flushed, stuck, in_use }
     }
 
     /// Goes back to the last checkpoint where the disk may lack what was written since; all of it comes again from the journal.
@@ -191,6 +192,7 @@ impl View for SeriesView {
             (store.flush_due(Instant::now()), store.rows_held())
         };
         self.flushed = Instant::now();
+        self.migrations.go_on(&self.store, self.flushed);
         if flushed.files_behind == 0 && !std::mem::take(&mut self.failed) {
             self.hindrance.is(None);
         }

@@ -34,6 +34,7 @@ use super::{
     incidents,
     libraries::{self, Libraries},
     meter,
+    migrations::{Migrations, Pending},
     names::{DISABLED, Names, PAUSED},
     objective_view::{self, ObjectiveView, Watching},
     present::{self, Present},
@@ -189,6 +190,7 @@ struct Parts {
     ledger: SharedLedger,
     overheard: Overheard,
     hindrance: Hindrance,
+    migrating: Pending,
     cursors: Arc<Mutex<Cursors>>,
     latest: Arc<Latest>,
     metrics: Arc<HostMetrics>,
@@ -228,6 +230,7 @@ impl Parts {
             ledger,
             overheard: Overheard::default(),
             hindrance: Hindrance::default(),
+            migrating: Pending::default(),
             cursors,
             latest,
             metrics,
@@ -245,6 +248,7 @@ impl Parts {
         let present =
             Present::new(self.latest.clone(), self.metrics.clone(), self.cursors.clone(), self.carriers.clone(), self.live.clone());
         let cannot = || system("cannot start a view of the journal");
+        let migrations = Migrations::new(self.migrating.clone(), Appender::new(self.journal.clone()));
         self.views
             .push(Running::start(present::NAME, Begin::AtLeast(READINGS_SHOWN), self.journal.clone(), dir, present).map_err(cannot())?);
         self.views.push(
@@ -253,7 +257,7 @@ impl Parts {
                 Begin::NoLaterThan(series_view::next_of(&lend(&self.store))),
                 self.journal.clone(),
                 dir,
-                SeriesView::new(self.store.clone(), self.journal.clone(), self.hindrance.clone()),
+                SeriesView::new(self.store.clone(), self.journal.clone(), self.hindrance.clone(), migrations),
             )
             .map_err(cannot())?,
         );
@@ -332,6 +336,7 @@ impl Parts {
             ledger: self.ledger.clone(),
             overheard: self.overheard.clone(),
             hindrance: self.hindrance.clone(),
+            migrating: self.migrating.clone(),
             address,
             runner: commands,
             views: self.views.iter().map(|view| (view.name, view.progress.clone())).collect(),

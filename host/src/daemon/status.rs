@@ -58,6 +58,9 @@ pub struct Host {
     /// How many alarms are active, by severity.
     #[serde(default)]
     pub alarms: BTreeMap<Severity, usize>,
+    /// Series files that were set aside and whose rows are not all taken over yet.
+    #[serde(default)]
+    pub migrating: usize,
     /// Libraries that did not load, and why.
     pub refused_libraries: Vec<(PathBuf, String)>,
     /// What confined agents are not held to on this machine.

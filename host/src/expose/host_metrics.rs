@@ -49,6 +49,8 @@ pub struct HostMetrics {
     series_rows: IntCounter,
     series_rows_pending: GaugeVec,
     series_lock_retries: IntCounter,
+    series_files_migrated: IntCounter,
+    series_migrations_pending: GaugeVec,
     writer_stopped: GaugeVec,
     consumer_behind: GaugeVec,
     alarms: GaugeVec,
@@ -110,6 +112,13 @@ impl HostMetrics {
             series_rows: make.counter("series_rows_written_total", "Rows written to series files.")?,
             series_rows_pending: make.gauge("series_rows_pending", "Rows that wait to be written to series files.", &[])?,
             series_lock_retries: make.counter("series_lock_retries_total", "Writes put off because somebody held the file's lock.")?,
+            series_files_migrated: make
+                .counter("series_files_migrated_total", "Series files of another shape whose rows others have taken over.")?,
+            series_migrations_pending: make.gauge(
+                "series_migrations_pending",
+                "Series files of another shape whose rows are not all taken over yet.",
+                &[],
+            )?,
             writer_stopped: make.gauge("writer_stopped", "1 while journal or series cannot be written.", &["writer"])?,
             consumer_behind: make.gauge("consumer_behind_records", "Journal records a consumer has yet to take.", &["consumer"])?,
             alarms: make.gauge("alarms", "Alarms that are active, by severity.", &["severity"])?,
@@ -275,6 +284,16 @@ impl HostMetrics {
     /// That many rows wait to be written.
     pub fn set_series_rows_pending(&self, rows: usize) {
         set(&self.series_rows_pending, &[], rows as f64);
+    }
+
+    /// That many more series files were migrated.
+    pub fn series_files_migrated(&self, files: u64) {
+        self.series_files_migrated.inc_by(files);
+    }
+
+    /// That many series files wait to be migrated.
+    pub fn set_series_migrations_pending(&self, files: usize) {
+        set(&self.series_migrations_pending, &[], files as f64);
     }
 
     /// That many more writes were put off because somebody held the file's lock.

@@ -23,7 +23,13 @@ const UNITS: [(&str, u64); 5] = [("d", 86_400), ("h", 3_600), ("m", 60), ("min",
 /// assert!(parse_span("1.5h").is_err());
 /// ```
 pub fn parse_span(text: &str) -> Result<Duration, ScheduleError> {
-    read(text).map_err(|fault| ScheduleError::Span { text: text.to_owned(), fault })
+    read(text).and_then(in_bounds).map_err(|fault| ScheduleError::Span { text: text.to_owned(), fault })
+}
+
+/// Reads a span as [`parse_span`] does, however long: what is kept is kept for years.
+pub fn parse_long_span(text: &str) -> Result<Duration, ScheduleError> {
+    let known = |span: Duration| if span.is_zero() { Err(SpanFault::Zero) } else { Ok(span) };
+    read(text).and_then(known).map_err(|fault| ScheduleError::Span { text: text.to_owned(), fault })
 }
 
 /// Writes seconds as [`parse_span`] reads them: "1h30m".
@@ -66,7 +72,7 @@ fn read(text: &str) -> Result<Duration, SpanFault> {
         larger = size;
         rest = after.trim_start();
     }
-    in_bounds(Duration::from_secs(total))
+    Ok(Duration::from_secs(total))
 }
 
 fn split_at_end_of(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {

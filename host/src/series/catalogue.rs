@@ -19,6 +19,7 @@ use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 use super::Position;
 use super::gap::book::Book;
 use super::name::LabelSet;
+use super::shape::Wishes;
 use crate::{database::DatabaseError, job::fault, reading::Shape};
 
 /// Name of the catalogue in the data folder.
@@ -46,6 +47,8 @@ pub struct Job {
     pub labels: Vec<(String, String)>,
     /// Seconds between slots.
     pub step: u32,
+    /// How it wants its files.
+    pub wishes: Wishes,
     /// Its metrics, in order.
     pub metrics: Vec<JobMetric>,
     /// Its files, those set aside too.
@@ -70,12 +73,14 @@ pub struct SeriesFile {
     pub labels: LabelSet,
     /// Where it lies, below the series folder.
     pub path: String,
-    /// 0 while it is written to, else the number it was set aside with.
+    /// 0 while it is written to, else the number it was set aside with: the later, the greater.
     pub generation: u32,
     /// Seconds between slots.
     pub step: u32,
     /// The slot of its first reading.
     pub first_slot: i64,
+    /// The slot of the earliest reading that it has anything of: that of a file before it, whose rows it has taken over.
+    pub since: i64,
     /// The slot of its last reading as of the last checkpoint.
     pub last_slot: i64,
     /// What its columns are.
@@ -132,7 +137,7 @@ pub struct Catalogue {
     connection: Connection,
     jobs: BTreeMap<String, Job>,
     checkpoint: Option<Checkpointed>,
-    /// Given to the next file.
+    /// Given to the next file, or to the next one that is set aside; never given twice.
     next_file: i64,
     /// Jobs that are not in the file as they are here.
     changed: BTreeSet<String>,
@@ -140,6 +145,10 @@ pub struct Catalogue {
     unsaved_slots: HashMap<i64, i64>,
     /// Why series have no values.
     gaps: Book,
+    /// Series files that the last commit has given up; they are removed, and it may be that a loss of power brings them back.
+    given_up: BTreeSet<String>,
+    /// Those that the next one will.
+    to_give_up: BTreeSet<String>,
 }
 
 impl Catalogue {
@@ -150,8 +159,10 @@ impl Catalogue {
         let checkpoint = load::checkpoint(&connection)?;
         let gaps = gaps::load(&connection)?;
         let newest = jobs.values().flat_map(|job| &job.files).map(|file| file.id).max();
-        let next_file = newest.unwrap_or(0) + 1;
-        Ok(Self { connection, jobs, checkpoint, next_file, changed: BTreeSet::new(), unsaved_slots: HashMap::new(), gaps })
+        let next_file = load::next_file(&connection)?.max(newest.unwrap_or(0) + 1);
+        let given_up = load::given_up(&connection)?;
+        let (changed, unsaved_slots, to_give_up) = Default::default();
+        Ok(Self { connection, jobs, checkpoint, next_file, changed, unsaved_slots, gaps, given_up, to_give_up })
     }
 
     /// Copies what the file says into another data folder.
@@ -186,10 +197,18 @@ impl Catalogue {
         if same {
             return;
         }
-        let files = self.jobs.remove(&shape.job).map(|job| job.files).unwrap_or_default();
+        let (wishes, files) = self.jobs.remove(&shape.job).map(|job| (job.wishes, job.files)).unwrap_or_default();
         let (agent, target, labels) = (shape.agent.clone(), shape.target.clone(), shape.labels.clone());
-        self.jobs.insert(shape.job.clone(), Job { agent, target, labels, step: shape.step_s, metrics, files });
+        self.jobs.insert(shape.job.clone(), Job { agent, target, labels, step: shape.step_s, wishes, metrics, files });
         self.changed.insert(shape.job.clone());
+    }
+
+    /// Takes how a job wants its files.
+    pub fn put_wishes(&mut self, job: &str, wishes: &Wishes) {
+        if let Some(known) = self.jobs.get_mut(job).filter(|known| known.wishes != *wishes) {
+            known.wishes.clone_from(wishes);
+            self.changed.insert(job.into());
+        }
     }
 
     /// Takes metrics that a run declared. Says whether any was new or different.
@@ -204,12 +223,17 @@ impl Catalogue {
     /// Notes a new file, and gives it its number.
     pub fn add_file(&mut self, job: &str, mut file: SeriesFile) -> Option<i64> {
         let known = self.jobs.get_mut(job)?;
-        file.id = self.next_file;
-        self.next_file += 1;
-        let id = file.id;
+        let id = self.next_file;
+        (file.id, self.next_file) = (id, id + 1);
         known.files.push(file);
         self.changed.insert(job.into());
         Some(id)
+    }
+
+    /// Takes a number for a file that is set aside: greater than those of all before it.
+    pub fn take_generation(&mut self) -> u32 {
+        self.next_file += 1;
+        u32::try_from(self.next_file - 1).unwrap_or(u32::MAX)
     }
 
     /// Notes that a file gives way to a new one.
@@ -218,6 +242,66 @@ impl Catalogue {
         path.clone_into(&mut file.path);
         file.generation = generation;
         self.changed.insert(job.into());
+    }
+
+    /// Notes that a file has taken over the rows of another one, which goes with the next commit.
+    pub fn took_over(&mut self, job: &str, by: &[i64], source: &SeriesFile) {
+        if let Some(known) = self.jobs.get_mut(job) {
+            for file in known.files.iter_mut().filter(|file| by.contains(&file.id)) {
+                file.since = file.since.min(source.since);
+            }
+            known.files.retain(|file| file.id != source.id);
+            self.give_up(&source.path);
+            self.changed.insert(job.into());
+        }
+    }
+
+    /// Has a file removed with the next commit that nothing here knows any more.
+    pub fn give_up(&mut self, path: &str) {
+        self.to_give_up.insert(path.to_owned());
+    }
+
+    /// Series files that the last commit has given up, but for those whose name another one has by now.
+    pub fn given_up(&self) -> impl Iterator<Item = &str> {
+        let job = |path: &str| path.split('/').next().unwrap_or_default().to_owned();
+        self.given_up.iter().map(String::as_str).filter(move |path| !self.is_taken(&job(path), path))
+    }
+
+    /// Says whether a file goes with the next commit, or is gone.
+    pub fn is_given_up(&self, path: &str) -> bool {
+        self.to_give_up.contains(path) || self.given_up.contains(path)
+    }
+
+    /// Makes a job known as the successor of another one, with what that one's runs have declared.
+    pub fn succeed(&mut self, from: &str, to: &str) {
+        let Some(old) = self.jobs.get(from).cloned() else { return };
+        let new = self.jobs.entry(to.to_owned()).or_insert_with(|| Job { files: Vec::new(), ..old.clone() });
+        for metric in old.metrics.into_iter().filter(|metric| metric.declared) {
+            if new.metrics.iter().all(|known| known.spec.name != metric.spec.name) {
+                new.metrics.push(metric);
+            }
+        }
+        self.changed.insert(to.to_owned());
+    }
+
+    /// Notes that a file is another job's now, and where it lies.
+    pub fn hand_over(&mut self, from: &str, id: i64, to: &str, path: &str, generation: u32) {
+        let Some(old) = self.jobs.get_mut(from) else { return };
+        let Some(place) = old.files.iter().position(|file| file.id == id) else { return };
+        let file = SeriesFile { path: path.to_owned(), generation, ..old.files.remove(place) };
+        if let Some(new) = self.jobs.get_mut(to) {
+            new.files.push(file);
+            new.files.sort_by_key(|file| file.id);
+        }
+        self.changed.extend([from.to_owned(), to.to_owned()]);
+    }
+
+    /// Forgets a job that has no files.
+    pub fn forget_job(&mut self, job: &str) {
+        if self.jobs.get(job).is_some_and(|known| known.files.is_empty()) {
+            self.jobs.remove(job);
+            self.changed.insert(job.to_owned());
+        }
     }
 
     /// Forgets a file.
@@ -293,7 +377,7 @@ mod tests {
         let columns = vec![Column { source: "m".into(), metric: "mails".into(), kind: Kind::Counter, unit: Unit::Messages }];
         let labels = vec![("queue".into(), "a b".into())];
         let path = "j/x.rrd".into();
-        let file = SeriesFile { id: 0, labels, path, generation: 0, step: 60, first_slot: 60, last_slot: 60, columns };
+        let file = SeriesFile { id: 0, labels, path, generation: 0, step: 60, first_slot: 60, since: 60, last_slot: 60, columns };
         let id = catalogue.add_file("j", file.clone()).unwrap();
         let checkpoint = |position| Checkpointed { mark: u64::MAX, position };
         catalogue.commit(checkpoint(7)).unwrap();

@@ -3,14 +3,14 @@
 //! Whoever keeps the store lends it for a moment only: [`SeriesStore::ask`] takes from it what an answer needs, and [`Taken::read`] makes
 //! the answer from files and journal while readings go on to come in.
 
-mod block;
+pub(super) mod block;
 mod gaps;
 mod hint;
 mod journal;
 mod list;
 mod pick;
 mod read;
-mod resolution;
+pub(super) mod resolution;
 mod sets;
 mod track;
 
@@ -263,7 +263,7 @@ impl Taken {
         }
         files.sort_by_key(|(file, _)| (file.generation != 0, std::cmp::Reverse(file.generation)));
         // A series that is young is all in its finest rows; coarser ones, which reach further back, may have none yet.
-        let since = files.iter().map(|(file, _)| file.first_slot - i64::from(file.step)).min().unwrap_or(from);
+        let since = files.iter().map(|(file, _)| file.since - i64::from(file.step)).min().unwrap_or(from);
         let choose_from = |from: i64| files.first().and_then(|(_, header)| choose(header, consolidation, from, wanted));
         let fine = choose_from(from.max(since)).filter(|found| (to - from) / i64::from(found.step) <= FINE_ROWS_MAX);
         let newest = fine.or_else(|| choose_from(from));
@@ -311,7 +311,8 @@ impl Taken {
         blocks: &mut Blocks,
     ) -> Result<Option<(usize, ArchiveOf)>, SeriesError> {
         let column = file.columns.iter().position(|column| column.metric == pick.metric);
-        let wanted = Some(read.step).filter(|step| *step > header.shape.step);
+        // Of a file that was set aside the finest rows that reach: its last coarse ones were never over.
+        let wanted = Some(read.step).filter(|step| file.generation == 0 && *step > header.shape.step);
         let found = choose(header, self.query.consolidation, read.from.max(read.since), wanted).filter(|_| read.begin() < read.to);
         let (Some(column), Some(found)) = (column, found) else { return Ok(None) };
         let key = (file.id, found.index);

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-pub use image::{Image, image, put_back, scatter};
+pub use image::{Accumulated, Image, accumulated_row, accumulated_slot, image, last_total, put_back, scatter};
 use watchpost_plugin_api::Kind;
 
 use super::archive::{Archive, Consolidation};

@@ -8,7 +8,7 @@ use watchpost_services::outcome::{Outcome, Sample};
 use super::catalogue::{Column, Job, SeriesFile};
 use super::name::LabelSet;
 use super::row::Datum;
-use super::shape::FileShape;
+use super::shape::{FileShape, Wishes};
 
 /// The metric that tells whether the target is up.
 pub const UP: &str = "up";
@@ -19,6 +19,7 @@ pub const RUN_DURATION: &str = "run_duration";
 #[derive(Clone, Debug)]
 pub struct Layout {
     step: u32,
+    wishes: Wishes,
     groups: Vec<Group>,
     places: HashMap<String, (usize, usize)>,
 }
@@ -54,7 +55,7 @@ impl Layout {
                 found.columns.push((spec.name.clone(), spec.kind, spec.unit));
             }
         }
-        Self { step: job.step.max(1), groups, places }
+        Self { step: job.step.max(1), wishes: job.wishes.clone(), groups, places }
     }
 
     /// Seconds between slots.
@@ -62,10 +63,15 @@ impl Layout {
         self.step
     }
 
+    /// Seconds between totals beyond which the growth between them is unknown.
+    pub fn counter_heartbeat(&self) -> u32 {
+        self.wishes.counter_heartbeat(self.step)
+    }
+
     /// The shape of the file of this label set, and what its columns are.
     pub fn file(&self, labels: &LabelSet) -> Option<(FileShape, Vec<Column>)> {
         let group = self.groups.iter().find(|group| group.keys.iter().eq(labels.iter().map(|(key, _)| key)))?;
-        let shape = FileShape::of(self.step, group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind)));
+        let shape = FileShape::of(self.step, group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind)), &self.wishes);
         let named = group.columns.iter().zip(&shape.sources);
         let columns = named.map(|((metric, kind, unit), source)| Column {
             source: source.name.clone(),

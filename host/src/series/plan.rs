@@ -4,7 +4,6 @@
 //! falling total for a wrap. These rules put rows before the reading's own so that none of it happens.
 
 use super::row::{Datum, Row};
-use super::shape::counter_heartbeat;
 
 /// What a slot is worth, from one row to the next.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,16 +27,16 @@ pub struct Plan {
 
 /// Plans the rows of a reading of `slot`, given the last row of the file.
 ///
-/// Shape: `last`, if any, is older than `slot` and has as many cells.
+/// Shape: `last`, if any, is older than `slot` and has as many cells; `reach` is the heartbeat of counters, seconds.
 /// Unknown: gauges between the rows; counters that fell, or whose totals lie further apart than the heartbeat.
-pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Plan {
+pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32, reach: u32) -> Plan {
     let own = Row { stamp: slot, cells };
     let start = slot - i64::from(step);
     let Some(last) = last else {
         let none = Row { stamp: start, cells: vec![Datum::Unknown; own.cells.len()] };
         return Plan { spans: vec![span(&none, &own)], rows: vec![own] };
     };
-    let before = between(last, &own, start, step);
+    let before = between(last, &own, start, reach);
     let own = if before.is_none() && step == 1 { fallen_unknown(last, own) } else { own };
     let mut spans = Vec::new();
     if let Some(filler) = before.as_ref().filter(|row| row.stamp == start) {
@@ -71,14 +70,14 @@ pub fn spans(before: Option<&Row>, rows: &[Row], step: u32) -> Vec<Span> {
 }
 
 /// The row that must stand between the last one and the reading's own: the missing slot before it, or the moment of a reset.
-fn between(last: &Row, own: &Row, start: i64, step: u32) -> Option<Row> {
+fn between(last: &Row, own: &Row, start: i64, reach: u32) -> Option<Row> {
     if last.stamp < start {
-        return Some(row_between(last, own, start, step));
+        return Some(row_between(last, own, start, reach));
     }
     let reset = last.cells.iter().zip(&own.cells).any(|(old, new)| falls(*old, *new));
     // The gauges' value is repeated there, so that the slot's average is exactly it.
     (reset && own.stamp - 1 > last.stamp).then(|| {
-        let mut row = row_between(last, own, own.stamp - 1, step);
+        let mut row = row_between(last, own, own.stamp - 1, reach);
         for (cell, new) in row.cells.iter_mut().zip(&own.cells) {
             if let Datum::Gauge(value) = new {
                 *cell = Datum::Gauge(*value);
@@ -88,8 +87,8 @@ fn between(last: &Row, own: &Row, start: i64, step: u32) -> Option<Row> {
     })
 }
 
-fn row_between(last: &Row, own: &Row, stamp: i64, step: u32) -> Row {
-    let reachable = own.stamp - last.stamp <= i64::from(counter_heartbeat(step));
+fn row_between(last: &Row, own: &Row, stamp: i64, reach: u32) -> Row {
+    let reachable = own.stamp - last.stamp <= i64::from(reach);
     let cells = last.cells.iter().zip(&own.cells).map(|(old, new)| match (old, new) {
         (Datum::Total(old), Datum::Total(new)) if reachable && old <= new => {
             Datum::Total(on_the_line((last.stamp, *old), (own.stamp, *new), stamp))
@@ -142,6 +141,11 @@ mod tests {
 
     fn row(stamp: i64, cells: &[Datum]) -> Row {
         Row { stamp, cells: cells.to_vec() }
+    }
+
+    /// Counters reach over a day and two steps.
+    fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Plan {
+        super::plan(last, slot, cells, step, 86_400 + 2 * step)
     }
 
     fn check(last: Option<Row>, slot: i64, cells: &[Datum], step: u32, expected: &[Row]) {

@@ -5,9 +5,11 @@ mod copied;
 mod counts;
 mod drop;
 mod flush;
+mod migration;
 mod open_file;
 mod place;
 mod recover;
+mod rename;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -18,6 +20,8 @@ use std::time::{Duration, Instant};
 pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
 pub use flush::{FLUSH_EVERY, Flushed};
+use migration::Migrations;
+pub use migration::{Migration, Stay};
 use open_file::OpenFile;
 use place::Place;
 pub use recover::Recovered;
@@ -30,9 +34,10 @@ use super::librrd::Librrd;
 use super::name::LabelSet;
 use super::plan::Span;
 use super::row::Row;
+use super::shape::Wishes;
 use super::writer::SeriesWriter;
 use crate::log::trouble::Trouble;
-use crate::reading::{Cause, Reading, Record, Shape};
+use crate::reading::{Cause, Reading, Record, Shape, Upkeep};
 
 /// Folder of series files in the data folder.
 pub const FOLDER: &str = "series";
@@ -84,6 +89,7 @@ pub struct SeriesStore {
     stored: Option<Position>,
     checkpoint_at: Option<Instant>,
     counts: Counts,
+    migrations: Migrations,
     unwritable: Trouble,
     /// Told of each step of a checkpoint and back to it.
     on_step: Option<Box<dyn Fn(Step) + Send>>,
@@ -115,6 +121,7 @@ impl SeriesStore {
         let opened_folder = File::open(&folder).map_err(|source| SeriesError::Folder { path: folder.clone(), source })?;
         let catalogue = Catalogue::open(data)?;
         let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        let migrations = Migrations::of(&catalogue);
         let position = catalogue.checkpoint().map(|checkpoint| checkpoint.position);
         Ok(Self {
             data: data.into(),
@@ -132,6 +139,7 @@ impl SeriesStore {
             stored: position,
             checkpoint_at: None,
             counts: Counts::default(),
+            migrations,
             unwritable: Trouble::new(),
             on_step: None,
             on_sync: None,
@@ -156,6 +164,7 @@ impl SeriesStore {
         let applied = match record {
             Record::Shape(shape) => self.reshape(shape),
             Record::Reading(reading) => self.take(reading)?,
+            Record::Upkeep(upkeep) => self.keep(upkeep)?,
             Record::Event(event) => {
                 self.catalogue.gaps_mut().hear(event.time_ns);
                 Applied::Taken
@@ -247,6 +256,23 @@ impl SeriesStore {
         self.catalogue.put_shape(shape);
         self.lay_out(&shape.job);
         Applied::Taken
+    }
+
+    fn keep(&mut self, upkeep: &Upkeep) -> Result<Applied, SeriesError> {
+        if let Some(was) = &upkeep.was
+            && self.rename_job(was, &upkeep.job)? == Applied::Behind
+        {
+            return Ok(Applied::Behind);
+        }
+        let wishes = Wishes { keeping: upkeep.keeping.clone(), heartbeat: upkeep.heartbeat_s };
+        if self.catalogue.jobs().get(&upkeep.job).is_some_and(|job| job.wishes != wishes) {
+            if !self.close(&upkeep.job) {
+                return Ok(Applied::Behind);
+            }
+            self.catalogue.put_wishes(&upkeep.job, &wishes);
+            self.lay_out(&upkeep.job);
+        }
+        Ok(Applied::Taken)
     }
 
     /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.

@@ -17,7 +17,7 @@ pub(crate) fn from(data: &Path, position: Position) -> Vec<(Position, Reading)> 
     while let Some((position, payload)) = reader.next().expect("the journal is whole") {
         match postcard::from_bytes(&payload).expect("the record is understood") {
             Record::Reading(reading) => readings.push((position, reading)),
-            Record::Shape(_) | Record::Event(_) | Record::Silence(_) => {}
+            Record::Shape(_) | Record::Event(_) | Record::Silence(_) | Record::Upkeep(_) => {}
         }
     }
     readings

@@ -43,9 +43,11 @@ pub(crate) enum Phase {
     Committing,
     /// Until that file has its name.
     Settling,
+    /// A file takes over the rows of one before it.
+    Migrating,
 }
 
-const PHASES: [Phase; 9] = [
+const PHASES: [Phase; 10] = [
     Phase::Starting,
     Phase::Recovering,
     Phase::Appending,
@@ -55,10 +57,13 @@ const PHASES: [Phase; 9] = [
     Phase::Syncing,
     Phase::Committing,
     Phase::Settling,
+    Phase::Migrating,
 ];
 
 /// Phases that are waited for; those in which most can be torn more often.
-const AIMED_AT: [Phase; 8] = [
+const AIMED_AT: [Phase; 10] = [
+    Phase::Migrating,
+    Phase::Migrating,
     Phase::Flushing,
     Phase::Flushing,
     Phase::Flushing,
@@ -183,6 +188,13 @@ pub(crate) fn live_until_killed(dir: &Path) {
         if chance.below(20) == 0 {
             enter(Phase::Flushing);
             store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
+        }
+        if chance.below(4) == 0
+            && let Some(migration) = store.next_migration()
+        {
+            enter(Phase::Migrating);
+            let done = migration.run();
+            store.migrated(&migration, done).unwrap();
         }
         enter(Phase::Appending);
         append(&journal, &mut world, &mut chance);

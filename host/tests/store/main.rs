@@ -64,6 +64,8 @@ struct Figures {
     heads_put_back: usize,
     files_removed: usize,
     names_given_back: usize,
+    /// Files whose rows another one took over once the process was gone.
+    files_migrated: u64,
 }
 
 fn lives_of_one_folder(kills: u64, chance: &mut Chance, figures: &mut Figures) {
@@ -118,5 +120,17 @@ fn recovered(dir: &Path, heal: bool, figures: &mut Figures) -> SeriesStore {
         assert_eq!(store.apply(position, &record).unwrap(), Applied::Taken);
     }
     assert_eq!(store.flush().files_behind, 0);
+    figures.files_migrated += migrated(&mut store, usize::MAX);
     store
+}
+
+/// Has files take over the rows of those before them; gives how many these were.
+fn migrated(store: &mut SeriesStore, files_max: usize) -> u64 {
+    let before = store.counts().files_migrated;
+    for _ in 0..files_max {
+        let Some(migration) = store.next_migration() else { break };
+        let done = migration.run();
+        store.migrated(&migration, done).unwrap();
+    }
+    store.counts().files_migrated - before
 }

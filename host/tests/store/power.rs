@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use watchpost::series::store::{Applied, Options as StoreOptions, SeriesStore, Step};
 use watchpost_journal::{Journal, Options, Position, Reader};
 
-use crate::{Figures, chance::Chance, disk::Disk, recovered, twin::Twin, world::World};
+use crate::{Figures, chance::Chance, disk::Disk, migrated, recovered, twin::Twin, world::World};
 
 /// Lives of one test run, where nobody asks for more.
 const CUTS: u64 = 20;
@@ -83,7 +83,8 @@ fn live_until_the_power_is_lost(dir: &Path, chance: &mut Chance) -> (TempDir, Op
         }
         match chance.below(10) {
             0 => drop(store.checkpoint(Instant::now(), |_| Ok(())).unwrap()),
-            1..5 => drop(store.flush()),
+            1..4 => drop(store.flush()),
+            4 => drop(migrated(&mut store, 1)),
             _ => acknowledged.extend(append(&journal, &mut world, chance)),
         }
     }

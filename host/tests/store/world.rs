@@ -1,9 +1,13 @@
 //! What is measured: a few jobs whose readings come on time, late, twice, by hand and over gaps that are told of or not, whose totals fall,
-//! and whose shape changes now and then.
+//! and whose shape, archives and name change now and then.
 
 use std::collections::HashMap;
 
-use watchpost::reading::{Cause, Reading, Reason, Record, Shape, Silence};
+use watchpost::reading::{Cause, Reading, Reason, Record, Shape, Silence, Upkeep};
+use watchpost::series::{
+    archive::Consolidation,
+    keeping::{Keeping, Span},
+};
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
 use watchpost_services::outcome::{Outcome, Sample, Status};
 
@@ -47,8 +51,23 @@ impl World {
                     job.total = total.map_or(job.total, |total| total.value as u64);
                 }
             }
+            Record::Upkeep(upkeep) => {
+                // Its successor goes on from there.
+                if let Some(was) = upkeep.was.as_ref().and_then(|was| self.jobs.remove(was))
+                    && let Some(job) = self.jobs.get_mut(&upkeep.job)
+                {
+                    job.slot = job.slot.max(was.slot);
+                }
+            }
             Record::Event(_) | Record::Silence(_) => {}
         }
+    }
+
+    /// A job is kept otherwise from here on, or has the series of another one.
+    fn upkeep(&self, name: &str, chance: &mut Chance) -> Upkeep {
+        let was = Some(chance.of(&JOBS)).filter(|was| *was != name && self.jobs.contains_key(*was));
+        let was = was.filter(|_| chance.below(2) == 0).map(str::to_owned);
+        upkeep(name, was, chance)
     }
 
     /// What happens next.
@@ -58,6 +77,7 @@ impl World {
         let record = match job {
             Some(job) if chance.below(12) == 0 => Record::Silence(silence(name, job, chance)),
             Some(job) if chance.below(self.steady) > 0 => Record::Reading(reading(name, job, chance)),
+            Some(_) if chance.below(3) == 0 => Record::Upkeep(self.upkeep(name, chance)),
             _ => Record::Shape(shape(name, chance)),
         };
         self.saw(&record);
@@ -78,6 +98,15 @@ fn shape(name: &str, chance: &mut Chance) -> Shape {
     metrics.push(metric("queue_size", Kind::Gauge, &["queue"]));
     let (job, agent, target) = (name.to_owned(), "smtp".into(), "host:25".into());
     Shape { job, agent, target, labels: Vec::new(), step_s: chance.of(&STEPS), metrics }
+}
+
+/// Rows are kept as usual, or so shortly that archives begin anew before long.
+fn upkeep(name: &str, was: Option<String>, chance: &mut Chance) -> Upkeep {
+    use Consolidation::{Average, Max, Min};
+    let spans = vec![Span { every: 0, kept: 900, of: vec![Average] }, Span { every: 90, kept: 86_400, of: vec![Average, Min, Max] }];
+    let keeping = if chance.below(2) == 0 { Keeping::Spans(spans) } else { Keeping::default() };
+    let heartbeat_s = chance.of(&[None, Some(600)]);
+    Upkeep { job: name.to_owned(), was, keeping, heartbeat_s }
 }
 
 fn reading(name: &str, job: Job, chance: &mut Chance) -> Reading {

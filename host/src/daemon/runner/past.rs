@@ -92,9 +92,9 @@ impl Past {
         }
     }
 
-    /// Gives what a job left that comes, or comes back.
-    pub(super) fn take(&mut self, name: &str) -> Left {
-        self.jobs.remove(name).unwrap_or_default()
+    /// Gives what a job left that comes, or comes back, maybe under another name.
+    pub(super) fn take(&mut self, name: &str, was: Option<&str>) -> Left {
+        self.jobs.remove(name).or_else(|| self.jobs.remove(was?)).unwrap_or_default()
     }
 
     /// A run of a job that is gone has ended.

@@ -51,6 +51,13 @@ pub(super) fn put(transaction: &Transaction<'_>, book: &mut Book) -> Result<(), 
         transaction.execute("DELETE FROM heard", [])?;
         transaction.execute("INSERT INTO heard (time_s) VALUES (?1)", [heard])?;
     }
+    for (from, to) in book.renamed() {
+        for table in ["gaps", "followed"] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE job = (SELECT id FROM jobs WHERE name = ?1)"), [to])?;
+            let heir = "(SELECT id FROM jobs WHERE name = ?2) WHERE job = (SELECT id FROM jobs WHERE name = ?1)";
+            transaction.execute(&format!("UPDATE {table} SET job = {heir}"), [from, to])?;
+        }
+    }
     for job in book.forgotten() {
         transaction.execute("DELETE FROM gaps WHERE job = (SELECT id FROM jobs WHERE name = ?1)", [job])?;
         transaction.execute("DELETE FROM followed WHERE job = (SELECT id FROM jobs WHERE name = ?1)", [job])?;

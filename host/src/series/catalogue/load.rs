@@ -1,22 +1,27 @@
 //! Reads the whole catalogue into memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::de::DeserializeOwned;
 use watchpost_plugin_api::MetricSpec;
 
 use super::{CatalogueError, Checkpointed, Column, Job, JobMetric, SeriesFile};
+use crate::series::{keeping::Keeping, shape::Wishes};
 
 /// Reads every job with its metrics and files.
 pub(super) fn jobs(connection: &Connection) -> Result<BTreeMap<String, Job>, CatalogueError> {
-    let mut statement = connection.prepare("SELECT id, name, agent, target, labels, step_s FROM jobs")?;
+    let mut statement = connection.prepare("SELECT id, name, agent, target, labels, step_s, keeping, heartbeat_s FROM jobs")?;
     let rows = statement.query_map([], |row| {
         let job = Job {
             agent: row.get(2)?,
             target: row.get(3)?,
             labels: json(row, 4)?,
             step: row.get(5)?,
+            wishes: Wishes {
+                keeping: row.get::<_, Option<String>>(6)?.map_or(Ok(Keeping::default()), |_| json(row, 6))?,
+                heartbeat: row.get(7)?,
+            },
             metrics: Vec::new(),
             files: Vec::new(),
         };
@@ -39,6 +44,18 @@ pub(super) fn checkpoint(connection: &Connection) -> Result<Option<Checkpointed>
     Ok(row.map(|(mark, position)| Checkpointed { mark: mark.cast_unsigned(), position: position.cast_unsigned() }))
 }
 
+/// Reads the number that the next file gets; 0 before the first checkpoint.
+pub(super) fn next_file(connection: &Connection) -> Result<i64, CatalogueError> {
+    Ok(connection.query_row("SELECT next_file FROM checkpoint", [], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Reads which series files are given up.
+pub(super) fn given_up(connection: &Connection) -> Result<BTreeSet<String>, CatalogueError> {
+    let mut statement = connection.prepare("SELECT path FROM given_up")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn metrics(connection: &Connection, job: i64) -> Result<Vec<JobMetric>, CatalogueError> {
     let mut statement =
         connection.prepare_cached("SELECT name, kind, unit, help, keys, declared FROM metrics WHERE job = ?1 ORDER BY place")?;
@@ -50,8 +67,9 @@ fn metrics(connection: &Connection, job: i64) -> Result<Vec<JobMetric>, Catalogu
 }
 
 fn files(connection: &Connection, job: i64) -> Result<Vec<SeriesFile>, CatalogueError> {
-    let mut statement = connection
-        .prepare_cached("SELECT id, labels, path, generation, step_s, first_slot, last_slot FROM files WHERE job = ?1 ORDER BY id")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT id, labels, path, generation, step_s, first_slot, since, last_slot FROM files WHERE job = ?1 ORDER BY id",
+    )?;
     let rows = statement.query_map(params![job], |row| {
         Ok(SeriesFile {
             id: row.get(0)?,
@@ -60,7 +78,8 @@ fn files(connection: &Connection, job: i64) -> Result<Vec<SeriesFile>, Catalogue
             generation: row.get(3)?,
             step: row.get(4)?,
             first_slot: row.get(5)?,
-            last_slot: row.get(6)?,
+            since: row.get(6)?,
+            last_slot: row.get(7)?,
             columns: Vec::new(),
         })
     })?;

@@ -77,4 +77,14 @@ pub(super) const FORMAT: Format = Format(&[
         time_s INTEGER NOT NULL         -- when the last record was made
     ) STRICT;
 ",
+    "
+    ALTER TABLE jobs ADD COLUMN keeping TEXT;       -- JSON: how long rows are kept; nothing: as usual
+    ALTER TABLE jobs ADD COLUMN heartbeat_s INTEGER; -- of counters; nothing: as usual
+    ALTER TABLE files ADD COLUMN since INTEGER NOT NULL DEFAULT 0; -- the earliest slot that it has anything of
+    UPDATE files SET since = first_slot;
+    ALTER TABLE checkpoint ADD COLUMN next_file INTEGER NOT NULL DEFAULT 0; -- the number that the next file gets
+    CREATE TABLE given_up (             -- series files that nothing here knows any more, to be removed
+        path TEXT PRIMARY KEY           -- below the series folder
+    ) STRICT, WITHOUT ROWID;
+",
 ]);

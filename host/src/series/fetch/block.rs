@@ -18,7 +18,7 @@ const CELL_BYTES: u64 = 8;
 
 /// Rows of one archive over a range.
 #[derive(Debug, PartialEq)]
-pub(super) struct Block {
+pub(in crate::series) struct Block {
     /// Seconds between rows.
     step: i64,
     /// The time of the first row.
@@ -31,7 +31,7 @@ pub(super) struct Block {
 
 impl Block {
     /// Reads the rows that share time with the range after `from`, up to `to`; nothing if there is no file any more.
-    pub(super) fn read(path: &Path, found: &Resolution, from: i64, to: i64) -> Result<Option<Self>, WriteError> {
+    pub(in crate::series) fn read(path: &Path, found: &Resolution, from: i64, to: i64) -> Result<Option<Self>, WriteError> {
         let fault = |source| WriteError::Header { path: path.into(), source };
         let _open = gate::reading(path);
         let Some(header) = header::read(path).map_err(fault)? else { return Ok(None) };
@@ -75,7 +75,7 @@ impl Block {
     /// What one column is worth after `from`, up to `to`.
     ///
     /// Unknown: a row of which nothing is known; an average is that of the known time.
-    pub(super) fn value(&self, column: usize, from: i64, to: i64, how: Consolidation) -> Option<f64> {
+    pub(in crate::series) fn value(&self, column: usize, from: i64, to: i64, how: Consolidation) -> Option<f64> {
         let index = (from - self.first).div_euclid(self.step) + 1;
         let at = |index: i64| {
             let cell = usize::try_from(index).ok()?.checked_mul(self.width)?.checked_add(column)?;

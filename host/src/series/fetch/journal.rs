@@ -27,6 +27,8 @@ struct FollowedJob<'a> {
 
 struct Followed<'a> {
     step: u32,
+    /// Heartbeat of counters.
+    reach: u32,
     first_slot: i64,
     last: Option<Row>,
     tracks: Vec<(usize, &'a Pick, Track)>,
@@ -43,8 +45,10 @@ impl<'a> Overlay<'a> {
             if !followed.layout.fits(current) {
                 continue; // a new shape waits for its first reading; until then files answer
             }
+            let reach = followed.layout.counter_heartbeat();
             let file = followed.files.entry(pick.label_set.clone()).or_insert_with(|| Followed {
                 step: current.step,
+                reach,
                 first_slot: current.first_slot,
                 last: None,
                 tracks: Vec::new(),
@@ -83,11 +87,11 @@ impl Followed<'_> {
         if !is_of_file || self.last.as_ref().is_some_and(|last| slot <= last.stamp) {
             return;
         }
-        let plan = plan(self.last.as_ref(), slot, cells, self.step);
+        let plan = plan(self.last.as_ref(), slot, cells, self.step, self.reach);
         let is_first = self.last.is_none();
         for (_, pick, track) in &mut self.tracks {
             if is_first {
-                track.from = pick.answers_from(slot, self.first_slot, self.step);
+                track.from = pick.answers_from(slot, self.step);
             }
             track.to = slot;
             let spans = plan.spans.iter().filter(|span| span.to > range.0 && span.from < range.1);

@@ -191,7 +191,7 @@ impl Listing {
             help: found.help.clone(),
             step: current.map_or(found.step, |file| file.step),
             file: current.map(|file| in_data(&file.path)).unwrap_or_default(),
-            first: files.iter().map(|file| file.first_slot).min(),
+            first: files.iter().map(|file| file.since).min(),
             last: stamp,
             value,
             files: if details { files.iter().map(|file| self.detailed(file, &pick.metric)).collect() } else { Vec::new() },
@@ -208,7 +208,7 @@ impl Listing {
                 let step = archive.steps.saturating_mul(header.shape.step);
                 // Rows end at multiples of their step.
                 let until = |slot: i64| slot.div_euclid(i64::from(step.max(1)));
-                let filled = until(last) - until(file.first_slot - i64::from(file.step));
+                let filled = until(last) - until(file.since - i64::from(file.step));
                 let filled = u32::try_from(filled).unwrap_or(0).min(archive.rows);
                 KeptArchive { consolidation: archive.consolidation.name().to_owned(), step, rows: archive.rows, filled }
             })
@@ -220,7 +220,7 @@ impl Listing {
             current: file.generation == 0,
             bytes: fs::metadata(&path).ok().map(|facts| facts.len()),
             step: file.step,
-            first: file.first_slot,
+            first: file.since,
             last,
             archives: archives.collect(),
         }

@@ -37,9 +37,9 @@ impl Pick {
     }
 
     /// The instant from which on a journal whose first reading is of `slot` answers: a gauge knows its own slot, a counter only
-    /// what comes after its first total, but for the first slot of all.
-    pub(super) fn answers_from(&self, slot: i64, first_slot: i64, step: u32) -> i64 {
-        if self.kind == Kind::Gauge || slot == first_slot { slot - i64::from(step) } else { slot }
+    /// what comes after its first total.
+    pub(super) fn answers_from(&self, slot: i64, step: u32) -> i64 {
+        if self.kind == Kind::Gauge { slot - i64::from(step) } else { slot }
     }
 }
 

@@ -5,18 +5,18 @@ use crate::series::header::Header;
 
 /// The archive that answers, and the step of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Resolution {
+pub(in crate::series) struct Resolution {
     /// The archive's place among those of the file; base rows are the same under every consolidation, and kept as averages.
-    pub(super) index: usize,
+    pub(in crate::series) index: usize,
     /// Seconds between rows of the archive.
-    pub(super) archive_step: u32,
+    pub(in crate::series) archive_step: u32,
     /// Seconds between rows of the answer.
-    pub(super) step: u32,
+    pub(in crate::series) step: u32,
 }
 
 /// Chooses as rrdtool does: of the archives that reach back to `from` the one nearest to the wanted step, else the one that
 /// reaches furthest. Nothing if no archive has that consolidation.
-pub(super) fn choose(header: &Header, how: Consolidation, from: i64, wanted: Option<u32>) -> Option<Resolution> {
+pub(in crate::series) fn choose(header: &Header, how: Consolidation, from: i64, wanted: Option<u32>) -> Option<Resolution> {
     let base = header.shape.step;
     let step_of = |archive: &Archive| archive.steps.saturating_mul(base);
     let begin_of = |archive: &Archive| {

@@ -40,6 +40,8 @@ pub struct Book {
     jobs: HashMap<String, Followed>,
     /// Jobs whose series are dropped, while the file does not know that.
     forgotten: Vec<String>,
+    /// Jobs that are called otherwise now, while the file does not know that.
+    renamed: Vec<(String, String)>,
     /// When the last record was made, seconds since 1970.
     heard: Option<i64>,
 }
@@ -58,7 +60,7 @@ pub struct Told {
 impl Book {
     /// Takes what a file has.
     pub fn of(jobs: HashMap<String, Followed>, heard: Option<i64>) -> Self {
-        Self { jobs, heard, forgotten: Vec::new() }
+        Self { jobs, heard, ..Self::default() }
     }
 
     /// When the last record was made, seconds since 1970.
@@ -87,6 +89,24 @@ impl Book {
         self.forgotten.push(job.to_owned());
     }
 
+    /// Gives what is known of a job to the one that goes on with its series, unless that one has measured before.
+    pub fn succeed(&mut self, from: &str, to: &str) {
+        let Some(old) = self.jobs.remove(from) else { return };
+        if self.jobs.get(to).is_some_and(|known| known.step > 0) {
+            self.forgotten.push(from.to_owned());
+            return;
+        }
+        let silences = self.jobs.remove(to).map(|known| known.silences).filter(|said| *said != Silences::default());
+        let silences = silences.unwrap_or_else(|| old.silences.clone());
+        self.jobs.insert(to.to_owned(), Followed { silences, saved: false, ..old });
+        self.renamed.push((from.to_owned(), to.to_owned()));
+    }
+
+    /// Jobs that are called otherwise now, while the file does not know that.
+    pub fn renamed(&self) -> &[(String, String)] {
+        &self.renamed
+    }
+
     /// Jobs that were forgotten, while the file does not know that.
     pub fn forgotten(&self) -> &[String] {
         &self.forgotten
@@ -95,6 +115,7 @@ impl Book {
     /// The file has all of it now.
     pub fn is_saved(&mut self) {
         self.forgotten.clear();
+        self.renamed.clear();
         self.unsaved().for_each(|(_, known)| known.is_saved());
     }
 

@@ -14,6 +14,9 @@ use sha2::{Digest, Sha256};
 use super::{CDP_BYTES, LIVE_BYTES, PDP_BYTES, POINTER_BYTES, bytes, bytes_at, live_offset};
 use crate::series::shape::FileShape;
 
+/// Characters of the last value of a data source, the end among them.
+const LAST_CHARS: usize = 30;
+
 /// The live part of a head, and what tells the file that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
@@ -72,3 +75,38 @@ pub fn scatter(path: &Path, shape: &FileShape, lot: &str) -> io::Result<()> {
 }
 
 const _: () = assert!(POINTER_BYTES == 8, "a pointer is a word");
+
+/// What is known so far of a slot or a row that is not over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accumulated {
+    /// Of a slot: value times seconds. Of a row: the sum, the least or the greatest of its slots. Nothing if none is known.
+    pub value: Option<f64>,
+    /// Of a slot: seconds that are unknown. Of a row: slots.
+    pub unknown: u64,
+}
+
+/// Where the last total of a data source stands in a file, and how.
+pub fn last_total(shape: &FileShape, source: usize, total: u64) -> (u64, Vec<u8>) {
+    let mut text = total.to_string().into_bytes();
+    text.resize(LAST_CHARS, 0);
+    (slot_offset(shape, source), text)
+}
+
+/// Where a file keeps what is known of the slot that is not over, and how.
+pub fn accumulated_slot(shape: &FileShape, source: usize, part: Accumulated) -> (u64, Vec<u8>) {
+    // Unknown seconds, value; after 30 characters of the last value, aligned.
+    let bytes = [part.unknown.to_ne_bytes(), part.value.unwrap_or(f64::NAN).to_ne_bytes()].concat();
+    (slot_offset(shape, source) + 32, bytes)
+}
+
+/// Where a file keeps what is known of an archive's row that is not over, and how.
+pub fn accumulated_row(shape: &FileShape, archive: usize, source: usize, part: Accumulated) -> (u64, Vec<u8>) {
+    let (sources, archives) = (shape.sources.len() as u64, shape.archives.len() as u64);
+    let rows = live_offset(sources, archives) + LIVE_BYTES + sources * PDP_BYTES;
+    let bytes = [part.value.unwrap_or(f64::NAN).to_ne_bytes(), part.unknown.to_ne_bytes()].concat();
+    (rows + (archive as u64 * sources + source as u64) * CDP_BYTES, bytes)
+}
+
+fn slot_offset(shape: &FileShape, source: usize) -> u64 {
+    live_offset(shape.sources.len() as u64, shape.archives.len() as u64) + LIVE_BYTES + source as u64 * PDP_BYTES
+}

@@ -81,6 +81,7 @@ impl SeriesStore {
         }
         self.undoable = self.files.values().flat_map(HashMap::values).filter(|file| file.exists).map(|file| file.name.clone()).collect();
         self.step(Step::Committed);
+        self.remove_given_up();
         self.settle()?;
         self.step(Step::Settled);
         store(position).map_err(SeriesError::Position)?;
@@ -107,6 +108,12 @@ impl SeriesStore {
         checkpoint::settle(&self.data)?;
         self.unsettled = false;
         Ok(())
+    }
+
+    /// Makes a checkpoint also where no reading came since the last one.
+    pub(in crate::series) fn checkpoint_anyway(&mut self, now: Instant) -> Result<(), SeriesError> {
+        self.stored = None;
+        self.checkpoint(now, |_| Ok(())).map(drop)
     }
 
     pub(super) fn step(&self, step: Step) {

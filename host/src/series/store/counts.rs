@@ -19,8 +19,10 @@ pub struct Counts {
     pub writes_locked: u64,
     /// Attempts to write a file that failed otherwise.
     pub writes_failed: u64,
-    /// Files that were set aside.
+    /// Files that were set aside, for another one goes on from them.
     pub files_set_aside: u64,
+    /// Files that were set aside and are gone, for another one has all that they had.
+    pub files_migrated: u64,
     /// Damaged files that are in the quarantine.
     pub files_quarantined: u64,
 }

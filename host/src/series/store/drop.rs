@@ -23,15 +23,16 @@ impl SeriesStore {
             }
             let known = self.catalogue.jobs().get(job).into_iter().flat_map(|known| &known.files);
             let of_set: Vec<(i64, String)> = known.filter(|file| file.labels == *labels).map(|file| (file.id, file.path.clone())).collect();
-            of_set.iter().for_each(|(id, _)| self.catalogue.forget_file(job, *id));
-            files.extend(of_set.into_iter().map(|(_, path)| path));
+            for (id, path) in of_set {
+                self.catalogue.forget_file(job, id);
+                self.catalogue.give_up(&path);
+                files.push(path);
+            }
             if self.catalogue.jobs().get(job).is_some_and(|known| known.files.is_empty()) {
                 self.catalogue.gaps_mut().forget(job);
             }
         }
-        // Also where no reading came since the last one.
-        self.stored = None;
-        self.checkpoint(now, |_| Ok(()))?;
+        self.checkpoint_anyway(now)?;
         for name in files {
             self.undoable.remove(&name);
             let path = self.folder.join(&name);

@@ -43,7 +43,7 @@ impl OpenFile {
 
     /// Holds the rows of a reading; the first are to be in the file by `due`. Gives how many rows that were.
     pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>, due: Instant) -> usize {
-        let Plan { rows, .. } = plan(self.last.as_ref(), slot, cells, self.shape.step);
+        let Plan { rows, .. } = plan(self.last.as_ref(), slot, cells, self.shape.step, self.shape.counter_heartbeat());
         if self.held.is_empty() {
             self.before.clone_from(&self.last);
             self.due = Some(due);
@@ -73,8 +73,9 @@ impl OpenFile {
         spans(self.before.as_ref(), &self.held, self.shape.step)
     }
 
-    /// The instant that a new file begins at: one step before its first row.
+    /// The instant that a new file begins at: that of the row that it goes on from, else one step before its first row.
     pub(super) fn start(&self) -> Option<i64> {
-        self.held.first().map(|row| row.stamp - i64::from(self.shape.step))
+        let first = self.held.first()?.stamp - i64::from(self.shape.step);
+        Some(self.before.as_ref().map_or(first, |before| before.stamp))
     }
 }

@@ -1,4 +1,4 @@
-//! Finds, makes and sets aside the file of a label set.
+//! Finds and makes the file of a label set, and sets aside the one that it goes on from.
 //!
 //! What is decided here rests on the catalogue, on the heads of files and on the records given, never on a clock or a lot: after
 //! a crash the same records decide the same again.
@@ -44,17 +44,23 @@ enum Found {
 impl SeriesStore {
     /// Finds the file of a label set for a reading of `slot`.
     ///
-    /// What lies there in another shape is set aside first, what is damaged goes to the quarantine.
+    /// What lies there in another shape is set aside first, for its rows to be taken over; what is damaged goes to the quarantine.
     pub(super) fn place(&mut self, job: &str, labels: &LabelSet, slot: i64) -> Result<Place, SeriesError> {
         let wanted = self.layouts.get(job).and_then(|layout: &Layout| layout.file(labels));
         let (Some((shape, columns)), Some(known)) = (wanted, self.catalogue.jobs().get(job)) else { return Ok(Place::Refused) };
         if let Some(current) = known.current(labels).cloned() {
             match self.found(&self.folder.join(&current.path), &shape)? {
+                // Gone before its columns changed.
+                Found::Usable(None) if current.columns != columns => self.catalogue.forget_file(job, current.id),
                 Found::Usable(header) => {
                     return Ok(Place::File(Box::new(open_file(current.id, current.path, &self.folder, shape, header))));
                 }
                 Found::Other(last) if slot <= last => return Ok(Place::Past),
-                Found::Other(_) => self.set_aside(job, &current)?,
+                Found::Other(_) => {
+                    // What it is to have of files before it, it has before another one takes over from it.
+                    self.migrate_set(job, labels)?;
+                    self.set_aside(job, &current)?;
+                }
                 Found::Damaged(error) => {
                     self.put_away(&current.path, &error)?;
                     self.catalogue.forget_file(job, current.id);
@@ -72,11 +78,13 @@ impl SeriesStore {
             generation: 0,
             step,
             first_slot: slot,
+            since: slot,
             last_slot: slot,
             columns,
         };
+        let last = self.last_before(job, &file, &shape)?;
         let id = self.catalogue.add_file(job, file).unwrap_or(0);
-        Ok(Place::File(Box::new(open_file(id, path, &self.folder, shape, None))))
+        Ok(Place::File(Box::new(OpenFile { last, ..open_file(id, path, &self.folder, shape, None) })))
     }
 
     fn found(&self, path: &Path, shape: &FileShape) -> Result<Found, SeriesError> {
@@ -88,13 +96,20 @@ impl SeriesStore {
         }
     }
 
-    /// Gives a current file the first free number.
+    /// Gives a current file a number of its own: what was set aside before may be gone already, or not yet.
     fn set_aside(&mut self, job: &str, file: &SeriesFile) -> Result<(), SeriesError> {
-        let (path, generation) = self.free_number(&file.path);
+        let generation = self.catalogue.take_generation();
+        let path = self.free_number(&file.path, generation);
         self.give_way(&file.path, &path)?;
         self.catalogue.set_aside(job, file.id, &path, generation);
         self.counts.files_set_aside += 1;
-        tracing::info!(job, from = file.path, to = path, "series file set aside: its shape is not the one asked for");
+        self.migrations.begin(job);
+        tracing::info!(
+            job,
+            from = file.path,
+            to = path,
+            "series file set aside, another one goes on from it: its shape is not the one asked for"
+        );
         Ok(())
     }
 
@@ -103,7 +118,7 @@ impl SeriesStore {
         let plain = format!("{job}/{}{ENDING}", file_stem(labels));
         let path = if self.catalogue.is_taken(job, &plain) { format!("{job}/{}{ENDING}", file_stem_marked(labels)) } else { plain };
         if self.folder.join(&path).exists() {
-            let aside = self.free_number(&path).0;
+            let aside = self.free_number(&path, 1);
             self.give_way(&path, &aside)?;
         }
         let folder = self.folder.join(job);
@@ -111,22 +126,24 @@ impl SeriesStore {
         Ok(path)
     }
 
-    /// Finds the first number that neither a file nor the catalogue has.
-    fn free_number(&self, path: &str) -> (String, u32) {
+    /// Finds the first number from `number` on that neither a file nor the catalogue has.
+    pub(super) fn free_number(&self, path: &str, mut number: u32) -> String {
         let job = path.split('/').next().unwrap_or_default();
         let stem = path.strip_suffix(ENDING).unwrap_or(path);
-        let mut number = 1;
         loop {
             let candidate = format!("{stem}.{number}{ENDING}");
-            if !self.catalogue.is_taken(job, &candidate) && !self.folder.join(&candidate).exists() {
-                return (candidate, number);
+            if !self.catalogue.is_given_up(&candidate)
+                && !self.catalogue.is_taken(job, &candidate)
+                && !self.folder.join(&candidate).exists()
+            {
+                return candidate;
             }
             number += 1;
         }
     }
 
     /// Renames a file, which is noted first: a crash takes it back.
-    fn give_way(&mut self, from: &str, to: &str) -> Result<(), SeriesError> {
+    pub(super) fn give_way(&mut self, from: &str, to: &str) -> Result<(), SeriesError> {
         self.catalogue.note(&[Change::Moved { from: from.into(), to: to.into() }])?;
         self.undoable.remove(from);
         let from = self.folder.join(from);
@@ -137,7 +154,7 @@ impl SeriesStore {
     }
 
     /// Moves a damaged file into the quarantine, and tells. It stays there: no crash brings it back.
-    fn put_away(&mut self, name: &str, error: &WriteError) -> Result<(), SeriesError> {
+    pub(super) fn put_away(&mut self, name: &str, error: &WriteError) -> Result<(), SeriesError> {
         let path = self.folder.join(name);
         let kept = self.quarantine(&path).map_err(|source| SeriesError::Folder { path: path.clone(), source })?;
         self.counts.files_quarantined += 1;
@@ -188,6 +205,11 @@ impl SeriesStore {
         }
         if let Some(start) = file.start() {
             self.writer.create(&file.path, &file.shape, start)?;
+            if let Err(error) = self.originate(file) {
+                // Half of an origin is worse than none: it is made again.
+                drop(fs::remove_file(&file.path));
+                return Err(error);
+            }
         }
         file.exists = true;
         Ok(self.writer.append(&file.path, &file.held)?)

@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::migration::Migrations;
 use super::place::open_file;
 use super::{SeriesStore, Step};
 use crate::series::catalogue::{Catalogue, Change};
@@ -57,15 +58,18 @@ impl SeriesStore {
         let unmade = stills.iter().filter(|still| still.image.is_none()).map(|still| still.path.as_str()).collect();
         self.take_back_names(&changes, &unmade, journal_is_whole, &mut recovered)?;
         let mut images = BTreeMap::new();
+        let moved: BTreeMap<_, _> = Since::of(&changes).moved.into_iter().map(|(origin, now)| (now, origin)).collect();
         for change in changes {
             if let Change::Written { path, image } = change {
-                images.entry(path).or_insert(image);
+                // It lies again where it lay then.
+                images.entry(moved.get(&path).cloned().unwrap_or(path)).or_insert(image);
             }
         }
         images.extend(stills.iter().filter_map(|still| Some((still.path.clone(), still.image.clone()?))));
         for (path, image) in images.into_iter().filter(|_| journal_is_whole) {
             self.put_back(&path, &image, &mut recovered)?;
         }
+        self.remove_given_up();
         for still in stills.into_iter().filter(|still| !still.held.is_empty()) {
             self.hold_again(still);
         }
@@ -87,6 +91,7 @@ impl SeriesStore {
         self.layouts = self.catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
         self.files.clear();
         self.undoable.clear();
+        self.migrations = Migrations::again(&self.catalogue);
         self.rows_held = 0;
         self.applied = self.catalogue.checkpoint().map(|checkpoint| checkpoint.position);
         (self.stored, self.unsettled) = (self.applied, false);
@@ -196,6 +201,8 @@ impl Since {
 
 /// Renames a file over another; says whether it was there.
 fn renamed(from: &Path, to: &Path) -> io::Result<bool> {
+    // The folder of a job may be gone that has no files any more.
+    to.parent().map_or(Ok(()), fs::create_dir_all)?;
     match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         done => done.map(|()| true),

@@ -128,7 +128,7 @@ fn a_head_that_is_torn_is_put_right_and_without_its_rows_the_file_is_as_it_was()
     rig.flush();
     let whole = rig.files();
     // What a process leaves that ends between two steps of librrd: the new row, and the old instant of the last one.
-    let live = 128 + 4 * 120 + 6 * 120;
+    let live = 128 + 4 * 120 + 5 * 120;
     let mut torn = whole["_.rrd"].clone();
     torn[live..live + 16].copy_from_slice(&before["_.rrd"][live..live + 16]);
     std::fs::write(rig.file("_.rrd"), &torn).unwrap();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::rig::{Rig, gauge, sample, shape};
 use super::rrdtool;
-use crate::series::archive::archives;
+use crate::series::keeping::Keeping;
 
 const BEGIN: i64 = 1_774_742_400;
 const ROWS: i64 = 1_000;
@@ -77,7 +77,7 @@ fn a_reader_in_a_loop_costs_no_row() {
     println!("{} rows, {reads} reads beside, {locked} writes found the file locked", slot - BEGIN);
     assert!(reads >= READS && locked >= LOCKED, "the reader was never in the way");
     rig.flush();
-    let oldest = BEGIN.max(slot - i64::from(archives(1)[0].rows) + 1);
+    let oldest = BEGIN.max(slot - i64::from(Keeping::default().archives(1)[0].rows) + 1);
     let (_, rows) = rrdtool::fetch(&rig.file("_.rrd"), "AVERAGE", oldest, slot - 1, 1).unwrap();
     for time in oldest + 1..=slot {
         let value = rows.get(&time).and_then(|row| row[2]);

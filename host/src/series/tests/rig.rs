@@ -85,6 +85,17 @@ impl Rig {
         recovered
     }
 
+    /// Has every file take over what those before it have, and those removed; gives how many that were.
+    pub(super) fn migrate(&mut self) -> u64 {
+        let before = self.store.counts().files_migrated;
+        while let Some(migration) = self.store.next_migration() {
+            let done = migration.run();
+            self.store.migrated(&migration, done).unwrap();
+        }
+        self.store.checkpoint_anyway(Instant::now()).unwrap();
+        self.store.counts().files_migrated - before
+    }
+
     /// Every series file with its bytes.
     pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         let entries = std::fs::read_dir(self.folder.path().join("series/mx")).unwrap().map(|entry| entry.unwrap().path());
