@@ -9,7 +9,7 @@ use std::{
 use watchpost::series::store::{Applied, Options, SeriesStore};
 use watchpost_journal::{Journal, Options as JournalOptions, Position};
 
-use crate::{chance::Chance, disk::Disk, twin::Twin, world::World};
+use crate::{chance::Chance, disk::Disk, migrated, twin::Twin, world::World};
 
 /// Lives of a store, each with several failures.
 const LIVES: u64 = 4;
@@ -62,6 +62,7 @@ fn a_life(seed: u64) -> (u64, u64) {
             0 | 1 => store.checkpoint(Instant::now(), |_| Ok(())).map(Some),
             2..5 => {
                 store.flush();
+                migrated(&mut store, 1);
                 Ok(None)
             }
             _ => {
@@ -81,6 +82,7 @@ fn a_life(seed: u64) -> (u64, u64) {
         }
     }
     assert_eq!(store.flush().files_behind, 0);
+    migrated(&mut store, usize::MAX);
     twin.follow(journal.reader(journal.first()));
     let differences = twin.differences(dir.path(), &store);
     assert!(differences.names.is_empty(), "seed {seed}: {differences:?}");

@@ -28,13 +28,14 @@ impl Catalogue {
     /// What is known of a job over a range.
     pub fn told(&self, job: &str, from: i64, to: i64) -> Result<Told, CatalogueError> {
         let Some(known) = self.gaps.job(job).filter(|known| known.step > 0) else { return Ok(Told::default()) };
+        let in_file = self.gaps.in_file(job);
         // Spans do not overlap: those of the range begin with the last one that begins before it.
         let mut statement = self.connection.prepare_cached(
             "SELECT from_s, to_s, cause, detail FROM gaps WHERE job = (SELECT id FROM jobs WHERE name = ?1) AND from_s < ?3 AND from_s >=
              coalesce((SELECT max(from_s) FROM gaps WHERE job = (SELECT id FROM jobs WHERE name = ?1) AND from_s <= ?2), ?2)
              ORDER BY from_s",
         )?;
-        let rows = statement.query_map(params![job, from, to], gap_of)?;
+        let rows = statement.query_map(params![in_file, from, to], gap_of)?;
         let mut gaps: Vec<Gap> = rows.collect::<Result<_, _>>()?;
         let at_hand = known.unsaved.front().map_or(i64::MAX, |gap| gap.from);
         gaps.retain(|gap| gap.from < at_hand);

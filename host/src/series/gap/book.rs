@@ -86,20 +86,37 @@ impl Book {
     /// Forgets a job that has no series any more.
     pub fn forget(&mut self, job: &str) {
         self.jobs.remove(job);
-        self.forgotten.push(job.to_owned());
+        let in_file = self.name_in_file(job);
+        self.forgotten.push(in_file);
     }
 
     /// Gives what is known of a job to the one that goes on with its series, unless that one has measured before.
     pub fn succeed(&mut self, from: &str, to: &str) {
         let Some(old) = self.jobs.remove(from) else { return };
+        let in_file = self.name_in_file(from);
         if self.jobs.get(to).is_some_and(|known| known.step > 0) {
-            self.forgotten.push(from.to_owned());
+            self.forgotten.push(in_file);
             return;
         }
         let silences = self.jobs.remove(to).map(|known| known.silences).filter(|said| *said != Silences::default());
         let silences = silences.unwrap_or_else(|| old.silences.clone());
         self.jobs.insert(to.to_owned(), Followed { silences, saved: false, ..old });
-        self.renamed.push((from.to_owned(), to.to_owned()));
+        if in_file != to {
+            self.renamed.push((in_file, to.to_owned()));
+        }
+    }
+
+    /// What the file calls a job; nothing if what it has under that name is another one's by now, or nobody's.
+    pub fn in_file<'a>(&'a self, job: &'a str) -> Option<&'a str> {
+        let renamed = self.renamed.iter().find(|(_, now)| now == job).map(|(before, _)| before.as_str());
+        let is_gone = self.forgotten.iter().chain(self.renamed.iter().map(|(before, _)| before)).any(|gone| gone == job);
+        renamed.or(Some(job).filter(|_| !is_gone))
+    }
+
+    /// What the file calls a job that is called otherwise from now on.
+    fn name_in_file(&mut self, job: &str) -> String {
+        let place = self.renamed.iter().position(|(_, now)| now == job);
+        place.map_or_else(|| job.to_owned(), |place| self.renamed.remove(place).0)
     }
 
     /// Jobs that are called otherwise now, while the file does not know that.

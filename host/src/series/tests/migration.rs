@@ -274,7 +274,7 @@ fn a_metric_that_goes_stays_readable_and_one_that_comes_back_has_its_past() {
     (11..=20).for_each(|n| read(&mut rig, n, &["connect_time"]));
     rig.flush();
     assert_eq!(rig.migrate(), 0);
-    let stay = Stay { job: "mx".into(), path: "mx/_.1.rrd".into(), metrics: vec!["banner_time".into()] };
+    let stay = Stay { job: "mx".into(), path: "mx/_.2.rrd".into(), metrics: vec!["banner_time".into()] };
     assert_eq!(rig.store.take_stays(), [stay]);
     assert_eq!((rig.store.migrations_pending(), rig.store.take_stays()), (0, vec![]));
     let values = |rig: &mut Rig, metric: &str| -> Vec<Option<f64>> {
@@ -388,8 +388,8 @@ fn a_source_that_is_damaged_goes_to_the_quarantine_and_the_series_go_on() {
     rig.give(shape(30, &metrics()));
     measure(&mut rig, 30, (BEGIN + 3_600, BEGIN + 7_200));
     rig.flush();
-    std::fs::write(rig.file("_.1.rrd"), b"RRD\0").unwrap();
+    std::fs::write(rig.file("_.3.rrd"), b"RRD\0").unwrap();
     assert_eq!(rig.migrate(), 1, "the other one");
-    assert!(rig.folder.path().join("quarantine/series/mx/_.1.1.rrd").exists());
+    assert!(rig.folder.path().join("quarantine/series/mx/_.3.1.rrd").exists());
     assert_eq!(rig.rows("connect_time", BEGIN + 7_170, BEGIN + 7_200, false).len(), 1);
 }
