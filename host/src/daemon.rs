@@ -67,6 +67,7 @@ use crate::{
         drop::{DropRequest, Dropped, UndroppedError},
         fetch::{Kept, LabelSetOf},
         listing::ListRequest,
+        rename::{RenameRequest, Renamed, UnrenamedError},
         request::{FetchError, FetchRequest, Fetched},
     },
 };
@@ -198,6 +199,15 @@ impl Daemon {
             self.report(Severity::Indeterminate, "series_dropped", text);
         }
         Ok((dropped, gone))
+    }
+
+    /// Gives the series of a job that is not measured to another one.
+    fn rename_series(&self, request: &RenameRequest) -> Result<Renamed, UnrenamedError> {
+        let config = self.config();
+        let renamed = request.answer(&self.store, |job| config.jobs.iter().any(|known| known.name.as_str() == job))?;
+        let text = format!("{} files of job {} are of {} now", renamed.files, renamed.from, renamed.to);
+        self.report(Severity::Indeterminate, "series_renamed", text);
+        Ok(renamed)
     }
 
     /// What is kept of series.

@@ -23,6 +23,7 @@ use crate::{
     plugin::{JobOpen, Plugin, Plugins, Problem, Sandboxes, trial::Trial},
     reading::{Shape, Upkeep},
     schedule::UnixTime,
+    series::{needs::Needs, shape::Wishes},
 };
 use hold::{Held, hold};
 
@@ -81,6 +82,12 @@ impl Job {
             keeping: keeping.clone().unwrap_or_default(),
             heartbeat_s: heartbeat.map(|heartbeat| u32::try_from(heartbeat.as_secs()).unwrap_or(u32::MAX)),
         }
+    }
+
+    /// The room that its series will take.
+    pub fn needs(&self) -> Needs {
+        let Upkeep { keeping, heartbeat_s: heartbeat, .. } = self.upkeep();
+        Needs::of(&self.shape, &Wishes { keeping, heartbeat }, self.config.labels_max.into())
     }
 
     /// The shortest time between two runs.

@@ -5,11 +5,12 @@ use std::path::Path;
 use serde::Serialize;
 use watchpost_worker::confine::kernel::{Gap, gaps};
 
-use super::{Context, Failure, Outcome, print_json, runtime, table::counted};
+use super::{Context, Failure, Outcome, print_json, runtime, series::size, table::counted};
 use crate::{
     config::{Fault, Faults},
     job::{Files, survey},
     plugin::Plugins,
+    series::needs::Needs,
 };
 
 #[derive(Serialize)]
@@ -17,6 +18,8 @@ struct Answer {
     ok: bool,
     jobs: usize,
     agents: usize,
+    /// Room that the series will take.
+    series: Needs,
     faults: Vec<Fault>,
     /// What agents are not held to on this machine.
     gaps: Vec<Gap>,
@@ -36,7 +39,9 @@ pub(super) fn run(context: &Context) -> Outcome {
     faults.extend(untold);
     let faults = faults.sorted();
     let (jobs, agents) = (survey.jobs.len(), survey.plugins.agent_names().count());
-    let answer = Answer { ok: !faults.stop(), jobs, agents, faults: faults.iter().cloned().collect(), gaps: gaps() };
+    let mut series = Needs::default();
+    survey.jobs.iter().for_each(|job| series += job.needs());
+    let answer = Answer { ok: !faults.stop(), jobs, agents, series, faults: faults.iter().cloned().collect(), gaps: gaps() };
     if context.json {
         print_json(&answer)?;
     } else {
@@ -51,7 +56,18 @@ fn tell(answer: &Answer, faults: &Faults, file: &Path) {
     }
     if answer.ok {
         println!("{}: fine: {}, {}", file.display(), counted(answer.jobs, "job"), counted(answer.agents, "agent"));
+        println!("{}", needed(&answer.series));
         println!("agents are held to what they say that they need, but on this machine not for");
         answer.gaps.iter().for_each(|Gap { what, why }| println!("  {what}: {why}"));
     }
+}
+
+/// What the series will take, and what more with as many label sets as there may be.
+fn needed(series: &Needs) -> String {
+    let files = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "file");
+    let least = format!("series will take {} in {}", size(series.bytes), files(series.files));
+    if series.files_max == series.files {
+        return least;
+    }
+    format!("{least}; with as many label sets as labels_max allows, {} in {}", size(series.bytes_max), files(series.files_max))
 }

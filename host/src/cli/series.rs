@@ -18,8 +18,11 @@ use crate::series::{
     fetch::{Kept, KeptArchive, KeptFile},
     listing::ListRequest,
     notes::length,
+    rename::{RenameRequest, Renamed},
 };
 
+/// How a failure to rename begins.
+const CANNOT_RENAME: &str = "cannot rename series";
 /// How a failure to drop begins.
 const CANNOT_DROP: &str = "cannot drop series";
 
@@ -54,6 +57,18 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Gives the series of a job that is measured no more to the one that goes on with them.
+    ///
+    /// A job that says was = "OLD" in its schedule has them without that.
+    #[command(after_help = "Example:\n  watchpost series rename pop-old pop-paris")]
+    Rename {
+        /// The job that has them.
+        #[arg(value_name = "OLD")]
+        from: String,
+        /// The job that is to have them; what it has already stays, and is read before the other's.
+        #[arg(value_name = "NEW")]
+        to: String,
+    },
     /// Tells all that is known of series: meaning, span, files, archives.
     #[command(after_help = "Example:\n  watchpost series show 'total_time{job=\"pop-paris\"}'")]
     Show {
@@ -67,6 +82,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match arguments.command.as_ref().unwrap_or(&Command::Ls { series: Vec::new() }) {
         Command::Ls { series } => list(context, series),
         Command::Show { series } => show(context, series),
+        Command::Rename { from, to } => rename(context, &RenameRequest { from: from.clone(), to: to.clone() }),
         Command::Drop { series, dry_run: true, .. } => drop_series(context, series, None),
         Command::Drop { series, yes, .. } => drop_series(context, series, Some(*yes)),
     }
@@ -150,6 +166,29 @@ fn drop_series(context: &Context, series: &[String], yes: Option<bool>) -> Outco
     told(context, "dropped", &dropped(context, &DropRequest { dry: false, ..dry })?)
 }
 
+fn rename(context: &Context, request: &RenameRequest) -> Outcome {
+    let path = format!("/api/v1/series/rename?{}", query(&request.to_pairs()));
+    let renamed: Renamed = match context.ask_if_it_runs(CANNOT_RENAME, Method::POST, &path)? {
+        Some(answer) => answer.read()?,
+        None => {
+            let data = context.data_folder()?;
+            let (folder, store) = fetch::left(&data, CANNOT_RENAME)?;
+            if !folder.is_ours() {
+                return Err(Failure::failed(CANNOT_RENAME, format!("{} is another user's", data.display())));
+            }
+            request.answer(&Mutex::new(store), |_| false).map_err(|error| match error.is_asked_wrong() {
+                true => Failure::wrong(CANNOT_RENAME, crate::chain(&error)),
+                false => Failure::of(CANNOT_RENAME, &error),
+            })?
+        }
+    };
+    if context.json {
+        return print_json(&renamed);
+    }
+    println!("{} of {} are of {} now", counted(renamed.files, "file"), plain(&renamed.from), plain(&renamed.to));
+    Ok(())
+}
+
 fn told(context: &Context, what: &str, all: &[Dropped]) -> Outcome {
     if context.json {
         return print_json(&all);
@@ -216,10 +255,12 @@ fn instant(seconds: Option<i64>) -> String {
     seconds.map_or("never".into(), |seconds| time::local(seconds as f64))
 }
 
-fn size(bytes: u64) -> String {
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} bytes"),
         1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1_048_576..10_737_418_240 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }

@@ -43,6 +43,7 @@ use crate::{
         drop::DropRequest,
         fetch::LabelSetOf,
         listing::ListRequest,
+        rename::RenameRequest,
         request::{FetchRequest, Format},
         selector::Selector,
     },
@@ -108,6 +109,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))
+        .route("/api/v1/series/rename", post(rename_series))
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
         .with_state(daemon);
@@ -262,6 +264,19 @@ async fn drop_series(State(daemon): Shared, Query(asked): Query<Vec<(String, Str
             }
             Json(dropped).into_response()
         }
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn rename_series(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
+    let asked = match RenameRequest::from_pairs(&asked) {
+        Ok(asked) => asked,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+    };
+    match spawn_blocking(move || daemon.rename_series(&asked)).await {
+        Ok(Ok(renamed)) => Json(renamed).into_response(),
         Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),

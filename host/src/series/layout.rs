@@ -68,6 +68,14 @@ impl Layout {
         self.wishes.counter_heartbeat(self.step)
     }
 
+    /// The shape of the files of each group, and whether these have labels.
+    pub fn shapes(&self) -> impl Iterator<Item = (bool, FileShape)> {
+        self.groups.iter().map(|group| {
+            let metrics = group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind));
+            (!group.keys.is_empty(), FileShape::of(self.step, metrics, &self.wishes))
+        })
+    }
+
     /// The shape of the file of this label set, and what its columns are.
     pub fn file(&self, labels: &LabelSet) -> Option<(FileShape, Vec<Column>)> {
         let group = self.groups.iter().find(|group| group.keys.iter().eq(labels.iter().map(|(key, _)| key)))?;

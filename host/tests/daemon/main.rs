@@ -5,6 +5,7 @@
 mod alarms;
 mod backup;
 mod busy_file;
+mod changes;
 mod ends;
 mod events;
 mod folder;
