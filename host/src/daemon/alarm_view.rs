@@ -153,7 +153,7 @@ impl View for AlarmView {
         match &record {
             Record::Reading(reading) => self.overheard.reading(reading),
             Record::Event(event) => self.overheard.event(event),
-            Record::Shape(_) | Record::Silence(_) => {}
+            Record::Shape(_) | Record::Silence(_) | Record::Upkeep(_) => {}
         }
         let mut ledger = self.ledger.lend();
         match record {
