@@ -198,7 +198,7 @@ fn old_scripts_and_the_host_itself_raise_alarms() {
     for (words, code, why) in [
         (["opcmsg", "a=backup"].as_slice(), 2, "`object` is missing"),
         (&["opcmsg", "a=x", "o=y", "msg_t=z", "sev=bad"], 2, "`bad` is no severity"),
-        (&["opcmsg", "a=a name that has more than 32 bytes", "o=y", "msg_t=z"], 2, "has 33 bytes, 32 are allowed"),
+        (&["opcmsg", "a=a name that has more than 32 bytes", "o=y", "msg_t=z"], 2, "has 34 bytes, 32 are allowed"),
     ] {
         let said = house.run(words);
         assert!(said.code == Some(code) && said.err.contains(why), "{words:?}: {said:?}");
