@@ -20,6 +20,7 @@ mod init;
 mod job_table;
 mod jobs;
 mod load;
+mod maintenance;
 mod measure;
 mod new_agent;
 mod opcmsg;
@@ -115,6 +116,9 @@ enum Command {
     /// Lists what is an alarm, and how bad.
     #[command(after_help = "Examples:\n  watchpost rules\n  watchpost rules list --json")]
     Rules(rules::Arguments),
+    /// Announces maintenance, in which nobody is told of alarms; lists and ends it.
+    #[command(after_help = maintenance::EXAMPLES)]
+    Maintenance(maintenance::Arguments),
     /// Raises an alarm, or clears it, in the words of OpenView's opcmsg.
     #[command(after_help = opcmsg::EXAMPLES)]
     Opcmsg(opcmsg::Arguments),
@@ -182,6 +186,7 @@ pub fn main() -> ExitCode {
         Command::Coverage(arguments) => coverage::run(&context, &arguments),
         Command::Events(arguments) => events::run(&context, &arguments),
         Command::Alarms(arguments) => alarms::run(&context, &arguments),
+        Command::Maintenance(arguments) => maintenance::run(&context, &arguments),
         Command::Opcmsg(arguments) => opcmsg::run(&context, &arguments),
         Command::Rules(arguments) => rules::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),

@@ -24,6 +24,7 @@ mod host_alarms;
 mod job;
 mod labels;
 mod main_file;
+mod maintenance;
 mod name;
 mod near;
 mod objective;
@@ -58,6 +59,7 @@ pub use bind::{bind, unknown_agent};
 pub use bound::{Bound, Rest, Unbound};
 pub use fault::{Fault, Faults, Weight};
 pub use job::Job;
+pub use maintenance::MaintenanceWindow;
 pub use name::JobName;
 pub(crate) use near::nearest;
 pub use objective::Objective;
@@ -97,6 +99,8 @@ pub struct Config {
     pub rows: Vec<Row>,
     /// What is an alarm: rules, and thresholds of jobs.
     pub rules: Vec<AlarmRule>,
+    /// Hours in which nobody is told of alarms.
+    pub maintenance: Vec<MaintenanceWindow>,
     /// Service levels that were promised, as the main file has them.
     pub objectives: Vec<Objective>,
 }
@@ -164,6 +168,8 @@ pub struct Draft {
     pub rows: Vec<Row>,
     /// The rules without a fault.
     pub rules: Vec<AlarmRule>,
+    /// Hours of maintenance without a fault.
+    pub maintenance: Vec<MaintenanceWindow>,
     /// The objectives without a fault.
     pub objectives: Vec<Objective>,
 }
@@ -186,7 +192,22 @@ impl Draft {
         let Settled { data, listen, rrdcached, store, host_alarms } = self.settled.clone()?;
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
         let (jobs, rows, rules, objectives) = (self.jobs.clone(), self.rows.clone(), self.rules.clone(), self.objectives.clone());
-        Some(Config { file: file.into(), data, plugins, of_plugins, listen, rrdcached, store, host_alarms, jobs, rows, rules, objectives })
+        let maintenance = self.maintenance.clone();
+        Some(Config {
+            file: file.into(),
+            data,
+            plugins,
+            of_plugins,
+            listen,
+            rrdcached,
+            store,
+            host_alarms,
+            jobs,
+            rows,
+            rules,
+            maintenance,
+            objectives,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     baseline::{Baselines, Usual},
     judge::{Finding, Memory},
     life::{Act, Input, Life, Refused, Stage},
+    maintenance::{Maintained, Maintenance},
     notice::Notice,
     record::{Alarm, MISSING, Origin, Subject, key, usual_kind},
     store::{Batch, Memories, Outbox, Store, Written},
@@ -26,7 +27,7 @@ use super::{
 use watchpost_services::outcome::Status;
 
 use crate::{
-    config::SEVERITIES,
+    config::{MaintenanceWindow, SEVERITIES},
     console::readable,
     database::DatabaseError,
     reading::Reading,
@@ -73,6 +74,8 @@ pub struct Ledger {
     pending: Vec<Notice>,
     awaiting: Awaiting,
     baselines: Baselines,
+    maintained: Maintained,
+    maintenance_number: u64,
     stream: broadcast::Sender<Arc<Notice>>,
     looked_ns: i64,
 }
@@ -81,7 +84,9 @@ impl Ledger {
     /// Opens the alarms of a data folder; a new one begins where the journal ends: what was measured before there were alarms is none.
     pub fn open(data: &Path, outbox: Box<dyn Outbox>, journal_end: u64) -> Result<Self, DatabaseError> {
         let store = Store::open(data, outbox)?;
-        let Written { position, seq, number, memories, alarms } = store.read()?;
+        let Written { position, seq, number, memories, maintenance, maintenance_number, alarms } = store.read()?;
+        let mut maintained = Maintained::default();
+        maintenance.into_iter().for_each(|one| maintained.announce(one));
         Ok(Self {
             store,
             watch: Arc::default(),
@@ -96,6 +101,8 @@ impl Ledger {
             pending: Vec::new(),
             awaiting: Awaiting::default(),
             baselines: Baselines::default(),
+            maintained,
+            maintenance_number,
             stream: broadcast::Sender::new(STREAM_MAX),
             looked_ns: 0,
         })
@@ -166,6 +173,42 @@ impl Ledger {
         }
     }
 
+    /// Takes the hours of maintenance that come again.
+    pub fn maintain(&mut self, windows: Vec<MaintenanceWindow>) {
+        self.maintained.set(windows);
+    }
+
+    /// Maintenance that was announced and goes on.
+    pub fn maintenance(&self, now_ns: i64) -> Vec<Maintenance> {
+        self.maintained.announced().filter(|one| one.goes_on(now_ns)).cloned().collect()
+    }
+
+    /// Announces maintenance; it is durable when this comes back.
+    pub fn announce(
+        &mut self,
+        series: String,
+        by: &str,
+        comment: Option<String>,
+        (from_ns, until_ns): (i64, i64),
+    ) -> Result<Maintenance, DatabaseError> {
+        let number = self.maintenance_number + 1;
+        let maintenance = Maintenance { number, series, by: by.to_owned(), comment, from_ns, until_ns, ended: None };
+        self.store.maintain(&maintenance)?;
+        self.maintenance_number = number;
+        self.maintained.announce(maintenance.clone());
+        Ok(maintenance)
+    }
+
+    /// Ends maintenance before its time is up; gives it, if there is one that goes on.
+    pub fn end_maintenance(&mut self, number: u64, by: &str, now_ns: i64) -> Result<Option<Maintenance>, DatabaseError> {
+        let Some(ended) = self.maintained.end(number, by, now_ns) else { return Ok(None) };
+        if let Err(error) = self.store.maintain(&ended) {
+            self.maintained.announce(Maintenance { ended: None, ..ended });
+            return Err(error);
+        }
+        Ok(Some(ended))
+    }
+
     /// Takes what is usual of series from now on.
     pub fn is_usual(&mut self, baselines: Baselines) {
         self.baselines = baselines;
@@ -194,6 +237,7 @@ impl Ledger {
         }
         self.looked_ns = now_ns;
         self.miss(now_ns, Instant::now());
+        self.silence(now_ns);
         let is_due = |alarm: &&Alarm| {
             let mut tried: Life = alarm.life.clone();
             !tried.step(&Input::Time, now_ns, || 0).steps.is_empty() || tried != alarm.life
@@ -319,6 +363,18 @@ impl Ledger {
         self.store.prune(now_ns)
     }
 
+    /// Has alarms silenced that are maintained, and others told again.
+    fn silence(&mut self, now_ns: i64) {
+        self.maintained.forget(now_ns);
+        let changed = self.alarms.values().filter(|alarm| alarm.life.stage == Stage::Active).filter_map(|alarm| {
+            let why = self.maintained.silences(&alarm.subject, now_ns);
+            (why != alarm.life.silenced).then(|| (alarm.subject.key.clone(), why))
+        });
+        for (key, why) in changed.collect::<Vec<_>>() {
+            self.step(&key, &Input::Silence(why), now_ns, None);
+        }
+    }
+
     /// Raises what has given no value for too long.
     fn miss(&mut self, now_ns: i64, now: Instant) {
         for (place, level) in self.awaiting.missed(now) {
@@ -418,6 +474,9 @@ impl Ledger {
             }
             None => drop(self.alarms.insert(key.to_owned(), Alarm { life: Life::default(), subject })),
         }
+        // What begins while it is maintained is told to nobody.
+        let why = self.alarms.get(key).and_then(|alarm| self.maintained.silences(&alarm.subject, now_ns));
+        self.step(key, &Input::Silence(why), now_ns, None);
         self.step(key, input, now_ns, None);
     }
 

@@ -8,7 +8,7 @@
 //! | cleared  | Closed, then a new life       | -                | told; ack refused          | Closed                        | Withdrawn | as active; a day later: Closed          |
 //!
 //! A life that is raised for the [`FLAPS`]th time within [`FLAP_SPAN_NS`] is flapping: told once, then nothing but worse until it has been
-//! calm for [`CALM_NS`]. An acknowledgement ends with its time or with the life; a shelf is of the key, and outlasts lives.
+//! calm for [`CALM_NS`]. Maintenance silences it: Silenced and Unsilenced, told while it is active. An acknowledgement ends with its time or with the life; a shelf is of the key, and outlasts lives.
 
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::Severity;
@@ -88,6 +88,9 @@ pub struct Life {
     pub acknowledged: Option<Until>,
     /// Who wants nobody told, and until when.
     pub shelved: Option<Until>,
+    /// Why nobody is told of it for now: maintenance.
+    #[serde(default)]
+    pub silenced: Option<String>,
     /// Whether it comes and goes.
     pub flapping: bool,
     /// Whether the reason is there at this moment, whatever is told.
@@ -116,6 +119,7 @@ impl Default for Life {
             owner: None,
             acknowledged: None,
             shelved: None,
+            silenced: None,
             flapping: false,
             trouble: false,
             history: Vec::new(),
@@ -137,6 +141,8 @@ pub enum Input<'a> {
     Time,
     /// Its reason will be seen anew: the life that is cleared gives way.
     Supersede,
+    /// Nobody is to be told of it for this reason, or for none any more.
+    Silence(Option<String>),
     /// Its job or its rule is gone.
     Withdraw,
     /// Somebody does something.
@@ -213,6 +219,10 @@ impl Life {
                 self.well(now_ns, &mut steps);
                 None
             }
+            Input::Silence(why) => {
+                self.silence(why.clone(), &mut steps);
+                None
+            }
             Input::Supersede => {
                 if self.stage == Stage::Cleared {
                     self.close(now_ns);
@@ -243,6 +253,14 @@ impl Life {
     pub fn is_forgotten(&self, now_ns: i64) -> bool {
         let recent = self.raises.last().is_some_and(|raise| now_ns.saturating_sub(*raise) < FLAP_SPAN_NS);
         self.stage == Stage::Closed && self.shelved.is_none() && !recent
+    }
+
+    fn silence(&mut self, why: Option<String>, told: &mut Vec<Step>) {
+        let was = self.silenced.is_some();
+        self.silenced = why;
+        if self.stage == Stage::Active && was != self.silenced.is_some() {
+            told.push(if was { Step::Unsilenced } else { Step::Silenced });
+        }
     }
 
     fn trouble(&mut self, severity: Severity, now_ns: i64, number: impl FnOnce() -> u64, told: &mut Vec<Step>) {
@@ -371,6 +389,7 @@ impl Life {
 
     fn begin(&mut self, severity: Severity, now_ns: i64, number: u64) {
         let (shelved, raises, changed_ns) = (self.shelved.take(), std::mem::take(&mut self.raises), self.changed_ns);
+        let silenced = self.silenced.take();
         *self = Self {
             number,
             stage: Stage::Active,
@@ -379,6 +398,7 @@ impl Life {
             last_ns: now_ns,
             count: 1,
             shelved,
+            silenced,
             trouble: true,
             raises,
             changed_ns,

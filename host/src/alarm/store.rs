@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{judge::Memory, life::Stage, notice::Notice, record::Alarm};
+use super::{judge::Memory, life::Stage, maintenance::Maintenance, notice::Notice, record::Alarm};
 use crate::{
     database::{DatabaseError, Format},
     notify::outbox,
@@ -55,6 +55,13 @@ const FORMAT: Format = Format(&[
     CREATE INDEX steps_by_alarm ON steps (alarm, seq);
 ",
     outbox::TABLES,
+    "
+    CREATE TABLE maintenance (
+        number INTEGER PRIMARY KEY,
+        until_ns INTEGER NOT NULL,      -- when it ends, or was ended
+        maintenance TEXT NOT NULL       -- JSON
+    ) STRICT;
+",
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.
@@ -87,6 +94,10 @@ pub struct Written {
     pub number: u64,
     /// What rules remember.
     pub memories: Memories,
+    /// Maintenance that may go on.
+    pub maintenance: Vec<Maintenance>,
+    /// Number of the last maintenance.
+    pub maintenance_number: u64,
     /// Alarms that are not closed, and the last life of those that are shelved.
     pub alarms: Vec<Alarm>,
 }
@@ -146,6 +157,16 @@ impl Store {
         written.map_err(|source| self.failed(source))
     }
 
+    /// Writes down maintenance, durably.
+    pub fn maintain(&mut self, maintenance: &Maintenance) -> Result<(), DatabaseError> {
+        let until_ns = maintenance.ended.as_ref().map_or(maintenance.until_ns, |(_, ended)| *ended);
+        let write = || -> rusqlite::Result<usize> {
+            let values = params![signed(maintenance.number), until_ns, written(maintenance)?];
+            self.connection.execute("INSERT OR REPLACE INTO maintenance VALUES (?1, ?2, ?3)", values)
+        };
+        write().map(drop).map_err(|source| self.failed(source))
+    }
+
     /// Drops closed alarms that are too old or too many, some at a time; gives how many.
     pub fn prune(&mut self, now_ns: i64) -> Result<usize, DatabaseError> {
         let prune = |connection: &mut Connection| -> rusqlite::Result<usize> {
@@ -161,6 +182,7 @@ impl Store {
                 let first = "SELECT number FROM alarms WHERE stage = 2 ORDER BY closed_ns LIMIT ?1";
                 numbers = transaction.prepare(first)?.query_map([too_many], |row| row.get(0))?.collect::<Result<_, _>>()?;
             }
+            transaction.execute("DELETE FROM maintenance WHERE until_ns < ?1", [now_ns.saturating_sub(KEPT_NS)])?;
             for number in &numbers {
                 transaction.execute("DELETE FROM steps WHERE alarm = ?1", [number])?;
                 transaction.execute("DELETE FROM alarms WHERE number = ?1", [number])?;
@@ -253,6 +275,12 @@ fn read(connection: &Connection) -> rusqlite::Result<Written> {
     let mut alarms = connection.prepare("SELECT alarm FROM alarms WHERE stage < 2 ORDER BY number")?;
     for row in alarms.query_map([], |row| row.get::<_, String>(0))? {
         written.alarms.push(parsed(&row?)?);
+    }
+    let mut maintenance = connection.prepare("SELECT maintenance FROM maintenance ORDER BY number")?;
+    for row in maintenance.query_map([], |row| row.get::<_, String>(0))? {
+        let one: Maintenance = parsed(&row?)?;
+        written.maintenance_number = one.number;
+        written.maintenance.extend(Some(one).filter(|one| one.ended.is_none()));
     }
     Ok(written)
 }

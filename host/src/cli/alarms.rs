@@ -216,7 +216,12 @@ fn state(alarm: &Alarm) -> String {
         Stage::Cleared => "cleared",
         Stage::Closed => "closed",
     };
-    let more = [(life.flapping, "flapping"), (life.acknowledged.is_some(), "acknowledged"), (life.shelved.is_some(), "shelved")];
+    let more = [
+        (life.flapping, "flapping"),
+        (life.acknowledged.is_some(), "acknowledged"),
+        (life.shelved.is_some(), "shelved"),
+        (life.silenced.is_some(), "silenced"),
+    ];
     std::iter::once(stage).chain(more.into_iter().filter_map(|(is, word)| is.then_some(word))).collect::<Vec<_>>().join(", ")
 }
 
@@ -261,6 +266,7 @@ fn about(alarm: &Alarm) {
     let until = |until: Option<i64>| until.map_or_else(|| "it is cleared".to_owned(), at);
     lines.extend(life.acknowledged.as_ref().map(|ack| format!("acknowledged by {} until {}", ack.by, until(ack.until_ns))));
     lines.extend(life.shelved.as_ref().map(|shelf| format!("shelved by {} until {}", shelf.by, until(shelf.until_ns))));
+    lines.extend(life.silenced.as_ref().map(|why| format!("nobody is told: {why}")));
     lines.extend(subject.instruction.as_ref().map(|what| format!("to do: {what}")));
     lines.extend(subject.link.as_ref().map(|link| format!("see {link}")));
     for line in lines {

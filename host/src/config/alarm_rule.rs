@@ -391,7 +391,7 @@ fn check_metric(metric: &At<String>, faults: &mut Faults) -> Option<(String, At<
     Some((metric.value.clone(), At { value: selector?, place: metric.place.clone() }))
 }
 
-fn check_name(name: &At<String>, faults: &mut Faults) -> Option<At<String>> {
+pub(super) fn check_name(name: &At<String>, faults: &mut Faults) -> Option<At<String>> {
     let legal = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && crate::plain(name) == name.value && !name.contains('/');
     if !legal {
         let shown: String = name.escape_debug().take(NAME_CHARS_MAX).collect();

@@ -11,6 +11,7 @@ use super::{
     alarm_rule::{self, AlarmRule},
     job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
+    maintenance::MaintenanceWindow,
     name::JobName,
     objective,
     row::{self, Row},
@@ -24,7 +25,7 @@ use crate::schedule::UnixTime;
 pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Some(tree) = read_tree(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
-    let Read { jobs, rows, rules, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
+    let Read { jobs, rows, rules, maintenance, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
     let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
@@ -41,7 +42,7 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let (rrdcached, store, host_alarms) = (main.rrdcached, main.store, main.host_alarms);
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached, store, host_alarms });
-    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, rules, objectives }
+    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, rules, maintenance, objectives }
 }
 
 /// What schedules hold.
@@ -49,6 +50,7 @@ struct Read {
     jobs: Vec<Checked>,
     rows: Vec<Row>,
     rules: Vec<AlarmRule>,
+    maintenance: Vec<MaintenanceWindow>,
     /// Whether every job there is bears one of the names that are known.
     whole: bool,
 }
@@ -56,7 +58,10 @@ struct Read {
 /// Reads every schedule.
 fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Read {
     let (mut almanac, mut known) = (Almanac::at(now), HashSet::new());
-    let (mut read, mut found) = (Read { jobs: Vec::new(), rows: Vec::new(), rules: Vec::new(), whole: schedules.whole }, Faults::default());
+    let (mut read, mut found) = (
+        Read { jobs: Vec::new(), rows: Vec::new(), rules: Vec::new(), maintenance: Vec::new(), whole: schedules.whole },
+        Faults::default(),
+    );
     for named in &schedules.paths {
         let files = schedule_files(named, schedules.usual, &mut found);
         read.whole &= files.is_some();
@@ -137,6 +142,7 @@ fn read_schedule(schedule: &Path, named_at: &Place, almanac: &mut Almanac, read:
     read.whole &= file.whole;
     read.rows.extend(row::check(file.rows, faults));
     read.rules.extend(alarm_rule::check_rules(file.rules, almanac, faults));
+    read.maintenance.extend(file.maintenance.into_iter().filter_map(|raw| raw.check(almanac, faults)));
     for mut raw in file.jobs {
         let thresholds = alarm_rule::check_thresholds(std::mem::take(&mut raw.thresholds), almanac, faults);
         let jobs = job::check(raw, &file.defaults, almanac, faults);

@@ -1,15 +1,16 @@
-//! The shape of a schedule file: `[[job]]`, `[[rule]]`, `[[row]]` and `[defaults]`, nothing judged yet.
+//! The shape of a schedule file: `[[job]]`, `[[rule]]`, `[[maintenance]]`, `[[row]]` and `[defaults]`, nothing judged yet.
 
 use super::{
     At, Fault, Faults, Place, Rule,
     alarm_rule::RawAlarmRule,
+    maintenance::RawMaintenance,
     reader::{Field, Reader, Texts, misshapen},
     row::RawRow,
     text::{Data, Table},
 };
 
 /// Keys of the file.
-const KEYS: [&str; 4] = ["defaults", "job", "row", "rule"];
+const KEYS: [&str; 5] = ["defaults", "job", "maintenance", "row", "rule"];
 
 /// Keys of a job: those of [`Settings`], and its own three.
 const KEYS_OF_JOB: [&str; 20] = [
@@ -57,9 +58,6 @@ const KEYS_OF_DEFAULTS: [&str; 16] = [
 
 /// Keys of a target that are not its agent's.
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
-
-/// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 1] = [("maintenance", "comes with maintenance")];
 
 /// Keys that stand in the main file.
 const OF_MAIN_FILE: [&str; 10] =
@@ -140,6 +138,7 @@ pub(super) struct ScheduleFile {
     pub(super) jobs: Vec<RawJob>,
     pub(super) rows: Vec<RawRow>,
     pub(super) rules: Vec<RawAlarmRule>,
+    pub(super) maintenance: Vec<RawMaintenance>,
     /// Whether every job in it is one of those.
     pub(super) whole: bool,
 }
@@ -149,6 +148,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
     let told = faults.iter().len();
     let mut reader = reader_of(&tree.value, faults);
     let (jobs, rows, rules) = (reader.tables("job", faults), reader.tables("row", faults), reader.tables("rule", faults));
+    let maintenance = reader.tables("maintenance", faults);
     let defaults = reader.table("defaults", faults);
     reader.finish(faults);
     // What was told of may have been meant for jobs: `[[jbo]]`.
@@ -162,6 +162,7 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> ScheduleFile {
         },
         jobs: jobs.iter().map(|table| parse_job(table, faults)).collect(),
         rows: rows.iter().map(|table| RawRow::parse(table, faults)).collect(),
+        maintenance: maintenance.iter().map(|table| RawMaintenance::parse(table, faults)).collect(),
         rules: rules.iter().map(|table| RawAlarmRule::parse_rule(table, faults)).collect(),
     }
 }
@@ -176,9 +177,6 @@ pub(super) fn parse_rows(tree: &At<Table>, faults: &mut Faults) -> Vec<RawRow> {
 
 fn reader_of<'t>(tree: &'t Table, faults: &mut Faults) -> Reader<'t> {
     let mut reader = Reader::new("a schedule file", &KEYS, tree);
-    for (key, with) in LATER {
-        reader.refuse_until(key, with, faults);
-    }
     for key in OF_MAIN_FILE {
         reader.refuse_here(key, "belongs in watchpost.toml, not in a schedule file", faults);
     }

@@ -61,7 +61,9 @@ impl SharedLedger {
     /// Takes what is in force from now on.
     pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
         let watch = Watch::new(&config.rules, jobs.iter().map(|job| job.shape.clone()));
-        self.lend().set(watch, now_ns());
+        let mut ledger = self.lend();
+        ledger.maintain(config.maintenance.clone());
+        ledger.set(watch, now_ns());
     }
 
     /// The place in the journal that it goes on from.

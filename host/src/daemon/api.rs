@@ -4,6 +4,7 @@
 //! away.
 
 mod alarms;
+mod maintenance;
 mod messages;
 mod plugins;
 
@@ -105,6 +106,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/backup", post(backup))
         .merge(plugins::routes())
         .merge(alarms::routes())
+        .merge(maintenance::routes())
         .merge(messages::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))

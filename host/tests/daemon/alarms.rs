@@ -135,10 +135,26 @@ fn people_act_on_alarms_and_a_removed_threshold_withdraws_its_own() {
     assert_eq!(daemon.get("/api/v1/alarms?severity=bad").unwrap().status, 400);
     assert_eq!(daemon.get("/api/v1/alarms/1").unwrap().status, 200);
 
+    // While it is maintained nobody is to be told.
+    let silenced = || json(&house, &["alarms"])[0]["silenced"].as_str().map(str::to_owned);
+    assert!(house.run(&["maintenance", "add", "{job=\"mx\"}", "--for", "30m", "--comment", "new disks"]).ok().contains("maintenance 1 of"));
+    until(SOON, || silenced().filter(|why| why.starts_with("maintenance 1 by "))).expect("it is silenced");
+    assert_eq!(json(&house, &["maintenance"])[0]["comment"], "new disks");
+    assert!(house.run(&["maintenance", "end", "1"]).ok().contains("ended by"));
+    until(SOON, || silenced().is_none().then_some(())).expect("it is told again");
+    for (words, why) in [
+        (["maintenance", "end", "1"].as_slice(), "no maintenance 1 goes on"),
+        (&["maintenance", "add", "up{", "--for", "1h"], "`up{` is no series"),
+        (&["maintenance", "add", "up", "--for", "soon"], "`soon` is no length of time"),
+    ] {
+        let said = house.run(words);
+        assert!(said.code == Some(2) && said.err.contains(why), "{words:?}: {said:?}");
+    }
+
     house.schedule(&job("mx", "every = \"1s\"", door.port().unwrap()));
     house.run(&["reload"]).ok();
     until(SOON, || stage(&house).is_none().then_some(())).expect("it is withdrawn");
-    let all = ["raised", "owned", "acknowledged", "annotated", "shelved", "withdrawn"];
+    let all = ["raised", "owned", "acknowledged", "annotated", "shelved", "silenced", "unsilenced", "withdrawn"];
     assert_eq!(steps(&house, 1), all);
     let by = json(&house, &["alarms", "show", "1"])["steps"][1]["by"].clone();
     assert!(by.as_str().is_some_and(|by| !by.is_empty()), "{by}");

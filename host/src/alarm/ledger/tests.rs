@@ -246,6 +246,34 @@ fn what_is_no_longer_watched_is_withdrawn_and_forgotten() {
 }
 
 #[test]
+fn while_a_series_is_maintained_nobody_is_told_of_what_begins_and_all_know_when_it_is_over() {
+    let mut rig = Rig::new(SLOW);
+    let at = |minute: i64| (MONDAY + 60 * minute) * SECOND;
+    let silenced = |rig: &mut Rig| -> Vec<String> {
+        let told = rig.ledger.commit().unwrap();
+        told.iter().map(|notice| format!("{} {}", notice.step.name(), notice.silenced.as_deref().unwrap_or("-"))).collect()
+    };
+    let one = rig.ledger.announce("{site=\"paris\"}".into(), "ann", None, (at(0), at(10))).unwrap();
+    rig.ledger.announce("up".into(), "ann", None, (at(0), at(99))).unwrap();
+    rig.ledger.take(0, &reading(1, Some(&[("total_time", &[], 3.0)])));
+    assert_eq!(silenced(&mut rig), ["raised maintenance 1 by ann"]);
+    rig.killed(SLOW);
+    assert_eq!(rig.ledger.maintenance(at(2)).len(), 2);
+    assert!(rig.ledger.end_maintenance(9, "bob", at(2)).unwrap().is_none());
+    let ended = rig.ledger.end_maintenance(one.number, "bob", at(2)).unwrap().unwrap();
+    assert_eq!(ended.ended, Some(("bob".into(), at(2))));
+    rig.ledger.look(at(2));
+    assert_eq!(silenced(&mut rig), ["unsilenced -"]);
+    rig.ledger.announce("total_time{job=\"mx\"}".into(), "bob", None, (at(3), at(5))).unwrap();
+    for minute in [3, 4, 5] {
+        rig.ledger.look(at(minute));
+    }
+    assert_eq!(silenced(&mut rig), ["silenced maintenance 3 by bob", "unsilenced -"]);
+    rig.ledger.take(1, &reading(6, Some(&[("total_time", &[], 0.1)])));
+    assert_eq!(silenced(&mut rig), ["cleared -"]);
+}
+
+#[test]
 fn what_people_do_is_durable_and_known_by_name() {
     let mut rig = Rig::new(SLOW);
     rig.ledger.take(0, &reading(0, Some(&[("total_time", &[], 3.0)])));

@@ -50,7 +50,7 @@ impl Connected<IncomingStream<'_, OfPeople>> for Peer {
 
 impl Peer {
     /// The user's name; without one his number.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         let Some(uid) = self.0 else { return "unknown".into() };
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let named = users.lines().find_map(|line| {
