@@ -25,6 +25,9 @@ use crate::{database::DatabaseError, job::fault, reading::Shape};
 /// Name of the catalogue in the data folder.
 pub const FILE_NAME: &str = "catalogue.sqlite";
 
+/// Time after which a label set that no reading had makes room for another one. Its files stay.
+pub const UNSEEN_S: i64 = 30 * 86_400;
+
 /// Why the catalogue cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -111,14 +114,14 @@ impl Job {
         !declared.is_empty() && with_declared(&self.metrics, declared).is_some()
     }
 
-    /// Counts label sets that have a file, the one without labels not counted.
-    pub fn label_sets(&self) -> usize {
-        self.current_sets().count()
+    /// The files that label sets are written to, the one without labels not among them.
+    pub fn current_sets(&self) -> impl Iterator<Item = &SeriesFile> {
+        self.files.iter().filter(|file| file.generation == 0 && !file.labels.is_empty())
     }
 
-    /// Those label sets.
-    pub fn current_sets(&self) -> impl Iterator<Item = &LabelSet> {
-        self.files.iter().filter(|file| file.generation == 0 && !file.labels.is_empty()).map(|file| &file.labels)
+    /// The slot of the last reading of all, as of the last checkpoint.
+    pub fn last_slot(&self) -> Option<i64> {
+        self.files.iter().map(|file| file.last_slot).max()
     }
 }
 

@@ -27,7 +27,7 @@ use place::Place;
 pub use recover::Recovered;
 
 use super::Position;
-use super::catalogue::{Catalogue, Job};
+use super::catalogue::{Catalogue, Job, SeriesFile, UNSEEN_S};
 use super::error::SeriesError;
 use super::layout::{Filled, Layout};
 use super::librrd::Librrd;
@@ -210,9 +210,19 @@ impl SeriesStore {
         slots
     }
 
-    /// The label sets of each job that have a file.
-    pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = LabelSet>)> {
-        self.catalogue.jobs().iter().map(|(name, job)| (name.as_str(), job.current_sets().cloned()))
+    /// The label sets of each job that have a file, with the slots of their last readings.
+    pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (LabelSet, i64)>)> {
+        self.catalogue.jobs().iter().map(|(name, job)| {
+            let last = |file: &SeriesFile| (file.labels.clone(), self.last_row(name, &file.labels).map_or(file.last_slot, |row| row.stamp));
+            (name.as_str(), job.current_sets().map(last))
+        })
+    }
+
+    /// Counts the label sets of a job that had a reading within [`UNSEEN_S`] before this slot.
+    fn label_sets_seen(&self, job: &str, slot: i64) -> usize {
+        let known = self.catalogue.jobs().get(job);
+        let last = |file: &SeriesFile| self.last_row(job, &file.labels).map_or(file.last_slot, |row| row.stamp);
+        known.map_or(0, |known| known.current_sets().filter(|file| last(file) >= slot - UNSEEN_S).count())
     }
 
     /// Rows that wait for their file.

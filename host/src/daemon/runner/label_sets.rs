@@ -1,19 +1,19 @@
 //! Which label sets a job has: as many as it may have, those that came first.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use watchpost_plugin_api::{ErrorKind, MetricSpec};
 use watchpost_services::outcome::{Outcome, Sample, Status};
 
-use crate::series::name::LabelSet;
+use crate::series::{catalogue::UNSEEN_S, name::LabelSet};
 
-/// The label sets of a job, the one without labels not counted.
+/// The label sets of a job, the one without labels not counted, with the slots that they were last seen in.
 #[derive(Debug, Default)]
-pub(in crate::daemon) struct LabelSets(HashSet<LabelSet>);
+pub(in crate::daemon) struct LabelSets(HashMap<LabelSet, i64>);
 
 impl LabelSets {
     /// Those that have a series.
-    pub(in crate::daemon) fn stored(sets: impl IntoIterator<Item = LabelSet>) -> Self {
+    pub(in crate::daemon) fn stored(sets: impl IntoIterator<Item = (LabelSet, i64)>) -> Self {
         Self(sets.into_iter().collect())
     }
 
@@ -25,15 +25,20 @@ impl LabelSets {
     /// Takes the samples of sets without room out of what a run gave, so that nobody sees what nobody stores; gives how many sets those are.
     ///
     /// A run that ended well ends with kind `limit` then; its cursor stays, for what it read is counted in the sets that have room.
-    pub(super) fn admit(&mut self, metrics: &[MetricSpec], labels_max: usize, outcome: &mut Outcome) -> usize {
+    /// Those that were not seen for [`UNSEEN_S`] before this slot make room.
+    pub(super) fn admit(&mut self, slot: i64, metrics: &[MetricSpec], labels_max: usize, outcome: &mut Outcome) -> usize {
         let Outcome { samples, declared, .. } = outcome;
         let (before, mut refused) = (samples.len(), HashSet::new());
         samples.retain(|sample| {
             let set = set_of(sample, metrics.iter().chain(&*declared));
-            let has_room = set.is_empty() || self.0.contains(&set) || self.0.len() < labels_max;
+            let is_new = !set.is_empty() && !self.0.contains_key(&set);
+            if is_new && self.0.len() >= labels_max {
+                self.0.retain(|_, seen| *seen >= slot - UNSEEN_S);
+            }
+            let has_room = !is_new || self.0.len() < labels_max;
             match has_room {
                 true if set.is_empty() => {}
-                true => drop(self.0.insert(set)),
+                true => drop(self.0.insert(set, slot)),
                 false => drop(refused.insert(set)),
             }
             has_room
@@ -83,14 +88,18 @@ mod tests {
     }
 
     fn admitted(sets: &mut LabelSets, labels_max: usize, queues: &[&str]) -> (usize, Outcome) {
+        admitted_at(60, sets, labels_max, queues)
+    }
+
+    fn admitted_at(slot: i64, sets: &mut LabelSets, labels_max: usize, queues: &[&str]) -> (usize, Outcome) {
         let metrics = [metric("size", &["queue"]), metric("age", &["queue"]), metric("total", &[])];
         let mut outcome = run(queues);
-        (sets.admit(&metrics, labels_max, &mut outcome), outcome)
+        (sets.admit(slot, &metrics, labels_max, &mut outcome), outcome)
     }
 
     #[test]
     fn those_that_came_first_stay_and_the_others_are_nowhere() {
-        let mut sets = LabelSets::stored([vec![("queue".to_owned(), "old".to_owned())]]);
+        let mut sets = LabelSets::stored([(vec![("queue".to_owned(), "old".to_owned())], 0)]);
         let (refused, outcome) = admitted(&mut sets, 2, &["a", "b", "old", "c"]);
         let kept: Vec<&str> = outcome.samples.iter().filter_map(|sample| sample.labels.first()).map(String::as_str).collect();
         assert_eq!((refused, kept, outcome.samples.len()), (2, vec!["a", "a", "old", "old"], 5));
@@ -111,10 +120,20 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_was_not_seen_for_thirty_days_makes_room_for_another() {
+        let mut sets = LabelSets::default();
+        assert_eq!(admitted_at(0, &mut sets, 2, &["a", "b"]).0, 0);
+        assert_eq!(admitted_at(20 * 86_400, &mut sets, 2, &["b", "c"]).0, 1);
+        assert_eq!(admitted_at(30 * 86_400, &mut sets, 2, &["b", "c"]).0, 1, "seen thirty days ago");
+        assert_eq!(admitted_at(30 * 86_400 + 60, &mut sets, 2, &["b", "c"]).0, 0);
+        assert_eq!(admitted_at(30 * 86_400 + 120, &mut sets, 2, &["a"]).0, 1);
+    }
+
+    #[test]
     fn a_run_that_failed_otherwise_keeps_its_reason() {
         let mut outcome = run(&["a"]);
         outcome.status = Status::Failed { kind: ErrorKind::TIMEOUT, message: "late".into() };
-        assert_eq!(LabelSets::default().admit(&[metric("size", &["queue"]), metric("age", &["queue"])], 0, &mut outcome), 1);
+        assert_eq!(LabelSets::default().admit(60, &[metric("size", &["queue"]), metric("age", &["queue"])], 0, &mut outcome), 1);
         assert!(matches!(outcome.status, Status::Failed { kind: ErrorKind::TIMEOUT, .. }));
     }
 }

@@ -82,7 +82,7 @@ impl OneRun {
 
     fn bound_label_sets(&self, outcome: &mut Outcome) {
         let mut label_sets = self.label_sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = label_sets.admit(&self.job.shape.metrics, self.job.config.labels_max as usize, outcome);
+        let refused = label_sets.admit(self.slot, &self.job.shape.metrics, self.job.config.labels_max as usize, outcome);
         self.metrics.label_sets_refused(refused as u64);
     }
 }

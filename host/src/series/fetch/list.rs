@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{Kind, Unit};
 
 use super::pick::{self, Key, Pick};
-use crate::series::catalogue::{Job, SeriesFile};
+use crate::series::catalogue::{Job, SeriesFile, UNSEEN_S};
 use crate::series::header::{self, Header};
 use crate::series::meant::of_every_run;
+use crate::series::name::LabelSet;
 use crate::series::output::selector_of;
 use crate::series::row::{Datum, Row};
 use crate::series::selector::Selector;
@@ -126,8 +127,19 @@ impl SeriesStore {
         if selectors.is_empty() {
             add(pick::all(self.catalogue()));
         }
-        let found = picks.into_values().take(LISTED_MAX + 1).filter_map(|pick| self.listed(pick)).collect();
+        // Who names nothing in particular is not told of what was not seen for long.
+        let is_told = |pick: &Pick| !selectors.is_empty() || self.is_seen(&pick.job, &pick.label_set);
+        let found = picks.into_values().filter(is_told).take(LISTED_MAX + 1).filter_map(|pick| self.listed(pick)).collect();
         Listing { folder: self.folder().to_owned(), found, missed }
+    }
+
+    /// Whether a label set had a reading within [`UNSEEN_S`] before the last one of its job.
+    fn is_seen(&self, job: &str, labels: &LabelSet) -> bool {
+        let Some(known) = self.catalogue().jobs().get(job) else { return false };
+        let last = |labels: &LabelSet| self.last_row(job, labels).map(|row| row.stamp);
+        let newest = known.last_slot().max(last(&LabelSet::default()));
+        let own = known.files.iter().filter(|file| file.labels == *labels).map(|file| file.last_slot).max().max(last(labels));
+        labels.is_empty() || own >= newest.map(|newest| newest - UNSEEN_S)
     }
 
     fn listed(&self, pick: Pick) -> Option<Found> {

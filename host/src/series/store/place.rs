@@ -66,7 +66,7 @@ impl SeriesStore {
                     self.catalogue.forget_file(job, current.id);
                 }
             }
-        } else if !labels.is_empty() && known.label_sets() >= self.options.labels_max || !is_job_name(job) {
+        } else if !labels.is_empty() && self.label_sets_seen(job, slot) >= self.options.labels_max || !is_job_name(job) {
             return Ok(Place::Refused);
         }
         let path = self.new_path(job, labels)?;

@@ -153,6 +153,31 @@ fn what_the_journal_has_was_let_in_when_it_was_measured() {
 }
 
 #[test]
+fn a_label_set_that_was_not_seen_for_thirty_days_leaves_its_room_and_the_listing_but_not_its_file() {
+    let mut rig = Rig::with(Options { labels_max: 2, ..Options::default() });
+    let day = 86_400;
+    rig.give(shape(3_600, &[gauge("queue_size", &["queue"])]));
+    let queues = |names: &[&str]| names.iter().map(|name| sample("queue_size", &[name], 1.0)).collect::<Vec<_>>();
+    for (slot, names, refused) in [(0, ["a", "b"], 0), (30 * day, ["b", "c"], 1), (30 * day + 3_600, ["b", "c"], 1)] {
+        rig.read(BEGIN + slot, queues(&names));
+        assert_eq!(rig.store.counts().rows_over_labels_max, refused, "{names:?} after {slot} s");
+    }
+    rig.flush();
+    let listed = |rig: &Rig| -> Vec<String> {
+        let all = rig.store.list(&[]).look(false);
+        all.into_iter().filter_map(|kept| kept.labels.get("queue").cloned()).collect()
+    };
+    assert_eq!(listed(&rig), ["b", "c"]);
+    assert!(rig.file("queue=a.rrd").exists());
+    assert_eq!(rig.rows("queue_size{queue=\"a\"}", BEGIN - 3_600, BEGIN, false), [(BEGIN, Some(1.0))]);
+    rig.restart();
+    assert_eq!(listed(&rig), ["b", "c"]);
+    // It comes back to its file.
+    rig.read(BEGIN + 31 * day, queues(&["a"]));
+    assert_eq!((rig.store.counts().rows_over_labels_max, listed(&rig).len()), (0, 3));
+}
+
+#[test]
 fn label_sets_beyond_the_bound_are_refused_and_counted() {
     let mut rig = Rig::with(Options { labels_max: 3, ..Options::default() });
     rig.give(shape(60, &[gauge("queue_size", &["queue"]), gauge("age", &["spool"])]));

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::rig::{Rig, counter, gauge, sample, shape};
-use super::rrdtool::alike;
+use super::rig::{Rig, counter, gauge, query, sample, shape};
+use super::rrdtool::{self, alike};
+use crate::series::fetch::Query;
+use crate::series::keeping::Keeping;
 
 const BEGIN: i64 = 1_774_742_400;
 
@@ -68,6 +70,53 @@ proptest! {
             }
         }
         prop_assert_eq!(told.len(), 2_800);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn coarse_rows_of_any_samples_are_what_librrd_makes_of_them(steps in steps(), step in prop_oneof![Just(10_u32), Just(60), Just(420)]) {
+        let mut rig = Rig::new();
+        rig.give(shape(step, &[gauge("g", &[]), counter("c", &[])]));
+        let (mut slot, mut newest, mut late) = (100_i64, i64::MIN, 0_u64);
+        for given in &steps {
+            slot += given.ahead;
+            let at = BEGIN - BEGIN % i64::from(step) + slot * i64::from(step);
+            let gauge = given.gauge.map(|value| sample("g", &[], f64::from(value)));
+            let total = given.total.map(|total| sample("c", &[], f64::from(total)));
+            late += u64::from(at <= newest);
+            newest = newest.max(at);
+            rig.read(at, gauge.into_iter().chain(total).collect());
+            if given.flush {
+                rig.flush();
+            }
+        }
+        rig.flush();
+        // Twice, late, out of order, with a clock turned back: counted, and nothing else.
+        prop_assert_eq!(rig.store.counts().rows_past, late);
+        for kept in &Keeping::default().archives(step)[1..] {
+            let row = kept.steps * step;
+            let to = newest - newest.rem_euclid(i64::from(row));
+            let from = to - i64::from(row) * 200;
+            let (names, witness) = rrdtool::fetch(&rig.file("_.rrd"), kept.consolidation.name(), from, to, row).unwrap();
+            for metric in ["up", "g", "c"] {
+                let column = names.iter().position(|name| name == metric).unwrap();
+                for with_journal in [false, true] {
+                    let asked = Query { step: Some(row), consolidation: kept.consolidation, ..query(metric, from, to) };
+                    for (time, value) in &rig.fetch(&asked, with_journal)[0].rows {
+                        let theirs = witness.get(time).and_then(|row| row[column]);
+                        let near = match (value, theirs) {
+                            // A mean of values that all but cancel out has few digits.
+                            (Some(one), Some(other)) => (one - other).abs() <= 1e-9 * one.abs().max(other.abs()) + 1e-4,
+                            (one, other) => one.is_none() && other.is_none(),
+                        };
+                        prop_assert!(near, "{metric} {kept:?} at {time}: {value:?}, rrdtool {theirs:?}, journal {with_journal}");
+                    }
+                }
+            }
+        }
     }
 }
 
