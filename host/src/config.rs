@@ -17,6 +17,7 @@ mod archives;
 mod assignment;
 mod bind;
 mod bound;
+mod channel;
 pub mod describe;
 mod fault;
 mod files;
@@ -32,6 +33,7 @@ mod path;
 mod place;
 mod plugin;
 mod reader;
+mod route;
 mod row;
 mod rrdcached;
 mod rule;
@@ -72,7 +74,11 @@ pub use secret::{Environment, process_environment};
 pub use store::StoreSettings;
 pub use timing::Timing;
 
-use crate::{alarm::host::HostRules, schedule::UnixTime};
+use crate::{
+    alarm::host::HostRules,
+    notify::{channel::Channel, route::Route},
+    schedule::UnixTime,
+};
 
 /// What the files say, all of it checked but for the jobs' config.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +109,12 @@ pub struct Config {
     pub maintenance: Vec<MaintenanceWindow>,
     /// Service levels that were promised, as the main file has them.
     pub objectives: Vec<Objective>,
+    /// Who can be told of alarms.
+    pub channels: Vec<Channel>,
+    /// Who is told of which.
+    pub routes: Vec<Route>,
+    /// Files that secrets of channels come from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -118,7 +130,8 @@ impl Config {
             job.asks.secret_files().into_iter().chain([path::absolute(&job.name.place.file)])
         });
         let credentials = std::env::var_os(secret::CREDENTIALS).map(PathBuf::from);
-        jobs.chain([self.data.value.clone(), path::absolute(&self.file)]).chain(credentials).collect()
+        let of_channels = self.secret_files.iter().cloned();
+        jobs.chain(of_channels).chain([self.data.value.clone(), path::absolute(&self.file)]).chain(credentials).collect()
     }
 
     /// Finds what a running daemon cannot change.
@@ -172,6 +185,12 @@ pub struct Draft {
     pub maintenance: Vec<MaintenanceWindow>,
     /// The objectives without a fault.
     pub objectives: Vec<Objective>,
+    /// The channels without a fault.
+    pub channels: Vec<Channel>,
+    /// The routes without a fault.
+    pub routes: Vec<Route>,
+    /// Files that secrets of channels come from.
+    pub secret_files: Vec<PathBuf>,
 }
 
 /// What the main file says of the daemon itself.
@@ -193,6 +212,7 @@ impl Draft {
         let (plugins, of_plugins) = (self.plugins.clone(), self.of_plugins.clone());
         let (jobs, rows, rules, objectives) = (self.jobs.clone(), self.rows.clone(), self.rules.clone(), self.objectives.clone());
         let maintenance = self.maintenance.clone();
+        let (channels, routes, secret_files) = (self.channels.clone(), self.routes.clone(), self.secret_files.clone());
         Some(Config {
             file: file.into(),
             data,
@@ -207,6 +227,9 @@ impl Draft {
             rules,
             maintenance,
             objectives,
+            channels,
+            routes,
+            secret_files,
         })
     }
 }

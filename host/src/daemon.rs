@@ -12,6 +12,7 @@ mod baselines;
 mod budgets;
 mod carriers;
 mod cursors;
+mod delivery;
 mod event_view;
 mod formats;
 mod host_alarms;

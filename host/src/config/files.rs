@@ -9,11 +9,12 @@ use std::{
 use super::{
     At, Draft, Fault, Faults, Place, Rule, Settled,
     alarm_rule::{self, AlarmRule},
+    channel,
     job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
     maintenance::MaintenanceWindow,
     name::JobName,
-    objective,
+    objective, route,
     row::{self, Row},
     schedule_file,
     text::{self, Table},
@@ -27,6 +28,11 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let main = main_file::parse(&tree, faults).check(faults);
     let Read { jobs, rows, rules, maintenance, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
     let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
+    let channels = channel::check(&main.channels, faults);
+    let whole = channels.len() == main.channels.len();
+    let routes = route::check(&main.routes, &channels, whole, &mut Almanac::at(now), faults);
+    let secret_files = channel::secret_files(&main.channels);
+    let channels = channels.into_iter().map(|channel| channel.value).collect();
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
     for checked in jobs {
@@ -42,7 +48,21 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Paths { paths: plugins, whole: plugins_whole, .. } = main.plugins;
     let (rrdcached, store, host_alarms) = (main.rrdcached, main.store, main.host_alarms);
     let settled = main.data.zip(main.listen).map(|(data, listen)| Settled { data, listen, rrdcached, store, host_alarms });
-    Draft { settled, plugins, plugins_whole, of_plugins: main.of_plugins, jobs: sound, faulty, rows, rules, maintenance, objectives }
+    Draft {
+        settled,
+        plugins,
+        plugins_whole,
+        of_plugins: main.of_plugins,
+        jobs: sound,
+        faulty,
+        rows,
+        rules,
+        maintenance,
+        objectives,
+        channels,
+        routes,
+        secret_files,
+    }
 }
 
 /// What schedules hold.

@@ -18,14 +18,14 @@ use super::{
 use crate::alarm::host::HostRules;
 
 /// Keys that it has.
-const KEYS: [&str; 9] = ["data", "host_alarms", "listen", "objective", "plugin", "plugins", "rrdcached", "schedules", "store"];
+const KEYS: [&str; 11] =
+    ["channel", "data", "host_alarms", "listen", "objective", "plugin", "plugins", "route", "rrdcached", "schedules", "store"];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
 
 /// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 3] =
-    [("channel", "comes with notifications"), ("route", "comes with notifications"), ("person", "comes with notifications")];
+const LATER: [(&str, &str); 1] = [("person", "comes with rotas")];
 
 /// Keys that stand in a schedule file.
 const OF_SCHEDULE_FILE: [&str; 5] = ["job", "defaults", "rule", "maintenance", "row"];
@@ -42,6 +42,8 @@ pub(super) struct MainFile {
     store: Field<Table>,
     host_alarms: Field<Table>,
     objectives: Vec<RawObjective>,
+    channels: Vec<At<Table>>,
+    routes: Vec<At<Table>>,
 }
 
 /// What the main file means; the schedules are still to be read. What was told of is absent.
@@ -55,6 +57,8 @@ pub(super) struct Main {
     pub(super) store: StoreSettings,
     pub(super) host_alarms: HostRules,
     pub(super) objectives: Vec<RawObjective>,
+    pub(super) channels: Vec<At<Table>>,
+    pub(super) routes: Vec<At<Table>>,
 }
 
 /// Files or folders that a key names.
@@ -86,6 +90,8 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         store: reader.table("store", faults),
         host_alarms: reader.table("host_alarms", faults),
         objectives: reader.tables("objective", faults).iter().map(|table| RawObjective::parse(table, faults)).collect(),
+        channels: owned(reader.tables("channel", faults)),
+        routes: owned(reader.tables("route", faults)),
     };
     reader.finish(faults);
     file
@@ -109,6 +115,8 @@ impl MainFile {
             store: store::check(self.store, faults),
             host_alarms: host_alarms::check(self.host_alarms, faults),
             objectives: self.objectives,
+            channels: self.channels,
+            routes: self.routes,
         }
     }
 }
@@ -125,6 +133,10 @@ impl Paths {
         let whole = texts.whole && paths.len() == texts.items.len();
         Self { paths, whole, usual }
     }
+}
+
+fn owned(tables: Vec<At<&Table>>) -> Vec<At<Table>> {
+    tables.into_iter().map(|at| At { value: at.value.clone(), place: at.place }).collect()
 }
 
 /// Says what a key means that is left out, where that is no help.

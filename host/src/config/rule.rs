@@ -338,6 +338,37 @@ rules! {
     /// The file of a secret is ours.
     SecretFileForeign = "secret-file-foreign",
 
+    /// Each channel has a name of its own.
+    ChannelTwice = "channel-twice",
+    /// A channel's name can be shown.
+    ChannelNameIllegal = "channel-name-illegal",
+    /// A channel is of a type that there is.
+    ChannelTypeUnknown = "channel-type-unknown",
+    /// A channel is told of steps that there are.
+    ChannelStepUnknown = "channel-step-unknown",
+    /// Times of a channel are in their ranges.
+    ChannelTimeOutOfRange = "channel-time-out-of-range",
+    /// A setting of a channel is one of what it can be.
+    ChannelChoiceUnknown = "channel-choice-unknown",
+    /// Addresses of a channel are such.
+    ChannelAddressIllegal = "channel-address-illegal",
+    /// Templates of a channel can be followed for every step of an alarm.
+    ChannelTemplateFaulty = "channel-template-faulty",
+    /// The form of a channel's messages is decided once.
+    ChannelFormTwice = "channel-form-twice",
+    /// The program of a channel is there.
+    ChannelProgramMissing = "channel-program-missing",
+    /// Passwords cross the network within TLS; a warning.
+    ChannelPlain = "channel-plain",
+    /// A channel is named by a route; a warning.
+    ChannelIdle = "channel-idle",
+    /// A route names channels that there are.
+    RouteChannelUnknown = "route-channel-unknown",
+    /// A route is about severities that there are.
+    RouteSeverityUnknown = "route-severity-unknown",
+    /// A route says by labels which alarms it is about.
+    RouteMatchIllegal = "route-match-illegal",
+
     /// A setting of the command line is a key with a value.
     SettingIllegal = "setting-illegal",
 }
@@ -359,6 +390,8 @@ impl Rule {
             | Self::AlarmSeriesUnknown
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
+            | Self::ChannelPlain
+            | Self::ChannelIdle
             | Self::SecretPlain => Weight::Warning,
             _ => Weight::Error,
         }

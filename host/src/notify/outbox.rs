@@ -10,6 +10,13 @@ use crate::alarm::notice::{Notice, Step};
 /// How long another writer (the alarms themselves, a backup) may hold the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
+/// Nanoseconds after which a message is given up.
+const GIVEN_UP_NS: i64 = 7 * 86_400 * 1_000_000_000;
+/// Nanoseconds that a message that is done with is kept.
+const KEPT_NS: i64 = 30 * 86_400 * 1_000_000_000;
+/// Messages that are dropped in one go, at most.
+const DROPPED_MAX: i64 = 10_000;
+
 /// Tables of the alarms' database that are the outbox's.
 pub const TABLES: &str = "
     CREATE TABLE outbox (
@@ -29,6 +36,11 @@ pub const TABLES: &str = "
         why TEXT,                               -- it failed, was refused, not needed or withheld
         done_ns INTEGER
     ) STRICT;
+    CREATE TABLE instance (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id TEXT NOT NULL                        -- tells this daemon's messages from those of any other
+    ) STRICT;
+    INSERT INTO instance VALUES (1, lower(hex(randomblob(6))));
     CREATE INDEX outbox_waits ON outbox (channel, not_before_ns, id) WHERE state = 0;
     CREATE INDEX outbox_of_alarm ON outbox (alarm, channel, id);
 ";
@@ -431,6 +443,28 @@ impl Outbox {
         )?;
         let texts = select.query_map(params![channel, ended_after_ns], |row| row.get::<_, String>(0))?;
         texts.map(|text| Ok(serde_json::from_str(&text?).ok())).filter_map(Result::transpose).collect()
+    }
+
+    /// What tells this daemon's messages from those of any other.
+    pub fn instance(&self) -> rusqlite::Result<String> {
+        self.connection.query_row("SELECT id FROM instance", [], |row| row.get(0))
+    }
+
+    /// Gives up what a channel could not be told for a week, and drops what is done with and a month old; what a channel knows of an alarm
+    /// that is there stays. Gives how many were given up.
+    pub fn prune(&mut self, channel: &str, now_ns: i64) -> rusqlite::Result<usize> {
+        let mut expire = self.connection.prepare_cached(
+            "UPDATE outbox SET state = 2, done_ns = ?2, why = 'a week too late: ' || coalesce(why, 'never tried')
+             WHERE channel = ?1 AND state = 0 AND not_before_ns < ?3",
+        )?;
+        let expired = expire.execute(params![channel, now_ns, now_ns.saturating_sub(GIVEN_UP_NS)])?;
+        let mut drop = self.connection.prepare_cached(
+            "DELETE FROM outbox WHERE id IN (
+                 SELECT id FROM outbox WHERE channel = ?1 AND state > 0 AND done_ns < ?2
+                 AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2) LIMIT ?3)",
+        )?;
+        drop.execute(params![channel, now_ns.saturating_sub(KEPT_NS), DROPPED_MAX])?;
+        Ok(expired)
     }
 
     /// All messages of an alarm.

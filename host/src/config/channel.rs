@@ -1,0 +1,478 @@
+//! `[[channel]]`: a way in which people or programs are told of alarms.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use hyper::{
+    Uri,
+    header::{HeaderName, HeaderValue},
+};
+use lettre::message::Mailbox;
+
+use super::{
+    At, Fault, Faults, Place, Rule,
+    main_file::{absolute, check_path},
+    near::did_you_mean,
+    reader::{Field, Reader, Texts},
+    secret,
+    text::{Data, Table},
+    timing::check_span,
+};
+use crate::{
+    alarm::notice::Step,
+    notify::{
+        alertmanager::Alertmanager,
+        channel::{Channel, Hidden, Kind},
+        exec::Exec,
+        http::Receiver,
+        mail::{Mail, Security},
+        opcmsg::Opcmsg,
+        syslog::{Syslog, Transport},
+        text::{Format, Template},
+        webhook::{Body, Webhook},
+    },
+};
+
+/// Keys that every channel has.
+const COMMON: [&str; 5] = ["heartbeat", "name", "tell", "timeout", "type"];
+/// Types, each with the keys of its own.
+const TYPES: [(&str, &[&str]); 6] = [
+    ("alertmanager", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "urls"]),
+    ("exec", &["heartbeat", "name", "tell", "timeout", "type", "command"]),
+    (
+        "mail",
+        &[
+            "heartbeat",
+            "name",
+            "tell",
+            "timeout",
+            "type",
+            "ca_file",
+            "from",
+            "html",
+            "password",
+            "server",
+            "subject",
+            "text",
+            "tls",
+            "to",
+            "user",
+        ],
+    ),
+    ("opcmsg", &["heartbeat", "name", "tell", "timeout", "type", "group", "node", "program"]),
+    ("syslog", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "facility", "server"]),
+    ("webhook", &["heartbeat", "name", "tell", "timeout", "type", "body", "ca_file", "format", "headers", "secret", "url"]),
+];
+/// Characters of a name, at most.
+const NAME_CHARS_MAX: usize = 80;
+/// How long a delivery may take unless said otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest and shortest of what may be said.
+const TIMEOUT_MAX: Duration = Duration::from_secs(120);
+/// Shortest time between two signs of life.
+const HEARTBEAT_MIN: Duration = Duration::from_secs(10);
+/// Where OpenView has its program.
+const OPCMSG: &str = "/opt/OV/bin/opcmsg";
+/// Facilities of syslog by their names (RFC 5424, table 1).
+const FACILITIES: [(&str, u8); 12] = [
+    ("user", 1),
+    ("mail", 2),
+    ("daemon", 3),
+    ("auth", 4),
+    ("local0", 16),
+    ("local1", 17),
+    ("local2", 18),
+    ("local3", 19),
+    ("local4", 20),
+    ("local5", 21),
+    ("local6", 22),
+    ("local7", 23),
+];
+
+/// Checks all of them; one that bears the name of another is told of.
+pub(super) fn check(tables: &[At<Table>], faults: &mut Faults) -> Vec<At<Channel>> {
+    let mut first: HashMap<String, Place> = HashMap::new();
+    let mut checked = Vec::new();
+    for table in tables {
+        let Some(channel) = check_one(table, faults) else { continue };
+        if let Some(first) = first.get(&channel.name) {
+            let message = format!("channel {}: declared twice", channel.name);
+            faults.push(Fault::new(Rule::ChannelTwice, &channel.place, message).hint(format!("first declared at {first}")));
+            continue;
+        }
+        first.insert(channel.name.clone(), channel.place.clone());
+        checked.push(channel);
+    }
+    checked
+}
+
+fn check_one(at: &At<Table>, faults: &mut Faults) -> Option<At<Channel>> {
+    let (table, place) = (&at.value, &at.place);
+    let kind = Reader::open(table).text("type", faults);
+    let names = || TYPES.iter().map(|(name, _)| *name);
+    let hint = format!("one of {}: type = \"mail\"", names().collect::<Vec<_>>().join(", "));
+    let kind = kind.required("type", place, &hint, faults)?;
+    let Some((_, keys)) = TYPES.iter().find(|(name, _)| *name == kind.value) else {
+        let message = format!("`type`: \"{}\" is no type of a channel", kind.escape_debug());
+        faults.push(Fault::new(Rule::ChannelTypeUnknown, &kind.place, message).hint(did_you_mean(&kind, "types", names())));
+        return None;
+    };
+    debug_assert!(COMMON.iter().all(|key| keys.contains(key)));
+    let mut walk = Walk { reader: Reader::new("`[[channel]]`", keys, table), place, faults };
+    let name = walk.reader.text("name", walk.faults);
+    let name = name.required("name", place, "a channel has a name of its own: name = \"ops-mail\"", walk.faults);
+    let name = name.filter(|name| is_name(name, walk.faults));
+    let tell = walk.tell();
+    let heartbeat = walk.span("heartbeat", HEARTBEAT_MIN..=Duration::from_hours(24 * 7));
+    let timeout = walk.span("timeout", Duration::from_secs(1)..=TIMEOUT_MAX);
+    let kind = match kind.as_str() {
+        "mail" => walk.mail().map(Kind::Mail),
+        "webhook" => walk.webhook().map(Kind::Webhook),
+        "alertmanager" => walk.receivers("urls").map(|receivers| Kind::Alertmanager(Alertmanager { receivers })),
+        "syslog" => walk.syslog().map(Kind::Syslog),
+        "exec" => walk.exec().map(Kind::Exec),
+        _ => walk.opcmsg().map(Kind::Opcmsg),
+    };
+    let Walk { reader, faults, .. } = walk;
+    reader.finish(faults);
+    let (name, kind) = (name?, kind?);
+    let channel = Channel {
+        tell: tell?.unwrap_or_else(|| kind.usual_steps().into_iter().collect()).into_iter().collect(),
+        heartbeat: heartbeat?,
+        timeout: timeout?.unwrap_or(TIMEOUT),
+        name: name.value,
+        kind,
+    };
+    Some(At { value: channel, place: name.place })
+}
+
+/// Lists the files that secrets of channels come from.
+pub(super) fn secret_files(tables: &[At<Table>]) -> Vec<PathBuf> {
+    tables.iter().flat_map(|table| secret::files_of(&table.value)).collect()
+}
+
+fn is_name(name: &At<String>, faults: &mut Faults) -> bool {
+    let legal = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && crate::plain(name) == name.value;
+    if !legal {
+        let shown: String = name.escape_debug().take(NAME_CHARS_MAX).collect();
+        let fault = Fault::new(Rule::ChannelNameIllegal, &name.place, format!("`name`: \"{shown}\" is no name of a channel"));
+        faults.push(fault.hint(format!("1 to {NAME_CHARS_MAX} characters that can be shown")));
+    }
+    legal
+}
+
+/// One table on its way to a channel; what gives `None` was told of.
+struct Walk<'t> {
+    reader: Reader<'t>,
+    place: &'t Place,
+    faults: &'t mut Faults,
+}
+
+impl Walk<'_> {
+    fn tell(&mut self) -> Option<Option<Vec<Step>>> {
+        let texts = match self.reader.texts("tell", self.faults) {
+            Field::Absent => return Some(None),
+            Field::Broken => return None,
+            Field::Given(texts) => texts.value,
+        };
+        let mut steps = Vec::with_capacity(texts.items.len());
+        for text in &texts.items {
+            match Step::ALL.into_iter().find(|step| step.name() == text.value) {
+                Some(step) => steps.push(step),
+                None => {
+                    let message = format!("`tell`: \"{}\" is no step of an alarm", text.escape_debug());
+                    let hint = did_you_mean(text, "steps", Step::ALL.iter().map(|step| step.name()));
+                    self.faults.push(Fault::new(Rule::ChannelStepUnknown, &text.place, message).hint(hint));
+                }
+            }
+        }
+        (texts.whole && steps.len() == texts.items.len()).then_some(Some(steps))
+    }
+
+    fn span(&mut self, key: &'static str, within: std::ops::RangeInclusive<Duration>) -> Option<Option<Duration>> {
+        let text = self.reader.text(key, self.faults);
+        match check_span(key, &text, self.faults) {
+            Field::Absent => Some(None),
+            Field::Broken => None,
+            Field::Given(span) if within.contains(&span.value) => Some(Some(span.value)),
+            Field::Given(span) => {
+                let [least, most] = [within.start(), within.end()].map(|end| crate::log::seconds(*end));
+                let message = format!("`{key}`: is not in the range {least} to {most} seconds");
+                self.faults.push(Fault::new(Rule::ChannelTimeOutOfRange, &span.place, message).hint("write \"30s\" or \"5m\""));
+                None
+            }
+        }
+    }
+
+    fn optional(&mut self, key: &'static str) -> Option<Option<At<String>>> {
+        match self.reader.text(key, self.faults) {
+            Field::Absent => Some(None),
+            Field::Broken => None,
+            Field::Given(text) => Some(Some(text)),
+        }
+    }
+
+    fn needed(&mut self, key: &'static str, hint: &str) -> Option<At<String>> {
+        self.reader.text(key, self.faults).required(key, self.place, hint, self.faults)
+    }
+
+    fn file(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
+        let Some(text) = self.optional(key)? else { return Some(None) };
+        check_path(key, &text, self.faults).map(|path| Some(absolute(path).value))
+    }
+
+    /// One of a few words.
+    fn choice<T: Clone>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Option<Option<T>> {
+        let Some(text) = self.optional(key)? else { return Some(None) };
+        let found = choices.iter().find(|(word, _)| *word == text.value).map(|(_, choice)| Some(choice.clone()));
+        if found.is_none() {
+            let message = format!("`{key}`: \"{}\" is none of what it can be", text.escape_debug());
+            let hint = did_you_mean(&text, "choices", choices.iter().map(|(word, _)| *word));
+            self.faults.push(Fault::new(Rule::ChannelChoiceUnknown, &text.place, message).hint(hint));
+        }
+        found
+    }
+
+    fn secret(&mut self, key: &'static str) -> Option<Option<Hidden>> {
+        match self.reader.any(key) {
+            Field::Absent => Some(None),
+            Field::Broken => None,
+            Field::Given(at) => secret_of(key, &at, self.faults).map(Some),
+        }
+    }
+
+    fn template(&mut self, key: &'static str, format: Format) -> Option<Option<Template>> {
+        let Some(text) = self.optional(key)? else { return Some(None) };
+        match Template::parse(&text, format) {
+            Ok(template) => Some(Some(template)),
+            Err(why) => {
+                let fault = Fault::new(Rule::ChannelTemplateFaulty, &text.place, format!("`{key}`: the template is faulty: {why}"));
+                self.faults.push(fault.hint(match format {
+                    Format::Json => "values bring their own quotes: body = '{\"text\": {{ text }}}'",
+                    _ => "it may use text, title, state, severity, job, target, series, value, bound, time, since, …",
+                }));
+                None
+            }
+        }
+    }
+
+    fn illegal<T>(&mut self, text: &At<String>, key: &str, what: &str, hint: &str) -> Option<T> {
+        let message = format!("`{key}`: \"{}\" is no {what}", text.escape_debug());
+        self.faults.push(Fault::new(Rule::ChannelAddressIllegal, &text.place, message).hint(hint));
+        None
+    }
+
+    fn mail(&mut self) -> Option<Mail> {
+        let server = self.needed("server", "which server takes the mail: server = \"127.0.0.1:25\"");
+        let server = server.and_then(|text| {
+            host_and_port(&text, Some(25)).or_else(|| self.illegal(&text, "server", "host with a port", "write \"mx1.example.org:25\""))
+        });
+        let security = self.choice("tls", &[("none", Security::None), ("starttls", Security::Starttls), ("implicit", Security::Implicit)]);
+        let from = self.needed("from", "whom the mail is from: from = \"watchpost@example.org\"");
+        let from = from.and_then(|text| self.mailbox("from", &text));
+        let to = match self.reader.text_or_texts("to", self.faults).required(
+            "to",
+            self.place,
+            "whom it goes to: to = [\"ops@example.org\"]",
+            self.faults,
+        ) {
+            Some(At { value: Texts { items, whole }, place }) => {
+                let found: Vec<Mailbox> = items.iter().filter_map(|text| self.mailbox("to", text)).collect();
+                if items.is_empty() && whole {
+                    self.faults
+                        .push(Fault::new(Rule::KeyMissing, &place, "`to`: nobody is named").hint("write to = [\"ops@example.org\"]"));
+                }
+                (whole && found.len() == items.len() && !found.is_empty()).then_some(found)
+            }
+            None => None,
+        };
+        let (user, password, ca_file) = (self.optional("user"), self.secret("password"), self.file("ca_file"));
+        let (subject, text, html) =
+            (self.template("subject", Format::Line), self.template("text", Format::Text), self.template("html", Format::Html));
+        let ((host, port), login) = (server?, (user?, password?));
+        let is_near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        let security = security?.unwrap_or(if is_near { Security::None } else { Security::Starttls });
+        let login = match login {
+            (Some(user), Some(password)) => {
+                if security == Security::None && !is_near {
+                    let fault = Fault::new(Rule::ChannelPlain, &user.place, "`password`: crosses the network in plain sight");
+                    self.faults.push(fault.hint("write tls = \"starttls\""));
+                }
+                Some((user.value, password))
+            }
+            (None, None) => None,
+            _ => {
+                let fault = Fault::new(Rule::KeyMissing, self.place, "`user` and `password`: one of them is missing");
+                self.faults.push(fault.hint("write both, or none where the server asks nobody who he is"));
+                return None;
+            }
+        };
+        let ca_file = ca_file?;
+        Some(Mail { host, port, security, ca_file, login, from: from?, to: to?, subject: subject?, text: text?, html: html? })
+    }
+
+    fn mailbox(&mut self, key: &str, text: &At<String>) -> Option<Mailbox> {
+        match text.parse() {
+            Ok(mailbox) => Some(mailbox),
+            Err(_) => self.illegal(text, key, "mail address", "write \"ops@example.org\" or \"Operations <ops@example.org>\""),
+        }
+    }
+
+    fn webhook(&mut self) -> Option<Webhook> {
+        let url = self.needed("url", "who gets it: url = \"https://hooks.example.org/watchpost\"");
+        let url = url.and_then(|text| self.url("url", &text));
+        let (ca_file, secret) = (self.file("ca_file"), self.secret("secret"));
+        let format = self.choice("format", &[("watchpost", Body::Own), ("alertmanager", Body::Alertmanager)]);
+        let template = self.template("body", Format::Json);
+        let headers = self.headers();
+        let (url, ca_file) = (url?, ca_file?);
+        let body = match (template?, format?) {
+            (Some(template), None) => Body::Template(template),
+            (None, format) => format.unwrap_or(Body::Own),
+            (Some(_), Some(_)) => {
+                let fault = Fault::new(Rule::ChannelFormTwice, self.place, "channel: both `format` and `body`");
+                self.faults.push(fault.hint("a template decides the form: leave `format` out"));
+                return None;
+            }
+        };
+        Some(Webhook { receiver: Receiver { url, ca_file }, headers: headers?, secret: secret?, body })
+    }
+
+    fn headers(&mut self) -> Option<Vec<(HeaderName, Hidden)>> {
+        let table = match self.reader.table("headers", self.faults) {
+            Field::Absent => return Some(Vec::new()),
+            Field::Broken => return None,
+            Field::Given(table) => table.value,
+        };
+        let mut headers = Vec::new();
+        for (key, entry) in &table.0 {
+            let Ok(name) = HeaderName::from_bytes(key.as_bytes()) else {
+                let message = format!("`headers`: \"{}\" is no name of a header", key.escape_debug());
+                self.faults.push(
+                    Fault::new(Rule::ChannelAddressIllegal, &entry.key, message)
+                        .hint("write headers = { Authorization = { file = \"…\" } }"),
+                );
+                continue;
+            };
+            // A header may well be public: one in plain sight is not warned about.
+            let value = match &entry.value.value {
+                Data::Text(text) => Some(Hidden::new(text.clone())),
+                _ => secret_of(&format!("headers.{key}"), &entry.value, self.faults),
+            };
+            let value = value.filter(|value| HeaderValue::from_str(value.reveal()).is_ok());
+            headers.extend(value.map(|value| (name, value)));
+        }
+        (headers.len() == table.0.len()).then_some(headers)
+    }
+
+    fn receivers(&mut self, key: &'static str) -> Option<Vec<Receiver>> {
+        let hint = "every one of the cluster: urls = [\"http://127.0.0.1:9093\"]";
+        let urls = self.reader.text_or_texts(key, self.faults).required(key, self.place, hint, self.faults);
+        let ca_file = self.file("ca_file");
+        let At { value: Texts { items, whole }, place } = urls?;
+        let found: Vec<Uri> = items.iter().filter_map(|text| self.url(key, text)).collect();
+        if items.is_empty() && whole {
+            self.faults.push(Fault::new(Rule::KeyMissing, &place, format!("`{key}`: nobody is named")).hint(hint));
+        }
+        let whole = whole && found.len() == items.len() && !found.is_empty();
+        let ca_file = ca_file?;
+        whole.then(|| found.into_iter().map(|url| Receiver { url: with_path(&url, "/api/v2/alerts"), ca_file: ca_file.clone() }).collect())
+    }
+
+    fn url(&mut self, key: &str, text: &At<String>) -> Option<Uri> {
+        let url: Option<Uri> = text.parse().ok();
+        let url = url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty()));
+        let url = url.filter(|url| url.authority().is_some_and(|authority| !authority.as_str().contains('@')));
+        url.or_else(|| {
+            self.illegal(text, key, "address of a receiver", "write \"https://host/path\", without a user: secrets belong in `headers`")
+        })
+    }
+
+    fn syslog(&mut self) -> Option<Syslog> {
+        let server = self.needed("server", "where the collector is: server = \"udp://127.0.0.1:514\"");
+        let (ca_file, facility) = (self.file("ca_file"), self.choice("facility", &FACILITIES));
+        let text = server?;
+        let hint = "write \"udp://host:514\", \"tcp://host:514\" or \"tls://host:6514\"";
+        let parts = text
+            .split_once("://")
+            .and_then(|(by, at)| Some((by.to_owned(), host_and_port(at, if by == "tls" { Some(6514) } else { Some(514) })?)));
+        let Some((by, (host, port))) = parts else { return self.illegal(&text, "server", "address of a collector", hint) };
+        let transport = match by.as_str() {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            "tls" => Transport::Tls { ca_file: ca_file? },
+            _ => return self.illegal(&text, "server", "address of a collector", hint),
+        };
+        Some(Syslog { transport, host, port, facility: facility?.unwrap_or(3) })
+    }
+
+    fn exec(&mut self) -> Option<Exec> {
+        let hint = "a program and its arguments, no shell: command = [\"/usr/local/bin/tell\", \"--from\", \"watchpost\"]";
+        let command = self.reader.texts("command", self.faults).required("command", self.place, hint, self.faults)?;
+        let Texts { items, whole } = command.value;
+        let Some((program, args)) = items.split_first() else {
+            self.faults.push(Fault::new(Rule::KeyMissing, &command.place, "`command`: no program is named").hint(hint));
+            return None;
+        };
+        let program = self.program("command", program)?;
+        whole.then(|| Exec { program, args: args.iter().map(|arg| arg.value.clone()).collect() })
+    }
+
+    fn opcmsg(&mut self) -> Option<Opcmsg> {
+        let (program, group, node) = (self.optional("program"), self.optional("group"), self.optional("node"));
+        let program = program?.unwrap_or_else(|| At { value: OPCMSG.into(), place: self.place.clone() });
+        let program = self.program("program", &program)?;
+        let group = group?.map_or_else(|| "watchpost".to_owned(), |group| group.value);
+        Some(Opcmsg { program, group, node: node?.map(|node| node.value) })
+    }
+
+    /// A program that can be run.
+    fn program(&mut self, key: &str, text: &At<String>) -> Option<PathBuf> {
+        let path = check_path(key, text, self.faults).map(absolute)?.value;
+        let runs = rustix::fs::access(&path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file();
+        if !runs {
+            let fault =
+                Fault::new(Rule::ChannelProgramMissing, &text.place, format!("`{key}`: {} is no program that can be run", path.display()));
+            self.faults.push(fault.hint("write its path, and make it executable"));
+        }
+        runs.then_some(path)
+    }
+}
+
+/// Fetches a secret, or takes the plain one and warns.
+fn secret_of(path: &str, at: &At<Data>, faults: &mut Faults) -> Option<Hidden> {
+    match &at.value {
+        Data::Text(text) => {
+            let warning = Fault::new(Rule::SecretPlain, &at.place, format!("`{path}`: a secret in plain sight"));
+            faults.push(warning.hint("write { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }"));
+            Some(Hidden::new(text.clone()))
+        }
+        Data::Table(table) => match secret::fetch(path, table, &at.place, &secret::process_environment) {
+            Ok(secret) => Some(Hidden::new(secret)),
+            Err(fault) => {
+                faults.extend(fault);
+                None
+            }
+        },
+        Data::Broken => None,
+        other => {
+            faults.push(secret::misshapen(path, other, &at.place));
+            None
+        }
+    }
+}
+
+/// A host and its port, the usual one where none is written.
+fn host_and_port(text: &str, usual: Option<u16>) -> Option<(String, u16)> {
+    let uri: Uri = format!("x://{text}").parse().ok()?;
+    let host = uri.host().filter(|host| !host.is_empty())?;
+    let bare = uri.path().trim_start_matches('/').is_empty() && uri.query().is_none() && !text.contains('@');
+    let port = uri.port_u16().or(usual)?;
+    bare.then(|| (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
+}
+
+fn with_path(url: &Uri, path: &str) -> Uri {
+    let base = url.path().trim_end_matches('/');
+    let mut parts = url.clone().into_parts();
+    parts.path_and_query = format!("{base}{path}").parse().ok();
+    Uri::from_parts(parts).unwrap_or_else(|_| url.clone())
+}

@@ -1,0 +1,423 @@
+//! Deliveries: a task for each channel takes from the outbox what is its own, and tells it until it is taken.
+
+mod round;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Notify, watch},
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
+use tracing::{error, info, warn};
+use watchpost_plugin_api::Severity;
+
+use super::{appender::Appender, now_ns};
+use crate::{
+    alarm::notice::Step,
+    log::{seconds, trouble::Trouble},
+    notify::{
+        channel::{Channel, Parcel, Sender, Undelivered},
+        outbox::{Backlog, Due, Fate, Outbox},
+        text::sample,
+    },
+};
+use round::{Round, deliver};
+
+/// Longest pause between two looks: a message that is due is seen at once, for whoever writes it says so.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Shortest and longest time between two attempts.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+/// Rounds that fail, and the time over which they do, before somebody is told by other channels.
+const DOWN_AFTER: (u32, Duration) = (3, Duration::from_secs(10));
+/// How long a task may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a receiver is told again of what is over.
+const ENDED_AGAIN_NS: i64 = 5 * 60 * 1_000_000_000;
+/// How often what is done with and old is dropped.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How a channel stands, as people ask for it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ChannelState {
+    /// Its name.
+    pub channel: String,
+    /// Its type.
+    pub kind: String,
+    /// Messages that are due and not delivered.
+    pub waiting: u64,
+    /// Since when the first of them is due, nanoseconds since 1970.
+    pub waiting_since_ns: Option<i64>,
+    /// Messages that this daemon delivered.
+    pub delivered: u64,
+    /// Messages that the channel will never take.
+    pub refused: u64,
+    /// When it took something last, nanoseconds since 1970.
+    pub last_ns: Option<i64>,
+    /// What goes wrong, if it does.
+    pub failing: Option<String>,
+}
+
+/// All channels at work.
+pub(super) struct Delivery {
+    path: PathBuf,
+    sender: Sender,
+    appender: Appender,
+    poke: Arc<Notify>,
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+struct Running {
+    channel: Arc<Channel>,
+    state: Arc<Mutex<ChannelState>>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Delivery {
+    /// Takes the outbox of an alarms' database.
+    pub(super) fn open(database: &Path, appender: Appender) -> rusqlite::Result<Self> {
+        let instance = Outbox::open(database)?.instance()?;
+        let (poke, running) = (Arc::default(), Mutex::default());
+        Ok(Self { path: database.to_owned(), sender: Sender::new(&instance), appender, poke, running })
+    }
+
+    /// What is called when something new is in the outbox.
+    pub(super) fn poke(&self) -> Arc<Notify> {
+        self.poke.clone()
+    }
+
+    /// Has these channels at work, and no others; one that is as it was goes on.
+    pub(super) async fn set(&self, channels: &[Channel]) {
+        let gone: Vec<Running> = {
+            let mut running = lock(&self.running);
+            let stays = |running: &Running| channels.iter().any(|channel| *channel == *running.channel);
+            let gone: Vec<String> = running.iter().filter(|(_, running)| !stays(running)).map(|(name, _)| name.clone()).collect();
+            gone.into_iter().filter_map(|name| running.remove(&name)).collect()
+        };
+        // Nothing is told twice at once: the new one begins when the old one has ended.
+        end(gone).await;
+        let mut running = lock(&self.running);
+        for channel in channels {
+            running.entry(channel.name.clone()).or_insert_with(|| self.start(channel));
+        }
+    }
+
+    fn start(&self, channel: &Channel) -> Running {
+        let channel = Arc::new(channel.clone());
+        let state = ChannelState { channel: channel.name.clone(), kind: channel.kind.name().into(), ..ChannelState::default() };
+        let state = Arc::new(Mutex::new(state));
+        let (stop, stops) = watch::channel(false);
+        let lead = Lead {
+            channel: channel.clone(),
+            path: self.path.clone(),
+            sender: self.sender.clone(),
+            appender: self.appender.clone(),
+            poke: self.poke.clone(),
+            state: state.clone(),
+            stops,
+            failing: None,
+            unread: Trouble::new(),
+            refusals: Trouble::new(),
+        };
+        Running { channel, state, stop, task: tokio::spawn(lead.lead()) }
+    }
+
+    /// How each channel stands.
+    pub(super) fn states(&self) -> Vec<ChannelState> {
+        lock(&self.running).values().map(|running| lock(&running.state).clone()).collect()
+    }
+
+    /// Sends a channel an alarm that is none.
+    ///
+    /// Errors: no channel of that name, or what went wrong.
+    pub(super) async fn test(&self, name: &str) -> Result<(), TestError> {
+        let (channel, known) = {
+            let running = lock(&self.running);
+            (running.get(name).map(|running| running.channel.clone()), running.keys().cloned().collect())
+        };
+        let channel = channel.ok_or(TestError::Unknown { known })?;
+        let mut notice = sample(Step::Raised);
+        notice.time_ns = now_ns();
+        notice.raised_ns = notice.time_ns;
+        let sent = timeout(channel.timeout, channel.kind.deliver(&self.sender, Parcel::Test(&notice))).await;
+        let sent = sent.unwrap_or_else(|_| Err(late(channel.timeout)));
+        sent.map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() })
+    }
+
+    /// Lets what is being told be told, and ends.
+    pub(super) async fn stop(&self) {
+        let all = std::mem::take(&mut *lock(&self.running));
+        end(all.into_values().collect()).await;
+    }
+}
+
+/// Why a test did not arrive.
+#[derive(Debug)]
+pub(super) enum TestError {
+    /// There is no such channel.
+    Unknown {
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// It did not arrive.
+    Undelivered {
+        /// Why not.
+        why: String,
+    },
+}
+
+async fn end(all: Vec<Running>) {
+    for running in &all {
+        running.stop.send_replace(true);
+    }
+    for mut running in all {
+        if timeout(END_TIMEOUT, &mut running.task).await.is_err() {
+            running.task.abort();
+        }
+    }
+}
+
+fn late(after: Duration) -> Undelivered {
+    Undelivered::Later { why: format!("no answer within {} s", seconds(after)), after: None }
+}
+
+/// A channel that cannot be reached.
+struct Failing {
+    rounds: u32,
+    since: Instant,
+    told: bool,
+}
+
+/// One channel at work.
+struct Lead {
+    channel: Arc<Channel>,
+    path: PathBuf,
+    sender: Sender,
+    appender: Appender,
+    poke: Arc<Notify>,
+    state: Arc<Mutex<ChannelState>>,
+    stops: watch::Receiver<bool>,
+    failing: Option<Failing>,
+    unread: Trouble,
+    refusals: Trouble,
+}
+
+impl Lead {
+    async fn lead(mut self) {
+        let mut outbox: Option<Outbox> = None;
+        let (mut heartbeat, mut resend, mut pruned) = (None::<Instant>, None::<Instant>, None::<Instant>);
+        while !*self.stops.borrow() {
+            let opened = match outbox.take() {
+                Some(outbox) => Ok(outbox),
+                None => Outbox::open(&self.path),
+            };
+            let (name, kind, most) =
+                (self.channel.name.clone(), self.channel.clone(), if self.failing.is_some() { 1 } else { round::ROWS_MAX });
+            let taken = spawn_blocking(move || {
+                let mut outbox = opened?;
+                let round = Round::take(&mut outbox, &kind, now_ns(), most)?;
+                let backlog = outbox.backlog(&name, now_ns())?;
+                Ok::<_, rusqlite::Error>((outbox, round, backlog))
+            });
+            let (kept, round, backlog) =
+                match taken.await.unwrap_or_else(|error| Err(rusqlite::Error::ToSqlConversionFailure(error.into()))) {
+                    Ok(taken) => taken,
+                    Err(error) => {
+                        self.cannot_read(&error);
+                        self.pause(LOOK_EVERY, false).await;
+                        continue;
+                    }
+                };
+            self.unread.is_over(Instant::now());
+            self.stands(&backlog);
+            if round.is_empty() {
+                outbox = Some(kept);
+                if due(&mut heartbeat, self.channel.heartbeat) {
+                    self.extra(Parcel::Heartbeat { at_ns: now_ns() }).await;
+                }
+                if due(&mut resend, self.channel.kind.resend()) {
+                    outbox = self.tell_again(outbox.take()).await;
+                }
+                if due(&mut pruned, Some(PRUNE_EVERY)) {
+                    outbox = self.prune(outbox.take()).await;
+                }
+                self.pause(until(backlog.next_ns), true).await;
+                continue;
+            }
+            let outcomes = deliver(round, &self.channel, &self.sender).await;
+            let pause = self.judge(&outcomes);
+            outbox = self.mark(kept, outcomes).await;
+            if let Some(pause) = pause {
+                self.pause(pause, false).await;
+            }
+        }
+    }
+
+    /// Waits, for something new too if that helps.
+    async fn pause(&mut self, pause: Duration, poked: bool) {
+        let news = async { if poked { self.poke.notified().await } else { std::future::pending().await } };
+        tokio::select! {
+            () = news => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = self.stops.changed() => {}
+        }
+    }
+
+    fn cannot_read(&mut self, error: &rusqlite::Error) {
+        let why = crate::chain(error);
+        if let Some(told) = self.unread.met(&why, Instant::now()) {
+            error!(channel = self.channel.name, lasted_s = seconds(told.lasted), "the outbox cannot be read: {why}");
+        }
+    }
+
+    fn stands(&self, backlog: &Backlog) {
+        let mut state = lock(&self.state);
+        (state.waiting, state.waiting_since_ns) = (backlog.due, backlog.since_ns);
+    }
+
+    /// Sees how a round went; gives how long the channel is to be left alone.
+    fn judge(&mut self, outcomes: &[(Due, Result<(), Undelivered>)]) -> Option<Duration> {
+        let taken = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Err(Undelivered::Later { .. }))).count();
+        let why = outcomes.iter().find_map(|(_, outcome)| match outcome {
+            Err(Undelivered::Later { why, .. }) => Some(why.clone()),
+            _ => None,
+        });
+        {
+            let mut state = lock(&self.state);
+            let delivered = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+            state.delivered += delivered as u64;
+            state.refused += (taken - delivered) as u64;
+            if delivered > 0 {
+                state.last_ns = Some(now_ns());
+            }
+            state.failing.clone_from(&why);
+        }
+        for (due, outcome) in outcomes {
+            if let Err(Undelivered::Never { why }) = outcome
+                && self.refusals.met(why, Instant::now()).is_some()
+            {
+                let text =
+                    format!("channel {} refused step {} of alarm {}: {why}", self.channel.name, due.notice.step.name(), due.notice.alarm);
+                self.appender.report(None, Severity::Minor, "notice_refused", text);
+            }
+        }
+        // One message that is never taken is not a channel that is down.
+        if taken > 0 || why.is_none() {
+            self.reached();
+            return None;
+        }
+        let why = why.unwrap_or_default();
+        let failing = self.failing.get_or_insert_with(|| Failing { rounds: 0, since: Instant::now(), told: false });
+        failing.rounds += 1;
+        if !failing.told && failing.rounds >= DOWN_AFTER.0 && failing.since.elapsed() >= DOWN_AFTER.1 {
+            failing.told = true;
+            warn!(channel = self.channel.name, "cannot be reached: {why}");
+            let text = format!("channel {} cannot be reached: {why}; what it is to be told waits", self.channel.name);
+            self.appender.report(None, Severity::Major, "channel_down", text);
+        }
+        Some(again(failing.rounds, u64::from(failing.rounds)))
+    }
+
+    fn reached(&mut self) {
+        if let Some(Failing { since, told: true, .. }) = self.failing.take() {
+            info!(channel = self.channel.name, lasted_s = seconds(since.elapsed()), "can be reached again");
+            let text = format!("channel {} can be reached again", self.channel.name);
+            self.appender.report(None, Severity::Indeterminate, "channel_up", text);
+        }
+    }
+
+    /// Tells what is in no outbox.
+    async fn extra(&mut self, parcel: Parcel<'_>) {
+        let sent = timeout(self.channel.timeout, self.channel.kind.deliver(&self.sender, parcel)).await;
+        match sent.unwrap_or_else(|_| Err(late(self.channel.timeout))) {
+            Ok(()) => self.reached(),
+            Err(undelivered) => lock(&self.state).failing = Some(undelivered.why().to_owned()),
+        }
+    }
+
+    /// Tells how alarms stand, to a receiver that forgets them otherwise.
+    async fn tell_again(&mut self, outbox: Option<Outbox>) -> Option<Outbox> {
+        let outbox = outbox?;
+        let name = self.channel.name.clone();
+        let read = spawn_blocking(move || {
+            let standing = outbox.standing(&name, now_ns() - ENDED_AGAIN_NS)?;
+            Ok::<_, rusqlite::Error>((outbox, standing))
+        });
+        let (outbox, standing) = read.await.ok()?.inspect_err(|error| self.cannot_read(error)).ok()?;
+        for some in standing.chunks(self.channel.kind.together()) {
+            self.extra(Parcel::Standing(some)).await;
+        }
+        Some(outbox)
+    }
+
+    async fn prune(&mut self, outbox: Option<Outbox>) -> Option<Outbox> {
+        let mut outbox = outbox?;
+        let name = self.channel.name.clone();
+        let pruned = spawn_blocking(move || outbox.prune(&name, now_ns()).map(|expired| (outbox, expired))).await.ok()?;
+        let (outbox, expired) = pruned.inspect_err(|error| self.cannot_read(error)).ok()?;
+        if expired > 0 {
+            let text = format!("channel {} took {expired} messages too late to be told: they are a week old", self.channel.name);
+            self.appender.report(None, Severity::Major, "notices_expired", text);
+        }
+        Some(outbox)
+    }
+
+    /// Writes down what became of a round; what cannot be written is told once more.
+    async fn mark(&mut self, mut outbox: Outbox, outcomes: Vec<(Due, Result<(), Undelivered>)>) -> Option<Outbox> {
+        let now = now_ns();
+        let marked = spawn_blocking(move || {
+            let fates: Vec<(&Due, Fate)> = outcomes.iter().map(|(due, outcome)| (due, fate(due, outcome, now))).collect();
+            outbox.mark(&fates, now)?;
+            Ok::<_, rusqlite::Error>(outbox)
+        });
+        marked.await.ok()?.inspect_err(|error| self.cannot_read(error)).ok()
+    }
+}
+
+fn fate(due: &Due, outcome: &Result<(), Undelivered>, now_ns: i64) -> Fate {
+    match outcome {
+        Ok(()) => Fate::Delivered,
+        Err(Undelivered::Never { why }) => Fate::Refused { why: why.clone() },
+        Err(Undelivered::Later { why, after }) => {
+            let pause = again(due.attempts + 1, due.id.unsigned_abs()).max(after.unwrap_or_default());
+            let pause = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
+            Fate::Again { at_ns: now_ns.saturating_add(pause), why: why.clone() }
+        }
+    }
+}
+
+/// How long to wait before the next attempt: twice as long each time, a fifth more or less, so that many do not come at once.
+fn again(attempts: u32, salt: u64) -> Duration {
+    let pause = AGAIN.0.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(AGAIN.1);
+    // What spreads need not be unpredictable.
+    let spread = (salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 400;
+    pause.mul_f64(0.8 + f64::from(u32::try_from(spread).unwrap_or_default()) / 1_000.0)
+}
+
+fn until(next_ns: Option<i64>) -> Duration {
+    let wait = next_ns.map(|at| u64::try_from(at - now_ns()).unwrap_or_default());
+    wait.map_or(LOOK_EVERY, |wait| Duration::from_nanos(wait).clamp(Duration::from_millis(1), LOOK_EVERY))
+}
+
+/// Whether something is due that comes every so often, the first time at once.
+fn due(last: &mut Option<Instant>, every: Option<Duration>) -> bool {
+    let Some(every) = every else { return false };
+    match last {
+        Some(at) if at.elapsed() < every => false,
+        _ => {
+            *last = Some(Instant::now());
+            true
+        }
+    }
+}

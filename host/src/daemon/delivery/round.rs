@@ -1,0 +1,107 @@
+//! One round of a channel: what is due, put together as the channel takes it, and told.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::{task::JoinSet, time::timeout};
+
+use super::late;
+use crate::{
+    alarm::notice::Notice,
+    notify::{
+        channel::{Channel, Parcel, Sender, Undelivered},
+        outbox::{Due, Outbox},
+    },
+};
+
+/// Messages of one round, at most.
+pub(super) const ROWS_MAX: usize = 256;
+/// Messages told together, at most.
+const TOGETHER_MAX: usize = 500;
+/// More than so many that wait are told in one message, where a channel can do that: a flood of mails helps nobody.
+const DIGEST_ABOVE: usize = 20;
+/// Deliveries of one channel at the same time.
+const AT_ONCE: usize = 8;
+
+/// Messages that are told one after the other: a later one is not told before an earlier one.
+type Chain = Vec<Vec<Due>>;
+
+/// What a channel tells now.
+pub(super) struct Round(Vec<Chain>);
+
+impl Round {
+    /// Takes what is due, and notes that it is about to be told.
+    pub(super) fn take(outbox: &mut Outbox, channel: &Channel, now_ns: i64, most: usize) -> rusqlite::Result<Self> {
+        let kind = &channel.kind;
+        let most = if most > 1 && kind.digests() { TOGETHER_MAX } else { most };
+        let due = outbox.due(&channel.name, now_ns, most)?;
+        let (grouped, mut single): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.group.is_some());
+        // What follows in an alarm's life waits for what its group tells.
+        single.retain(|due| grouped.iter().all(|other| other.notice.alarm != due.notice.alarm));
+        let mut chains = Vec::new();
+        let mut groups: Vec<String> = grouped.into_iter().filter_map(|due| due.group).collect();
+        groups.sort();
+        groups.dedup();
+        for group in groups {
+            let together = outbox.group(&channel.name, &group, TOGETHER_MAX)?;
+            chains.push(vec![outbox.begin(together)?]);
+        }
+        let single = outbox.begin(single)?;
+        if kind.digests() && single.len() > DIGEST_ABOVE {
+            chains.push(vec![single]);
+        } else if kind.together() > 1 {
+            let mut chain = Vec::new();
+            let mut rest = single.into_iter().peekable();
+            while rest.peek().is_some() {
+                chain.push(rest.by_ref().take(kind.together()).collect());
+            }
+            chains.push(chain);
+        } else {
+            let mut of_alarms: BTreeMap<u64, Chain> = BTreeMap::new();
+            for due in single {
+                of_alarms.entry(due.notice.alarm).or_default().push(vec![due]);
+            }
+            chains.extend(of_alarms.into_values());
+        }
+        chains.iter_mut().for_each(|chain| chain.retain(|parcel| !parcel.is_empty()));
+        chains.retain(|chain| !chain.is_empty());
+        Ok(Self(chains))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Tells it; gives what became of each message that was tried.
+pub(super) async fn deliver(round: Round, channel: &Arc<Channel>, sender: &Sender) -> Vec<(Due, Result<(), Undelivered>)> {
+    let (mut running, mut outcomes) = (JoinSet::new(), Vec::new());
+    for chain in round.0 {
+        if running.len() >= AT_ONCE
+            && let Some(Ok(done)) = running.join_next().await
+        {
+            outcomes.extend::<Vec<_>>(done);
+        }
+        running.spawn(along(chain, channel.clone(), sender.clone()));
+    }
+    while let Some(done) = running.join_next().await {
+        outcomes.extend(done.unwrap_or_default());
+    }
+    outcomes
+}
+
+async fn along(chain: Chain, channel: Arc<Channel>, sender: Sender) -> Vec<(Due, Result<(), Undelivered>)> {
+    let mut outcomes = Vec::new();
+    for parcel in chain {
+        let outcome = {
+            let notices: Vec<&Notice> = parcel.iter().map(|due| &due.notice).collect();
+            timeout(channel.timeout, channel.kind.deliver(&sender, Parcel::Notices(&notices))).await
+        };
+        let outcome = outcome.unwrap_or_else(|_| Err(late(channel.timeout)));
+        let failed = matches!(outcome, Err(Undelivered::Later { .. }));
+        outcomes.extend(parcel.into_iter().map(|due| (due, outcome.clone())));
+        if failed {
+            break;
+        }
+    }
+    outcomes
+}

@@ -1,0 +1,265 @@
+//! What is said of an alarm in words, and the templates that say it otherwise.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, SecondsFormat};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, value::Serde};
+use serde::Serialize;
+use watchpost_plugin_api::Severity;
+
+use super::route::severity_name;
+use crate::{
+    alarm::notice::{Notice, Step},
+    plain,
+};
+
+/// Characters of a line, at most: receivers cut what is longer, and not always where one would.
+const LINE_CHARS_MAX: usize = 1_000;
+/// Steps that a template takes, at most: one that loops for ever is refused.
+const FUEL: u64 = 1_000_000;
+
+/// A notice with what templates say in words.
+#[derive(Serialize)]
+pub struct Words<'n> {
+    #[serde(flatten)]
+    notice: &'n Notice,
+    /// The severity, or CLEARED.
+    state: String,
+    /// The whole in one line.
+    title: String,
+    /// When it happened.
+    time: String,
+    /// When this life of the alarm began.
+    since: String,
+}
+
+impl<'n> Words<'n> {
+    /// Puts a notice into words.
+    pub fn of(notice: &'n Notice) -> Self {
+        let (time, since) = (Self::time(notice.time_ns), Self::time(notice.raised_ns));
+        Self { notice, state: state(notice), title: title(notice), time, since }
+    }
+
+    /// An instant, as RFC 3339 has it.
+    pub fn time(at_ns: i64) -> String {
+        DateTime::from_timestamp_nanos(at_ns).to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+}
+
+/// The severity in capitals, or what else became of it.
+pub fn state(notice: &Notice) -> String {
+    match notice.step {
+        Step::Cleared | Step::Closed | Step::Withdrawn => notice.step.name().to_uppercase(),
+        _ => severity_name(notice.severity).to_uppercase(),
+    }
+}
+
+/// A notice in one line.
+pub fn title(notice: &Notice) -> String {
+    let what = match notice.step {
+        Step::Raised | Step::Changed | Step::Cleared | Step::Closed | Step::Withdrawn => String::new(),
+        step => format!(" {}{}", step.name(), notice.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()),
+    };
+    plain_line(&format!("[{}]{what} {}", state(notice), notice.text))
+}
+
+/// A notice in lines of words.
+pub fn body(notice: &Notice) -> String {
+    let mut lines = vec![plain_line(&notice.text), String::new()];
+    let mut say = |what: &str, said: &str| {
+        if !said.is_empty() {
+            lines.push(format!("{what:12} {}", plain_line(said)));
+        }
+    };
+    say("State", &state(notice));
+    say("Step", notice.step.name());
+    say("By", notice.by.as_deref().unwrap_or_default());
+    say("Comment", notice.comment.as_deref().unwrap_or_default());
+    say("Job", &notice.job);
+    say("Agent", &notice.agent);
+    say("Target", &notice.target);
+    say("Series", &notice.series);
+    say("Value", notice.value.as_deref().unwrap_or_default());
+    say("Bound", notice.bound.as_deref().unwrap_or_default());
+    say("Rule", &notice.rule);
+    say("Kind", notice.event_type.name());
+    say("Cause", notice.cause.name());
+    say("Since", &Words::time(notice.raised_ns));
+    say("Now", &Words::time(notice.time_ns));
+    say("Seen", &format!("{} times", notice.count));
+    say("Owner", notice.owner.as_deref().unwrap_or_default());
+    say("Labels", &notice.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "));
+    say("Alarm", &notice.alarm.to_string());
+    say("To do", notice.instruction.as_deref().unwrap_or_default());
+    say("Read more", notice.link.as_deref().unwrap_or_default());
+    lines.join("\n") + "\n"
+}
+
+/// A text in one line of what can be shown, cut where it gets too long.
+pub fn plain_line(text: &str) -> String {
+    let plain = plain(text);
+    match plain.char_indices().nth(LINE_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &plain[..at]),
+        None => plain,
+    }
+}
+
+/// What a template's text is meant for, and what in it would do something there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Plain text of many lines.
+    Text,
+    /// One line: a subject.
+    Line,
+    /// HTML.
+    Html,
+    /// JSON.
+    Json,
+}
+
+/// A template of the configuration.
+#[derive(Clone, Debug)]
+pub struct Template {
+    source: Arc<str>,
+    format: Format,
+    environment: Arc<Environment<'static>>,
+}
+
+impl PartialEq for Template {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.source, self.format) == (&other.source, other.format)
+    }
+}
+
+impl Template {
+    /// Reads a template, and tries it on an alarm of every step.
+    ///
+    /// Errors: what is wrong with it, and in which line.
+    pub fn parse(source: &str, format: Format) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(move |_| match format {
+            Format::Html => AutoEscape::Html,
+            Format::Json => AutoEscape::Json,
+            Format::Text | Format::Line => AutoEscape::None,
+        });
+        environment.add_template_owned("it", source.to_owned()).map_err(|error| said(&error))?;
+        let template = Self { source: source.into(), format, environment: Arc::new(environment) };
+        for step in Step::ALL {
+            template.render(&[&sample(step)])?;
+        }
+        Ok(template)
+    }
+
+    /// Says what the template says of some notices: of the first one by its names, of all by `notices`.
+    ///
+    /// Errors: what is wrong with it.
+    pub fn render(&self, notices: &[&Notice]) -> Result<String, String> {
+        let all: Vec<Words<'_>> = notices.iter().map(|notice| Words::of(notice)).collect();
+        let first = all.first().map(|first| Value::from(Serde(first))).unwrap_or_default();
+        let all: Vec<Value> = all.iter().map(|notice| Value::from(Serde(notice))).collect();
+        let template = self.environment.get_template("it").map_err(|error| said(&error))?;
+        let text = template.render(context! { notices => all, ..first }).map_err(|error| said(&error))?;
+        match self.format {
+            Format::Line => Ok(plain_line(text.trim())),
+            Format::Json => match serde_json::from_str::<serde_json::Value>(&text) {
+                Ok(_) => Ok(text),
+                Err(error) => Err(format!("what it gives is no JSON: {error}")),
+            },
+            Format::Text => Ok(text.lines().map(plain).collect::<Vec<_>>().join("\n") + "\n"),
+            Format::Html => Ok(text),
+        }
+    }
+}
+
+/// What a template's error says, its place first.
+fn said(error: &minijinja::Error) -> String {
+    let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
+    let detail = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    line + &detail
+}
+
+/// An alarm that never was, to try channels and templates with.
+pub fn sample(step: Step) -> Notice {
+    Notice {
+        seq: 0,
+        step,
+        time_ns: 1_796_000_060_000_000_000,
+        by: step_by(step),
+        comment: None,
+        alarm: 0,
+        key: "test".into(),
+        severity: Severity::Warning,
+        active: !step.ends(),
+        silenced: None,
+        raised_ns: 1_796_000_000_000_000_000,
+        count: 1,
+        event_type: crate::alarm::x733::EventType::QualityOfService,
+        cause: crate::alarm::x733::ProbableCause::ThresholdCrossed,
+        rule: "test".into(),
+        agent: String::new(),
+        job: "test".into(),
+        target: String::new(),
+        series: "up".into(),
+        labels: Vec::new(),
+        value: None,
+        bound: None,
+        text: "this is a test: nothing is wrong".into(),
+        instruction: None,
+        link: None,
+        owner: None,
+        acknowledged: false,
+        shelved: false,
+    }
+}
+
+fn step_by(step: Step) -> Option<String> {
+    matches!(step, Step::Owned | Step::Acknowledged | Step::Annotated | Step::Shelved).then(|| "somebody".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hostile() -> Notice {
+        let text = "up of <script>alert(1)</script>\r\nBcc: all@lab.test\u{1b}[31m \"quoted\\\" is 0";
+        Notice { text: text.into(), by: Some("a\r\nX-Evil: 1".into()), ..sample(Step::Owned) }
+    }
+
+    #[test]
+    fn words_obey_nobody() {
+        let (title, body) = (title(&hostile()), body(&hostile()));
+        assert!(!title.contains(['\r', '\n', '\u{1b}']), "{title}");
+        assert!(title.starts_with("[WARNING] owned by a��X-Evil: 1 up of <script>"), "{title}");
+        assert!(!body.contains("\nBcc:") && !body.contains("\nX-Evil") && !body.contains('\u{1b}'), "{body}");
+        let long = Notice { text: "x".repeat(20_000), ..sample(Step::Raised) };
+        assert!(super::title(&long).chars().count() <= LINE_CHARS_MAX + 1);
+    }
+
+    #[test]
+    fn templates_escape_for_what_they_are_meant() {
+        let render = |source: &str, format| Template::parse(source, format).unwrap().render(&[&hostile()]).unwrap();
+        let html = render("<b>{{ text }}</b>", Format::Html);
+        assert!(html.starts_with("<b>up of &lt;script&gt;"), "{html}");
+        let json = render(r#"{"text": {{ text }}, "severity": {{ severity }}, "n": {{ notices | length }}}"#, Format::Json);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (json["text"].as_str(), json["severity"].as_str(), json["n"].as_u64()),
+            (Some(hostile().text.as_str()), Some("warning"), Some(1))
+        );
+        let line = render("{{ state }}: {{ text }}", Format::Line);
+        assert!(line.starts_with("WARNING: up of <script>") && !line.contains(['\n', '\r']), "{line}");
+        let text = render("{{ text }}\nsecond", Format::Text);
+        assert!(text.ends_with("\nsecond\n") && !text.contains(['\r', '\u{1b}']), "{text:?}");
+    }
+
+    #[test]
+    fn a_faulty_template_says_where_and_why() {
+        let fault = |source: &str, format| Template::parse(source, format).unwrap_err();
+        assert_eq!(fault("a\n{{ text", Format::Text), "line 2: syntax error: unexpected end of input, expected end of variable block");
+        assert_eq!(fault("{{ txt }}", Format::Text), "line 1: undefined value");
+        assert!(fault("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", Format::Text).contains("fuel"));
+        assert!(fault("{\"a\": {{ text }}", Format::Json).starts_with("what it gives is no JSON"));
+    }
+}
