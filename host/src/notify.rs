@@ -4,7 +4,7 @@
 //! in order for each alarm, and again until it is delivered: at least once, with the same id each time.
 //!
 //! Reading order: [`route`] (who is told of what) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] (in which
-//! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`syslog`], [`exec`], [`opcmsg`]; [`http`] carries two of them.
+//! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`]; [`http`] carries two of them.
 
 pub mod alertmanager;
 pub mod channel;
@@ -14,6 +14,7 @@ pub mod mail;
 pub mod opcmsg;
 pub mod outbox;
 pub mod route;
+pub mod snmp;
 pub mod syslog;
 #[cfg(test)]
 mod tests;

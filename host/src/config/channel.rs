@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
+use async_snmp::{AuthProtocol, Oid, PrivProtocol};
 use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
@@ -26,6 +27,7 @@ use crate::{
         http::Receiver,
         mail::{Mail, Security},
         opcmsg::Opcmsg,
+        snmp::{self, Login, Snmp},
         syslog::{Syslog, Transport},
         text::{Format, Template},
         webhook::{Body, Webhook},
@@ -35,7 +37,7 @@ use crate::{
 /// Keys that every channel has.
 const COMMON: [&str; 5] = ["heartbeat", "name", "tell", "timeout", "type"];
 /// Types, each with the keys of its own.
-const TYPES: [(&str, &[&str]); 6] = [
+const TYPES: [(&str, &[&str]); 7] = [
     ("alertmanager", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "urls"]),
     ("exec", &["heartbeat", "name", "tell", "timeout", "type", "command"]),
     (
@@ -59,6 +61,26 @@ const TYPES: [(&str, &[&str]); 6] = [
         ],
     ),
     ("opcmsg", &["heartbeat", "name", "tell", "timeout", "type", "group", "node", "program"]),
+    (
+        "snmp",
+        &[
+            "heartbeat",
+            "name",
+            "tell",
+            "timeout",
+            "type",
+            "auth",
+            "auth_password",
+            "community",
+            "inform",
+            "oid",
+            "privacy",
+            "privacy_password",
+            "server",
+            "user",
+            "version",
+        ],
+    ),
     ("syslog", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "facility", "server"]),
     ("webhook", &["heartbeat", "name", "tell", "timeout", "type", "body", "ca_file", "format", "headers", "secret", "url"]),
 ];
@@ -128,6 +150,7 @@ fn check_one(at: &At<Table>, faults: &mut Faults) -> Option<At<Channel>> {
         "mail" => walk.mail().map(Kind::Mail),
         "webhook" => walk.webhook().map(Kind::Webhook),
         "alertmanager" => walk.receivers("urls").map(|receivers| Kind::Alertmanager(Alertmanager { receivers })),
+        "snmp" => walk.snmp().map(Kind::Snmp),
         "syslog" => walk.syslog().map(Kind::Syslog),
         "exec" => walk.exec().map(Kind::Exec),
         _ => walk.opcmsg().map(Kind::Opcmsg),
@@ -403,6 +426,64 @@ impl Walk<'_> {
             _ => return self.illegal(&text, "server", "address of a collector", hint),
         };
         Some(Syslog { transport, host, port, facility: facility?.unwrap_or(3) })
+    }
+
+    fn snmp(&mut self) -> Option<Snmp> {
+        let server = self.needed("server", "which manager is told: server = \"127.0.0.1:162\"");
+        let server = server.and_then(|text| {
+            host_and_port(&text, Some(162)).or_else(|| self.illegal(&text, "server", "host with a port", "write \"nms.example.org:162\""))
+        });
+        let inform = match self.reader.flag("inform", self.faults) {
+            Field::Absent => Some(true),
+            Field::Broken => None,
+            Field::Given(inform) => Some(inform.value),
+        };
+        let root = match self.optional("oid")? {
+            None => Oid::parse(snmp::ROOT).ok(),
+            Some(text) => match Oid::parse(&text) {
+                Ok(oid) if text.starts_with("1.3.6.1.4.1.") && oid.to_string().split('.').count() > 7 => Some(oid),
+                _ => self.illegal(
+                    &text,
+                    "oid",
+                    "place of an enterprise",
+                    "write \"1.3.6.1.4.1.\" and your number, as in the MIB that the manager has",
+                ),
+            },
+        };
+        let is_v3 = self.choice("version", &[("2c", false), ("3", true)]);
+        let (community, user) = (self.secret("community"), self.optional("user"));
+        let auth = self.choice("auth", &[("sha1", AuthProtocol::Sha1), ("sha256", AuthProtocol::Sha256), ("sha512", AuthProtocol::Sha512)]);
+        let privacy = self.choice("privacy", &[("aes128", PrivProtocol::Aes128), ("aes256", PrivProtocol::Aes256Blumenthal)]);
+        let (auth_password, privacy_password) = (self.secret("auth_password"), self.secret("privacy_password"));
+        let (is_v3, community, user, auth_password, privacy_password) = (is_v3?, community?, user?, auth_password?, privacy_password?);
+        let missing = |walk: &mut Self, hint: &str| {
+            let fault = Fault::new(Rule::KeyMissing, walk.place, "channel: who we are to the manager is not said");
+            walk.faults.push(fault.hint(hint));
+        };
+        let login = if is_v3.unwrap_or(true) {
+            let (Some(user), Some(auth_password), Some(privacy_password)) = (user, auth_password, privacy_password) else {
+                missing(self, "write user, auth_password and privacy_password; or version = \"2c\" and community");
+                return None;
+            };
+            for (key, password) in [("auth_password", &auth_password), ("privacy_password", &privacy_password)] {
+                // RFC 3414, 11.2.
+                if password.reveal().len() < 8 {
+                    let fault = Fault::new(Rule::ChannelAddressIllegal, self.place, format!("`{key}`: has fewer than 8 characters"));
+                    self.faults.push(fault.hint("no manager takes a shorter one"));
+                    return None;
+                }
+            }
+            let (auth, privacy) = (auth?.unwrap_or(AuthProtocol::Sha256), privacy?.unwrap_or(PrivProtocol::Aes128));
+            Login::V3 { user: user.value, auth, auth_password, privacy, privacy_password }
+        } else {
+            let Some(community) = community else {
+                missing(self, "write community = { file = \"…\" }");
+                return None;
+            };
+            Login::V2c(community)
+        };
+        let (host, port) = server?;
+        Some(Snmp { host, port, inform: inform?, login, root: root? })
     }
 
     fn exec(&mut self) -> Option<Exec> {

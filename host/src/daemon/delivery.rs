@@ -89,7 +89,13 @@ impl Delivery {
     pub(super) fn open(database: &Path, appender: Appender) -> rusqlite::Result<Self> {
         let instance = Outbox::open(database)?.instance()?;
         let (poke, running) = (Arc::default(), Mutex::default());
-        Ok(Self { path: database.to_owned(), sender: Sender::new(&instance), appender, poke, running })
+        Ok(Self {
+            path: database.to_owned(),
+            sender: Sender::new(&instance, database.parent().unwrap_or(Path::new("."))),
+            appender,
+            poke,
+            running,
+        })
     }
 
     /// What is called when something new is in the outbox.

@@ -1,6 +1,6 @@
 //! A channel: one way in which people or programs are told of alarms.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use watchpost_services::Shared;
 
@@ -9,6 +9,7 @@ use super::{
     exec::Exec,
     mail::Mail,
     opcmsg::Opcmsg,
+    snmp::{self, Snmp},
     syslog::Syslog,
     text::{self, Words},
     webhook::Webhook,
@@ -39,6 +40,8 @@ pub enum Kind {
     Webhook(Webhook),
     /// To Prometheus' Alertmanager.
     Alertmanager(Alertmanager),
+    /// To a manager of SNMP.
+    Snmp(Snmp),
     /// To a collector of syslog.
     Syslog(Syslog),
     /// By a program.
@@ -90,13 +93,15 @@ pub struct Sender {
     pub host: Arc<str>,
     /// Certificates and what they are held against.
     pub shared: Shared,
+    /// Where traps of SNMPv3 come from.
+    pub engine: snmp::Engine,
 }
 
 impl Sender {
-    /// One of this machine.
-    pub fn new(instance: &str) -> Self {
+    /// One of this machine and a data folder.
+    pub fn new(instance: &str, data: &Path) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { instance: instance.into(), host: host.into(), shared: Shared::default() }
+        Self { instance: instance.into(), host: host.into(), shared: Shared::default(), engine: snmp::Engine::of(data) }
     }
 }
 
@@ -123,6 +128,7 @@ impl Kind {
             Self::Mail(_) => "mail",
             Self::Webhook(_) => "webhook",
             Self::Alertmanager(_) => "alertmanager",
+            Self::Snmp(_) => "snmp",
             Self::Syslog(_) => "syslog",
             Self::Exec(_) => "exec",
             Self::Opcmsg(_) => "opcmsg",
@@ -135,7 +141,7 @@ impl Kind {
             Self::Alertmanager(_) => 200,
             Self::Syslog(_) => 100,
             Self::Webhook(webhook) => webhook.together(),
-            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) => 1,
+            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) => 1,
         }
     }
 
@@ -155,6 +161,7 @@ impl Kind {
             Self::Mail(mail) => mail.deliver(sender, parcel).await,
             Self::Webhook(webhook) => webhook.deliver(sender, parcel).await,
             Self::Alertmanager(alertmanager) => alertmanager.deliver(sender, parcel).await,
+            Self::Snmp(snmp) => snmp.deliver(sender, parcel).await,
             Self::Syslog(syslog) => syslog.deliver(sender, parcel).await,
             Self::Exec(exec) => exec.deliver(sender, parcel).await,
             Self::Opcmsg(opcmsg) => opcmsg.deliver(parcel).await,
@@ -165,7 +172,7 @@ impl Kind {
     pub fn usual_steps(&self) -> BTreeSet<Step> {
         match self {
             // Whoever keeps a state of its own gets everything.
-            Self::Webhook(_) | Self::Exec(_) | Self::Syslog(_) => Step::ALL.into(),
+            Self::Webhook(_) | Self::Exec(_) | Self::Syslog(_) | Self::Snmp(_) => Step::ALL.into(),
             Self::Alertmanager(_) | Self::Opcmsg(_) => {
                 [Step::Raised, Step::Changed, Step::Unshelved, Step::Unsilenced, Step::Cleared, Step::Closed, Step::Withdrawn].into()
             }

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_message_is_one_of_rfc_5424_whatever_is_in_it() {
         let syslog = Syslog { transport: Transport::Udp, host: "h".into(), port: 514, facility: 16 };
-        let sender = Sender { host: "mon 1\n".into(), ..Sender::new("i1") };
+        let sender = Sender { host: "mon 1\n".into(), ..Sender::new("i1", std::path::Path::new(".")) };
         let notice = Notice {
             seq: 7,
             alarm: 3,

@@ -1,0 +1,112 @@
+//! `watchpost notify`
+
+use async_snmp::Oid;
+use clap::Subcommand;
+use hyper::Method;
+
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    print_json,
+    table::plain,
+    time::told_ago,
+};
+use crate::{
+    daemon::ChannelState,
+    notify::snmp::{Engine, ROOT, mib},
+};
+
+pub(super) const EXAMPLES: &str = "Without a command it lists the channels, and what waits for each.
+
+Examples:
+  watchpost notify
+  watchpost notify test ops-mail
+  watchpost notify mib";
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Option<What>,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Lists the channels, and what waits for each.
+    #[command(after_help = "Example:\n  watchpost notify list")]
+    List,
+    /// Sends an alarm that is none by a channel, and tells whether it arrived.
+    #[command(after_help = "Example:\n  watchpost notify test ops-mail")]
+    Test {
+        /// The channel's name.
+        channel: String,
+    },
+    /// Prints the MIB for the manager that gets traps and informs.
+    #[command(after_help = "Examples:\n  watchpost notify mib\n  watchpost notify mib --oid 1.3.6.1.4.1.99999.1")]
+    Mib {
+        /// Where it hangs: the `oid` of the channel.
+        #[arg(long, default_value = ROOT)]
+        oid: String,
+    },
+    /// Prints the id of the engine that SNMPv3 traps come from, as a receiver has to be told it.
+    #[command(after_help = "Example:\n  watchpost notify engine-id")]
+    EngineId,
+}
+
+pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        None | Some(What::List) => list(context),
+        Some(What::Test { channel }) => test(context, channel),
+        Some(What::Mib { oid }) => {
+            let root = Oid::parse(oid).map_err(|_| Failure::wrong("cannot write the MIB", format!("`{}` is no OID", plain(oid))))?;
+            print!("{}", mib(&root));
+            Ok(())
+        }
+        Some(What::EngineId) => engine_id(context),
+    }
+}
+
+fn list(context: &Context) -> Outcome {
+    let channels: Vec<ChannelState> = context.ask("cannot list channels", Method::GET, "/api/v1/channels")?.read()?;
+    if context.json {
+        return print_json(&channels);
+    }
+    if channels.is_empty() {
+        println!("no channel; write [[channel]] and [[route]] in watchpost.toml");
+    }
+    for state in channels {
+        let waits = if state.waiting == 0 { String::new() } else { format!(", {} wait", state.waiting) };
+        let refused = if state.refused == 0 { String::new() } else { format!(", {} refused", state.refused) };
+        let last = state.last_ns.map(|at| format!(", the last {}", told_ago(at))).unwrap_or_default();
+        println!("{} ({}): {} delivered{last}{waits}{refused}", plain(&state.channel), state.kind, state.delivered);
+        if let Some(why) = &state.failing {
+            println!("  failing: {}", plain(why));
+        }
+    }
+    Ok(())
+}
+
+fn test(context: &Context, channel: &str) -> Outcome {
+    let cannot = format!("cannot tell anybody by channel `{}`", plain(channel));
+    let path = format!("/api/v1/channels/test?{}", super::client::query(&[("channel", channel.to_owned())]));
+    let answer = context.ask(&cannot, Method::POST, &path)?;
+    let told: serde_json::Value = answer.read()?;
+    if context.json {
+        return print_json(&told);
+    }
+    println!("{}: a test was delivered", plain(channel));
+    Ok(())
+}
+
+fn engine_id(context: &Context) -> Outcome {
+    let data = context.data_folder()?;
+    let engine = Engine::of(&data).known().map_err(|error| Failure::of("cannot tell the engine's id", &error))?;
+    let Some((id, boots)) = engine else {
+        let why = "no SNMPv3 trap was sent yet; `watchpost notify test` sends one";
+        return Err(Failure::failed("cannot tell the engine's id", why));
+    };
+    if context.json {
+        return print_json(&serde_json::json!({ "engine_id": format!("0x{id}"), "boots": boots }));
+    }
+    println!("0x{id}\n\nfor snmptrapd.conf:\n  createUser -e 0x{id} USER SHA-256 \"AUTH PASSWORD\" AES \"PRIVACY PASSWORD\"\n  authUser log USER priv");
+    Ok(())
+}

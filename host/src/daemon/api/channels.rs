@@ -1,0 +1,42 @@
+//! What the command line asks of the channels.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+
+use super::{Shared, refused};
+use crate::{
+    config::nearest,
+    daemon::{Daemon, delivery::TestError},
+};
+
+pub(super) fn routes() -> Router<Arc<Daemon>> {
+    Router::new().route("/api/v1/channels", get(list)).route("/api/v1/channels/test", post(test))
+}
+
+async fn list(State(daemon): Shared) -> Response {
+    Json(daemon.delivery.states()).into_response()
+}
+
+#[derive(Deserialize)]
+struct Which {
+    channel: String,
+}
+
+async fn test(State(daemon): Shared, Query(which): Query<Which>) -> Response {
+    match daemon.delivery.test(&which.channel).await {
+        Ok(()) => Json(serde_json::json!({ "channel": which.channel, "delivered": true })).into_response(),
+        Err(TestError::Undelivered { why }) => refused(StatusCode::BAD_GATEWAY, why),
+        Err(TestError::Unknown { known }) => {
+            let near = nearest(&which.channel, known.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));
+            refused(StatusCode::NOT_FOUND, format!("no channel is called so{}", near.unwrap_or_default()))
+        }
+    }
+}
