@@ -23,6 +23,7 @@ mod load;
 mod maintenance;
 mod measure;
 mod new_agent;
+mod notify;
 mod opcmsg;
 mod plan;
 mod plugins;
@@ -113,6 +114,9 @@ enum Command {
     /// Lists alarms, explains one, acknowledges, annotates, shelves or closes it.
     #[command(after_help = alarms::EXAMPLES)]
     Alarms(alarms::Arguments),
+    /// Lists channels and what waits for them, tests one, prints the MIB.
+    #[command(after_help = notify::EXAMPLES)]
+    Notify(notify::Arguments),
     /// Lists what is an alarm, and how bad.
     #[command(after_help = "Examples:\n  watchpost rules\n  watchpost rules list --json")]
     Rules(rules::Arguments),
@@ -188,6 +192,7 @@ pub fn main() -> ExitCode {
         Command::Alarms(arguments) => alarms::run(&context, &arguments),
         Command::Maintenance(arguments) => maintenance::run(&context, &arguments),
         Command::Opcmsg(arguments) => opcmsg::run(&context, &arguments),
+        Command::Notify(arguments) => notify::run(&context, &arguments),
         Command::Rules(arguments) => rules::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),

@@ -75,6 +75,7 @@ use crate::{
 use alarm_view::SharedLedger;
 use appender::Appender;
 use carriers::Carriers;
+use delivery::{Delivery, Routing};
 use host_alarms::Overheard;
 use libraries::Libraries;
 use objective_view::Watching;
@@ -82,6 +83,7 @@ use series_view::{Hindrance, SharedStore};
 use view::Progress;
 
 pub use backup::{BackupError, Copied, backup};
+pub use delivery::ChannelState;
 pub use event_view::take_events_left;
 pub use left::{LeftError, left};
 pub use libraries::{Done, Listed, Listing};
@@ -124,6 +126,10 @@ pub struct Daemon {
     hindrance: Hindrance,
     /// Series files that are being migrated.
     migrating: migrations::Pending,
+    /// Who is told of alarms.
+    routing: Routing,
+    /// What tells them.
+    delivery: Delivery,
     /// Where it listens; the configuration may leave the port to the system.
     address: SocketAddr,
     runner: mpsc::UnboundedSender<runner::Command>,
@@ -228,6 +234,7 @@ impl Daemon {
     fn act_on_alarm(&self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<Alarm, ActError> {
         let (alarm, steps) = self.ledger.lend().act(number, who, act, now_ns)?;
         steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
+        self.delivery.poke();
         Ok(alarm)
     }
 

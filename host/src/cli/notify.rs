@@ -9,7 +9,7 @@ use super::{
     failure::{Failure, Outcome},
     print_json,
     table::plain,
-    time::told_ago,
+    time::local,
 };
 use crate::{
     daemon::ChannelState,
@@ -76,7 +76,7 @@ fn list(context: &Context) -> Outcome {
     for state in channels {
         let waits = if state.waiting == 0 { String::new() } else { format!(", {} wait", state.waiting) };
         let refused = if state.refused == 0 { String::new() } else { format!(", {} refused", state.refused) };
-        let last = state.last_ns.map(|at| format!(", the last {}", told_ago(at))).unwrap_or_default();
+        let last = state.last_ns.map(|at| format!(", the last {}", local(at as f64 / 1e9))).unwrap_or_default();
         println!("{} ({}): {} delivered{last}{waits}{refused}", plain(&state.channel), state.kind, state.delivered);
         if let Some(why) = &state.failing {
             println!("  failing: {}", plain(why));
@@ -107,6 +107,8 @@ fn engine_id(context: &Context) -> Outcome {
     if context.json {
         return print_json(&serde_json::json!({ "engine_id": format!("0x{id}"), "boots": boots }));
     }
-    println!("0x{id}\n\nfor snmptrapd.conf:\n  createUser -e 0x{id} USER SHA-256 \"AUTH PASSWORD\" AES \"PRIVACY PASSWORD\"\n  authUser log USER priv");
+    println!(
+        "0x{id}\n\nfor snmptrapd.conf:\n  createUser -e 0x{id} USER SHA-256 \"AUTH PASSWORD\" AES \"PRIVACY PASSWORD\"\n  authUser log USER priv"
+    );
     Ok(())
 }

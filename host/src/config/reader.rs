@@ -95,13 +95,6 @@ impl<'t> Reader<'t> {
         self.shaped(key, "a value", &mut Faults::default(), |data| (!data.is_broken()).then(|| data.clone()))
     }
 
-    pub(super) fn flag(&mut self, key: &'static str, faults: &mut Faults) -> Field<bool> {
-        self.shaped(key, "true or false", faults, |data| match data {
-            Data::Flag(flag) => Some(*flag),
-            _ => None,
-        })
-    }
-
     pub(super) fn whole(&mut self, key: &'static str, faults: &mut Faults) -> Field<i64> {
         self.shaped(key, "a whole number", faults, |data| match data {
             Data::Whole(number) => Some(*number),

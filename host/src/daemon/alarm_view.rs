@@ -6,16 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use watchpost_journal::Position;
 use watchpost_plugin_api::Severity;
 
-use super::{appender::Appender, host_alarms::Overheard, now_ns, view::View};
+use super::{appender::Appender, delivery::Routing, host_alarms::Overheard, now_ns, view::View};
 use crate::{
     alarm::{
         ledger::Ledger,
         notice::{Notice, Step},
-        store::NoOutbox,
         watch::Watch,
     },
     config::Config,
@@ -40,8 +40,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
-    pub(super) fn open(data: &Path, journal_end: Position) -> Result<Self, DatabaseError> {
-        Ok(Self(Arc::new(Mutex::new(Ledger::open(data, Box::new(NoOutbox), journal_end.into())?))))
+    pub(super) fn open(data: &Path, journal_end: Position, routing: Routing) -> Result<Self, DatabaseError> {
+        Ok(Self(Arc::new(Mutex::new(Ledger::open(data, Box::new(routing), journal_end.into())?))))
     }
 
     /// Lends it; a holder that panicked has left it as it is in the database, or a step before.
@@ -80,12 +80,20 @@ pub(super) struct AlarmView {
     metrics: Arc<HostMetrics>,
     pruned: Option<Instant>,
     counted: Option<Instant>,
+    /// Called when somebody is to be told.
+    poke: Arc<Notify>,
     unkept: Trouble,
 }
 
 impl AlarmView {
-    pub(super) fn new(ledger: SharedLedger, overheard: Overheard, appender: Appender, metrics: Arc<HostMetrics>) -> Self {
-        Self { ledger, overheard, appender, metrics, pruned: None, counted: None, unkept: Trouble::new() }
+    pub(super) fn new(
+        ledger: SharedLedger,
+        overheard: Overheard,
+        appender: Appender,
+        metrics: Arc<HostMetrics>,
+        poke: Arc<Notify>,
+    ) -> Self {
+        Self { ledger, overheard, appender, metrics, pruned: None, counted: None, poke, unkept: Trouble::new() }
     }
 
     /// Makes durable what waits; false if that cannot be done now.
@@ -95,6 +103,9 @@ impl AlarmView {
             Ok(steps) => {
                 self.unkept.is_over(Instant::now());
                 self.report(&steps);
+                if !steps.is_empty() {
+                    self.poke.notify_waiters();
+                }
                 true
             }
             Err(error) => {

@@ -4,6 +4,7 @@
 //! away.
 
 mod alarms;
+mod channels;
 mod maintenance;
 mod messages;
 mod plugins;
@@ -108,6 +109,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .merge(alarms::routes())
         .merge(maintenance::routes())
         .merge(messages::routes())
+        .merge(channels::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))

@@ -1,6 +1,7 @@
 //! Deliveries: a task for each channel takes from the outbox what is its own, and tells it until it is taken.
 
 mod round;
+mod routing;
 
 use std::{
     collections::BTreeMap,
@@ -28,12 +29,14 @@ use crate::{
         text::sample,
     },
 };
+pub(super) use routing::Routing;
+
 use round::{Round, deliver};
 
 /// Longest pause between two looks: a message that is due is seen at once, for whoever writes it says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Shortest and longest time between two attempts.
-const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(300));
+const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(300));
 /// Rounds that fail, and the time over which they do, before somebody is told by other channels.
 const DOWN_AFTER: (u32, Duration) = (3, Duration::from_secs(10));
 /// How long a task may take to end.
@@ -86,9 +89,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Delivery {
     /// Takes the outbox of an alarms' database.
-    pub(super) fn open(database: &Path, appender: Appender) -> rusqlite::Result<Self> {
+    pub(super) fn open(database: &Path, appender: Appender, poke: Arc<Notify>) -> rusqlite::Result<Self> {
         let instance = Outbox::open(database)?.instance()?;
-        let (poke, running) = (Arc::default(), Mutex::default());
+        let running = Mutex::default();
         Ok(Self {
             path: database.to_owned(),
             sender: Sender::new(&instance, database.parent().unwrap_or(Path::new("."))),
@@ -98,9 +101,9 @@ impl Delivery {
         })
     }
 
-    /// What is called when something new is in the outbox.
-    pub(super) fn poke(&self) -> Arc<Notify> {
-        self.poke.clone()
+    /// Has channels look at once: something new is in the outbox.
+    pub(super) fn poke(&self) {
+        self.poke.notify_waiters();
     }
 
     /// Has these channels at work, and no others; one that is as it was goes on.
@@ -405,7 +408,7 @@ fn fate(due: &Due, outcome: &Result<(), Undelivered>, now_ns: i64) -> Fate {
 
 /// How long to wait before the next attempt: twice as long each time, a fifth more or less, so that many do not come at once.
 fn again(attempts: u32, salt: u64) -> Duration {
-    let pause = AGAIN.0.saturating_mul(1 << attempts.saturating_sub(1).min(10)).min(AGAIN.1);
+    let pause = AGAIN.0.saturating_mul(1 << attempts.saturating_sub(1).min(12)).min(AGAIN.1);
     // What spreads need not be unpredictable.
     let spread = (salt.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % 400;
     pause.mul_f64(0.8 + f64::from(u32::try_from(spread).unwrap_or_default()) / 1_000.0)

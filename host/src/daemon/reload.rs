@@ -126,7 +126,9 @@ impl Daemon {
         }
         self.journal.set_group_delay(config.store.commit);
         self.watching.set(&config, &jobs);
+        self.routing.set(&config);
         self.ledger.set(&config, &jobs);
+        self.delivery.set(&config.channels).await;
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let mut plugins = plugins;
         plugins.guard(Sandboxes::of(&config));

@@ -13,7 +13,7 @@ use std::{
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     time::timeout,
 };
 use tracing::{error, info, warn};
@@ -28,6 +28,7 @@ use super::{
     baselines, budgets,
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
+    delivery::{Delivery, Routing},
     event_view::{self, EventView},
     formats,
     host_alarms::Overheard,
@@ -189,6 +190,8 @@ struct Parts {
     watching: Watching,
     ledger: SharedLedger,
     overheard: Overheard,
+    routing: Routing,
+    poke: Arc<Notify>,
     hindrance: Hindrance,
     migrating: Pending,
     cursors: Arc<Mutex<Cursors>>,
@@ -217,7 +220,8 @@ impl Parts {
         series_view::recover(&mut store, journal.reader(seen_end.max(journal.first())))?;
         let store: SharedStore = Arc::new(Mutex::new(store));
         let journal = Arc::new(journal);
-        let ledger = SharedLedger::open(data.path(), journal.durable_end()).map_err(StartError::Alarms)?;
+        let routing = Routing::default();
+        let ledger = SharedLedger::open(data.path(), journal.durable_end(), routing.clone()).map_err(StartError::Alarms)?;
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
@@ -229,6 +233,8 @@ impl Parts {
             watching: Watching::default(),
             ledger,
             overheard: Overheard::default(),
+            routing,
+            poke: Arc::default(),
             hindrance: Hindrance::default(),
             migrating: Pending::default(),
             cursors,
@@ -265,7 +271,13 @@ impl Parts {
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
         let objectives = ObjectiveView::new(self.data.path(), self.watching.clone()).map_err(StartError::Objectives)?;
         self.views.push(Running::start(objective_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, objectives).map_err(cannot())?);
-        let alarms = AlarmView::new(self.ledger.clone(), self.overheard.clone(), Appender::new(self.journal.clone()), self.metrics.clone());
+        let alarms = AlarmView::new(
+            self.ledger.clone(),
+            self.overheard.clone(),
+            Appender::new(self.journal.clone()),
+            self.metrics.clone(),
+            self.poke.clone(),
+        );
         let from = Begin::NoLaterThan(Some(self.ledger.position()));
         self.views.push(Running::start(alarm_view::NAME, from, self.journal.clone(), dir, alarms).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());
@@ -301,6 +313,7 @@ impl Parts {
         listener: TcpListener,
     ) -> Result<(), StartError> {
         self.watching.set(&config, &jobs);
+        self.routing.set(&config);
         self.ledger.set(&config, &jobs);
         // Jobs first: what an earlier daemon measured of them shows until it is stale.
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
@@ -319,6 +332,9 @@ impl Parts {
         let settled = plugins.ward().settle(&data, teller).map_err(system("cannot read which jobs are quarantined"));
         settled.map_err(|error| error.in_data(&config))?;
         let runner = Runner::new(past, self.paused, appender.clone(), self.latest.clone(), self.metrics.clone(), commands.clone());
+        let delivery = Delivery::open(&data.join(crate::alarm::store::FILE), appender.clone(), self.poke.clone());
+        let delivery =
+            delivery.map_err(|source| StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source }))?;
         let daemon = Arc::new(Daemon {
             file,
             started: self.started,
@@ -335,6 +351,8 @@ impl Parts {
             watching: self.watching.clone(),
             ledger: self.ledger.clone(),
             overheard: self.overheard.clone(),
+            routing: self.routing.clone(),
+            delivery,
             hindrance: self.hindrance.clone(),
             migrating: self.migrating.clone(),
             address,
@@ -390,6 +408,7 @@ impl Parts {
         for view in &mut self.views {
             view.stop();
         }
+        daemon.delivery.stop().await;
         let _ended = timeout(Duration::from_millis(500), outward).await;
         api.abort();
         if let Some(front_ends) = front_ends {

@@ -4,7 +4,7 @@
 
 mod engine;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use async_snmp::{Auth, AuthProtocol, Client, Oid, PrivProtocol, Retry, UsmConfig, Value, VarBind};
 use chrono::{DateTime, Datelike, Timelike};
@@ -197,7 +197,7 @@ fn enumerated<'a>(named: impl Iterator<Item = (&'a str, u32)>) -> String {
     let mut text = String::new();
     for (index, (name, number)) in sorted.iter().enumerate() {
         let comma = if index + 1 == sorted.len() { "" } else { ",\n" };
-        drop(write!(text, "                 {name}({number}){comma}"));
+        text.push_str(&format!("                 {name}({number}){comma}"));
     }
     text
 }

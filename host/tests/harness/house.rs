@@ -75,6 +75,21 @@ impl House {
         fs::write(self.folder.path().join("jobs.toml"), text).unwrap();
     }
 
+    /// Adds tables to the main file.
+    pub(crate) fn add_to_main(&self, text: &str) {
+        let main = self.folder.path().join("watchpost.toml");
+        let said = fs::read_to_string(&main).unwrap();
+        fs::write(&main, said + text).unwrap();
+    }
+
+    /// Replaces something in the main file.
+    pub(crate) fn replace_in_main(&self, old: &str, new: &str) {
+        let main = self.folder.path().join("watchpost.toml");
+        let said = fs::read_to_string(&main).unwrap();
+        assert!(said.contains(old), "{said}");
+        fs::write(&main, said.replace(old, new)).unwrap();
+    }
+
     /// Leaves a file that only the house's user can read; gives its path.
     pub(crate) fn keep(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder().join(name);

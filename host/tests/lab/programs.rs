@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 22] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -25,6 +25,10 @@ const PACKAGES: [(&str, &str); 18] = [
     ("zsh", "zsh"),
     ("fish", "fish"),
     ("systemd-analyze", "systemd"),
+    ("snmptrapd", "snmptrapd"),
+    ("smilint", "smitools"),
+    ("rsyslogd", "rsyslog"),
+    ("prometheus-alertmanager", "prometheus-alertmanager"),
 ];
 
 /// Whether `cargo xtask test` found a program's package; a line says what is left out.

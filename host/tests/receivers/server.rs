@@ -1,0 +1,57 @@
+//! A server that dies and comes back, and the job that measures it.
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+use watchpost_testkit::ClosedPort;
+
+use crate::harness::House;
+
+/// A port on which nobody listens, until somebody does.
+pub(crate) struct Server {
+    door: Option<ClosedPort>,
+    port: u16,
+}
+
+impl Server {
+    pub(crate) fn down() -> Self {
+        let door = ClosedPort::take().unwrap();
+        let port = door.port().unwrap();
+        Self { door: Some(door), port }
+    }
+
+    /// A job that measures it every second, and is an alarm when it is down.
+    pub(crate) fn job(&self, more: &str) -> String {
+        format!(
+            "[[job]]\nname = \"mx\"\nagent = \"smtp\"\nevery = \"1s\"\nlabels = {{ site = \"paris\" }}\n\
+             config = {{ host = \"127.0.0.1\", port = {} }}\n\
+             [[job.threshold]]\nname = \"down\"\nmetric = \"up\"\ncritical = \"< 1\"\n{more}",
+            self.port
+        )
+    }
+
+    /// Serves until the test ends.
+    pub(crate) fn comes_up(&mut self) {
+        drop(self.door.take());
+        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
+        let serve = |mut stream: TcpStream| -> io::Result<()> {
+            let mut lines = BufReader::new(stream.try_clone()?);
+            for said in ["220 ready\r\n", "250 here\r\n", "221 bye\r\n"] {
+                stream.write_all(said.as_bytes())?;
+                lines.read_line(&mut String::new())?;
+            }
+            Ok(())
+        };
+        thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
+    }
+}
+
+/// A house with a server that is down, and these channels and routes.
+pub(crate) fn house(server: &Server, channels: &str) -> House {
+    let house = House::new(&server.job(""));
+    house.add_to_main(channels);
+    house
+}

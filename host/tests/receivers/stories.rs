@@ -1,0 +1,115 @@
+//! Receivers that fail: everything arrives all the same, in its order, and what comes twice has the same id.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Duration};
+
+use serde_json::Value;
+
+use crate::{
+    harness::until,
+    scripted::{
+        Answer::{Hangs, Resets, Says},
+        Receiver,
+    },
+    server::{Server, house},
+};
+
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+fn channel(receiver: &Receiver, more: &str) -> String {
+    format!(
+        "[[channel]]\nname = \"hook\"\ntype = \"webhook\"\nurl = {:?}\ntimeout = \"1s\"\n{more}\n[[route]]\nchannels = [\"hook\"]\n",
+        receiver.url()
+    )
+}
+
+#[test]
+fn what_a_failing_receiver_is_told_arrives_once_with_its_id_and_in_order() {
+    let receiver = Receiver::start(&[
+        Says("HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nbusy"),
+        Resets,
+        Says("nonsense\r\n\r\n"),
+        Hangs,
+        Says("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"ok\":false,\"error\":\"disk full\"}"),
+    ]);
+    let mut server = Server::down();
+    let house = house(&server, &channel(&receiver, "secret = { file = \"key\" }\nheaders = { X-Token = { file = \"key\" } }"));
+    house.keep("key", b"hush-hush\n");
+    let daemon = house.start();
+    until(SOON, || (!receiver.taken().is_empty()).then_some(())).expect("it arrives in the end");
+    assert_eq!(receiver.steps(), ["raised"]);
+    let ids: BTreeSet<String> = receiver.all().iter().map(|got| got.header("Idempotency-Key").unwrap().to_owned()).collect();
+    assert_eq!((receiver.all().len(), ids.len()), (6, 1), "{ids:?}");
+    let got = receiver.taken().remove(0);
+    assert_eq!(got.header("X-Token"), Some("hush-hush"));
+    assert!(got.header("X-Watchpost-Signature").unwrap().starts_with("sha256="));
+    let told = got.json();
+    assert_eq!((told["job"].as_str(), told["severity"].as_str(), told["active"].as_bool()), (Some("mx"), Some("critical"), Some(true)));
+    assert!(told["title"].as_str().unwrap().starts_with("[CRITICAL] mx "), "{told}");
+
+    // What is told goes on over a daemon that is killed.
+    daemon.kill();
+    let daemon = house.start();
+    server.comes_up();
+    until(SOON, || (receiver.steps().len() > 1).then_some(())).expect("its end arrives");
+    assert_eq!(receiver.steps(), ["raised", "cleared"]);
+    let seqs: Vec<u64> = receiver.taken().iter().map(|got| got.json()["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.is_sorted(), "{seqs:?}");
+    let listed = house.run(&["notify"]).ok();
+    assert!(listed.starts_with("hook (webhook): 1 delivered, the last ") && !listed.contains("hush"), "{listed}");
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
+fn a_test_tells_whether_it_arrives_and_why_not() {
+    let receiver = Receiver::start(&[Says("HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nwho's you")]);
+    let server = Server::down();
+    let house = house(&server, &channel(&receiver, "tell = [\"closed\"]"));
+    let daemon = house.start();
+    let said = house.run(&["notify", "test", "hook"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(1), "error: cannot tell anybody by channel `hook`: answered 403: who's you\n"));
+    assert_eq!(house.run(&["notify", "test", "hook"]).ok(), "hook: a test was delivered\n");
+    assert_eq!(receiver.taken()[0].json()["text"], "this is a test: nothing is wrong");
+    let said = house.run(&["notify", "test", "hok"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("no channel is called so; did you mean `hook`?"), "{said:?}");
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
+fn a_program_gets_what_is_told_and_a_heartbeat_tells_that_somebody_watches() {
+    let receiver = Receiver::start(&[]);
+    let server = Server::down();
+    let folder = tempfile::tempdir().unwrap();
+    let (program, got) = (folder.path().join("tell"), folder.path().join("got"));
+    fs::write(&program, format!("#!/bin/sh\ncat >> {}\n", got.display())).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let exec = format!(
+        "[[channel]]\nname = \"prog\"\ntype = \"exec\"\ncommand = [{:?}]\n[[route]]\nchannels = [\"prog\"]\nmatch = '{{site=\"paris\"}}'\n",
+        program.display().to_string()
+    );
+    let house = house(&server, &(channel(&receiver, "tell = []\nheartbeat = \"10s\"") + &exec));
+    let daemon = house.start();
+    let lines =
+        || -> Vec<Value> { fs::read_to_string(&got).unwrap_or_default().lines().map(|line| serde_json::from_str(line).unwrap()).collect() };
+    until(SOON, || (!lines().is_empty()).then_some(())).expect("the program is run");
+    assert_eq!((lines()[0]["step"].as_str(), lines()[0]["rule"].as_str()), (Some("raised"), Some("down")));
+    until(SOON, || (!receiver.taken().is_empty()).then_some(())).expect("a heartbeat comes");
+    assert_eq!(receiver.taken()[0].json()["heartbeat"], true);
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
+fn a_channel_that_is_new_after_a_reload_is_told_what_comes_then() {
+    let (old, new) = (Receiver::start(&[]), Receiver::start(&[]));
+    let mut server = Server::down();
+    let house = house(&server, &channel(&old, ""));
+    let daemon = house.start();
+    until(SOON, || (!old.taken().is_empty()).then_some(())).expect("it is told");
+    house.replace_in_main(&old.url(), &new.url());
+    house.run(&["reload"]).ok();
+    server.comes_up();
+    // The channel is the same one elsewhere: it knew of the alarm.
+    until(SOON, || (!new.taken().is_empty()).then_some(())).expect("the end is told");
+    assert_eq!((old.steps(), new.steps()), (vec!["raised".to_owned()], vec!["cleared".to_owned()]));
+    assert!(daemon.stop().status.success());
+}
