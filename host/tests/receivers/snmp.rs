@@ -161,7 +161,8 @@ fn the_mib_has_nothing_that_smilint_minds() {
     let conf = folder.path().join("smi.conf");
     fs::write(&conf, format!("path {}\n", folder.path().display())).unwrap();
     // What it says decides, not how it ends: it ends well whatever it finds.
-    let output = Command::new("smilint").args(["-l", "6", "-s", "-c"]).arg(&conf).arg(folder.path().join("WATCHPOST-MIB")).output().unwrap();
+    let output =
+        Command::new("smilint").args(["-l", "6", "-s", "-c"]).arg(&conf).arg(folder.path().join("WATCHPOST-MIB")).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     // Where it hangs in net-snmp's playpen, the numbers above it have no names.
     let minded: Vec<&str> = said.lines().filter(|line| !line.contains("[5] warning: implicit node definition")).collect();

@@ -29,7 +29,7 @@ fn what_a_failing_receiver_is_told_arrives_once_with_its_id_and_in_order() {
         Resets,
         Says("nonsense\r\n\r\n"),
         Hangs,
-        Says("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"ok\":false,\"error\":\"disk full\"}"),
+        Says("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 32\r\n\r\n{\"ok\":false,\"error\":\"disk full\"}"),
     ]);
     let mut server = Server::down();
     let house = house(&server, &channel(&receiver, "secret = { file = \"key\" }\nheaders = { X-Token = { file = \"key\" } }"));
