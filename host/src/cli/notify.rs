@@ -34,7 +34,7 @@ enum What {
     /// Lists the channels, and what waits for each.
     #[command(after_help = "Example:\n  watchpost notify list")]
     List,
-    /// Sends an alarm that is none by a channel, and tells whether it arrived.
+    /// Sends a test by a channel, and tells whether it arrived.
     #[command(after_help = "Example:\n  watchpost notify test ops-mail")]
     Test {
         /// The channel's name.
@@ -47,7 +47,9 @@ enum What {
         #[arg(long, default_value = ROOT)]
         oid: String,
     },
-    /// Prints the id of the engine that SNMPv3 traps come from, as a receiver has to be told it.
+    /// Prints the id of the engine that SNMPv3 traps come from.
+    ///
+    /// A receiver of traps has to be told it; one of informs has not.
     #[command(after_help = "Example:\n  watchpost notify engine-id")]
     EngineId,
 }

@@ -66,7 +66,10 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
         fs::create_dir_all(house.folder().join(folder)).unwrap();
     }
     let promise = "[[objective]]\nname = \"mail in Paris\"\nseries = 'up{site=\"paris\"}'\ntarget = \"99.9%\"\n";
-    fs::write(&main, fs::read_to_string(&main).unwrap() + promise).unwrap();
+    let channel = "[[channel]]\nname = \"ops-mail\"\ntype = \"exec\"\ncommand = [\"/bin/true\"]\n[[route]]\nchannels = [\"ops-mail\"]\n";
+    fs::write(&main, fs::read_to_string(&main).unwrap() + promise + channel).unwrap();
+    // A daemon that sent a trap of SNMPv3 has left its engine.
+    fs::write(house.data().join("snmp-engine"), "80001f8804746573742d656e67 1\n").unwrap();
     // A schedule that we ship, as far as its rows go.
     fs::create_dir(house.folder().join("schedules")).unwrap();
     let row = "[[row]]\nnumber = 31\nsubsystem = \"POP server\"\nname = \"availability\"\nseries = 'up{job=\"pop-paris\"}'\n";
