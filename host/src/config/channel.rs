@@ -256,7 +256,7 @@ impl Walk<'_> {
     }
 
     fn secret(&mut self, key: &'static str) -> Option<Option<Hidden>> {
-        match self.reader.any(key) {
+        match self.reader.any(key, self.faults) {
             Field::Absent => Some(None),
             Field::Broken => None,
             Field::Given(at) => secret_of(key, &at, self.faults).map(Some),

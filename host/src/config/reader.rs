@@ -90,11 +90,6 @@ impl<'t> Reader<'t> {
         })
     }
 
-    /// Asks for a value of any shape.
-    pub(super) fn any(&mut self, key: &'static str) -> Field<Data> {
-        self.shaped(key, "a value", &mut Faults::default(), |data| (!data.is_broken()).then(|| data.clone()))
-    }
-
     pub(super) fn whole(&mut self, key: &'static str, faults: &mut Faults) -> Field<i64> {
         self.shaped(key, "a whole number", faults, |data| match data {
             Data::Whole(number) => Some(*number),
