@@ -28,6 +28,7 @@ mod opcmsg;
 mod plan;
 mod plugins;
 mod reload;
+mod rule_test;
 mod rules;
 mod run;
 mod series;

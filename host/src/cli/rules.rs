@@ -1,5 +1,7 @@
 //! `watchpost rules`
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -22,6 +24,12 @@ enum Command {
     /// Lists the rules of the configuration, and the thresholds of jobs.
     #[command(after_help = "Examples:\n  watchpost rules list\n  watchpost rules list --json")]
     List,
+    /// Holds the rules to values of a file, and compares the stories.
+    #[command(after_help = super::rule_test::EXAMPLES)]
+    Test {
+        /// The file of tests.
+        file: PathBuf,
+    },
 }
 
 /// A rule as it is listed.
@@ -84,7 +92,9 @@ impl Shown {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let Command::List = arguments.command.as_ref().unwrap_or(&Command::List);
+    if let Some(Command::Test { file }) = &arguments.command {
+        return super::rule_test::run(context, file);
+    }
     let file = context.file()?;
     let (draft, faults) = config::read(&file, now());
     if faults.stop() {

@@ -61,6 +61,9 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     let main = house.folder().join("watchpost.toml");
     // How full the disk of this machine is matters to nobody here.
     fs::write(&main, fs::read_to_string(&main).unwrap() + "[host_alarms.disk_low]\nenabled = false\n").unwrap();
+    let test =
+        "[[test]]\nname = \"down\"\njob = \"gone\"\nmetric = \"up\"\nevery = \"1s\"\nvalues = [\"down\"]\nexpect = [\"0s raised major\"]\n";
+    fs::write(house.folder().join("rules-test.toml"), test).unwrap();
     raise_and_clear(&house, back);
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(house.folder().join(folder)).unwrap();

@@ -234,6 +234,28 @@ fn old_scripts_and_the_host_itself_raise_alarms() {
 }
 
 #[test]
+fn rules_are_tested_without_a_daemon() {
+    let slow = "[[job.threshold]]\nmetric = \"total_time\"\nwarning = \"> 500ms\"\nraise_after = 3\nclear_after = 2\n";
+    let house = House::new(&(job("mx", "every = \"30s\"", 25) + slow + DOWN));
+    let file = house.folder().join("tests.toml");
+    let test = |values: &str, expect: &str| {
+        let head = "[[test]]\nname = \"slow\"\njob = \"mx\"\nmetric = \"total_time\"\nevery = \"30s\"\n";
+        fs::write(&file, format!("{head}values = {values}\nexpect = {expect}\n")).unwrap();
+        house.run(&["rules", "test", file.to_str().unwrap()])
+    };
+    let values = "[0.1, \"0.9 x2\", \"unknown\", 0.9, \"0.1 x2\", \"down x3\", 0.1]";
+    let expect = "[\"2m raised warning\", \"3m cleared\", \"4m raised critical\", \"5m cleared\"]";
+    assert_eq!(test(values, expect).ok(), "ok     slow\n");
+    let said = test(values, "[\"2m raised major\"]");
+    assert!(
+        said.code == Some(1) && said.out.starts_with("FAILED slow\n  expected:\n    2m raised major\n  found:\n    2m raised warning\n"),
+        "{said:?}"
+    );
+    let said = test("[\"soon\"]", "[]");
+    assert!(said.code == Some(2) && said.err.contains("test slow: `soon` is no value"), "{said:?}");
+}
+
+#[test]
 fn alarms_of_a_newer_program_are_refused_at_the_start() {
     let house = House::new("");
     fs::create_dir(house.data()).unwrap();
