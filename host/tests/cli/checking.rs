@@ -115,6 +115,8 @@ fn check_says_that_all_is_fine_and_how_much_that_is() {
     let said = house.run(&["check"]).ok();
     let (first, rest) = said.split_once('\n').unwrap();
     assert_eq!(first, format!("{}: fine: 1 job, {} agents", house.folder().join("watchpost.toml").display(), agents().len()));
+    let (room, rest) = rest.split_once('\n').unwrap();
+    assert!(room.starts_with("series will take ") && room.contains(" MiB in "), "{room}");
     assert!(rest.starts_with("agents are held to") && rest.contains("\n  UDP: "), "what they are not held to follows: {rest}");
     let answer = crate::json(&house, &["check"]);
     assert_eq!((&answer["ok"], &answer["jobs"], &answer["faults"]), (&true.into(), &1.into(), &serde_json::json!([])));
