@@ -66,10 +66,18 @@ impl Daemon for Collectd {
     }
 
     fn flush(&mut self, files: u64, sample: u64) {
-        self.input.write_all(b"FLUSH plugin=rrdtool\n").unwrap();
-        self.output.read_line(&mut String::new()).unwrap();
-        let last = |n: u64| header::read(&file(&self.folder, n)).ok().flatten().map_or(0, |header| header.last.stamp);
-        wait_until("collectd to write", || (0..files).all(|n| last(n) >= world::time(sample)));
+        let folder = self.folder.clone();
+        let last = |n: u64| header::read(&file(&folder, n)).ok().flatten().map_or(0, |header| header.last.stamp);
+        // What it was given may be on its way to the plugin still: it is asked until all is there.
+        let mut asks = 0;
+        wait_until("collectd to write", || {
+            if asks % 25 == 0 {
+                self.input.write_all(b"FLUSH plugin=rrdtool\n").unwrap();
+                self.output.read_line(&mut String::new()).unwrap();
+            }
+            asks += 1;
+            (0..files).all(|n| last(n) >= world::time(sample))
+        });
     }
 
     fn kill(mut self) {
@@ -81,7 +89,7 @@ impl Daemon for Collectd {
 fn config_of(folder: &Path) -> String {
     let folder = folder.display();
     format!(
-        "Hostname \"bench\"\nFQDNLookup false\nInterval 10\nBaseDir \"{folder}\"\nPIDFile \"{folder}/collectd.pid\"\nPluginDir \"/usr/lib/collectd\"\n\
+        "Hostname \"bench\"\nFQDNLookup false\nInterval 10\nWriteThreads 1\nBaseDir \"{folder}\"\nPIDFile \"{folder}/collectd.pid\"\nPluginDir \"/usr/lib/collectd\"\n\
          TypesDB \"{folder}/types.db\"\nLoadPlugin unixsock\nLoadPlugin rrdtool\n<Plugin unixsock>\n  SocketFile \"{folder}/collectd.sock\"\n</Plugin>\n\
          <Plugin rrdtool>\n  DataDir \"{folder}/rrd\"\n  CacheTimeout 1200\n  CacheFlush 3600\n</Plugin>\n"
     )
