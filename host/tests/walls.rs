@@ -36,8 +36,8 @@ const OF_PLUGINS: [&str; 3] = ["watchpost-plugin-api", "serde", "schemars"];
 /// is bounded in one place.
 const SHARED_BY_PLUGINS: [&str; 5] =
     ["watchpost-directory", "watchpost-exposition", "watchpost-logs", "watchpost-mail", "watchpost-records"];
-/// Agents' names that are words of the product too: `overlap = "queue"`, the kind of error `tls`.
-const WORDS: [&str; 2] = ["queue", "tls"];
+/// Agents' names that are words of the product too: a channel of type `exec`, `overlap = "queue"`, the kind of error `tls`.
+const WORDS: [&str; 3] = ["exec", "queue", "tls"];
 /// Crates that only turn bytes into values and back.
 const CODECS: [&str; 8] = ["base64", "domain", "flate2", "md-5", "memchr", "serde_json", "sha2", "toml"];
 

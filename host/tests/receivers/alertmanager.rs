@@ -65,7 +65,7 @@ fn alertmanager_shows_an_alarm_while_it_lasts() {
     until(SOON, || alertmanager.alerts()).expect("it answers");
     let mut server = Server::down();
     let channels = format!(
-        "[[channel]]\nname = \"am\"\ntype = \"alertmanager\"\nurls = [\"http://127.0.0.1:{}\"]\n[[route]]\nchannels = [\"am\"]\n",
+        "[[channel]]\nname = \"am\"\ntype = \"alertmanager\"\nurls = [\"http://127.0.0.1:{}\"]\n[[route]]\nchannels = [\"am\"]\nmatch = '{{job=\"mx\"}}'\n",
         alertmanager.port
     );
     let house = house(&server, &channels);

@@ -85,7 +85,7 @@ fn told(channel: &str, conf: impl Fn(&str) -> String, before: bool) -> Option<St
     let port = free_port();
     let mut server = Server::down();
     let channels = format!(
-        "[[channel]]\nname = \"nms\"\ntype = \"snmp\"\nserver = \"127.0.0.1:{port}\"\n{channel}\n[[route]]\nchannels = [\"nms\"]\n"
+        "[[channel]]\nname = \"nms\"\ntype = \"snmp\"\nserver = \"127.0.0.1:{port}\"\n{channel}\n[[route]]\nchannels = [\"nms\"]\nmatch = '{{job=\"mx\"}}'\n"
     );
     let house = house(&server, &channels);
     let mib = house.run(&["notify", "mib"]).ok();

@@ -17,7 +17,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(40);
 
 fn channel(receiver: &Receiver, more: &str) -> String {
     format!(
-        "[[channel]]\nname = \"hook\"\ntype = \"webhook\"\nurl = {:?}\ntimeout = \"1s\"\n{more}\n[[route]]\nchannels = [\"hook\"]\n",
+        "[[channel]]\nname = \"hook\"\ntype = \"webhook\"\nurl = {:?}\ntimeout = \"1s\"\n{more}\n[[route]]\nchannels = [\"hook\"]\nmatch = '{{job=\"mx\"}}'\n",
         receiver.url()
     )
 }

@@ -69,7 +69,7 @@ fn is_parsed(scheme: &str, module: &str) {
     let rsyslog = Rsyslog::start(&input);
     let mut server = Server::down();
     let channels = format!(
-        "[[channel]]\nname = \"log\"\ntype = \"syslog\"\nserver = \"{scheme}://127.0.0.1:{port}\"\nfacility = \"local4\"\n[[route]]\nchannels = [\"log\"]\n"
+        "[[channel]]\nname = \"log\"\ntype = \"syslog\"\nserver = \"{scheme}://127.0.0.1:{port}\"\nfacility = \"local4\"\n[[route]]\nchannels = [\"log\"]\nmatch = '{{job=\"mx\"}}'\n"
     );
     let house = house(&server, &channels);
     let daemon = house.start();
