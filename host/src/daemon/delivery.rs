@@ -19,7 +19,7 @@ use tokio::{
 use tracing::{error, info, warn};
 use watchpost_plugin_api::Severity;
 
-use super::{appender::Appender, now_ns};
+use super::{appender::Appender, host_alarms::Overheard, now_ns};
 use crate::{
     alarm::notice::Step,
     log::{seconds, trouble::Trouble},
@@ -72,6 +72,7 @@ pub(super) struct Delivery {
     path: PathBuf,
     sender: Sender,
     appender: Appender,
+    overheard: Overheard,
     poke: Arc<Notify>,
     running: Mutex<BTreeMap<String, Running>>,
 }
@@ -89,13 +90,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Delivery {
     /// Takes the outbox of an alarms' database.
-    pub(super) fn open(database: &Path, appender: Appender, poke: Arc<Notify>) -> rusqlite::Result<Self> {
+    pub(super) fn open(database: &Path, appender: Appender, overheard: Overheard, poke: Arc<Notify>) -> rusqlite::Result<Self> {
         let instance = Outbox::open(database)?.instance()?;
         let running = Mutex::default();
         Ok(Self {
             path: database.to_owned(),
             sender: Sender::new(&instance, database.parent().unwrap_or(Path::new("."))),
             appender,
+            overheard,
             poke,
             running,
         })
@@ -114,6 +116,7 @@ impl Delivery {
             let gone: Vec<String> = running.iter().filter(|(_, running)| !stays(running)).map(|(name, _)| name.clone()).collect();
             gone.into_iter().filter_map(|name| running.remove(&name)).collect()
         };
+        gone.iter().for_each(|running| self.overheard.channel(&running.channel.name, None));
         // Nothing is told twice at once: the new one begins when the old one has ended.
         end(gone).await;
         let mut running = lock(&self.running);
@@ -132,6 +135,7 @@ impl Delivery {
             path: self.path.clone(),
             sender: self.sender.clone(),
             appender: self.appender.clone(),
+            overheard: self.overheard.clone(),
             poke: self.poke.clone(),
             state: state.clone(),
             stops,
@@ -214,6 +218,7 @@ struct Lead {
     path: PathBuf,
     sender: Sender,
     appender: Appender,
+    overheard: Overheard,
     poke: Arc<Notify>,
     state: Arc<Mutex<ChannelState>>,
     stops: watch::Receiver<bool>,
@@ -334,6 +339,7 @@ impl Lead {
             warn!(channel = self.channel.name, "cannot be reached: {why}");
             let text = format!("channel {} cannot be reached: {why}; what it is to be told waits", self.channel.name);
             self.appender.report(None, Severity::Major, "channel_down", text);
+            self.overheard.channel(&self.channel.name, Some(why));
         }
         Some(again(failing.rounds, u64::from(failing.rounds)))
     }
@@ -343,6 +349,7 @@ impl Lead {
             info!(channel = self.channel.name, lasted_s = seconds(since.elapsed()), "can be reached again");
             let text = format!("channel {} can be reached again", self.channel.name);
             self.appender.report(None, Severity::Indeterminate, "channel_up", text);
+            self.overheard.channel(&self.channel.name, None);
         }
     }
 

@@ -73,7 +73,6 @@ impl Overheard {
     }
 
     /// Whether a channel can be told; if not, why.
-    #[expect(dead_code, reason = "the room of channels says so")]
     pub(super) fn channel(&self, name: &str, trouble: Option<String>) {
         self.with(|heard| match trouble {
             Some(why) => drop(heard.channels.insert(name.to_owned(), why)),

@@ -52,7 +52,15 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Answers by the script first, then that all is fine.
     pub(crate) fn start(script: &[Answer]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// Answers on a port that all is fine.
+    pub(crate) fn at(port: u16) -> Self {
+        Self::on(TcpListener::bind(("127.0.0.1", port)).unwrap(), &[])
+    }
+
+    fn on(listener: TcpListener, script: &[Answer]) -> Self {
         let port = listener.local_addr().unwrap().port();
         let receiver = Self { port, script: Arc::new(Mutex::new(script.iter().copied().collect())), got: Arc::default() };
         let serving = receiver.clone();

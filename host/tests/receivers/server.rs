@@ -33,6 +33,16 @@ impl Server {
         )
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Gives up the port, for somebody else to listen on.
+    pub(crate) fn opened(mut self) -> u16 {
+        drop(self.door.take());
+        self.port
+    }
+
     /// Serves until the test ends.
     pub(crate) fn comes_up(&mut self) {
         drop(self.door.take());

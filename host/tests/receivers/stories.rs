@@ -99,6 +99,34 @@ fn a_program_gets_what_is_told_and_a_heartbeat_tells_that_somebody_watches() {
 }
 
 #[test]
+fn a_channel_that_is_down_is_told_through_another_until_it_is_up() {
+    let (up, mut server) = (Receiver::start(&[]), Server::down());
+    let away = Server::down();
+    let channels = format!(
+        "[[channel]]\nname = \"away\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n\
+         [[channel]]\nname = \"hook\"\ntype = \"webhook\"\nurl = {:?}\ntell = [\"raised\", \"cleared\"]\n\
+         [[route]]\nchannels = [\"away\"]\nmatch = '{{job=\"mx\"}}'\n\
+         [[route]]\nchannels = [\"hook\"]\nmatch = '{{rule=\"channel_down\"}}'\n",
+        away.port(),
+        up.url()
+    );
+    let house = house(&server, &channels);
+    let daemon = house.start();
+    until(SOON, || (!up.taken().is_empty()).then_some(())).expect("it is told that the other is away");
+    let told = up.taken()[0].json();
+    let text = told["text"].as_str().unwrap();
+    assert!(text.starts_with("channel away cannot be told: 127.0.0.1:") && text.contains("Connection refused"), "{told}");
+    let listed = house.run(&["notify"]).ok();
+    assert!(listed.contains("away (webhook): 0 delivered, 1 wait\n  failing: "), "{listed}");
+    let back = Receiver::at(away.opened());
+    until(SOON, || (back.steps() == ["raised"]).then_some(())).expect("what waited arrives");
+    until(SOON, || (up.steps() == ["raised", "cleared"]).then_some(())).unwrap_or_else(|| panic!("{:?}", up.steps()));
+    server.comes_up();
+    until(SOON, || (back.steps() == ["raised", "cleared"]).then_some(())).unwrap_or_else(|| panic!("{:?}", back.steps()));
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
 fn a_channel_that_is_new_after_a_reload_is_told_what_comes_then() {
     let (old, new) = (Receiver::start(&[]), Receiver::start(&[]));
     let mut server = Server::down();
