@@ -9,10 +9,11 @@ use super::{
     life::Stage,
     notice::Notice,
     record::Alarm,
-    store::{Query, find, steps},
+    store::{Query, find, messages, steps},
 };
 use crate::{
     database::DatabaseError,
+    notify::outbox::Message,
     schedule::{ScheduleError, Zone},
     series::time::{self, Clock, TimeError},
 };
@@ -102,6 +103,9 @@ pub struct Whole {
     pub alarm: Alarm,
     /// Its steps in order.
     pub steps: Vec<Notice>,
+    /// What channels were told of it, or are to be, in order.
+    #[serde(default)]
+    pub messages: Vec<Message>,
 }
 
 impl AlarmRequest {
@@ -171,7 +175,7 @@ pub fn whole(data: &Path, number: u64) -> Result<Whole, AlarmRequestError> {
     let query = Query { number: Some(number), ..Query::default() };
     let (alarms, _) = find(data, &query, 1, |_| true)?;
     let alarm = alarms.into_iter().next().ok_or(AlarmRequestError::Unknown(number))?;
-    Ok(Whole { alarm, steps: steps(data, number)? })
+    Ok(Whole { alarm, steps: steps(data, number)?, messages: messages(data, number)? })
 }
 
 fn severity_of(word: &str) -> Result<Severity, AlarmRequestError> {

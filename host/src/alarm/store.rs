@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{judge::Memory, life::Stage, maintenance::Maintenance, notice::Notice, record::Alarm};
 use crate::{
     database::{DatabaseError, Format},
-    notify::outbox,
+    notify::outbox::{self, Message},
 };
 
 /// Name of the file in the data folder.
@@ -238,6 +238,11 @@ pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, DatabaseError> {
         let rows = found.query_map([i64::try_from(number).unwrap_or(i64::MAX)], |row| row.get::<_, String>(0))?;
         rows.map(|row| row.and_then(|text| parsed(&text))).collect()
     })
+}
+
+/// Reads what channels were told of a life, or are to be.
+pub fn messages(data: &Path, number: u64) -> Result<Vec<Message>, DatabaseError> {
+    look(data, |connection| outbox::messages_of(connection, number))
 }
 
 fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {

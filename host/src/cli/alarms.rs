@@ -1,5 +1,7 @@
 //! `watchpost alarms`
 
+mod why_not;
+
 use std::path::Path;
 
 use clap::Subcommand;
@@ -63,6 +65,14 @@ enum Command {
     /// Says why there is the alarm: its rule, the values of late, what was done.
     #[command(after_help = "Example:\n  watchpost alarms explain 1")]
     Explain(One),
+    /// Says why a channel was told of an alarm, or was not.
+    #[command(after_help = "Example:\n  watchpost alarms why-not 1 ops-mail")]
+    WhyNot {
+        #[command(flatten)]
+        one: One,
+        /// The channel's name.
+        channel: String,
+    },
     /// Takes care of an alarm: others see who.
     #[command(after_help = "Example:\n  watchpost alarms own 1")]
     Own(One),
@@ -144,6 +154,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Some(Command::List(arguments)) => list(context, arguments),
         Some(Command::Show(one)) => show(context, one),
         Some(Command::Explain(one)) => explain(context, one),
+        Some(Command::WhyNot { one, channel }) => why_not::run(context, one, channel),
         Some(Command::Own(one)) => act(context, one, "own", &[]),
         Some(Command::Ack { one, undo: true, .. }) => act(context, one, "unacknowledge", &[]),
         Some(Command::Ack { one, for_, .. }) => act(context, one, "acknowledge", &for_pairs(for_.as_deref())),
@@ -295,7 +306,8 @@ fn explain(context: &Context, one: &One) -> Outcome {
     let rule = rule_of(context, &found.alarm);
     if context.json {
         let values: Vec<_> = values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect();
-        return print_json(&serde_json::json!({ "alarm": found.alarm, "steps": found.steps, "rule": rule, "values": values }));
+        let Whole { alarm, steps, messages } = &found;
+        return print_json(&serde_json::json!({ "alarm": alarm, "steps": steps, "messages": messages, "rule": rule, "values": values }));
     }
     about(&found.alarm);
     println!();
@@ -313,6 +325,10 @@ fn explain(context: &Context, one: &One) -> Outcome {
     }
     println!();
     print_steps(&found.steps);
+    if !found.messages.is_empty() {
+        println!();
+        why_not::print_messages(&found, &found.messages.iter().collect::<Vec<_>>());
+    }
     Ok(())
 }
 

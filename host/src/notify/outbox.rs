@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
 
 use super::route::{Address, Routes, While};
 use crate::alarm::notice::{Notice, Step};
@@ -46,7 +47,8 @@ pub const TABLES: &str = "
 ";
 
 /// What became of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// It is to be told.
     Waits,
@@ -61,6 +63,17 @@ pub enum State {
 }
 
 impl State {
+    /// Names it, as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waits => "waits",
+            Self::Delivered => "delivered",
+            Self::Refused => "refused",
+            Self::NotNeeded => "not needed",
+            Self::Withheld => "withheld",
+        }
+    }
+
     const ALL: [Self; 5] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld];
 
     fn number(self) -> i64 {
@@ -289,7 +302,7 @@ pub enum Fate {
 }
 
 /// A message of an alarm, for who asks why somebody was told or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The channel's name.
     pub channel: String,
@@ -466,25 +479,24 @@ impl Outbox {
         drop.execute(params![channel, now_ns.saturating_sub(KEPT_NS), DROPPED_MAX])?;
         Ok(expired)
     }
+}
 
-    /// All messages of an alarm.
-    pub fn messages_of(&self, alarm: u64) -> rusqlite::Result<Vec<Message>> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT channel, seq, state, attempts, why, not_before_ns, done_ns FROM outbox WHERE alarm = ?1 ORDER BY id")?;
-        let found = select.query_map([number(alarm)], |row| {
-            Ok(Message {
-                channel: row.get(0)?,
-                seq: row.get::<_, i64>(1)?.unsigned_abs(),
-                state: State::of(row.get(2)?),
-                attempts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
-                why: row.get(4)?,
-                not_before_ns: row.get(5)?,
-                done_ns: row.get(6)?,
-            })
-        })?;
-        found.collect()
-    }
+/// All messages of an alarm, in the order of the outbox.
+pub fn messages_of(connection: &Connection, alarm: u64) -> rusqlite::Result<Vec<Message>> {
+    let mut select =
+        connection.prepare("SELECT channel, seq, state, attempts, why, not_before_ns, done_ns FROM outbox WHERE alarm = ?1 ORDER BY id")?;
+    let found = select.query_map([number(alarm)], |row| {
+        Ok(Message {
+            channel: row.get(0)?,
+            seq: row.get::<_, i64>(1)?.unsigned_abs(),
+            state: State::of(row.get(2)?),
+            attempts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
+            why: row.get(4)?,
+            not_before_ns: row.get(5)?,
+            done_ns: row.get(6)?,
+        })
+    })?;
+    found.collect()
 }
 
 /// A message that this program does not understand is none: it is of another version.

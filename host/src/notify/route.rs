@@ -90,7 +90,24 @@ pub struct Routes {
 impl Route {
     /// Whether it is about this alarm.
     pub fn is_about(&self, notice: &Notice) -> bool {
-        notice.severity >= self.severity && self.matches.as_ref().is_none_or(|selector| selector.matches(|label| label_of(notice, label)))
+        self.misses(notice).is_empty()
+    }
+
+    /// What of it an alarm does not meet, in words; nothing where it is about it.
+    pub fn misses(&self, notice: &Notice) -> Vec<String> {
+        let mut misses = Vec::new();
+        if let Some(selector) = self.matches.as_ref().filter(|selector| !selector.matches(|label| label_of(notice, label))) {
+            misses.push(format!("its labels are not {selector}"));
+        }
+        if notice.severity < self.severity {
+            misses.push(format!("{} is milder than {}", severity_name(notice.severity), severity_name(self.severity)));
+        }
+        misses
+    }
+
+    /// Which instant it waits for with what happens at another, if it does.
+    pub fn waits_until(&self, at_ns: i64) -> Option<i64> {
+        self.opens(at_ns).filter(|opens| *opens > at_ns)
     }
 
     /// When it tells of what happens at an instant; nothing if its hours do not open in the next week.

@@ -57,7 +57,9 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     let threshold = |patience: u32| format!("[[job.threshold]]\nmetric = \"up\"\nmajor = \"< 1\"\nraise_after = {patience}\n");
     let down = |name: &str, port: u16, patience: u32| crate::job(name, "every = \"1s\"", port) + &threshold(patience);
     let jobs = crate::job("pop-paris", labelled, server.port());
-    let house = House::new(&(jobs + &down("gone", gone.port().unwrap(), 1) + &down("back", back.port().unwrap(), 4)));
+    let jobs = jobs + &down("gone", gone.port().unwrap(), 1) + &down("back", back.port().unwrap(), 4);
+    // One that is measured no more later on.
+    let house = House::new(&(jobs.clone() + &crate::job("pop-old", labelled, server.port())));
     let main = house.folder().join("watchpost.toml");
     // How full the disk of this machine is matters to nobody here.
     fs::write(&main, fs::read_to_string(&main).unwrap() + "[host_alarms.disk_low]\nenabled = false\n").unwrap();
@@ -65,6 +67,7 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
         "[[test]]\nname = \"down\"\njob = \"gone\"\nmetric = \"up\"\nevery = \"1s\"\nvalues = [\"down\"]\nexpect = [\"0s raised major\"]\n";
     fs::write(house.folder().join("rules-test.toml"), test).unwrap();
     raise_and_clear(&house, back);
+    house.schedule(&jobs);
     for folder in [".zfunc", ".config/fish/completions"] {
         fs::create_dir_all(house.folder().join(folder)).unwrap();
     }
