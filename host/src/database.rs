@@ -29,14 +29,30 @@ pub enum DatabaseError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: rusqlite::Error,
+        source: Reason,
     },
+}
+
+/// What SQLite says, without the numbers and the path that it repeats.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", said(.0))]
+pub struct Reason(rusqlite::Error);
+
+fn said(error: &rusqlite::Error) -> String {
+    let text = error.sqlite_error().map_or_else(|| error.to_string(), ToString::to_string);
+    text.strip_prefix("Error code ").and_then(|rest| rest.split_once(": ")).map_or(text.clone(), |(_, said)| said.to_owned())
+}
+
+impl From<rusqlite::Error> for Reason {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
 }
 
 impl DatabaseError {
     /// Tells which file failed.
     pub fn of(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
-        move |source| Self::Sqlite { path: path.into(), source }
+        move |source| Self::Sqlite { path: path.into(), source: source.into() }
     }
 }
 

@@ -190,11 +190,11 @@ impl Store {
             transaction.commit()?;
             Ok(numbers.len())
         };
-        prune(&mut self.connection).map_err(|source| DatabaseError::Sqlite { path: self.path.clone(), source })
+        prune(&mut self.connection).map_err(|source| DatabaseError::Sqlite { path: self.path.clone(), source: source.into() })
     }
 
     fn failed(&self, source: rusqlite::Error) -> DatabaseError {
-        DatabaseError::Sqlite { path: self.path.clone(), source }
+        DatabaseError::Sqlite { path: self.path.clone(), source: source.into() }
     }
 }
 

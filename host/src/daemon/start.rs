@@ -333,8 +333,9 @@ impl Parts {
         settled.map_err(|error| error.in_data(&config))?;
         let runner = Runner::new(past, self.paused, appender.clone(), self.latest.clone(), self.metrics.clone(), commands.clone());
         let delivery = Delivery::open(&data.join(crate::alarm::store::FILE), appender.clone(), self.overheard.clone(), self.poke.clone());
-        let delivery =
-            delivery.map_err(|source| StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source }))?;
+        let delivery = delivery.map_err(|source| {
+            StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source: source.into() })
+        })?;
         let daemon = Arc::new(Daemon {
             file,
             started: self.started,

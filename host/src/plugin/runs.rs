@@ -15,6 +15,8 @@ use crate::log::seconds;
 
 /// How long a run may wait for its worker to start and still have all of its time; less than it may be late by.
 const STARTING: Duration = Duration::from_millis(100);
+/// Time that a run may lose by its worker's absence, or a fifth of its own if that is more, and still judge its target by its deadline.
+const LOST: Duration = Duration::from_secs(1);
 /// How much longer than its timeout a run may take to be answered before it is given up.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -57,8 +59,10 @@ impl Pending {
     /// A deadline that came early by our own fault is none of the target's.
     fn judged(&self, mut end: RunEnd) -> RunEnd {
         let is_late = matches!(end.outcome.status, Status::Failed { kind: ErrorKind::TIMEOUT, .. });
-        if let (Some(cut), true) = (self.cut, is_late) {
-            let (had, all) = (seconds(cut), seconds(self.request.timeout));
+        let all = self.request.timeout;
+        let cut = self.cut.filter(|cut| all.saturating_sub(*cut) > LOST.max(all / 5));
+        if let (Some(cut), true) = (cut, is_late) {
+            let (had, all) = (seconds(cut), seconds(all));
             let message = format!("it had {had} s of its {all} s, for its worker was down, and did not end in them");
             end.outcome.status = Status::Failed { kind: ErrorKind::INTERRUPTED, message };
         }

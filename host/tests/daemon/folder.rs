@@ -78,8 +78,7 @@ async fn a_journal_from_a_later_version_is_refused_and_left_as_it_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_catalogue_from_a_later_version_is_refused_and_left_as_it_is() {
     let house = lived_in().await;
-    let path = contents(&house.data()).into_keys().find(|path| path.extension().is_some_and(|ending| ending == "sqlite")).unwrap();
-    let catalogue = rusqlite::Connection::open(&path).unwrap();
+    let catalogue = rusqlite::Connection::open(house.data().join("catalogue.sqlite")).unwrap();
     catalogue.pragma_update(None, "user_version", 99).unwrap();
     drop(catalogue);
     check_refused(&house, "cannot open the series");

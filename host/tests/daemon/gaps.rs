@@ -107,7 +107,9 @@ fn what_failed_has_its_kind_and_what_was_cut_short_says_so() {
     let seen = until(PATIENCE, || {
         lines();
         thread::sleep(Duration::from_millis(500));
-        let both = house.run(&["fetch", "total_time{job=\"late\"}", "up{job=\"crowded\"}"]).code == Some(0)
+        let is_stored = |series: &str| house.run(&["fetch", series]).code == Some(0);
+        let both = is_stored("total_time{job=\"late\"}")
+            && is_stored("up{job=\"crowded\"}")
             && gaps(&house, "total_time{job=\"late\"}").contains(&"target_down timeout".to_owned())
             && gaps(&house, "up{job=\"crowded\"}").contains(&"agent_failed limit".to_owned());
         both.then_some(())

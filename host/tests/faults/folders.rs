@@ -62,7 +62,7 @@ const OBSTACLES: [Obstacle; 17] = [
     ),
     in_data(
         |house| mode(&house.data().join("catalogue.sqlite"), 0o000),
-        "`data`: cannot open the series: cannot use the catalogue of series: the catalogue failed: \
+        "`data`: cannot open the series: cannot use the catalogue of series: DATA/catalogue.sqlite cannot be used: \
          unable to open database file",
     ),
     // Of a later version.
