@@ -12,6 +12,7 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[expect(dead_code, reason = "some of it is for the stories of receivers")]
 #[path = "../receivers/server.rs"]
 mod server;
 
