@@ -2,6 +2,8 @@
 
 mod round;
 mod routing;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

@@ -1,0 +1,252 @@
+//! Lives of alarms told to a receiver that fails in every way, by a daemon that is killed at random: everything arrives, in its order, and
+//! what comes twice has the same id.
+//!
+//! `WATCHPOST_PROVE_DELIVERIES` lives; `cargo xtask prove delivery` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their chances.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use rusqlite::Connection;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use watchpost_journal::{Journal, Options};
+
+use super::*;
+use crate::{
+    alarm::{
+        notice::Notice,
+        store::{FILE, NoOutbox, Store},
+    },
+    notify::{
+        channel::Kind,
+        http::Receiver as Address,
+        outbox,
+        route::{Route, Routes},
+        webhook::{Body, Webhook},
+    },
+};
+
+/// Lives of the daily run.
+const LIVES: u64 = 200;
+/// How long a life's messages may take to arrive, all together; a failing receiver makes them wait.
+const PATIENCE: Duration = Duration::from_secs(150);
+/// Steps of each life.
+const STEPS: [Step; 3] = [Step::Raised, Step::Changed, Step::Cleared];
+
+/// Chance that can be had again (SplitMix64).
+struct Chance(AtomicU64);
+
+impl Chance {
+    fn below(&self, end: u64) -> u64 {
+        let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+/// What a receiver got: id, alarm, step's number.
+type Got = (String, u64, u64);
+
+struct Receiver {
+    port: u16,
+    got: Arc<Mutex<Vec<Got>>>,
+}
+
+impl Receiver {
+    async fn start(chance: Arc<Chance>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, got) = (listener.local_addr().unwrap().port(), Arc::default());
+        let kept: Arc<Mutex<Vec<Got>>> = Arc::clone(&got);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, kept.clone(), chance.clone()));
+            }
+        });
+        Self { port, got }
+    }
+}
+
+/// Takes one request, or fails at it in one of the ways in which receivers fail.
+async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, chance: Arc<Chance>) {
+    let Some(message) = read(&mut stream).await else { return };
+    let fault = chance.below(100);
+    // Some fail after they have taken it: nobody can tell those from the others.
+    let takes = !matches!(fault, 75..84);
+    if takes {
+        lock(&got).push(message);
+    }
+    let answer: &[u8] = match fault {
+        75..79 => b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+        79..81 => b"HTTP/1.1 429 Later\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+        81..84 => b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{\"ok\":false}",
+        84..87 => b"HTTP/1.1 500 After\r\nContent-Length: 0\r\n\r\n",
+        87..90 => b"nonsense\r\n\r\n",
+        90..93 => return,
+        93..94 => {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            return;
+        }
+        _ => b"HTTP/1.1 204 Fine\r\n\r\n",
+    };
+    let _gone = stream.write_all(answer).await;
+}
+
+async fn read(stream: &mut TcpStream) -> Option<Got> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut piece = [0; 4096];
+        match stream.read(&mut piece).await {
+            Ok(0) | Err(_) => return None,
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+        }
+        let text = std::str::from_utf8(&bytes).ok()?;
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let header = |name: &str| head.lines().find_map(|line| line.to_lowercase().strip_prefix(name).map(str::to_owned));
+        if body.len() < header("content-length: ")?.parse().ok()? {
+            continue;
+        }
+        let said: serde_json::Value = serde_json::from_str(body).ok()?;
+        return Some((header("idempotency-key: ")?, said["alarm"].as_u64()?, said["seq"].as_u64()?));
+    }
+}
+
+fn channel(port: u16) -> Channel {
+    let receiver = Address { url: format!("http://127.0.0.1:{port}/").parse().unwrap(), ca_file: None };
+    let kind = Kind::Webhook(Webhook { receiver, headers: Vec::new(), secret: None, body: Body::Own });
+    Channel { name: "hook".into(), kind, tell: Step::ALL.into(), heartbeat: None, timeout: Duration::from_secs(1) }
+}
+
+fn routes() -> Routes {
+    let route = Route {
+        matches: None,
+        severity: Severity::Indeterminate,
+        active: None,
+        zone: crate::schedule::Zone::default(),
+        channels: vec!["hook".into()],
+        delay: Duration::ZERO,
+        group_by: Vec::new(),
+        group_wait: Duration::ZERO,
+        repeat: None,
+        escalate: Vec::new(),
+    };
+    Routes { routes: vec![route], wants: [("hook".to_owned(), Step::ALL.into())].into() }
+}
+
+/// A daemon's deliveries, until they are killed.
+async fn deliver(data: &Path, appender: &Appender, channel: &Channel) -> Delivery {
+    let delivery = Delivery::open(&data.join(FILE), appender.clone(), Overheard::default(), Arc::default()).unwrap();
+    delivery.set(std::slice::from_ref(channel)).await;
+    delivery
+}
+
+/// As if the process were gone: nothing is written down any more of what was told.
+fn kill(delivery: Delivery) {
+    lock(&delivery.running).values().for_each(|running| running.task.abort());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
+    let lives = std::env::var("WATCHPOST_PROVE_DELIVERIES").map_or(LIVES, |count| count.parse().unwrap());
+    let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed: u64 = seed.unwrap_or_else(|| now_ns().unsigned_abs());
+    println!("WATCHPOST_PROVE_SEED={seed}");
+    let chance = Arc::new(Chance(seed.into()));
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_owned();
+    drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
+    let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
+    let appender = Appender::new(Arc::new(journal));
+    let receiver = Receiver::start(chance.clone()).await;
+    let channel = channel(receiver.port);
+
+    let written = {
+        let (data, chance) = (data.clone(), chance.clone());
+        spawn_blocking(move || write_lives(&data, lives, &chance))
+    };
+    let (began, mut kills, mut delivery) = (Instant::now(), 0, deliver(&data, &appender, &channel).await);
+    let outbox = Outbox::open(&data.join(FILE)).unwrap();
+    loop {
+        tokio::time::sleep(Duration::from_millis(50 + chance.below(400))).await;
+        let backlog = outbox.backlog("hook", now_ns()).unwrap();
+        if written.is_finished() && backlog.due == 0 && backlog.next_ns.is_none() {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE * u32::try_from(1 + lives / 500).unwrap(), "{backlog:?} after {kills} kills");
+        // Kills become rare towards the end, or there were none.
+        if !written.is_finished() || chance.below(3) == 0 {
+            kill(delivery);
+            kills += 1;
+            delivery = deliver(&data, &appender, &channel).await;
+        }
+    }
+    delivery.stop().await;
+    written.await.unwrap();
+    let got = lock(&receiver.got).clone();
+    let (doubles, wrong) = judge(&got, lives);
+    println!("{lives} lives, {kills} kills, {} messages taken, {doubles} of them again, {} s", got.len(), seconds(began.elapsed()));
+    assert_eq!(wrong, [""; 0]);
+    assert!(kills > 0);
+}
+
+/// Writes the steps of all lives, those of one in their order, those of many mixed.
+fn write_lives(data: &Path, lives: u64, chance: &Chance) {
+    let mut connection = Connection::open(data.join(FILE)).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    let (routes, mut open, mut seq): (Routes, Vec<(u64, usize)>, u64) = (routes(), Vec::new(), 0);
+    let mut begun = 0;
+    while begun < lives || !open.is_empty() {
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+        for _ in 0..50 {
+            if begun < lives && (open.is_empty() || chance.below(2) == 0) {
+                begun += 1;
+                open.push((begun, 0));
+            }
+            if open.is_empty() {
+                break;
+            }
+            let at = usize::try_from(chance.below(open.len() as u64)).unwrap();
+            let (alarm, step) = open[at];
+            seq += 1;
+            let mut notice = Notice { seq, alarm, time_ns: now_ns(), ..sample(STEPS[step]) };
+            notice.key = format!("job/rule/{alarm}");
+            outbox::put(&transaction, &notice, &routes).unwrap();
+            if step + 1 == STEPS.len() {
+                open.swap_remove(at);
+            } else {
+                open[at].1 += 1;
+            }
+        }
+        transaction.commit().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Counts what came again; says what is missing, out of order, or told under another id.
+fn judge(got: &[Got], lives: u64) -> (usize, Vec<String>) {
+    let mut of_alarms: BTreeMap<u64, Vec<(u64, &str)>> = BTreeMap::new();
+    for (id, alarm, seq) in got {
+        of_alarms.entry(*alarm).or_default().push((*seq, id));
+    }
+    let (mut wrong, mut doubles) = (Vec::new(), 0);
+    for alarm in 1..=lives {
+        let told = of_alarms.remove(&alarm).unwrap_or_default();
+        let distinct: BTreeSet<u64> = told.iter().map(|(seq, _)| *seq).collect();
+        let ids: BTreeSet<&str> = told.iter().map(|(_, id)| *id).collect();
+        doubles += told.len() - distinct.len();
+        if distinct.len() != STEPS.len() || ids.len() != STEPS.len() {
+            wrong.push(format!("alarm {alarm} was told {told:?}"));
+        }
+        // What a killed daemon had sent may arrive late, and is known by its id: what counts is when each came first.
+        let mut seen = BTreeSet::new();
+        let first: Vec<u64> = told.iter().map(|(seq, _)| *seq).filter(|seq| seen.insert(*seq)).collect();
+        if !first.is_sorted() {
+            wrong.push(format!("alarm {alarm} was told out of order: {told:?}"));
+        }
+    }
+    (doubles, wrong)
+}
