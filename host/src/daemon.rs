@@ -1,7 +1,7 @@
 //! The daemon: everything running together.
 //!
 //! Reading order: [`start`] (what comes up, in which order) · `runner` (starts what is due) · `appender` (into the journal) ·
-//! `view` (what reads the journal: `present` with `told`, `series_view` with `migrations`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `budgets` (what is left of service levels) · `baselines` (what is usual) · [`api`] (what the
+//! `view` (what reads the journal: `present` with `told`, `series_view` with `migrations`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `delivery` (who is told) · `budgets` (what is left of service levels) · `baselines` (what is usual) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
 mod alarm_view;
