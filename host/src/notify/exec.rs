@@ -33,7 +33,7 @@ impl Exec {
             said
         };
         let input = match parcel {
-            Parcel::Notices([one]) | Parcel::Notices([one, ..]) if matches!(parcel, Parcel::Notices([_])) => said(one),
+            Parcel::Notices([one]) => said(one),
             Parcel::Notices(all) => json!({ "notices": all.iter().map(|notice| said(notice)).collect::<Vec<_>>() }),
             Parcel::Test(notice) => said(notice),
             Parcel::Standing(_) => return Ok(()),

@@ -10,7 +10,7 @@ use watchpost_plugin_api::Severity;
 use super::{
     channel::{Parcel, Undelivered},
     exec::run,
-    text::{plain_line, title},
+    text::{cut, plain_line, title},
 };
 use crate::alarm::notice::Notice;
 
@@ -75,7 +75,5 @@ fn severity(notice: &Notice) -> &'static str {
 
 /// The beginning of a text that fits.
 fn short(text: &str) -> String {
-    let plain = plain_line(text);
-    let end = plain.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= SHORT_BYTES_MAX).last().unwrap_or(0);
-    plain[..end].to_owned()
+    cut(&plain_line(text), SHORT_BYTES_MAX).to_owned()
 }

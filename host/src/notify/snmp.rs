@@ -11,7 +11,7 @@ use chrono::{DateTime, Datelike, Timelike};
 
 use super::{
     channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
-    text::{plain_line, sample},
+    text::{cut, plain_line, sample},
 };
 use crate::alarm::{
     notice::{Notice, Step},
@@ -173,11 +173,6 @@ fn date_and_time(at_ns: i64) -> [u8; 11] {
     let tenths = small(time.nanosecond() / 100_000_000 % 10);
     let [month, day, hour, minute, second] = [time.month(), time.day(), time.hour(), time.minute(), time.second()].map(small);
     [high, low, month, day, hour, minute, second, tenths, b'+', 0, 0]
-}
-
-fn cut(text: &str, bytes: usize) -> &str {
-    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last().unwrap_or(0);
-    &text[..end]
 }
 
 /// The MIB as a text, for the manager that is to understand what it is told; `root` says where it hangs.

@@ -12,7 +12,7 @@ use watchpost_plugin_api::{Severity, Tls};
 use super::{
     channel::{Parcel, Sender, Undelivered, heartbeat},
     route::severity_name,
-    text::title,
+    text::{cut, title},
 };
 use crate::alarm::notice::Notice;
 
@@ -182,11 +182,6 @@ fn data(id: &str, parameters: &[(&str, &str)]) -> String {
 fn printable(text: &str, most: usize) -> String {
     let kept: String = text.chars().filter(char::is_ascii_graphic).take(most).collect();
     if kept.is_empty() { "-".into() } else { kept }
-}
-
-fn cut(text: &str, bytes: usize) -> &str {
-    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last().unwrap_or(0);
-    &text[..end]
 }
 
 #[cfg(test)]

@@ -104,6 +104,17 @@ pub fn plain_line(text: &str) -> String {
     }
 }
 
+/// The beginning of a text that fits into so many bytes, in whole characters.
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
+    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= bytes).last().unwrap_or(0);
+    &text[..end]
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What a template's text is meant for, and what in it would do something there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

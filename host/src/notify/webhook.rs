@@ -12,7 +12,7 @@ use super::{
     channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
     http::{Receiver, json as as_json},
     route::severity_name,
-    text::{Template, Words},
+    text::{Template, Words, hex},
 };
 use crate::alarm::notice::Notice;
 
@@ -110,10 +110,6 @@ fn signature(secret: &Hidden, body: &str) -> Option<HeaderValue> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()).ok()?;
     mac.update(body.as_bytes());
     HeaderValue::from_str(&format!("sha256={}", hex(&mac.finalize().into_bytes()))).ok()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Finds a failure in an answer that calls itself a success: a JSON object whose `status`, `ok`, `success` or `error` says so.

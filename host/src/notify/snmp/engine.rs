@@ -9,6 +9,8 @@ use std::{
 
 use async_snmp::v3::{AuthoritativeEngine, PersistedAuthoritativeEngine, generate_engine_id};
 
+use crate::notify::text::hex;
+
 /// Name of the file in the data folder: the id in hex, and the number of starts.
 const FILE: &str = "snmp-engine";
 
@@ -92,10 +94,6 @@ fn keep(path: &Path, engine: &PersistedAuthoritativeEngine) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&draft, path)?;
     path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hundredths of a second since this process first asked.
