@@ -39,6 +39,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -94,6 +95,8 @@ pub use series_view::take_what_is_left;
 
 /// Records a view may be behind while the daemon still counts as ready.
 const BEHIND_MAX: u64 = 10_000;
+/// How long a question for alarms waits at most for what was acknowledged before it to be judged.
+const JUDGED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Records up to now over which values are told as they were given: librrd, which files are written by, changes some in their last digit.
 /// The whole journal would be more exact than anybody needs, and may take longer to read than everything else.
@@ -223,6 +226,10 @@ impl Daemon {
     }
 
     fn events(&self, request: &EventRequest) -> Result<Found, EventRequestError> {
+        // What was acknowledged before somebody asks is judged in the answer.
+        if let Some((_, progress)) = self.views.iter().find(|(name, _)| *name == alarm_view::NAME) {
+            progress.wait_settled(self.journal.durable_end(), JUDGED_WITHIN);
+        }
         request.answer(&self.config().data.value, now_ns())
     }
 

@@ -46,6 +46,8 @@ pub(super) trait View: Send + 'static {
 pub(super) struct Progress {
     /// The next position it takes.
     next: AtomicU64,
+    /// The next position when the view last settled: what was before it is seen by whoever asks.
+    settled: AtomicU64,
     /// The place that is durable.
     safe: AtomicU64,
     /// Whether its thread has ended, as it should or in a panic.
@@ -55,6 +57,14 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn next(&self) -> Position {
         Position::from(self.next.load(Ordering::Acquire))
+    }
+
+    /// Waits until whoever asks sees what was before a place, for as long as `timeout` at most.
+    pub(super) fn wait_settled(&self, place: Position, timeout: Duration) {
+        let begun = Instant::now();
+        while self.settled.load(Ordering::Acquire) < u64::from(place) && !self.ended() && begun.elapsed() < timeout {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     pub(super) fn safe(&self) -> Position {
@@ -103,7 +113,8 @@ impl Running {
             }
         };
         let from = from.max(journal.first());
-        let progress = Arc::new(Progress { next: u64::from(from).into(), safe: u64::from(from).into(), ended: false.into() });
+        let progress =
+            Arc::new(Progress { next: u64::from(from).into(), settled: 0.into(), safe: u64::from(from).into(), ended: false.into() });
         let stop = Arc::new(AtomicBool::new(false));
         let (unread, foreign, unplaced) = (Trouble::new(), Trouble::new(), Trouble::new());
         let mut follower =
@@ -157,6 +168,7 @@ impl<V: View> Follower<V> {
             let stopping = self.stop.load(Ordering::Acquire);
             let caught_up = self.batch(&mut reader);
             self.view.settle();
+            self.progress.settled.store(u64::from(self.progress.next()), Ordering::Release);
             if let Some(from) = self.view.again_from() {
                 reader = self.journal.reader(from);
                 self.progress.next.store(u64::from(from), Ordering::Release);

@@ -1,7 +1,7 @@
 //! The README, followed by a newcomer who reads it to the letter: whatever it says to type is typed, whatever it says to write is written.
 //!
 //! Reading order: `page` (what the README says) · `story` (what each of its lines must answer) · `clone` (where it is followed) ·
-//! `terminal` (who types) · `newcomer` (follows it) · `refusals` (whether they read as it says).
+//! `terminal` (who types) · `newcomer` (follows it) · `refusals` (whether they read as it says) · `guides` (what the README leads to).
 //!
 //! What differs from the page: ports and the lab's folder, which others may use; the versions of an agent's dependencies, which are those
 //! that the workspace has already; and how long the compiler thinks about it.
@@ -18,6 +18,7 @@ mod programs;
 mod servers;
 
 mod clone;
+mod guides;
 mod newcomer;
 mod page;
 mod refusals;
@@ -70,8 +71,7 @@ fn every_command_of_the_readme_is_run_by_a_test() {
 #[test]
 fn the_agent_of_the_readme_has_25_to_45_lines() {
     let page = Page::read();
-    let mut files = page.parts().filter_map(|part| if let Part::File(file) = part { Some(file) } else { None });
-    let source = files.find(|file| file.name.ends_with(".rs")).expect("there is an agent");
+    let source = page.files().find(|file| file.name.ends_with(".rs")).expect("there is an agent");
     let lines = source.text.lines().count();
     assert!((25..=45).contains(&lines), "{lines} lines");
 }

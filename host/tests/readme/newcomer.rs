@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Newcomer {
     /// The last one is in use.
     terminals: Vec<Terminal>,
+    /// All lines so far.
+    typed: Vec<String>,
     /// What the last line said.
     said: String,
     clone: Clone,
@@ -31,7 +33,7 @@ impl Newcomer {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let ports = [("2525", lab.port("smtp")), ("2587", lab.port("submission")), ("9470", free)];
         let clone = Clone::new(&lab.dir);
-        Self { terminals: vec![Terminal::open(&clone.folder())], said: String::new(), clone, lab, ports }
+        Self { terminals: vec![Terminal::open(&clone.folder())], typed: Vec::new(), said: String::new(), clone, lab, ports }
     }
 
     /// Types a line, unless another test does.
@@ -39,7 +41,10 @@ impl Newcomer {
         if story::ELSEWHERE.iter().any(|(elsewhere, ..)| *elsewhere == line) {
             return;
         }
-        let known = LINES.iter().find(|known| known.typed == line).unwrap_or_else(|| panic!("what must `{line}` say?"));
+        let before = self.typed.iter().filter(|typed| *typed == line).count();
+        let known =
+            LINES.iter().filter(|known| known.typed == line).take(before + 1).last().unwrap_or_else(|| panic!("what must `{line}` say?"));
+        self.typed.push(line.to_owned());
         let here = self.fitted(line);
         if line == story::RUNS {
             known.says.iter().for_each(|sign| self.terminal().goes_on(&here, sign));

@@ -1,4 +1,4 @@
-//! What the README says: commands to type, files to write, answers to expect.
+//! What the README, or a guide beside it, says: commands to type, files to write, answers to expect.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ const FENCE: &str = "```";
 /// How a paragraph begins that adds to a file instead of writing it anew.
 const ADDS: &str = "Add ";
 
-/// The README.
+/// The README, or a guide.
 pub(crate) struct Page(Vec<Block>);
 
 /// A paragraph of prose, or what stands between two fences.
@@ -39,8 +39,18 @@ pub(crate) struct File<'a> {
 
 impl Page {
     pub(crate) fn read() -> Self {
-        let text = fs::read_to_string(workspace().join("README.md")).unwrap();
+        Self::of("README.md")
+    }
+
+    /// A page of the workspace, by its name.
+    pub(crate) fn of(name: &str) -> Self {
+        let text = fs::read_to_string(workspace().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         Self(blocks(&text))
+    }
+
+    /// The files that a page writes, in its order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = File<'_>> {
+        self.parts().filter_map(|part| if let Part::File(file) = part { Some(file) } else { None })
     }
 
     /// What there is to do, in its order. A sample follows a command; other pictures in text are for the reader alone.

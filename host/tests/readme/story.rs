@@ -17,7 +17,7 @@ pub(crate) const MAKES_AGENT: &str = "watchpost new-agent spool";
 pub(crate) const LISTS: [(&str, &[&str]); 2] =
     [("cargo xtask prove", &["  kill ", "\n  journal ", "\n  roundtrip "]), ("cargo xtask bench", &["  start ", "\n  logs ", "\n  imap "])];
 
-/// All lines that are typed here.
+/// All lines that are typed here; one that is typed again stands again.
 pub(crate) const LINES: &[Line] = &[
     says("cargo xtask lab up", &["postfix is up", "dovecot is up"]),
     says("cargo xtask lab status", &["postfix    up", "dovecot    up"]),
@@ -40,6 +40,10 @@ pub(crate) const LINES: &[Line] = &[
         "watchpost init --host 127.0.0.1:2525,2587 --ca-file target/lab/ca/ca.pem -o found.toml",
         &["220 mail.lab.test ESMTP", "2 doors open, 0 closed", "found.toml: 4 jobs written", "watchpost.toml does not name it"],
     ),
+    says("watchpost reload", &["0 added, 0 changed, 0 removed, 2 unchanged"]),
+    says("watchpost jobs run mx1", &["mx1: ok"]),
+    says("watchpost alarms", &["warning", "connect_time of mx1 is "]),
+    says("watchpost alarms explain 1", &["slow to connect", "Look at the load of mx1."]),
     says(MAKES_AGENT, &["spool/src/lib.rs", "cargo test", "watchpost test-agent spool/target/release/libspool.so", "watchpost reload"]),
     says("cargo test --quiet --release --manifest-path spool/Cargo.toml", &["3 passed"]),
     says("cargo build --quiet --release --manifest-path spool/Cargo.toml", &[]),
