@@ -1,6 +1,7 @@
 //! Series that are missed when they give no value for too long: `absent 10m`.
 //!
-//! Time is that of this process, which no clock moves: while nobody measured, nothing was missed.
+//! Time is that of this process, which no clock moves: while nobody measured, nothing was missed. What is silent on purpose is not missed
+//! either: a job that is paused, outside its windows or in a blackout, and one that was not due again since the value came.
 
 use std::{
     collections::HashMap,
@@ -9,20 +10,40 @@ use std::{
 };
 
 use super::{judge::Level, record::Subject};
-use crate::{config::AlarmRule, schedule::Zone};
+use crate::{
+    config::AlarmRule,
+    reading::{Cause, Reading, Reason, Silence},
+    schedule::Zone,
+    series::gap::silences::Silences,
+};
 
 /// Job, rule and series.
 pub type Place = (String, String, String);
 
 /// Series that are looked out for.
 #[derive(Debug, Default)]
-pub struct Awaiting(HashMap<Place, Awaited>);
+pub struct Awaiting {
+    series: HashMap<Place, Awaited>,
+    /// What is known of their jobs.
+    jobs: HashMap<String, OfJob>,
+}
+
+/// What is known of a job whose series are looked out for.
+#[derive(Debug, Default)]
+struct OfJob {
+    /// The slot of its last reading that was due.
+    slot: Option<i64>,
+    /// Why it gives none for now.
+    silences: Silences,
+}
 
 /// A series that is looked out for.
 #[derive(Debug)]
 pub struct Awaited {
     /// When it gave a value, or was first looked out for.
     seen: Instant,
+    /// The slot of its last value, and when that value is stale, nanoseconds since 1970.
+    last: Option<(i64, i64)>,
     /// The rule that misses it.
     pub rule: Arc<AlarmRule>,
     /// After how long it is missed, the worst first.
@@ -34,7 +55,7 @@ pub struct Awaited {
 impl Awaited {
     /// Looks out from now on.
     pub fn new(rule: Arc<AlarmRule>, levels: Vec<(Level, Duration)>, subject: Subject, now: Instant) -> Self {
-        Self { seen: now, rule, levels, subject }
+        Self { seen: now, last: None, rule, levels, subject }
     }
 
     /// How long it gave nothing.
@@ -53,35 +74,78 @@ impl Awaited {
         let zone: Zone = self.rule.zone;
         self.rule.hours.as_ref().is_none_or(|hours| hours.hold(now_s, zone))
     }
+
+    /// Whether it could have given a value by now: its job gave a reading since, or should have.
+    fn was_due(&self, job: Option<&OfJob>, now_ns: i64) -> bool {
+        let last_reading = job.and_then(|job| job.slot);
+        self.last.is_none_or(|(slot, stale_ns)| now_ns > stale_ns || last_reading.is_some_and(|last| last > slot))
+    }
+}
+
+impl OfJob {
+    /// Whether it gives no readings on purpose.
+    fn is_silent(&self, now_s: i64) -> bool {
+        let reason = self.silences.at(now_s);
+        reason.is_some_and(|reason| match reason {
+            Reason::Paused | Reason::Removed | Reason::NotDue | Reason::NotActive | Reason::Blackout => true,
+            Reason::Skipped | Reason::ClockStep | Reason::HostDown => false,
+        })
+    }
 }
 
 impl Awaiting {
-    /// A value came.
-    pub fn saw(&mut self, place: Place, awaited: Awaited) {
-        self.0.insert(place, awaited);
+    /// A value came with a reading.
+    pub fn saw(&mut self, place: Place, awaited: Awaited, reading: &Reading) {
+        self.series.insert(place, Awaited { last: Some((reading.slot, reading.stale_ns)), ..awaited });
     }
 
     /// Looks out for a series; one that is looked out for already keeps its time.
     pub fn expect(&mut self, place: Place, mut awaited: Awaited) {
-        if let Some(known) = self.0.get(&place) {
-            awaited.seen = known.seen;
+        if let Some(known) = self.series.get(&place) {
+            (awaited.seen, awaited.last) = (known.seen, known.last);
         }
-        self.0.insert(place, awaited);
+        self.series.insert(place, awaited);
     }
 
     /// Looks out for some only.
     pub fn retain(&mut self, is_wanted: impl Fn(&Place) -> bool) {
-        self.0.retain(|place, _| is_wanted(place));
+        self.series.retain(|place, _| is_wanted(place));
+    }
+
+    /// A job gave a reading, whatever is in it. One that was silent on purpose begins anew: nothing was missed meanwhile.
+    pub fn hear(&mut self, reading: &Reading, now: Instant) {
+        if reading.cause != Cause::Schedule || self.series.is_empty() && !self.jobs.contains_key(&reading.job) {
+            return;
+        }
+        let job = self.jobs.entry(reading.job.clone()).or_default();
+        job.slot = Some(reading.slot);
+        if job.silences.passed(reading.slot) {
+            let own = self.series.iter_mut().filter(|((job, _, _), _)| *job == reading.job);
+            own.for_each(|(_, awaited)| awaited.seen = now);
+        }
+    }
+
+    /// A job gives no readings for a while.
+    pub fn fall_silent(&mut self, silence: &Silence) {
+        self.jobs.entry(silence.job.clone()).or_default().silences.note(silence.from, silence.reason);
     }
 
     /// Those that are missed, as bad as that is.
-    pub fn missed(&self, now: Instant) -> Vec<(Place, Level)> {
-        let missed = self.0.iter().filter_map(|(place, awaited)| Some((place.clone(), awaited.level(now))).filter(|(_, level)| *level > 0));
+    pub fn missed(&self, now: Instant, now_ns: i64) -> Vec<(Place, Level)> {
+        let now_s = now_ns.div_euclid(1_000_000_000);
+        let is_missed = |(name, _, _): &Place, awaited: &Awaited| {
+            let job = self.jobs.get(name);
+            awaited.was_due(job, now_ns) && !job.is_some_and(|job| job.is_silent(now_s))
+        };
+        let missed = self.series.iter().filter_map(|(place, awaited)| {
+            let level = awaited.level(now);
+            (level > 0 && is_missed(place, awaited)).then(|| (place.clone(), level))
+        });
         missed.collect()
     }
 
     /// One of them.
     pub fn get(&self, place: &Place) -> Option<&Awaited> {
-        self.0.get(place)
+        self.series.get(place)
     }
 }

@@ -171,7 +171,8 @@ impl View for AlarmView {
         let mut ledger = self.ledger.lend();
         match record {
             Record::Reading(reading) => ledger.take(position.into(), &reading),
-            Record::Shape(_) | Record::Event(_) | Record::Silence(_) | Record::Upkeep(_) => ledger.pass(position.into()),
+            Record::Silence(silence) => ledger.fall_silent(position.into(), &silence),
+            Record::Shape(_) | Record::Event(_) | Record::Upkeep(_) => ledger.pass(position.into()),
         }
         true
     }

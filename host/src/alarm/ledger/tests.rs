@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
-use watchpost_services::outcome::{Outcome, Sample};
+use watchpost_services::outcome::{Outcome, Sample, Status};
 
 use super::*;
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
     },
     config::{self, AlarmRule},
     database::DatabaseError,
-    reading::{Cause, Shape},
-    schedule::UnixTime,
+    reading::{Cause, Reading, Shape},
+    schedule::{UnixTime, Zone},
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -208,6 +208,49 @@ fn a_series_without_a_value_is_missed_and_found_again() {
     rig.ledger.take(1, &reading(1, None));
     rig.ledger.miss(MONDAY * SECOND, Instant::now());
     assert!(rig.told().is_empty());
+}
+
+#[test]
+fn what_is_silent_on_purpose_is_not_missed_and_begins_anew() {
+    use crate::reading::{Reason, Silence};
+    const RULE: &str = "[[job.threshold]]\nmetric = \"total_time\"\nminor = \"absent 5m\"\n";
+    let missed = |rig: &mut Rig, minute: i64, after: u64| {
+        rig.ledger.miss((MONDAY + 60 * minute) * SECOND, Instant::now() + Duration::from_secs(60 * after + 1));
+        rig.told().len()
+    };
+    for reason in [Reason::Paused, Reason::NotActive, Reason::Blackout, Reason::NotDue] {
+        let mut rig = Rig::new(RULE);
+        rig.ledger.take(0, &reading(0, Some(&[("total_time", &[], 1.0)])));
+        rig.ledger.fall_silent(1, &Silence { time_ns: 0, job: "mx".into(), from: MONDAY + 60, reason });
+        rig.ledger.take(2, &Reading { cause: Cause::Manual, ..reading(3, None) });
+        assert_eq!(missed(&mut rig, 90, 90), 0, "{reason:?}");
+        // It goes on, and fails: from then on it is missed.
+        rig.ledger.take(3, &reading(91, None));
+        assert_eq!([missed(&mut rig, 95, 4), missed(&mut rig, 97, 6)], [0, 1], "{reason:?}");
+    }
+    for reason in [Reason::HostDown, Reason::Skipped, Reason::ClockStep] {
+        let mut rig = Rig::new(RULE);
+        rig.ledger.fall_silent(0, &Silence { time_ns: 0, job: "mx".into(), from: MONDAY, reason });
+        assert_eq!(missed(&mut rig, 9, 9), 1, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_series_is_not_missed_before_its_job_was_due_again() {
+    const RULE: &str = "[[job.threshold]]\nmetric = \"total_time\"\nminor = \"absent 5m\"\n";
+    let stale_ns = (MONDAY + 3_600) * SECOND;
+    let hourly = |minute, samples| Reading { stale_ns, ..reading(minute, samples) };
+    let missed = |rig: &mut Rig, now_ns: i64| {
+        rig.ledger.miss(now_ns, Instant::now() + Duration::from_secs(600));
+        rig.told().len()
+    };
+    let mut rig = Rig::new(RULE);
+    rig.ledger.take(0, &hourly(0, Some(&[("total_time", &[], 1.0)])));
+    assert_eq!([missed(&mut rig, stale_ns), missed(&mut rig, stale_ns + 1)], [0, 1]);
+    let mut rig = Rig::new(RULE);
+    rig.ledger.take(0, &hourly(0, Some(&[("total_time", &[], 1.0)])));
+    rig.ledger.take(1, &hourly(1, None));
+    assert_eq!(missed(&mut rig, stale_ns), 1, "its job ran again, and gave nothing");
 }
 
 #[test]
