@@ -5,6 +5,7 @@
 //! | died, ended itself, closed its connection | a run, or a job's agent being made or dropped | that job, also when it was closed meanwhile |
 //! | as above | a configuration being checked | that configuration |
 //! | as above | nothing, or what nobody knows | nobody |
+//! | died of a fault of its own, or ended itself, on another thread than the one that is busy for jobs (its last word says so) | whatever | nobody |
 //! | was ended by us: this work blocks its thread | whatever came after | whose work it is, as above |
 //! | was ended by us: somebody wrote to its connection behind its back | for whom alone the library's code ran then | that job |
 //! | was ended by us: it answers nothing, or what is not understood | whatever | nobody |

@@ -18,7 +18,13 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::timeout};
-use watchpost_worker::{page::Page, snapshot::Snapshot};
+use watchpost_worker::{
+    page::{
+        Page, Work,
+        dying::{LastWord, is_witnessed},
+    },
+    snapshot::Snapshot,
+};
 
 use super::sessions::{Session, end_members};
 
@@ -115,6 +121,19 @@ impl Process {
         self.kill();
         let end = timeout(DEATH_TIMEOUT, &mut self.ended).await.map(Result::unwrap_or_default).unwrap_or_default();
         End { lived_on: true, ..end }
+    }
+
+    /// What brought it down, as far as its page tells: the work under way, unless another thread died than the one that does it.
+    pub(super) fn died_doing(&self, end: &End) -> Option<Work> {
+        let last_word = self.page.last_word();
+        match end.status.map(|status| (status.code(), status.signal())) {
+            Some((_, Some(signal))) if is_witnessed(signal) => match last_word {
+                LastWord::Of(work) => Some(work),
+                LastWord::OfNone | LastWord::Unsaid => None,
+            },
+            Some((Some(_), _)) if last_word == LastWord::OfNone => None,
+            _ => self.page.under_way().map(|(work, _)| work),
+        }
     }
 
     /// Ends the worker at once.

@@ -43,10 +43,15 @@ async fn runs(zoo: Arc<Zoo>, number: u64, over: Arc<AtomicBool>) -> Vec<(Instant
 
 /// Who does `what` is found and quarantined; then the neighbours run as if nothing had been.
 async fn check(what: &str, how: &str) {
+    beside("well", what, how).await;
+}
+
+/// As [`check`], where the neighbours do `beside`.
+async fn beside(beside: &str, what: &str, how: &str) {
     let zoo = Arc::new(Zoo::of(&example("zoo")).await);
     let open = |number, name: &str, config: &str| JobOpen { interval: INTERVAL, quarantine_after: 3, ..job(number, name, config) };
     zoo.0.open(open(1, "guilty", &does(what)));
-    (2..2 + NEIGHBOURS).for_each(|number| zoo.0.open(open(number, &format!("neighbour-{number}"), &does("well"))));
+    (2..2 + NEIGHBOURS).for_each(|number| zoo.0.open(open(number, &format!("neighbour-{number}"), &does(beside))));
     let (began, over) = (Instant::now(), Arc::default());
     let all: Vec<_> = (1..2 + NEIGHBOURS).map(|number| tokio::spawn(runs(zoo.clone(), number, Arc::clone(&over)))).collect();
     let mut slowest = Duration::ZERO;
@@ -57,6 +62,9 @@ async fn check(what: &str, how: &str) {
         let examined = zoo.0.examine("beast", &config).await;
         assert!(examined.is_ok() && asked.elapsed() < CHECKED_WITHIN, "{what}: {examined:?} after {:?}", asked.elapsed());
         slowest = slowest.max(asked.elapsed());
+        let report = zoo.0.report();
+        let blamed = report.held.iter().map(|held| &held.job).chain(report.last_crash.iter().filter_map(|crash| crash.guilty.as_ref()));
+        assert!(blamed.clone().all(|job| job == "guilty"), "{what}: {:?}", blamed.collect::<Vec<_>>());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let found = Instant::now();
@@ -101,6 +109,12 @@ async fn who_sends_its_own_process_a_signal_is_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_a_thread_that_aborts_is_found() {
     check("abort-behind", "died of signal 6 (SIGABRT").await;
+}
+
+/// It dies while somebody else is being polled, each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_a_thread_that_aborts_is_found_among_neighbours_that_hold_the_workers_thread() {
+    beside("holds", "abort-behind", "died of signal 6 (SIGABRT").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

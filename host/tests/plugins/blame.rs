@@ -59,6 +59,25 @@ async fn a_worker_that_somebody_told_to_end_blames_no_job() {
     assert_eq!(death(&zoo).await.guilty, None);
 }
 
+/// What an agent left behind dies in the middle of a neighbour's poll.
+#[tokio::test]
+async fn a_thread_that_ends_its_worker_does_not_blame_whom_it_polls() {
+    for (what, how) in [
+        ("abort-behind", "died of signal 6 (SIGABRT: abort)"),
+        ("segfault-behind", "died of signal 11 (SIGSEGV: bad memory access or stack overflow)"),
+        ("overflow-behind", "died of signal 11 (SIGSEGV: bad memory access or stack overflow)"),
+        ("exit-behind", "ended itself with exit code 3"),
+    ] {
+        let zoo = Zoo::of(&example("zoo")).await;
+        zoo.0.open(job(1, "guilty", &unrepeatable(what)));
+        zoo.0.open(job(2, "polled", &unrepeatable("block")));
+        assert_eq!(zoo.said(1, LONG).await.0, "ok", "{what}");
+        assert_eq!(zoo.said(2, LONG).await, ("interrupted", format!("the worker {how}")), "{what}");
+        let crash = death(&zoo).await;
+        assert_eq!((crash.how.as_str(), crash.guilty), (how, None), "{what}");
+    }
+}
+
 /// What a worker says whose connection somebody else writes to.
 const GARBLED: &str = "said what is not understood and was ended: a frame of 4294967295 bytes";
 

@@ -20,6 +20,10 @@ const KINDS: Metric = Metric::gauge("kinds", Unit::Number, "One of very many.").
 const UNDECLARED: Metric = Metric::gauge("undeclared", Unit::Number, "Recorded, and not in the list.");
 /// Longer than any watchdog waits, shorter than for ever.
 const BLOCKED: Duration = Duration::from_secs(8);
+/// How long a thread that was left behind is quiet.
+const LEFT_BEHIND: Duration = Duration::from_millis(50);
+/// How long somebody holds the thread who may; a few of these, side by side, last longer than the quiet of a thread that was left behind.
+const HELD: Duration = Duration::from_millis(20);
 /// Where the program is that is orphaned.
 const SLEEP: [&str; 2] = ["/bin/sleep", "/usr/bin/sleep"];
 /// Lines of a flood.
@@ -121,6 +125,14 @@ pub enum Does {
     HalfFrame,
     /// Leaves a thread that aborts when its run is long over.
     AbortBehind,
+    /// Leaves a thread that follows a bad pointer.
+    SegfaultBehind,
+    /// Leaves a thread that calls itself for ever.
+    OverflowBehind,
+    /// Leaves a thread that ends its process.
+    ExitBehind,
+    /// Holds its thread for a while, as one does who has much to compute.
+    Holds,
     /// Closes every descriptor of its process.
     CloseAll,
     /// Stops its process, as a debugger would.
@@ -282,8 +294,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::Abort => abort(),
         Does::Exit0 => exit(0),
         Does::Exit1 => exit(1),
-        // SAFETY: none; this is what the worker is for.
-        Does::Segfault => unsafe { black_box(std::ptr::null_mut::<u8>().wrapping_add(8)).write_volatile(1) },
+        Does::Segfault => segfault(),
         Does::Overflow => drop(black_box(deeper(1))),
         Does::Block => thread::sleep(BLOCKED),
         Does::Spin => spin(),
@@ -311,7 +322,11 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         }
         Does::Sigterm => raise(libc::SIGTERM),
         Does::StopItself => raise(libc::SIGSTOP),
-        Does::AbortBehind => abort_behind(),
+        Does::AbortBehind => leave_behind(|| abort()),
+        Does::SegfaultBehind => leave_behind(segfault),
+        Does::OverflowBehind => leave_behind(|| _ = black_box(deeper(1))),
+        Does::ExitBehind => leave_behind(|| exit(3)),
+        Does::Holds => thread::sleep(HELD),
         Does::CloseAll => close_all(),
         Does::Garble => tell(&[0xff; 64]),
         Does::Hostile => {
@@ -350,10 +365,15 @@ fn raise(signal: i32) {
     unsafe { libc::kill(libc::getpid(), signal) };
 }
 
-fn abort_behind() {
-    thread::spawn(|| {
-        thread::sleep(Duration::from_millis(50));
-        abort();
+fn segfault() {
+    // SAFETY: none; this is what the worker is for.
+    unsafe { black_box(std::ptr::null_mut::<u8>().wrapping_add(8)).write_volatile(1) };
+}
+
+fn leave_behind(ends: fn()) {
+    thread::spawn(move || {
+        thread::sleep(LEFT_BEHIND);
+        ends();
     });
 }
 

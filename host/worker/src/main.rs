@@ -18,7 +18,7 @@ use watchpost_worker::{
     confine::Confinement,
     frames::{self, FromWorker, numbered::write_only},
     load::{Library, Refusal, taken},
-    page::Page,
+    page::{Page, dying::witness},
     serve::serve,
     snapshot::Snapshot,
 };
@@ -50,7 +50,9 @@ fn run(library: &Path) -> io::Result<()> {
     // SAFETY: descriptor 0 is the socket that the daemon left for us; nothing else of this process uses it.
     let mut daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     // SAFETY: descriptor 3 is the page that the daemon left for us.
-    let page = Page::map(&File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) }))?;
+    let page = File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) });
+    witness(Page::map(&page)?)?;
+    let page = Page::map(&page)?;
     // SAFETY: descriptor 4 is the snapshot that the daemon left for us.
     let snapshot = Snapshot::of(File::from(unsafe { OwnedFd::from_raw_fd(SNAPSHOT_FD) }));
     let Some(confinement) = frames::read_first(&mut daemon)? else { return Ok(()) };

@@ -3,8 +3,12 @@
 //!
 //! The worker writes, the daemon reads, also after the worker's death. What is read while it is being written may be torn;
 //! it is shown to people and never trusted.
+//!
+//! Reading order: [`Work`] · [`Page`] · [`dying`] (what a worker says of its own death).
 
-#![expect(unsafe_code, reason = "memory shared with another process")]
+#![expect(unsafe_code, reason = "memory shared with another process, and notes on it what becomes of this one")]
+
+pub mod dying;
 
 use std::{
     fs::File,
@@ -14,6 +18,8 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
+
+use dying::LastWord;
 
 /// Bytes of dialogue kept.
 pub const DIALOGUE_BYTES: usize = 4096;
@@ -56,6 +62,8 @@ struct Layout {
     work: AtomicU64,
     /// When it began, nanoseconds of the monotonic clock.
     since_ns: AtomicU64,
+    /// What the worker said of its death; 0 while it lives.
+    last_word: AtomicU64,
     /// The run whose dialogue this is.
     dialogue_run: AtomicU64,
     /// Bytes ever written to the ring.
@@ -177,9 +185,23 @@ impl Page {
         body()
     }
 
+    fn work(&self) -> Option<Work> {
+        Work::decode(self.layout().work.load(Ordering::Acquire))
+    }
+
+    /// Notes, in a signal's handler too, that this process dies, by this work or by none.
+    fn say_last(&self, work: Option<Work>) {
+        self.layout().last_word.store(LastWord::encode(work), Ordering::Release);
+    }
+
+    /// What the worker said of its death.
+    pub fn last_word(&self) -> LastWord {
+        LastWord::decode(self.layout().last_word.load(Ordering::Acquire))
+    }
+
     /// The work under way, and for how long it has been.
     pub fn under_way(&self) -> Option<(Work, Duration)> {
-        let work = Work::decode(self.layout().work.load(Ordering::Acquire))?;
+        let work = self.work()?;
         let since = self.layout().since_ns.load(Ordering::Relaxed);
         Some((work, Duration::from_nanos(monotonic_ns().saturating_sub(since))))
     }
@@ -264,6 +286,19 @@ mod tests {
         assert_eq!((seen(), ours.dialogue(8).as_deref()), (None, Some("> QUIT\n")));
         assert_eq!(theirs.during(Work::Agent(0), seen), Some(Work::Agent(0)));
         assert_eq!(seen(), None);
+    }
+
+    #[test]
+    fn the_last_word_is_said_of_work_or_of_none() {
+        let (ours, file) = Page::create().unwrap();
+        let theirs = Page::map(&file).unwrap();
+        assert_eq!(ours.last_word(), LastWord::Unsaid);
+        for work in [Work::Asked(7), Work::Agent(0)] {
+            theirs.say_last(Some(work));
+            assert_eq!(ours.last_word(), LastWord::Of(work));
+        }
+        theirs.say_last(None);
+        assert_eq!(ours.last_word(), LastWord::OfNone);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Life {
             // What waits is answered when the plugin is stopped, in a moment.
             return false;
         }
-        let page = live.process.page.under_way().map(|(work, _)| work);
+        let page = live.process.died_doing(&end);
         let suspects = Suspects { jobs: &self.jobs, runs: &self.runs, examinations: &self.examinations };
         let how = cause.how(&end);
         let culprit = match suspects.culprit(cause, &end, page) {
