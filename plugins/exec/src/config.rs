@@ -53,7 +53,8 @@ pub struct Config {
     #[serde(default)]
     pub programs: Vec<PathBuf>,
     /// Names that metrics get in place of the program's own, e.g. { time = "connect_time" }: one that means the same in every agent, or
-    /// `[a-z][a-z0-9_]*`. Without it a name becomes lower case, and what cannot stand in one `_`.
+    /// `[a-z][a-z0-9_]*`. Without it a name that is none becomes one, with a mark of how the program spells it: "Oldest Age" is
+    /// `oldest_age_3294`.
     #[serde(default)]
     pub rename: BTreeMap<String, String>,
     /// Metrics that are running totals where the format has no word for it, by the program's own names, e.g. ["mail_sent"].

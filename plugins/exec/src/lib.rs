@@ -25,8 +25,9 @@
 //! # In lines
 //!
 //! Each line stands for itself: one that is not understood is counted (`lines_refused`) and told as an event, with an example; a run of which
-//! nothing is understood fails (`local`). Names become `[a-z][a-z0-9_]*`, which `rename` overrides; a name that means the same in every
-//! agent (`queue_size`, `messages_sent`, …) does so here. A metric has all label keys that it was ever told with, and where one is not
+//! nothing is understood fails (`local`). A name `[a-z][a-z0-9_]*` stays as it is; of any other one is made, with a mark of how the program
+//! spells it (`Oldest Age` is `oldest_age_3294`), unless `rename` gives one. So a name never depends on what else is told. A name that means
+//! the same in every agent (`queue_size`, `messages_sent`, …) does so here. A metric has all label keys that it was ever told with, and where one is not
 //! told its value is empty. The last value of a series in a run counts; one whose own time is more than five minutes ago does not.
 //!
 //! - "json-lines" is a form of our own, and the one that says most:

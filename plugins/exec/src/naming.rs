@@ -13,8 +13,11 @@ const CHARS_MAX: usize = 80;
 /// Names of a job, at most.
 const NAMES_MAX: usize = 1000;
 
-/// Who has which name, for as long as the job lives. Where two would have one, both get a mark of what they are called by the program: in
-/// which order it tells them must not matter, for after a restart it may be another.
+/// Who has which name. It must not matter what a program tells beside it, or told before: after a restart that may be something else. So
+/// whatever is no name as it stands gets a mark of what the program calls it, told alone as well.
+///
+/// One pair is left: the counter `x_total` is `x` in the text formats, which count it as one with `x`. A program that tells both has two
+/// that get a mark each.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashMap<String, Owner>);
 
@@ -46,15 +49,19 @@ impl Names {
     ///
     /// Errors: in words, when there are too many.
     pub(crate) fn metric(&mut self, said: &str, kind: Kind) -> Result<Named, String> {
-        let mut name = word(said, "value");
-        if kind == Kind::Counter {
+        let word = word(said, "value");
+        let mut name = match word.strip_suffix("_total") {
             // It comes back where totals are shown.
-            name = name.strip_suffix("_total").unwrap_or(&name).to_owned();
-        }
-        if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+            Some(counted) if kind == Kind::Counter => counted.to_owned(),
+            _ => word.clone(),
+        };
+        // Whoever is called as those are that give way to an ending gives way to them.
+        let mut is_its_own = word == said && !name.strip_suffix('s').is_some_and(is_kept);
+        if is_kept(&name) {
             name.push('s');
         }
-        if name.len() > CHARS_MAX || TAKEN.contains(&name.as_str()) {
+        is_its_own &= name.len() <= CHARS_MAX && !TAKEN.contains(&name.as_str());
+        if !is_its_own {
             name = marked(&name, said);
         }
         if self.0.len() == NAMES_MAX && !self.0.contains_key(&name) {
@@ -71,6 +78,11 @@ impl Names {
             Owner::Given | Owner::Several => Ok(Named { name: marked(&name, said), moved: None }),
         }
     }
+}
+
+/// Whether the text formats keep the ending of that name for themselves.
+fn is_kept(name: &str) -> bool {
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// The key of a label that the program calls so.
@@ -129,25 +141,30 @@ mod tests {
 
     #[test]
     fn a_name_becomes_one_that_the_store_takes() {
-        let table = [
-            ("time", "time"),
-            ("Response Time", "response_time"),
-            ("/var/log", "var_log"),
-            ("/", "value"),
-            ("5min", "n5min"),
-            ("a__b--c", "a_b_c"),
-            ("größe", "gr_e"),
-            ("ÄÖÜ", "value"),
-            ("mails_count", "mails_counts"),
-            ("mails_total", "mails_totals"),
-            ("x_bucket", "x_buckets"),
-        ];
-        for (said, expected) in table {
-            assert_eq!(name(said), expected, "{said}");
+        for name_ in ["time", "a_b", "n5min", "value", "x2"] {
+            assert_eq!(name(name_), name_);
+        }
+        for (said, expected) in [("mails_count", "mails_counts"), ("mails_total", "mails_totals"), ("x_bucket", "x_buckets")] {
+            assert_eq!(name(said), expected);
         }
         assert_eq!(Names::default().metric("mails_total", Kind::Counter), Ok(plain("mails")));
-        for (said, begins) in [("up", "up_"), ("state", "state_"), (&"long".repeat(50), "longlong")] {
-            assert!(name(said).starts_with(begins) && name(said).len() <= CHARS_MAX + 5, "{}", name(said));
+        let marked = [
+            ("Response Time", "response_time_"),
+            ("/var/log", "var_log_"),
+            ("/", "value_"),
+            ("5min", "n5min_"),
+            ("a__b--c", "a_b_c_"),
+            ("größe", "gr_e_"),
+            ("ÄÖÜ", "value_"),
+            ("mails_counts", "mails_counts_"),
+            ("up", "up_"),
+            ("state", "state_"),
+            (&"long".repeat(50), "longlong"),
+        ];
+        for (said, begins) in marked {
+            let name = name(said);
+            let mark = name.rsplit_once('_').unwrap().1;
+            assert!(name.starts_with(begins) && name.len() <= CHARS_MAX + 5 && mark.len() == 4, "{said}: {name}");
         }
     }
 
@@ -156,20 +173,36 @@ mod tests {
     }
 
     #[test]
-    fn two_that_would_have_one_name_have_two_in_whichever_order_they_are_told() {
+    fn a_name_is_the_same_whoever_was_told_before() {
+        let alike = ["a_b", "a b", "a-b", "A_B", "a__b", "_a_b", "x_count", "x_counts", "x counts", "X_COUNT"];
+        let alone = alike.map(name);
+        for (first, &said) in alike.iter().enumerate() {
+            let mut names = Names::default();
+            let mut told: Vec<_> = (first..first + alike.len()).map(|at| names.metric(alike[at % alike.len()], Kind::Gauge)).collect();
+            told.rotate_right(first);
+            assert_eq!(told, alone.each_ref().map(|name| Ok(plain(name))), "{said} first");
+        }
+        let mut different = alone.to_vec();
+        different.sort();
+        different.dedup();
+        assert_eq!(different.len(), alike.len(), "{alone:?}");
+    }
+
+    #[test]
+    fn a_total_and_what_is_called_as_it_is_without_its_ending_have_two_names_in_whichever_order_they_are_told() {
         let told = |order: [&'static str; 2]| {
             let mut names = Names::default();
-            let (first, second) = (names.metric(order[0], Kind::Gauge).unwrap(), names.metric(order[1], Kind::Gauge).unwrap());
+            let (first, second) = (names.metric(order[0], Kind::Counter).unwrap(), names.metric(order[1], Kind::Counter).unwrap());
             assert_eq!(first, plain("a_b"));
-            let again = order.map(|said| names.metric(said, Kind::Gauge).unwrap());
+            let again = order.map(|said| names.metric(said, Kind::Counter).unwrap());
             assert_eq!(second.moved, Some(("a_b".into(), again[0].name.clone())));
             assert_eq!(second.name, again[1].name);
             let mut named: Vec<(&str, String)> = order.into_iter().zip(again.map(|named| named.name)).collect();
             named.sort();
             named
         };
-        let named = told(["a b", "a-b"]);
-        assert_eq!(named, told(["a-b", "a b"]));
+        let named = told(["a_b", "a_b_total"]);
+        assert_eq!(named, told(["a_b_total", "a_b"]));
         assert!(named[0].1 != named[1].1 && named.iter().all(|(_, name)| name.len() == "a_b_0000".len()), "{named:?}");
     }
 

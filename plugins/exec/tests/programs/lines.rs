@@ -18,13 +18,13 @@ async fn json_lines_give_metrics_with_labels_units_and_kinds() {
 END"#;
     let ran = Job::of("json-lines", script).run().await;
     assert_eq!(ran.failure(), None);
-    assert_eq!(measured(&ran), ["oldest_age 1.5", "queue_size{deferred} 3", "sent 7"]);
+    assert_eq!(measured(&ran), ["oldest_age_3294 1.5", "queue_size{deferred} 3", "sent 7"]);
     assert_eq!(events(&ran), [("held", "mail is held")]);
     assert_eq!((ran.value(LINES_TAKEN), ran.value(LINES_REFUSED)), (Some(5.0), Some(0.0)));
     assert!(ran.value(standard::TOTAL_TIME).is_some());
     let declared = |name: &str| ran.outcome.declared.iter().find(|spec| spec.name == name).unwrap();
     assert_eq!(declared("queue_size"), &standard::QUEUE_SIZE.spec(), "it is the metric that every agent has");
-    assert_eq!((declared("oldest_age").help.as_str(), declared("sent").kind), ("How old.", Kind::Counter));
+    assert_eq!((declared("oldest_age_3294").help.as_str(), declared("sent").kind), ("How old.", Kind::Counter));
 }
 
 #[tokio::test]

@@ -15,10 +15,10 @@ async fn a_plugin_that_is_well_gives_state_and_performance_data_in_seconds_bytes
     assert_eq!(ran.failure(), None);
     assert_eq!(ran.value(STATE), Some(0.0));
     assert!(ran.value(standard::TOTAL_TIME).is_some_and(|time| time > 0.0));
-    assert_eq!(measured(&ran), ["in_use 0.5", "sent 7", "size 2048", "time 0.0125"]);
+    assert_eq!(measured(&ran), ["in_use_679d 0.5", "sent 7", "size 2048", "time 0.0125"]);
     assert_eq!((events(&ran).len(), ran.value(LINES_REFUSED)), (0, Some(0.0)));
     let declared: Vec<(&str, &str)> = ran.outcome.declared.iter().map(|spec| (spec.name.as_str(), spec.unit.name())).collect();
-    assert_eq!(declared, [("in_use", "ratio"), ("sent", "number"), ("size", "bytes"), ("time", "seconds")]);
+    assert_eq!(declared, [("in_use_679d", "ratio"), ("sent", "number"), ("size", "bytes"), ("time", "seconds")]);
 }
 
 #[tokio::test]
@@ -147,6 +147,6 @@ async fn a_secret_is_in_the_environment_and_nowhere_else() {
     let job = job.with("secret_env", json!({ "PASSWORD": "geheimes-wort" }));
     let ran = job.kit().explain().run().await;
     assert_eq!(ran.failure(), Some(("protocol", "OK <secret>")));
-    assert_eq!(measured(&ran), ["a_secret 1"]);
+    assert_eq!(measured(&ran), ["a_secret_8e6d 1"]);
     assert!(!ran.everything().contains("geheimes-wort"), "{}", ran.everything());
 }
