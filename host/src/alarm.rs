@@ -3,12 +3,13 @@
 //! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much) · [`watch`] (which rules look at what) · [`baseline`] (what is usual) · [`judge`] and [`awaited`] (what
 //! they make of it) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
 //! everybody outside is told of it) · [`record`] (an alarm) · [`host`] (those of
-//! the host itself) · [`maintenance`] (when nobody is told) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
+//! the host itself) · [`maintenance`] (when nobody is told) · [`depend`] (what silences what) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
 //! asked of them).
 
 pub mod awaited;
 pub mod baseline;
 pub mod bound;
+pub mod depend;
 pub mod host;
 pub mod judge;
 pub mod ledger;

@@ -1,6 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
 mod alarms;
+mod depends;
 mod hold;
 mod objectives;
 mod rows;
@@ -185,6 +186,7 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
     let all = jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop();
     found.extend(rows::warnings(&draft.rows, &jobs, all));
     found.extend(alarms::faults(&draft.rules, &jobs, all));
+    found.extend(depends::faults(&draft.rules, &jobs, all));
     found.extend(objectives::faults(&draft.objectives, &jobs, all));
     // An agent that no library carries may be in a folder that could not be read: that fault is told already.
     found.retain(|fault| draft.plugins_whole || fault.rule != Rule::AgentUnknown);

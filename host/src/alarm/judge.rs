@@ -103,6 +103,11 @@ impl Memory {
         self.level == 0 && self.recent.is_empty() && self.total.is_none()
     }
 
+    /// Whether nothing stands, and the latest value crossed nothing.
+    pub fn is_calm(&self) -> bool {
+        self.level == 0 && self.recent.last().is_none_or(|(level, _)| *level == 0)
+    }
+
     /// Takes a counter's total; gives how much it rose in a second since the last one. A total that fell was reset: unknown.
     pub fn rate(&mut self, at_s: i64, total: f64) -> Option<f64> {
         let (before_s, before) = self.total.replace((at_s, total))?;

@@ -3,6 +3,7 @@
 //! Readings come from the journal, each once and in order; what people do comes between them. Both change what is here first, and
 //! [`commit`](Ledger::commit) makes it durable as one: place in the journal, memories, alarms, steps and what is to be told.
 
+mod behind;
 mod judging;
 
 use std::{
@@ -18,6 +19,7 @@ use watchpost_plugin_api::Severity;
 use super::{
     awaited::Awaiting,
     baseline::Baselines,
+    depend::{Depends, Moment},
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
     maintenance::{Maintained, Maintenance},
@@ -72,6 +74,7 @@ pub struct Ledger {
     awaiting: Awaiting,
     baselines: Baselines,
     maintained: Maintained,
+    depends: Depends,
     maintenance_number: u64,
     stream: broadcast::Sender<Arc<Notice>>,
     looked_ns: i64,
@@ -99,6 +102,7 @@ impl Ledger {
             awaiting: Awaiting::default(),
             baselines: Baselines::default(),
             maintained,
+            depends: Depends::default(),
             maintenance_number,
             stream: broadcast::Sender::new(STREAM_MAX),
             looked_ns: 0,
@@ -354,15 +358,25 @@ impl Ledger {
         self.maintained.forget(now_ns);
         let changed = self.alarms.values().filter(|alarm| alarm.life.stage == Stage::Active).filter_map(|alarm| {
             let why = self.maintained.silences(&alarm.subject, now_ns);
-            (why != alarm.life.silenced).then(|| (alarm.subject.key.clone(), why))
+            (why != alarm.life.silenced).then(|| (alarm.subject.key.clone(), Input::Silence(why)))
         });
-        for (key, why) in changed.collect::<Vec<_>>() {
-            self.step(&key, &Input::Silence(why), now_ns, None);
+        let dependent = self.alarms.values().filter(|alarm| alarm.life.stage == Stage::Active && self.depends.has(&alarm.subject.job));
+        let held = dependent.filter_map(|alarm| {
+            let held = self.held(alarm, Moment::Passes, now_ns);
+            (held != alarm.life.held).then(|| (alarm.subject.key.clone(), Input::Hold(held)))
+        });
+        for (key, input) in changed.chain(held).collect::<Vec<_>>() {
+            self.step(&key, &input, now_ns, None);
         }
     }
 
     /// Takes what an alarm is about, and what happens to it.
     fn about(&mut self, key: &str, subject: Subject, now_ns: i64, input: &Input<'_>) {
+        self.about_seen(key, subject, now_ns, input, (now_ns, 1));
+    }
+
+    /// The same, where a run has seen it that began at an instant; so often is enough to be sure.
+    fn about_seen(&mut self, key: &str, subject: Subject, now_ns: i64, input: &Input<'_>, (begun_ns, times): (i64, u32)) {
         match self.alarms.get_mut(key) {
             // A life that is over keeps what it was about.
             Some(alarm) if alarm.life.stage == Stage::Active => alarm.subject = subject,
@@ -380,6 +394,11 @@ impl Ledger {
         // What begins while it is maintained is told to nobody.
         let why = self.alarms.get(key).and_then(|alarm| self.maintained.silences(&alarm.subject, now_ns));
         self.step(key, &Input::Silence(why), now_ns, None);
+        if let Some(alarm) = self.alarms.get(key).filter(|alarm| self.depends.has(&alarm.subject.job)) {
+            let moment = if alarm.life.stage == Stage::Active { Moment::Seen(begun_ns, times) } else { Moment::Begins };
+            let held = self.held(alarm, moment, now_ns);
+            self.step(key, &Input::Hold(held), now_ns, None);
+        }
         self.step(key, input, now_ns, None);
     }
 
@@ -403,6 +422,7 @@ impl Ledger {
             }
             refused = told.refused;
         }
+        self.depends.stands(alarm);
         if alarm.life.number > 0 {
             self.changed_alarms.insert(key.to_owned());
         }

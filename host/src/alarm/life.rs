@@ -8,12 +8,12 @@
 //! | cleared  | Closed, then a new life       | -                | told; ack refused          | Closed                        | Withdrawn | as active; a day later: Closed          |
 //!
 //! A life that is raised for the [`FLAPS`]th time within [`FLAP_SPAN_NS`] is flapping: told once, then nothing but worse until it has been
-//! calm for [`CALM_NS`]. Maintenance silences it: Silenced and Unsilenced, told while it is active. An acknowledgement ends with its time or with the life; a shelf is of the key, and outlasts lives.
+//! calm for [`CALM_NS`]. Maintenance, or what it depends on ([`super::depend`]), silences it: Silenced and Unsilenced, told while it is active. An acknowledgement ends with its time or with the life; a shelf is of the key, and outlasts lives.
 
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::Severity;
 
-use super::notice::Step;
+use super::{depend::Held, notice::Step};
 
 /// Nanoseconds of a minute.
 const MINUTE_NS: i64 = 60 * 1_000_000_000;
@@ -91,6 +91,9 @@ pub struct Life {
     /// Why nobody is told of it for now: maintenance.
     #[serde(default)]
     pub silenced: Option<String>,
+    /// Why nobody is told of it for now: what it depends on.
+    #[serde(default)]
+    pub held: Option<Held>,
     /// Whether it comes and goes.
     pub flapping: bool,
     /// Whether the reason is there at this moment, whatever is told.
@@ -120,6 +123,7 @@ impl Default for Life {
             acknowledged: None,
             shelved: None,
             silenced: None,
+            held: None,
             flapping: false,
             trouble: false,
             history: Vec::new(),
@@ -143,6 +147,8 @@ pub enum Input<'a> {
     Supersede,
     /// Nobody is to be told of it for this reason, or for none any more.
     Silence(Option<String>),
+    /// What it depends on holds it, or does not any more.
+    Hold(Option<Held>),
     /// Its job or its rule is gone.
     Withdraw,
     /// Somebody does something.
@@ -220,7 +226,11 @@ impl Life {
                 None
             }
             Input::Silence(why) => {
-                self.silence(why.clone(), &mut steps);
+                self.silence(|life| life.silenced.clone_from(why), &mut steps);
+                None
+            }
+            Input::Hold(held) => {
+                self.silence(|life| life.held.clone_from(held), &mut steps);
                 None
             }
             Input::Supersede => {
@@ -255,10 +265,17 @@ impl Life {
         self.stage == Stage::Closed && self.shelved.is_none() && !recent
     }
 
-    fn silence(&mut self, why: Option<String>, told: &mut Vec<Step>) {
-        let was = self.silenced.is_some();
-        self.silenced = why;
-        if self.stage == Stage::Active && was != self.silenced.is_some() {
+    /// Why nobody is told of it for now, if so: a shelf, maintenance, what it depends on.
+    pub fn silent(&self) -> Option<String> {
+        let shelf = self.shelved.as_ref().map(|shelf| format!("shelved by {}", shelf.by));
+        shelf.or_else(|| self.silenced.clone()).or_else(|| self.held.as_ref().map(Held::why))
+    }
+
+    fn silence(&mut self, change: impl FnOnce(&mut Self), told: &mut Vec<Step>) {
+        let is_silenced = |life: &Self| life.silenced.is_some() || life.held.is_some();
+        let was = is_silenced(self);
+        change(self);
+        if self.stage == Stage::Active && was != is_silenced(self) {
             told.push(if was { Step::Unsilenced } else { Step::Silenced });
         }
     }
@@ -389,7 +406,7 @@ impl Life {
 
     fn begin(&mut self, severity: Severity, now_ns: i64, number: u64) {
         let (shelved, raises, changed_ns) = (self.shelved.take(), std::mem::take(&mut self.raises), self.changed_ns);
-        let silenced = self.silenced.take();
+        let (silenced, held) = (self.silenced.take(), self.held.take());
         *self = Self {
             number,
             stage: Stage::Active,
@@ -399,6 +416,7 @@ impl Life {
             count: 1,
             shelved,
             silenced,
+            held,
             trouble: true,
             raises,
             changed_ns,
@@ -416,6 +434,7 @@ impl Life {
         self.stage = Stage::Cleared;
         self.cleared_ns = Some(now_ns);
         self.flapping = false;
+        self.held = None;
         // Whoever has seen it has seen this life, and it is over.
         self.acknowledged = None;
     }
@@ -425,6 +444,7 @@ impl Life {
         self.closed_ns = Some(now_ns);
         self.flapping = false;
         self.trouble = false;
+        self.held = None;
         self.acknowledged = None;
     }
 }

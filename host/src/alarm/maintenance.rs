@@ -86,7 +86,7 @@ impl Maintained {
 }
 
 /// Whether an alarm is of a series that is meant.
-fn is_meant(selector: &Selector, subject: &Subject) -> bool {
+pub(super) fn is_meant(selector: &Selector, subject: &Subject) -> bool {
     let metric = subject.series.split('{').next().unwrap_or_default();
     selector.matches(|label| match label {
         NAME_LABEL => Some(metric),

@@ -82,7 +82,7 @@ impl Alarm {
             key: subject.key.clone(),
             severity: life.severity,
             active: life.stage == Stage::Active,
-            silenced: life.shelved.as_ref().map(|shelf| format!("shelved by {}", shelf.by)).or_else(|| life.silenced.clone()),
+            silenced: life.silent(),
             raised_ns: life.raised_ns,
             count: life.count,
             event_type: subject.event_type,

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     alarm::{
+        depend::Held,
         life::Stage,
         notice::Notice,
         record::Alarm,
@@ -232,6 +233,8 @@ fn state(alarm: &Alarm) -> String {
         (life.acknowledged.is_some(), "acknowledged"),
         (life.shelved.is_some(), "shelved"),
         (life.silenced.is_some(), "silenced"),
+        (matches!(life.held, Some(Held::Inhibited { .. })), "inhibited"),
+        (matches!(life.held, Some(Held::Awaits { .. } | Held::Confirms { .. })), "held"),
     ];
     std::iter::once(stage).chain(more.into_iter().filter_map(|(is, word)| is.then_some(word))).collect::<Vec<_>>().join(", ")
 }
@@ -278,6 +281,7 @@ fn about(alarm: &Alarm) {
     lines.extend(life.acknowledged.as_ref().map(|ack| format!("acknowledged by {} until {}", ack.by, until(ack.until_ns))));
     lines.extend(life.shelved.as_ref().map(|shelf| format!("shelved by {} until {}", shelf.by, until(shelf.until_ns))));
     lines.extend(life.silenced.as_ref().map(|why| format!("nobody is told: {why}")));
+    lines.extend(life.held.as_ref().map(|held| format!("nobody is told: {}", held.why())));
     lines.extend(subject.instruction.as_ref().map(|what| format!("to do: {what}")));
     lines.extend(subject.link.as_ref().map(|link| format!("see {link}")));
     for line in lines {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     At, Fault, Faults, Place, Rule, archives,
     assignment::Assignment,
+    depends_on::{self, DependsOn},
     labels,
     name::{self, JobName},
     reader::Field,
@@ -55,6 +56,8 @@ pub struct Job {
     pub keeping: Option<Keeping>,
     /// Longest gap between two totals of a counter over which the growth between them is known, e.g. "2h". Left out, a day and two slots.
     pub heartbeat: Option<Duration>,
+    /// What silences its alarms while it is in alarm itself: jobs whose `up` is meant, or SERIES, e.g. ["ping-gw", 'loss{job="link"}'].
+    pub depends_on: Vec<At<DependsOn>>,
     /// What the job was called before, e.g. "pop-old": series of that name become its own.
     pub was: Option<At<JobName>>,
 }
@@ -94,6 +97,7 @@ struct Shared {
     quarantine_after: u32,
     archives: Field<Keeping>,
     heartbeat: Field<Duration>,
+    depends_on: Vec<At<DependsOn>>,
     /// Whether nothing was told of.
     sound: bool,
 }
@@ -146,10 +150,24 @@ impl Shared {
         let crashes = check_count("quarantine_after", crashes, QUARANTINE_AFTER_MAX, Rule::QuarantineAfterOutOfRange, faults);
         let (archives, heartbeat) = (archives::check(&settings.archives, faults), check_span("heartbeat", &settings.heartbeat, faults));
         let counts = !labels_max.is_broken() && !samples.is_broken() && !crashes.is_broken();
-        let sound = counts && !archives.is_broken() && !heartbeat.is_broken();
+        let depends_on = depends_on::check(&settings.depends_on, faults);
+        let sound = counts && !archives.is_broken() && !heartbeat.is_broken() && depends_on.is_some();
+        let depends_on = depends_on.unwrap_or_default();
         let quarantine_after = crashes.given().map_or(QUARANTINE_AFTER, |count| count.value);
         let labels_max = labels_max.given().map_or(LABELS_MAX, |count| count.value);
-        Self { place, settings, agent, overlap, labels_max, samples: samples.given(), quarantine_after, archives, heartbeat, sound }
+        Self {
+            place,
+            settings,
+            agent,
+            overlap,
+            labels_max,
+            samples: samples.given(),
+            quarantine_after,
+            archives,
+            heartbeat,
+            depends_on,
+            sound,
+        }
     }
 
     /// Makes the job of one target, or the job that has none; what cannot run is told of, and its agent is asked all the same.
@@ -181,7 +199,8 @@ impl Shared {
                 let (labels_max, quarantine_after) = (self.labels_max, self.quarantine_after);
                 let keeping = self.archives.clone().given().map(|archives| archives.value);
                 let heartbeat = self.heartbeat.clone().given().map(|heartbeat| heartbeat.value);
-                let job = Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after, keeping, heartbeat, was };
+                let depends_on = self.depends_on.clone();
+                let job = Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after, keeping, heartbeat, depends_on, was };
                 Checked::Sound(Box::new(job))
             }
             (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new) },

@@ -338,6 +338,15 @@ rules! {
     /// The file of a secret is ours.
     SecretFileForeign = "secret-file-foreign",
 
+    /// What a job depends on is a job, or series.
+    DependsOnIllegal = "depends-on-illegal",
+    /// What a job depends on is there.
+    DependsOnUnknown = "depends-on-unknown",
+    /// Nothing depends on itself.
+    DependsOnItself = "depends-on-itself",
+    /// What is depended on is judged by a rule; a warning.
+    DependsOnUnjudged = "depends-on-unjudged",
+
     /// Each channel has a name of its own.
     ChannelTwice = "channel-twice",
     /// A channel's name can be shown.
@@ -388,6 +397,7 @@ impl Rule {
             | Self::RowSeriesUnknown
             | Self::ObjectiveSeriesUnknown
             | Self::AlarmSeriesUnknown
+            | Self::DependsOnUnjudged
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
             | Self::ChannelPlain

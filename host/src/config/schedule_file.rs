@@ -13,7 +13,7 @@ use super::{
 const KEYS: [&str; 5] = ["defaults", "job", "maintenance", "row", "rule"];
 
 /// Keys of a job: those of [`Settings`], and its own three.
-const KEYS_OF_JOB: [&str; 20] = [
+const KEYS_OF_JOB: [&str; 21] = [
     "name",
     "was",
     "agent",
@@ -32,12 +32,13 @@ const KEYS_OF_JOB: [&str; 20] = [
     "archives",
     "heartbeat",
     "config",
+    "depends_on",
     "targets",
     "threshold",
 ];
 
 /// Keys of `[defaults]`.
-const KEYS_OF_DEFAULTS: [&str; 16] = [
+const KEYS_OF_DEFAULTS: [&str; 17] = [
     "agent",
     "every",
     "cron",
@@ -54,6 +55,7 @@ const KEYS_OF_DEFAULTS: [&str; 16] = [
     "archives",
     "heartbeat",
     "config",
+    "depends_on",
 ];
 
 /// Keys of a target that are not its agent's.
@@ -83,6 +85,7 @@ pub(super) struct Settings {
     pub(super) quarantine_after: Field<i64>,
     pub(super) archives: Field<Data>,
     pub(super) heartbeat: Field<String>,
+    pub(super) depends_on: Field<Texts>,
     pub(super) config: Field<Table>,
     /// Whether a part of `config` was told of and is lost: a key may have been in it.
     pub(super) config_lost: bool,
@@ -243,6 +246,7 @@ impl Settings {
             quarantine_after: reader.whole("quarantine_after", faults),
             archives: reader.any("archives", faults),
             heartbeat: reader.text("heartbeat", faults),
+            depends_on: reader.text_or_texts("depends_on", faults),
             config_lost: config.is_broken(),
             config,
         }
@@ -267,6 +271,7 @@ impl Settings {
             quarantine_after: Field::Broken,
             archives: Field::Broken,
             heartbeat: Field::Broken,
+            depends_on: Field::Broken,
             config: Field::Broken,
             config_lost: true,
         }
@@ -293,6 +298,7 @@ impl Settings {
             quarantine_after: self.quarantine_after.or(defaults.quarantine_after.clone()),
             archives: self.archives.or(defaults.archives.clone()),
             heartbeat: self.heartbeat.or(defaults.heartbeat.clone()),
+            depends_on: self.depends_on.or(defaults.depends_on.clone()),
             config: if self.config.is_broken() { defaults.config.clone() } else { merged(self.config, &defaults.config) },
             config_lost: self.config_lost || defaults.config_lost,
         }

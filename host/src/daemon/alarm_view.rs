@@ -14,6 +14,7 @@ use watchpost_plugin_api::Severity;
 use super::{appender::Appender, delivery::Routing, host_alarms::Overheard, now_ns, view::View};
 use crate::{
     alarm::{
+        depend::{Dependent, Depends},
         ledger::Ledger,
         notice::{Notice, Step},
         watch::Watch,
@@ -61,8 +62,12 @@ impl SharedLedger {
     /// Takes what is in force from now on.
     pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
         let watch = Watch::new(&config.rules, jobs.iter().map(|job| job.shape.clone()));
+        let on = |job: &Job| job.config.depends_on.iter().map(|on| on.value.clone()).collect();
+        let dependents: Vec<Dependent> = jobs.iter().map(|job| Dependent { shape: job.shape.clone(), on: on(job) }).collect();
+        let depends = Depends::new(&dependents, &config.rules);
         let mut ledger = self.lend();
         ledger.maintain(config.maintenance.clone());
+        ledger.depend(depends);
         ledger.set(watch, now_ns());
     }
 

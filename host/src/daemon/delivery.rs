@@ -14,9 +14,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{Notify, watch},
-    task::{JoinHandle, spawn_blocking},
-    time::timeout,
+    sync::{Notify, mpsc, watch},
+    task::{JoinHandle, JoinSet, spawn_blocking},
+    time::{timeout, timeout_at},
 };
 use tracing::{error, info, warn};
 use watchpost_plugin_api::Severity;
@@ -33,7 +33,7 @@ use crate::{
 };
 pub(super) use routing::Routing;
 
-use round::{Round, deliver};
+use round::{Outcome, Round, deliver};
 
 /// Longest pause between two looks: a message that is due is seen at once, for whoever writes it says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(300));
 /// Rounds that fail, and the time over which they do, before somebody is told by other channels.
 const DOWN_AFTER: (u32, Duration) = (3, Duration::from_secs(10));
+/// How long an answer may wait to be written down with others: what is told then is told again after a kill.
+const MARK_EVERY: Duration = Duration::from_millis(50);
 /// How long a task may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a receiver is told again of what is over.
@@ -271,13 +273,31 @@ impl Lead {
                 self.pause(until(backlog.next_ns), true).await;
                 continue;
             }
-            let outcomes = deliver(round, &self.channel, &self.sender).await;
-            let pause = self.judge(&outcomes);
-            outbox = self.mark(kept, outcomes).await;
-            if let Some(pause) = pause {
+            let (kept, outcomes) = self.tell(kept, round).await;
+            outbox = kept;
+            if let Some(pause) = self.judge(&outcomes) {
                 self.pause(pause, false).await;
             }
         }
+    }
+
+    /// Tells a round, and writes down what became of each message soon after it was answered.
+    async fn tell(&mut self, outbox: Outbox, round: Round) -> (Option<Outbox>, Vec<Outcome>) {
+        // Unbounded: a round is bounded.
+        let (answered, mut answers) = mpsc::unbounded_channel();
+        // What is under way ends with this task.
+        let mut telling = JoinSet::new();
+        telling.spawn(deliver(round, self.channel.clone(), self.sender.clone(), answered));
+        let (mut outbox, mut outcomes) = (Some(outbox), Vec::new());
+        while let Some(first) = answers.recv().await {
+            let (mut some, until) = (vec![first], tokio::time::Instant::now() + MARK_EVERY);
+            while let Ok(Some(more)) = timeout_at(until, answers.recv()).await {
+                some.push(more);
+            }
+            (outbox, some) = self.mark(outbox, some).await;
+            outcomes.extend(some);
+        }
+        (outbox, outcomes)
     }
 
     /// Waits, for something new too if that helps.
@@ -303,7 +323,7 @@ impl Lead {
     }
 
     /// Sees how a round went; gives how long the channel is to be left alone.
-    fn judge(&mut self, outcomes: &[(Due, Result<(), Undelivered>)]) -> Option<Duration> {
+    fn judge(&mut self, outcomes: &[Outcome]) -> Option<Duration> {
         let taken = outcomes.iter().filter(|(_, outcome)| !matches!(outcome, Err(Undelivered::Later { .. }))).count();
         let why = outcomes.iter().find_map(|(_, outcome)| match outcome {
             Err(Undelivered::Later { why, .. }) => Some(why.clone()),
@@ -391,15 +411,17 @@ impl Lead {
         Some(outbox)
     }
 
-    /// Writes down what became of a round; what cannot be written is told once more.
-    async fn mark(&mut self, mut outbox: Outbox, outcomes: Vec<(Due, Result<(), Undelivered>)>) -> Option<Outbox> {
-        let now = now_ns();
+    /// Writes down what became of messages; what cannot be written is told once more.
+    async fn mark(&mut self, outbox: Option<Outbox>, outcomes: Vec<Outcome>) -> (Option<Outbox>, Vec<Outcome>) {
+        let (path, now) = (self.path.clone(), now_ns());
         let marked = spawn_blocking(move || {
             let fates: Vec<(&Due, Fate)> = outcomes.iter().map(|(due, outcome)| (due, fate(due, outcome, now))).collect();
-            outbox.mark(&fates, now)?;
-            Ok::<_, rusqlite::Error>(outbox)
+            let marked = outbox.map_or_else(|| Outbox::open(&path), Ok).and_then(|mut outbox| outbox.mark(&fates, now).map(|()| outbox));
+            drop(fates);
+            (marked, outcomes)
         });
-        marked.await.ok()?.inspect_err(|error| self.cannot_read(error)).ok()
+        let Ok((marked, outcomes)) = marked.await else { return (None, Vec::new()) };
+        (marked.inspect_err(|error| self.cannot_read(error)).ok(), outcomes)
     }
 }
 

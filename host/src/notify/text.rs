@@ -57,7 +57,7 @@ pub fn state(notice: &Notice) -> String {
 /// A notice in one line.
 pub fn title(notice: &Notice) -> String {
     let what = match notice.step {
-        Step::Raised | Step::Changed | Step::Cleared | Step::Closed | Step::Withdrawn => String::new(),
+        Step::Raised | Step::Changed | Step::Unsilenced | Step::Cleared | Step::Closed | Step::Withdrawn => String::new(),
         step => format!(" {}{}", step.name(), notice.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()),
     };
     plain_line(&format!("[{}]{what} {}", state(notice), notice.text))

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, time::Duratio
 use serde_json::Value;
 
 use crate::{
-    harness::until,
+    harness::{House, until},
     scripted::{
         Answer::{Hangs, Resets, Says},
         Receiver,
@@ -123,6 +123,39 @@ fn a_channel_that_is_down_is_told_through_another_until_it_is_up() {
     until(SOON, || (up.steps() == ["raised", "cleared"]).then_some(())).unwrap_or_else(|| panic!("{:?}", up.steps()));
     server.comes_up();
     until(SOON, || (back.steps() == ["raised", "cleared"]).then_some(())).unwrap_or_else(|| panic!("{:?}", back.steps()));
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
+fn a_dead_link_silences_what_is_behind_it_and_what_stays_wrong_is_told_when_it_is_back() {
+    let receiver = Receiver::start(&[]);
+    let (mut mx, mut link) = (Server::down(), Server::down());
+    let gateway = link.job("").replace("\"mx\"", "\"link\"");
+    let house = House::new(&(gateway + &mx.job("").replace("[[job.threshold]]", "depends_on = \"link\"\n[[job.threshold]]")));
+    house.add_to_main(&channel(&receiver, "tell = [\"raised\", \"cleared\"]"));
+    let daemon = house.start();
+    let list = || -> Vec<Value> { serde_json::from_str(&house.run(&["alarms", "--json"]).ok()).unwrap() };
+    let of = |job: &str| list().into_iter().find(|alarm| alarm["job"] == job);
+    let inhibited = || of("mx").filter(|alarm| alarm["held"]["inhibited"]["on"] == "link");
+    let number = until(SOON, inhibited).expect("it is inhibited")["number"].to_string();
+    // Measuring and judging go on.
+    until(SOON, || of("mx").filter(|alarm| alarm["count"].as_u64() > Some(3))).expect("it is judged on");
+    assert_eq!(receiver.steps(), [""; 0]);
+    assert!(house.run(&["alarms"]).ok().contains("active, inhibited"));
+    for words in [["alarms", "show", &number].as_slice(), &["alarms", "explain", &number], &["alarms", "why-not", &number, "hook"]] {
+        let said = house.run(words).ok();
+        assert!(said.contains("inhibited by alarm ") && said.contains(" of link, which it depends on"), "{said}");
+    }
+    daemon.kill();
+    let daemon = house.start();
+    link.comes_up();
+    until(SOON, || (!receiver.taken().is_empty()).then_some(())).expect("what is still wrong is told");
+    assert_eq!(of("link").unwrap()["stage"], "cleared");
+    mx.comes_up();
+    until(SOON, || (receiver.taken().len() > 1).then_some(())).expect("its end is told");
+    let told: Vec<_> = receiver.taken().iter().map(|got| (got.json()["step"].to_string(), got.json()["active"].to_string())).collect();
+    let step = |step: &str, active: &str| (format!("{step:?}"), active.to_owned());
+    assert_eq!(told, [step("unsilenced", "true"), step("cleared", "false")]);
     assert!(daemon.stop().status.success());
 }
 

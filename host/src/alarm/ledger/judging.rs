@@ -33,6 +33,7 @@ impl Ledger {
         let now_ns = reading.outcome.started_ns.saturating_add(i64::try_from(reading.outcome.duration_ns).unwrap_or(0));
         self.awaiting.hear(reading, Instant::now());
         watch.look(reading, |sight| self.see(&sight, reading, now_ns));
+        self.look_behind(&watch, reading);
     }
 
     /// Takes what a job says of readings that will not come.
@@ -105,7 +106,7 @@ impl Ledger {
                 text.extend(usual.map(|usual| beside(usual, sight)));
                 let mut subject = subject(sight, (own, series), (shown, text));
                 subject.bound = bound(sight, severity);
-                self.about(&key, subject, now_ns, &input);
+                self.about_seen(&key, subject, now_ns, &input, (reading.outcome.started_ns, sight.patience().times));
             }
             _ => {
                 if let Some(alarm) = self.alarms.get_mut(&key) {

@@ -47,6 +47,7 @@ fn reasons(found: &Whole, channel: Option<&Channel>, routes: &[Route]) -> Vec<St
     let steps: Vec<&str> = channel.tell.iter().map(|step| step.name()).collect();
     reasons.push(format!("channel {} is told of: {}", channel.name, if steps.is_empty() { "nothing".into() } else { steps.join(", ") }));
     reasons.extend(found.alarm.life.silenced.as_ref().map(|why| format!("nobody is told for now: {why}")));
+    reasons.extend(found.alarm.life.held.as_ref().map(|held| format!("nobody is told for now: {}", held.why())));
     let Some(notice) = found.steps.last() else { return reasons };
     for (route, number) in routes.iter().zip(1..) {
         let is_first = route.channels.contains(&channel.name);

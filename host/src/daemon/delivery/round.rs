@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::late;
 use crate::{
@@ -72,25 +72,22 @@ impl Round {
     }
 }
 
-/// Tells it; gives what became of each message that was tried.
-pub(super) async fn deliver(round: Round, channel: &Arc<Channel>, sender: &Sender) -> Vec<(Due, Result<(), Undelivered>)> {
-    let (mut running, mut outcomes) = (JoinSet::new(), Vec::new());
+/// What became of a message that was tried.
+pub(super) type Outcome = (Due, Result<(), Undelivered>);
+
+/// Tells it; says what became of each message as soon as that is known, and ends with the last of them.
+pub(super) async fn deliver(round: Round, channel: Arc<Channel>, sender: Sender, answered: mpsc::UnboundedSender<Outcome>) {
+    let mut running = JoinSet::new();
     for chain in round.0 {
-        if running.len() >= AT_ONCE
-            && let Some(Ok(done)) = running.join_next().await
-        {
-            outcomes.extend::<Vec<_>>(done);
+        if running.len() >= AT_ONCE {
+            let _ended = running.join_next().await;
         }
-        running.spawn(along(chain, channel.clone(), sender.clone()));
+        running.spawn(along(chain, channel.clone(), sender.clone(), answered.clone()));
     }
-    while let Some(done) = running.join_next().await {
-        outcomes.extend(done.unwrap_or_default());
-    }
-    outcomes
+    while running.join_next().await.is_some() {}
 }
 
-async fn along(chain: Chain, channel: Arc<Channel>, sender: Sender) -> Vec<(Due, Result<(), Undelivered>)> {
-    let mut outcomes = Vec::new();
+async fn along(chain: Chain, channel: Arc<Channel>, sender: Sender, answered: mpsc::UnboundedSender<Outcome>) {
     for parcel in chain {
         let outcome = {
             let notices: Vec<&Notice> = parcel.iter().map(|due| &due.notice).collect();
@@ -98,10 +95,12 @@ async fn along(chain: Chain, channel: Arc<Channel>, sender: Sender) -> Vec<(Due,
         };
         let outcome = outcome.unwrap_or_else(|_| Err(late(channel.timeout)));
         let failed = matches!(outcome, Err(Undelivered::Later { .. }));
-        outcomes.extend(parcel.into_iter().map(|due| (due, outcome.clone())));
+        for due in parcel {
+            // Who listens no more is at its end, and takes nothing for told.
+            let _ended = answered.send((due, outcome.clone()));
+        }
         if failed {
             break;
         }
     }
-    outcomes
 }

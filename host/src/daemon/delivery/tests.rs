@@ -58,6 +58,25 @@ struct Receiver {
 }
 
 impl Receiver {
+    /// One that takes everything, after a while.
+    async fn slow(pause: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, got) = (listener.local_addr().unwrap().port(), Arc::default());
+        let kept: Arc<Mutex<Vec<Got>>> = Arc::clone(&got);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let kept = kept.clone();
+                tokio::spawn(async move {
+                    let Some(message) = read(&mut stream).await else { return };
+                    lock(&kept).push(message);
+                    tokio::time::sleep(pause).await;
+                    let _gone = stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n").await;
+                });
+            }
+        });
+        Self { port, got }
+    }
+
     async fn start(chance: Arc<Chance>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, got) = (listener.local_addr().unwrap().port(), Arc::default());
@@ -191,6 +210,49 @@ async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
     println!("{lives} lives, {kills} kills, {} messages taken, {doubles} of them again, {} s", got.len(), seconds(began.elapsed()));
     assert_eq!(wrong, [""; 0]);
     assert!(kills > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
+    // Killed near the end of a round of 256: it was 230 messages that were told again, when a round was marked at its end.
+    const MESSAGES: u64 = 300;
+    const KILLED_AFTER: usize = 230;
+    const AGAIN_MAX: usize = 100;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_owned();
+    drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
+    let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
+    let appender = Appender::new(Arc::new(journal));
+    let receiver = Receiver::slow(Duration::from_millis(40)).await;
+    let channel = channel(receiver.port);
+    {
+        let mut connection = Connection::open(data.join(FILE)).unwrap();
+        let transaction = connection.transaction().unwrap();
+        for number in 1..=MESSAGES {
+            outbox::put(&transaction, &Notice { seq: number, alarm: number, time_ns: now_ns(), ..sample(Step::Raised) }, &routes())
+                .unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let taken = || lock(&receiver.got).len();
+    let began = Instant::now();
+    let delivery = deliver(&data, &appender, &channel).await;
+    while taken() < KILLED_AFTER {
+        assert!(began.elapsed() < PATIENCE, "{} were taken", taken());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    kill(delivery);
+    let before = taken();
+    let delivery = deliver(&data, &appender, &channel).await;
+    let outbox = Outbox::open(&data.join(FILE)).unwrap();
+    while outbox.backlog("hook", now_ns()).unwrap() != Backlog::default() {
+        assert!(began.elapsed() < PATIENCE, "{} were taken", taken());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    delivery.stop().await;
+    let again = taken() - usize::try_from(MESSAGES).unwrap();
+    println!("killed after {before} messages, {again} of them were told again");
+    assert!(again <= AGAIN_MAX, "{again} of {before} were told again");
 }
 
 /// Writes the steps of all lives, those of one in their order, those of many mixed.
