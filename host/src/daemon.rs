@@ -68,6 +68,7 @@ use crate::{
     series::{
         drop::{DropRequest, Dropped, UndroppedError},
         fetch::{Kept, LabelSetOf},
+        import::{ImportRequest, Imported, UnimportedError},
         listing::ListRequest,
         rename::{RenameRequest, Renamed, UnrenamedError},
         request::{FetchError, FetchRequest, Fetched},
@@ -218,6 +219,19 @@ impl Daemon {
         let text = format!("{} files of job {} are of {} now", renamed.files, renamed.from, renamed.to);
         self.report(Severity::Indeterminate, "series_renamed", text);
         Ok(renamed)
+    }
+
+    /// Has files of other programs become series of jobs in force, or tells only which would.
+    fn import_series(&self, request: &ImportRequest) -> Result<Vec<Imported>, UnimportedError> {
+        let config = self.config();
+        let is_measured = |job: &str| config.jobs.iter().any(|known| known.name.as_str() == job);
+        let imported = request.answer(&self.store, is_measured, now_ns() / 1_000_000_000)?;
+        if !request.dry {
+            let values: u64 = imported.iter().map(|one| one.values).sum();
+            let text = format!("{values} values of {} data sources of other programs' files become series", imported.len());
+            self.report(Severity::Indeterminate, "series_imported", text);
+        }
+        Ok(imported)
     }
 
     /// What is kept of series.

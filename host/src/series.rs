@@ -6,7 +6,7 @@
 //! back again: [`selector`], [`meant`] and
 //! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
 //! `notes` (what is said besides); [`trend`] and [`quantity`] (where a series
-//! goes, and what it is not to reach); [`outside`] (files that somebody names by their paths).
+//! goes, and what it is not to reach); [`outside`] (files that somebody names by their paths); [`import`] (files of other programs).
 
 pub mod archive;
 pub mod catalogue;
@@ -18,6 +18,7 @@ pub mod gap;
 mod gate;
 pub mod graph;
 pub mod header;
+pub mod import;
 pub mod keeping;
 pub mod layout;
 pub mod librrd;

@@ -2,7 +2,7 @@
 
 use std::{io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -90,8 +90,13 @@ impl Context {
     /// Asks the daemon of this configuration, if one runs: that of its data folder, else one that was started with this file
     /// when it named another folder.
     pub(super) fn ask_if_it_runs(&self, cannot: &str, method: Method, path: &str) -> Result<Option<Answer>, Failure> {
+        self.ask_with(cannot, method, path, Bytes::new())
+    }
+
+    /// The same with a body, which is JSON if there is one.
+    pub(super) fn ask_with(&self, cannot: &str, method: Method, path: &str, body: Bytes) -> Result<Option<Answer>, Failure> {
         let data = self.data_folder()?;
-        if let Some(answer) = ask(&data, cannot, &method, path)? {
+        if let Some(answer) = ask(&data, cannot, &method, path, &body)? {
             return Ok(Some(answer));
         }
         let file = self.file()?;
@@ -104,7 +109,7 @@ impl Context {
         if std::fs::canonicalize(&data).is_ok_and(|data| data == old) {
             return Err(Failure::failed(cannot, format!("{runs} does not answer: it is starting or ending")));
         }
-        let answer = ask(&old, cannot, &method, path)?;
+        let answer = ask(&old, cannot, &method, path, &body)?;
         if answer.is_some() {
             eprintln!("note: `data` is {} now; process {pid} was started on {} and is asked there", data.display(), old.display());
         }
@@ -113,7 +118,7 @@ impl Context {
 }
 
 /// Asks the daemon with this data folder, if one runs.
-fn ask(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, Failure> {
+fn ask(data: &Path, cannot: &str, method: &Method, path: &str, body: &Bytes) -> Result<Option<Answer>, Failure> {
     runtime()?.block_on(async {
         let is_work = *method != Method::GET || SLOW.iter().any(|slow| path.starts_with(slow));
         let patience = match is_work {
@@ -121,13 +126,13 @@ fn ask(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<
             true => WORK_TIMEOUT,
             false => ANSWER_TIMEOUT,
         };
-        let asked = timeout(patience, exchange(data, cannot, method, path)).await;
+        let asked = timeout(patience, exchange(data, cannot, method, path, body)).await;
         let late = || Err(format!("the daemon has not answered for {} s", patience.as_secs()));
         asked.unwrap_or_else(|_| late()).map_err(|why| Failure::failed(cannot, why))
     })
 }
 
-async fn exchange(data: &Path, cannot: &str, method: &Method, path: &str) -> Result<Option<Answer>, String> {
+async fn exchange(data: &Path, cannot: &str, method: &Method, path: &str, body: &Bytes) -> Result<Option<Answer>, String> {
     let socket = socket_path(data);
     let stream = match UnixStream::connect(&socket).await {
         Ok(stream) => stream,
@@ -138,7 +143,11 @@ async fn exchange(data: &Path, cannot: &str, method: &Method, path: &str) -> Res
     let broken = |error: hyper::Error| format!("the daemon broke off: {}", crate::chain(&error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
     tokio::spawn(connection);
-    let request = Request::builder().method(method).uri(path).header("host", "watchpost").body(Empty::<Bytes>::new());
+    let mut request = Request::builder().method(method).uri(path).header("host", "watchpost");
+    if !body.is_empty() {
+        request = request.header("content-type", "application/json");
+    }
+    let request = request.body(Full::new(body.clone()));
     let request = request.map_err(|error| format!("it cannot be asked: {error}"))?;
     let answer = sender.send_request(request).await.map_err(broken)?;
     let (status, headers) = (answer.status(), answer.headers().clone());

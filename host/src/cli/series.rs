@@ -1,6 +1,8 @@
 //! `watchpost series`
 
-use std::{io::IsTerminal, sync::Mutex};
+mod import;
+
+use std::{io::IsTerminal, path::PathBuf, sync::Mutex};
 
 use clap::Subcommand;
 use hyper::Method;
@@ -57,6 +59,16 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Makes series of jobs from RRD files of collectd, SmokePing, Cacti and others.
+    #[command(after_help = import::EXAMPLES)]
+    Import {
+        /// What becomes what: a file with an [[import]] for each data source.
+        #[arg(long, value_name = "FILE")]
+        mapping: PathBuf,
+        /// Tells what would be imported, and imports nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Gives the series of a job that is measured no more to the one that goes on with them.
     ///
     /// A job that says was = "OLD" in its schedule has them without that.
@@ -82,6 +94,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match arguments.command.as_ref().unwrap_or(&Command::Ls { series: Vec::new() }) {
         Command::Ls { series } => list(context, series),
         Command::Show { series } => show(context, series),
+        Command::Import { mapping, dry_run } => import::run(context, mapping, *dry_run),
         Command::Rename { from, to } => rename(context, &RenameRequest { from: from.clone(), to: to.clone() }),
         Command::Drop { series, dry_run: true, .. } => drop_series(context, series, None),
         Command::Drop { series, yes, .. } => drop_series(context, series, Some(*yes)),

@@ -44,6 +44,7 @@ use crate::{
     series::{
         drop::DropRequest,
         fetch::LabelSetOf,
+        import::{ImportRequest, UnimportedError},
         listing::ListRequest,
         rename::RenameRequest,
         request::{FetchRequest, Format},
@@ -113,6 +114,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))
+        .route("/api/v1/series/import", post(import_series))
         .route("/api/v1/series/rename", post(rename_series))
         .route("/api/v1/latest", get(latest))
         .route("/api/v1/events", get(events))
@@ -269,6 +271,16 @@ async fn drop_series(State(daemon): Shared, Query(asked): Query<Vec<(String, Str
             Json(dropped).into_response()
         }
         Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+async fn import_series(State(daemon): Shared, Json(asked): Json<ImportRequest>) -> Response {
+    match spawn_blocking(move || daemon.import_series(&asked)).await {
+        Ok(Ok(imported)) => Json(imported).into_response(),
+        Ok(Err(error)) if error.is_asked_wrong() => refused(StatusCode::BAD_REQUEST, crate::chain(&error)),
+        Ok(Err(error @ (UnimportedError::Busy | UnimportedError::Migrating(_)))) => refused(StatusCode::CONFLICT, crate::chain(&error)),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
         Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
     }

@@ -60,8 +60,8 @@ impl Migrations {
         if pending > 0 {
             if self.under_way.is_none() {
                 self.migrated = lend(store).counts().files_migrated;
-                let text =
-                    "a configuration has changed the shape of series files: new ones take over the rows of those before them".to_owned();
+                let text = "series files take over the rows of others: of those before them, whose shape was another, or of imported ones";
+                let text = text.to_owned();
                 self.appender.report(None, Severity::Indeterminate, "series_migration_began", text);
             }
             self.under_way = Some((self.under_way.map_or(now, |(began, _)| began), now));
@@ -81,8 +81,8 @@ impl Migrations {
             self.under_way = None;
             self.failing.is_over(now);
             let (files, took) = (lend(store).counts().files_migrated - self.migrated, seconds(last.duration_since(began)));
-            info!(files, took_s = took, "series files of another shape are migrated");
-            let text = format!("{files} series files of another shape are migrated, in {took} s");
+            info!(files, took_s = took, "the rows of series files are taken over");
+            let text = format!("the rows of {files} series files are taken over by others, in {took} s");
             self.appender.report(None, Severity::Indeterminate, "series_migrated", text);
         }
     }

@@ -3,6 +3,7 @@
 //! librrd follows counts in the header without checking them, and crashes on a corrupt one. Source of the layout: RRD format
 //! 0003 on 64 bit, as `rrdtool info` and measured file sizes show it; the float cookie tells another word size or byte order.
 
+mod foreign;
 mod image;
 
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+pub use foreign::{Foreign, ForeignArchive, ForeignSource};
 pub use image::{Accumulated, Image, accumulated_row, accumulated_slot, image, last_total, put_back, scatter};
 use watchpost_plugin_api::Kind;
 

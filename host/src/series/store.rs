@@ -1,5 +1,6 @@
 //! The journal's consumer that keeps series files: takes records, holds their rows, writes them, remembers how far it came.
 
+mod adopt;
 mod checkpoint;
 mod copied;
 mod counts;
@@ -17,6 +18,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use adopt::Adoption;
 pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
 pub use flush::{FLUSH_EVERY, Flushed};

@@ -4,6 +4,7 @@ mod agreement;
 mod bounds;
 mod crash;
 mod dropped;
+mod imported;
 mod migration;
 mod outside;
 mod property;

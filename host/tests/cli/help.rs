@@ -80,6 +80,11 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     fs::create_dir(house.folder().join("schedules")).unwrap();
     let row = "[[row]]\nnumber = 31\nsubsystem = \"POP server\"\nname = \"availability\"\nseries = 'up{job=\"pop-paris\"}'\n";
     fs::write(house.folder().join("schedules/esm.toml"), row).unwrap();
+    // What another program has written for years.
+    let mapping = "[[import]]\nfiles = \"theirs.rrd\"\njob = \"pop-paris\"\nmetric = \"total_time\"\n";
+    fs::write(house.folder().join("collectd.toml"), mapping).unwrap();
+    let theirs = "rrdtool create theirs.rrd -b now-1d -s 10 DS:value:GAUGE:20:0:U RRA:AVERAGE:0.5:1:100 && rrdtool update theirs.rrd N:1";
+    assert!(run(&house, theirs).status.success(), "rrdtool is missing: install the package rrdtool");
     // A library that somebody built, of agents that no other library carries.
     let built = house.folder().join("target/release/libspool.so");
     fs::create_dir_all(built.parent().unwrap()).unwrap();

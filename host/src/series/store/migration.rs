@@ -37,7 +37,7 @@ pub(super) struct Migrations {
     /// Files that stay although all was done, for somebody to be told.
     stays: Vec<Stay>,
     /// Those that were found to stay.
-    known_stays: HashSet<i64>,
+    pub(super) known_stays: HashSet<i64>,
     /// Whether rows are written that are there already.
     rewrites: bool,
 }

@@ -83,6 +83,10 @@ impl SeriesStore {
             columns,
         };
         let last = self.last_before(job, &file, &shape)?;
+        if last.is_some() {
+            // Files that nobody could take rows from until now.
+            self.migrations.begin(job);
+        }
         let id = self.catalogue.add_file(job, file).unwrap_or(0);
         Ok(Place::File(Box::new(OpenFile { last, ..open_file(id, path, &self.folder, shape, None) })))
     }
