@@ -4,6 +4,7 @@ mod alarms;
 mod depends;
 mod hold;
 mod objectives;
+mod reach;
 mod rows;
 mod samples;
 

@@ -23,6 +23,8 @@ struct Answer {
     faults: Vec<Fault>,
     /// What agents are not held to on this machine.
     gaps: Vec<Gap>,
+    /// Jobs whose programs are given no TCP port.
+    programs_without_ports: Vec<String>,
 }
 
 pub(super) fn run(context: &Context) -> Outcome {
@@ -41,7 +43,16 @@ pub(super) fn run(context: &Context) -> Outcome {
     let (jobs, agents) = (survey.jobs.len(), survey.plugins.agent_names().count());
     let mut series = Needs::default();
     survey.jobs.iter().for_each(|job| series += job.needs());
-    let answer = Answer { ok: !faults.stop(), jobs, agents, series, faults: faults.iter().cloned().collect(), gaps: gaps() };
+    let without_ports = survey.jobs.iter().filter(|job| job.ports_of_programs().is_some_and(|ports| ports.is_empty()));
+    let answer = Answer {
+        ok: !faults.stop(),
+        jobs,
+        agents,
+        series,
+        faults: faults.iter().cloned().collect(),
+        gaps: gaps(),
+        programs_without_ports: without_ports.map(|job| job.name().to_owned()).collect(),
+    };
     if context.json {
         print_json(&answer)?;
     } else {
@@ -59,7 +70,22 @@ fn tell(answer: &Answer, faults: &Faults, file: &Path) {
         println!("{}", needed(&answer.series));
         println!("agents are held to what they say that they need, but on this machine not for");
         answer.gaps.iter().for_each(|Gap { what, why }| println!("  {what}: {why}"));
+        if let Some(line) = without_ports(&answer.programs_without_ports) {
+            println!("{line}");
+        }
     }
+}
+
+/// Tells whose programs are given no TCP port.
+fn without_ports(jobs: &[String]) -> Option<String> {
+    /// Jobs that are named.
+    const NAMED_MAX: usize = 5;
+    let named = jobs.iter().take(NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match jobs.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!jobs.is_empty()).then(|| format!("programs are given no TCP port where the job declares none: {named}{more}"))
 }
 
 /// What the series will take, and what more with as many label sets as there may be.

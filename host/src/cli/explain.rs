@@ -7,11 +7,15 @@ use watchpost_services::{
 };
 
 use super::{table::plain, time, values};
-use crate::{plugin::RunEnd, series::selector::notation};
+use crate::{job::Job, plugin::RunEnd, series::selector::notation};
 
 /// Prints dialogue, phases, and what would be stored.
-pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, metrics: &[MetricSpec]) {
-    println!("{job}: {}\n", plain(target));
+pub(super) fn print(job: &Job, slot: Option<i64>, end: &RunEnd, metrics: &[MetricSpec]) {
+    println!("{}: {}", job.name(), plain(&job.examined.target));
+    if let Some(ports) = job.ports_of_programs() {
+        println!("programs that it starts are given {}", given(&ports));
+    }
+    println!();
     for said in &end.dialogue {
         println!("{}", line(said));
     }
@@ -28,6 +32,15 @@ pub(super) fn print(job: &str, target: &str, slot: Option<i64>, end: &RunEnd, me
         println!("event: {} {}: {}", format!("{:?}", event.severity).to_lowercase(), plain(&event.code), plain(&event.text));
     }
     stored(outcome, slot, metrics);
+}
+
+/// Says which TCP ports these are.
+fn given(ports: &[u16]) -> String {
+    let numbers: Vec<String> = ports.iter().map(u16::to_string).collect();
+    match numbers[..] {
+        [] => "no TCP port: the job declares none".into(),
+        _ => format!("these TCP ports, as the job declares: {}", numbers.join(", ")),
+    }
 }
 
 fn line(said: &Said) -> String {

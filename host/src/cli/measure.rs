@@ -129,7 +129,7 @@ fn show(context: &Context, arguments: &Arguments, job: &Job, end: &RunEnd) -> Ou
     if arguments.explain {
         let slot = job.config.timing.timetable.next_after(now()).map(|due| job.config.timing.rhythm.step().slot(due).time().as_secs());
         // A run that is in no file has no schedule.
-        explain::print(name, target, slot.filter(|_| arguments.agent.is_none()), end, &metrics);
+        explain::print(job, slot.filter(|_| arguments.agent.is_none()), end, &metrics);
         return Ok(());
     }
     match &outcome.status {

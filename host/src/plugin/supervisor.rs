@@ -191,6 +191,11 @@ impl Plugin {
         self.settings == sandboxes.settings(&self.name())
     }
 
+    /// Whether the kernel holds its worker to what its jobs need.
+    pub(crate) fn is_sandboxed(&self) -> bool {
+        self.settings.sandbox
+    }
+
     /// Has its worker touch nothing that is guarded.
     pub(super) fn guard(&self, sandboxes: &Sandboxes) {
         self.ask(Command::Guard(self.settings.confinement(sandboxes.guarded())));

@@ -3,6 +3,7 @@
 use std::{fs, process::Command};
 
 use serde_json::{Value, json};
+use watchpost_worker::confine::kernel::gaps;
 
 use crate::{
     harness::{House, agents},
@@ -120,6 +121,30 @@ fn check_says_that_all_is_fine_and_how_much_that_is() {
     assert!(rest.starts_with("agents are held to") && rest.contains("\n  UDP: "), "what they are not held to follows: {rest}");
     let answer = crate::json(&house, &["check"]);
     assert_eq!((&answer["ok"], &answer["jobs"], &answer["faults"]), (&true.into(), &1.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn programs_that_are_given_no_port_are_told_of_by_check_and_by_an_explained_run() {
+    let program = |name: &str, ports: &str| {
+        format!(
+            "[[job]]\nname = \"{name}\"\nagent = \"exec\"\nevery = \"5s\"\n\
+             config = {{ argv = [\"/bin/sh\", \"-c\", \"echo fine\"], format = \"nagios\"{ports} }}\n"
+        )
+    };
+    let held = gaps().iter().all(|gap| gap.what != "TCP ports");
+    let house = House::new(&(program("mute", "") + &program("relay", ", ports = [465, 25]") + &job("ours", "every = \"5s\"", 25)));
+    let none = "programs are given no TCP port where the job declares none: mute\n";
+    let said = house.run(&["check"]).ok();
+    assert_eq!(said.ends_with(none), held, "{said}");
+    let expected = if held { json!(["mute"]) } else { json!([]) };
+    assert_eq!(crate::json(&house, &["check"])["programs_without_ports"], expected);
+    for (name, told) in [("mute", "no TCP port: the job declares none"), ("relay", "these TCP ports, as the job declares: 25, 465")] {
+        let said = house.run(&["measure", name, "--explain"]).ok();
+        assert_eq!(said.contains(&format!("\nprograms that it starts are given {told}\n\n")), held, "{said}");
+    }
+    // Nobody holds them to anything.
+    house.add_to_main("[plugin.exec]\nsandbox = \"none\"\n");
+    assert!(!house.run(&["check"]).ok().contains("no TCP port"));
 }
 
 #[test]
