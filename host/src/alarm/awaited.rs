@@ -99,6 +99,13 @@ impl Awaiting {
         self.series.insert(place, Awaited { last: Some((reading.slot, reading.stale_ns)), ..awaited });
     }
 
+    /// A value came of a series that is looked out for; false: it is not.
+    pub fn saw_again(&mut self, place: &Place, reading: &Reading, now: Instant) -> bool {
+        let Some(awaited) = self.series.get_mut(place) else { return false };
+        (awaited.seen, awaited.last) = (now, Some((reading.slot, reading.stale_ns)));
+        true
+    }
+
     /// Looks out for a series; one that is looked out for already keeps its time.
     pub fn expect(&mut self, place: Place, mut awaited: Awaited) {
         if let Some(known) = self.series.get(&place) {

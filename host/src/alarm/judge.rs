@@ -11,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::Severity;
 
+use super::history::History;
 use crate::config::SEVERITIES;
 
 /// A place among the severities that have a bound, counted from 1; 0 is none.
@@ -54,10 +55,13 @@ pub struct Memory {
     recent: Vec<(Level, Level)>,
     /// What stands.
     level: Level,
-    /// The last total of a counter, and when it was: seconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<(i64, f64)>,
+    /// Values of late, for what looks at more than the last.
+    #[serde(default, skip_serializing_if = "History::is_empty")]
+    pub history: History,
 }
+
+/// What stands and what made it, without the values.
+pub type Standing = (Vec<(Level, Level)>, Level);
 
 impl Memory {
     /// Takes a known value.
@@ -100,7 +104,7 @@ impl Memory {
 
     /// Whether it is as before the first value.
     pub fn is_blank(&self) -> bool {
-        self.level == 0 && self.recent.is_empty() && self.total.is_none()
+        self.level == 0 && self.recent.is_empty() && self.history.is_empty()
     }
 
     /// Whether nothing stands, and the latest value crossed nothing.
@@ -108,10 +112,9 @@ impl Memory {
         self.level == 0 && self.recent.last().is_none_or(|(level, _)| *level == 0)
     }
 
-    /// Takes a counter's total; gives how much it rose in a second since the last one. A total that fell was reset: unknown.
-    pub fn rate(&mut self, at_s: i64, total: f64) -> Option<f64> {
-        let (before_s, before) = self.total.replace((at_s, total))?;
-        (at_s > before_s && total >= before).then(|| (total - before) / (at_s - before_s) as f64)
+    /// What stands and what made it.
+    pub fn standing(&self) -> Standing {
+        (self.recent.clone(), self.level)
     }
 
     /// Nothing stands: values that cross nothing change no count.
@@ -172,15 +175,6 @@ mod tests {
         check((3, 3, 1), "1?1?1", "....1");
         check((1, 3, 1), "22210", "2221-");
         check((1, 1, 2), "10?0", "1..-");
-    }
-
-    #[test]
-    fn a_counter_gives_a_rate_and_a_reset_gives_none() {
-        let mut memory = Memory::default();
-        assert_eq!(
-            [memory.rate(0, 10.0), memory.rate(10, 30.0), memory.rate(20, 5.0), memory.rate(30, 5.0)],
-            [None, Some(2.0), None, Some(0.0)]
-        );
     }
 
     proptest! {

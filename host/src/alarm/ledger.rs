@@ -25,6 +25,7 @@ use super::{
     maintenance::{Maintained, Maintenance},
     notice::Notice,
     record::{Alarm, Origin, Subject},
+    seat::Seats,
     store::{Batch, Memories, Outbox, Store, Written},
     watch::Watch,
 };
@@ -72,6 +73,7 @@ pub struct Ledger {
     over: Vec<Alarm>,
     pending: Vec<Notice>,
     awaiting: Awaiting,
+    seats: Seats,
     baselines: Baselines,
     maintained: Maintained,
     depends: Depends,
@@ -100,6 +102,7 @@ impl Ledger {
             over: Vec::new(),
             pending: Vec::new(),
             awaiting: Awaiting::default(),
+            seats: Seats::default(),
             baselines: Baselines::default(),
             maintained,
             depends: Depends::default(),
@@ -147,11 +150,12 @@ impl Ledger {
     /// Takes the rules in force from now on; alarms of rules that are gone are withdrawn.
     pub fn set(&mut self, watch: Watch, now_ns: i64) {
         self.watch = Arc::new(watch);
+        self.seats.clear();
         let watch = self.watch.clone();
         self.awaiting.retain(|(job, rule, _)| watch.has(job, rule));
         watch.await_all(|sight| {
-            let (place, awaited) = judging::awaited(&sight);
-            self.awaiting.expect(place, awaited);
+            let named = sight.named();
+            self.awaiting.expect(named.place.clone(), judging::awaited(&sight, &named));
         });
         let is_gone = |job: &str, rule: &str| !self.watch.has(job, rule);
         let forgotten: Vec<_> = self

@@ -30,7 +30,8 @@ pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are tho
   values = [0.1, \"0.9 x3\", \"unknown\", 0.1]
   expect = [\"1m raised warning\", \"2m30s cleared\"]
 
-A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value.
+A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the
+way from one to the other, and counter = true makes totals of them.
 
 Example:
   watchpost rules test rules-test.toml";
@@ -55,6 +56,9 @@ struct Test {
     name: String,
     job: String,
     metric: String,
+    /// Whether the values are a counter's totals.
+    #[serde(default)]
+    counter: bool,
     /// Labels of the metric.
     #[serde(default)]
     labels: std::collections::BTreeMap<String, String>,
@@ -76,6 +80,8 @@ enum Value {
 #[derive(Clone, Copy)]
 enum Given {
     Number(f64),
+    /// On the way from the first to the second.
+    Between(f64, f64),
     Unknown,
     Down,
 }
@@ -155,7 +161,10 @@ fn values(written: &[Value]) -> Result<Vec<Given>, String> {
                 let given = match what.trim() {
                     "unknown" => Some(Given::Unknown),
                     "down" => Some(Given::Down),
-                    number => number.parse().ok().map(Given::Number),
+                    number => match number.split_once("..") {
+                        Some((from, to)) => from.trim().parse().ok().zip(to.trim().parse().ok()).map(|(from, to)| Given::Between(from, to)),
+                        None => number.parse().ok().map(Given::Number),
+                    },
                 };
                 given.zip(times).ok_or_else(|| format!("`{text}` is no value; write 0.1, \"0.1 x20\", \"unknown\" or \"down\""))?
             }
@@ -163,7 +172,10 @@ fn values(written: &[Value]) -> Result<Vec<Given>, String> {
         if all.len().saturating_add(times) > VALUES_MAX {
             return Err(format!("there are more than {VALUES_MAX} values"));
         }
-        all.extend(std::iter::repeat_n(given, times));
+        all.extend((0..times).map(|at| match given {
+            Given::Between(from, to) => Given::Number(from + (to - from) * at as f64 / times.saturating_sub(1).max(1) as f64),
+            given => given,
+        }));
     }
     Ok(all)
 }
@@ -176,7 +188,8 @@ fn shape(test: &Test, draft: &Draft, step_s: i64) -> Result<Shape, String> {
     let bounds = || draft.rules.iter().filter(of_metric).flat_map(|rule| rule.bounds.iter().flatten().chain(&rule.rearm));
     let units = [Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days, Unit::Number];
     let unit = units.into_iter().find(|unit| bounds().all(|bound| bound.value.limit(*unit).is_ok())).unwrap_or(Unit::Number);
-    let metric = MetricSpec { name: test.metric.clone(), kind: Kind::Gauge, unit, help: "Of a test.".into(), keys };
+    let kind = if test.counter { Kind::Counter } else { Kind::Gauge };
+    let metric = MetricSpec { name: test.metric.clone(), kind, unit, help: "Of a test.".into(), keys };
     let is_ours = of_every_run().iter().any(|spec| spec.name == test.metric);
     Ok(Shape {
         job: test.job.clone(),
@@ -196,7 +209,7 @@ fn reading(test: &Test, value: Given, at_s: i64) -> Reading {
             outcome.samples = vec![Sample { metric: test.metric.clone(), labels: test.labels.values().cloned().collect(), value }];
         }
         Given::Down => outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: "down in a test".into() },
-        Given::Unknown => {}
+        Given::Unknown | Given::Between(..) => {}
     }
     let due_ns = at_s.saturating_mul(SECOND_NS);
     Reading { job: test.job.clone(), cause: Cause::Schedule, slot: at_s, due_ns, stale_ns: i64::MAX, outcome }

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     alarm::{
         bound::{Bound, Way},
+        limit::Of,
         x733::{EventType, ProbableCause},
     },
     schedule::{Holidays, Windows, Zone},
@@ -84,7 +85,8 @@ const NAME_CHARS_MAX: usize = 80;
 /// Characters of any other text, at most.
 const TEXT_CHARS_MAX: usize = 2_000;
 /// What bounds look like.
-const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\", \"outside 3 deviations\" or \"absent 10m\"";
+const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\", \"> 10/min\", \"change > 5 in 10m\", \"change > 50% in 1h\", \
+                      \"reaches >= 90% in 4h\", \"outside 3 deviations\" or \"absent 10m\"";
 
 /// The bounds of the severities, the mildest first.
 pub type Bounds = [Option<At<Bound>>; 4];
@@ -257,7 +259,7 @@ impl RawAlarmRule {
         let rearm = match &self.rearm {
             Field::Absent => Some(None),
             Field::Broken => None,
-            Field::Given(text) => check_rearm(text, faults).map(Some),
+            Field::Given(text) => check_rearm(text, bounds.as_ref(), faults).map(Some),
         };
         let zone = check_zone(&self.timezone, faults);
         let holidays: Option<Option<Arc<Holidays>>> = match &self.holidays {
@@ -405,7 +407,7 @@ fn check_bounds(fields: &[Field<String>; 4], faults: &mut Faults) -> Option<Boun
     let mut sound = true;
     let bounds = std::array::from_fn(|at| match (fields.get(at), SEVERITIES.get(at)) {
         (Some(Field::Given(text)), Some((_, key))) => {
-            let bound = check_bound(key, text, faults);
+            let bound = check_bound(key, text, faults).filter(|bound| is_of_series(key, bound, faults));
             sound &= bound.is_some();
             bound
         }
@@ -427,11 +429,29 @@ fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<B
     Some(At { value: bound?, place: text.place.clone() })
 }
 
-fn check_rearm(text: &At<String>, faults: &mut Faults) -> Option<At<Bound>> {
+fn is_of_series(key: &str, bound: &At<Bound>, faults: &mut Faults) -> bool {
+    let counts = matches!(bound.of(), Of::Events(_));
+    if counts {
+        let message = format!("`{key}`: \"{}\" counts events, and a series has values", bound.value);
+        let hint = format!("write \"change {}\" for what a value may change by", bound.value);
+        faults.push(Fault::new(Rule::BoundIllegal, &bound.place, message).hint(hint));
+    }
+    !counts
+}
+
+/// Checks it, and that it looks at what the bounds look at; `bounds` is nothing where that was told of.
+fn check_rearm(text: &At<String>, bounds: Option<&Bounds>, faults: &mut Faults) -> Option<At<Bound>> {
     let bound = check_bound("rearm", text, faults)?;
-    if !matches!(bound.way(), Way::Up | Way::Down) || bound.asks_what_is_usual() {
+    let can_come_back = matches!(bound.of(), Of::Value | Of::Deviation | Of::Change(_) | Of::RelativeChange(_) | Of::Rate(..));
+    if bound.way() == Way::Out || !can_come_back {
         let message = format!("`rearm`: \"{}\" is not what a value can come back to", text.escape_debug());
         faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint("write \"< 400ms\" or \"> 10\""));
+        return None;
+    }
+    let other = bounds.and_then(|bounds| bounds.iter().flatten().next()).filter(|other| other.of().kind() != bound.of().kind());
+    if let Some(other) = other {
+        let message = format!("`rearm`: \"{}\" looks at {}, the bounds at {}", bound.value, bound.of().kind(), other.of().kind());
+        faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint(format!("write it as \"{}\" is written", other.value)));
         return None;
     }
     Some(bound)
@@ -453,7 +473,7 @@ fn is_in_order(bounds: &Bounds, faults: &mut Faults) -> bool {
     let mut sound = true;
     for pair in given.windows(2) {
         let [(milder_key, milder), (key, bound)] = pair else { continue };
-        if bound.way() != milder.way() || bound.asks_what_is_usual() != milder.asks_what_is_usual() {
+        if bound.way() != milder.way() || bound.of().kind() != milder.of().kind() {
             let message = format!("`{key}`: \"{}\" looks another way than `{milder_key}`, \"{}\"", bound.value, milder.value);
             faults.push(
                 Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("what may be too little and too much is \"outside 10..20\""),

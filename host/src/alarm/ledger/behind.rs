@@ -6,6 +6,7 @@ use crate::{
         depend::{self, Depends, Held, Moment},
         judge::Memory,
         record::Alarm,
+        seat::Seats,
         watch::{Sight, Watch},
     },
     reading::Reading,
@@ -33,7 +34,7 @@ impl Ledger {
         };
         self.depends.saw(reading, |meant| {
             let mut is_well = None;
-            watch.look(reading, |sight| {
+            watch.look(reading, &mut Seats::default(), |sight, _| {
                 if depend::is_of(meant, &sight) {
                     is_well = Some(is_well.unwrap_or(true) && is_calm(&sight));
                 }

@@ -1,8 +1,8 @@
 //! What readings make of alarms: every value that a rule looks at, and series that give none.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use watchpost_plugin_api::Severity;
+use watchpost_plugin_api::{Severity, Unit};
 use watchpost_services::outcome::Status;
 
 use super::Ledger;
@@ -10,16 +10,20 @@ use crate::{
     alarm::{
         awaited::Awaited,
         baseline::Usual,
+        bound::PER,
+        history::History,
         judge::{Finding, Memory},
         life::Input,
+        limit::Of,
         record::{MISSING, Origin, Subject, key, usual_kind},
+        seat::{Named, Seat},
         watch::Sight,
     },
     config::SEVERITIES,
     console::readable,
     reading::{Reading, Silence},
     schedule::Zone,
-    series::{layout::UP, selector::Shown},
+    series::layout::UP,
 };
 
 impl Ledger {
@@ -32,7 +36,10 @@ impl Ledger {
         let watch = self.watch.clone();
         let now_ns = reading.outcome.started_ns.saturating_add(i64::try_from(reading.outcome.duration_ns).unwrap_or(0));
         self.awaiting.hear(reading, Instant::now());
-        watch.look(reading, |sight| self.see(&sight, reading, now_ns));
+        // They are nobody else's while it is looked at them.
+        let mut seats = std::mem::take(&mut self.seats);
+        watch.look(reading, &mut seats, |sight, seat| self.see(&sight, seat, reading, now_ns));
+        self.seats = seats;
         self.look_behind(&watch, reading);
     }
 
@@ -65,64 +72,74 @@ impl Ledger {
         }
     }
 
-    fn see(&mut self, sight: &Sight<'_>, reading: &Reading, now_ns: i64) {
-        if sight.is_absence() {
-            let (place, awaited) = awaited(sight);
-            self.awaiting.saw(place, awaited, reading);
-        }
-        let (job, rule) = (sight.shape.job.as_str(), sight.rule.name.value.as_str());
-        let known = self.memories.get(job);
+    fn see(&mut self, sight: &Sight<'_>, seat: &mut Seat, reading: &Reading, now_ns: i64) {
         // Most values are well, and nothing is remembered of their series.
-        let is_plain = !sight.is_total() && !sight.asks_what_is_usual();
-        if is_plain && known.is_none() && sight.judge(sight.value).level == 0 {
+        if sight.is_plain() && !seat.is_remembered && sight.judge_value(sight.value).is_some_and(|seen| seen.level == 0) {
             return;
         }
-        let own: Vec<(String, String)> = sight.spec.keys.iter().cloned().zip(sight.labels.iter().cloned()).collect();
-        let series = Shown { metric: &sight.spec.name, labels: &own }.to_string();
-        let before = known.and_then(|memories| memories.get(&(rule.to_owned(), series.clone())));
-        let mut memory = before.cloned().unwrap_or_default();
-        let value = if sight.is_total() { memory.rate(reading.slot, sight.value) } else { Some(sight.value) };
-        let usual = self.usual(sight, job, &series, reading.slot);
-        // While nothing is known to be usual, nothing is unusual, nor usual again.
-        let known = value.filter(|_| usual.is_some() || !sight.asks_what_is_usual());
-        let finding = known.map_or(Finding::Nothing, |value| {
-            let seen = usual.map_or_else(|| sight.judge(value), |usual| sight.judge_unusual(usual.distance(value)));
+        let named = seat.named(|| sight.named());
+        if sight.is_absence() && !(seat.is_awaited && self.awaiting.saw_again(&named.place, reading, Instant::now())) {
+            self.awaiting.saw(named.place.clone(), awaited(sight, &named), reading);
+            seat.is_awaited = true;
+        }
+        let job = &named.place.0;
+        let usual = self.usual(sight, &named, reading.slot);
+        let of_job = match self.memories.get_mut(job) {
+            Some(of_job) => of_job,
+            None => self.memories.entry(job.clone()).or_default(),
+        };
+        if !of_job.contains_key(&named.within_job) {
+            of_job.insert(named.within_job.clone(), Memory::default());
+        }
+        let Some(memory) = of_job.get_mut(&named.within_job) else { return };
+        let before = memory.standing();
+        let is_newer = !sight.has_history() || memory.history.take(reading.slot, sight.value, sight.is_total(), sight.reach());
+        let figure = |history: &History, of: Of| figure(of, sight, history, usual).filter(|_| is_newer);
+        let seen = sight.judge(|of| figure(&memory.history, of));
+        let finding = seen.map_or(Finding::Nothing, |seen| {
             // Outside its hours a rule raises nothing; that all is well it may see.
             if seen.level > 0 && !holds(sight, now_ns) { Finding::Nothing } else { memory.take(seen, sight.patience()) }
         });
-        if before.is_none_or(|before| *before != memory) {
-            self.remember(job, rule, &series, memory);
-        }
-        let key = key(job, &series, rule);
-        let input = match finding {
-            Finding::Nothing => return,
-            Finding::Well => Input::Well,
-            Finding::Trouble(severity) => Input::Trouble(severity),
-        };
-        let shown = value.map(|value| shown(value, sight));
-        match input {
-            Input::Trouble(severity) => {
-                let mut text = text(sight, &series, &reading.outcome.status, (severity, shown.as_deref()));
-                text.extend(usual.map(|usual| beside(usual, sight)));
-                let mut subject = subject(sight, (own, series), (shown, text));
-                subject.bound = bound(sight, severity);
-                self.about_seen(&key, subject, now_ns, &input, (reading.outcome.started_ns, sight.patience().times));
+        let of = sight.looked_at(if let Finding::Trouble(severity) = finding { Some(severity) } else { None });
+        let told = figure(&memory.history, if of == Of::Deviation { Of::Value } else { of }).map(|figure| (of, figure));
+        let (has_changed, is_blank) = (memory.standing() != before || memory.history.is_due(), memory.is_blank());
+        if is_blank {
+            of_job.remove(&named.within_job);
+            if of_job.is_empty() {
+                self.memories.remove(job);
             }
-            _ => {
-                if let Some(alarm) = self.alarms.get_mut(&key) {
-                    alarm.subject.value = shown;
+        }
+        seat.is_remembered = !is_blank;
+        if has_changed {
+            self.changed_memories.insert(named.place.clone());
+        }
+        let told = told.map(|(of, figure)| Told::new(figure, of, sight));
+        match finding {
+            Finding::Nothing => {}
+            Finding::Trouble(severity) => {
+                let mut text = text(sight, &named.place.2, &reading.outcome.status, (severity, told.as_ref()));
+                text.extend(usual.map(|usual| beside(usual, sight)));
+                let mut subject = subject(sight, &named, (told.map(|told| told.value), text));
+                subject.bound = sight.bound(severity);
+                let seen = (reading.outcome.started_ns, sight.patience().times);
+                self.about_seen(&named.key, subject, now_ns, &Input::Trouble(severity), seen);
+            }
+            Finding::Well => {
+                if let Some(alarm) = self.alarms.get_mut(&named.key) {
+                    alarm.subject.value = told.map(|told| told.value);
                 }
-                self.step(&key, &input, now_ns, None);
+                self.step(&named.key, &Input::Well, now_ns, None);
             }
         }
     }
 
     /// What is usual of a series at the time of a slot, if its rule asks and that is known.
-    fn usual(&self, sight: &Sight<'_>, job: &str, series: &str, slot: i64) -> Option<Usual> {
+    fn usual(&self, sight: &Sight<'_>, named: &Named, slot: i64) -> Option<Usual> {
         if !sight.asks_what_is_usual() {
             return None;
         }
-        self.baselines.get(&(job.to_owned(), series.to_owned()))?.at(slot)
+        let (job, _, series) = &named.place;
+        self.baselines.get(&(job.clone(), series.clone()))?.at(slot)
     }
 
     pub(super) fn remember(&mut self, job: &str, rule: &str, series: &str, memory: Memory) {
@@ -141,12 +158,26 @@ impl Ledger {
 }
 
 /// A series that gives a value, or is to give one, and may be missed.
-pub(super) fn awaited(sight: &Sight<'_>) -> ((String, String, String), Awaited) {
-    let own: Vec<(String, String)> = sight.spec.keys.iter().cloned().zip(sight.labels.iter().cloned()).collect();
-    let series = Shown { metric: &sight.spec.name, labels: &own }.to_string();
-    let place = (sight.shape.job.clone(), sight.rule.name.value.clone(), series.clone());
-    let subject = subject(sight, (own, series), (None, String::new()));
-    (place, Awaited::new(sight.rule.clone(), sight.absences(), subject, Instant::now()))
+pub(super) fn awaited(sight: &Sight<'_>, named: &Named) -> Awaited {
+    let subject = subject(sight, named, (None, String::new()));
+    Awaited::new(sight.rule.clone(), sight.absences(), subject, Instant::now())
+}
+
+/// What a limit looks at, of a value that has just come.
+fn figure(of: Of, sight: &Sight<'_>, history: &History, usual: Option<Usual>) -> Option<f64> {
+    let step_s = i64::from(sight.shape.step_s);
+    let value = || {
+        let rate = Of::Rate(Duration::from_secs(1), None);
+        if sight.is_total() { history.figure(rate, step_s, sight.reach()) } else { Some(sight.value) }
+    };
+    match of {
+        Of::Value => value(),
+        // While nothing is known to be usual, nothing is unusual, nor usual again.
+        Of::Deviation => Some(usual?.distance(value()?)),
+        // It is there.
+        Of::Absence => Some(0.0),
+        _ => history.figure(of, step_s, sight.reach()),
+    }
 }
 
 /// Whether a rule may raise something now.
@@ -161,10 +192,31 @@ fn shown(value: f64, sight: &Sight<'_>) -> String {
     if sight.is_total() { format!("{value}/s") } else { value }
 }
 
-/// The bound that was crossed, as it was written.
-fn bound(sight: &Sight<'_>, severity: Severity) -> Option<String> {
-    let place = SEVERITIES.iter().position(|(known, _)| *known == severity)?;
-    sight.bounds().get(place)?.as_ref().map(|bound| bound.value.to_string())
+/// A figure that a rule looked at, as people read it.
+struct Told {
+    /// What the series does: "is", "changed by".
+    verb: &'static str,
+    value: String,
+}
+
+impl Told {
+    fn new(figure: f64, of: Of, sight: &Sight<'_>) -> Self {
+        let unit = sight.spec.unit;
+        let span = |span: Duration| readable::duration(span.as_secs_f64());
+        let sign = if figure > 0.0 { "+" } else { "" };
+        let (verb, value) = match of {
+            Of::Change(window) => ("changed by", format!("{sign}{} in {}", readable::value(figure, unit), span(window))),
+            Of::RelativeChange(window) => ("changed by", format!("{sign}{} in {}", readable::value(figure, Unit::Ratio), span(window))),
+            Of::Rate(per, _) => {
+                let word = PER.iter().find(|(_, seconds)| *seconds == per.as_secs()).map_or("s", |(word, _)| word);
+                let rate = readable::value(figure * per.as_secs_f64(), unit);
+                (if sight.is_total() { "rises by" } else { "changes by" }, format!("{rate}/{word}"))
+            }
+            Of::Forecast(ahead, _) => ("will be", format!("{} in {}", readable::value(figure, unit), span(ahead))),
+            Of::Value | Of::Deviation | Of::Absence | Of::Events(_) => ("is", shown(figure, sight)),
+        };
+        Self { verb, value }
+    }
 }
 
 /// What is usual beside a value, in words: two deviations to either side, which most values are within.
@@ -174,33 +226,34 @@ fn beside(usual: Usual, sight: &Sight<'_>) -> String {
 }
 
 /// A sentence about trouble.
-fn text(sight: &Sight<'_>, series: &str, status: &Status, (severity, value): (Severity, Option<&str>)) -> String {
+fn text(sight: &Sight<'_>, series: &str, status: &Status, (severity, told): (Severity, Option<&Told>)) -> String {
     let Sight { rule, shape, spec, .. } = sight;
     let text = match status {
         Status::Failed { kind, message } if spec.name == UP && rule.alias.is_none() => {
             format!("{} ({}) is down: {}: {}", shape.job, shape.target, kind.name(), message)
         }
         _ => {
-            let bound = bound(sight, severity);
+            let bound = sight.bound(severity);
             let what = rule.alias.as_deref().unwrap_or(series);
-            format!("{what} of {} is {}, {}", shape.job, value.unwrap_or("unknown"), bound.as_deref().unwrap_or("too bad"))
+            let (verb, value) = told.map_or(("is", "unknown"), |told| (told.verb, &told.value));
+            format!("{what} of {} {verb} {value}, {}", shape.job, bound.as_deref().unwrap_or("too bad"))
         }
     };
     crate::plain(&text)
 }
 
-fn subject(sight: &Sight<'_>, (own, series): (Vec<(String, String)>, String), (value, text): (Option<String>, String)) -> Subject {
+fn subject(sight: &Sight<'_>, named: &Named, (value, text): (Option<String>, String)) -> Subject {
     let Sight { rule, shape, spec, .. } = sight;
     let (event_type, cause) = if sight.is_absence() { MISSING } else { usual_kind(spec) };
     Subject {
-        key: key(&shape.job, &series, &rule.name.value),
+        key: named.key.clone(),
         origin: Origin::Rule,
         rule: rule.name.value.clone(),
         agent: shape.agent.clone(),
         job: shape.job.clone(),
         target: shape.target.clone(),
-        labels: shape.labels.iter().cloned().chain(own).collect(),
-        series,
+        labels: shape.labels.iter().chain(&named.own).cloned().collect(),
+        series: named.place.2.clone(),
         event_type: rule.event_type.unwrap_or(event_type),
         cause: rule.cause.unwrap_or(cause),
         value,

@@ -182,6 +182,84 @@ fn of_a_counter_the_rate_is_judged_and_a_reset_is_unknown() {
     assert_eq!(rig.told(), ["1 raised Major queries of mx is 11/s, > 10", "1 cleared Major queries of mx is 11/s, > 10"]);
 }
 
+/// Takes values of one metric, one a minute, `None` where it gives none, and gives what is told.
+fn story(rule: &str, metric: &str, values: impl IntoIterator<Item = Option<f64>>) -> Vec<String> {
+    let mut rig = Rig::new(&format!("[[job.threshold]]\nmetric = \"{metric}\"\n{rule}\n"));
+    let mut told = Vec::new();
+    for (value, at) in values.into_iter().zip(0..) {
+        let sample: Option<[(&str, &[&str], f64); 1]> = value.map(|value| [(metric, &[][..], value)]);
+        rig.ledger.take(at as u64, &reading(at, sample.as_ref().map(|sample| &sample[..])));
+        told.extend(rig.told().iter().map(|told| format!("{at}: {}", told.split_once(' ').unwrap().1)));
+    }
+    told
+}
+
+#[test]
+fn a_change_is_judged_against_the_beginning_of_its_window() {
+    let jump = (0..40).map(|at| Some(if at < 20 { 1.0 } else { 4.0 }));
+    assert_eq!(
+        story("minor = \"change > 2s in 5m\"", "total_time", jump.clone()),
+        [
+            "20: raised Minor total_time of mx changed by +3 s in 5 min, change > 2s in 5m",
+            "25: cleared Minor total_time of mx changed by +3 s in 5 min, change > 2s in 5m",
+        ]
+    );
+    assert_eq!(
+        story("minor = \"change > 50% in 5m\"", "total_time", jump.clone())[0],
+        "20: raised Minor total_time of mx changed by +300 % in 5 min, change > 50% in 5m"
+    );
+    let fall = jump.map(|value| value.map(|value| 5.0 - value));
+    assert_eq!(
+        story("minor = \"change outside -50%..50% in 5m\"", "total_time", fall)[0],
+        "20: raised Minor total_time of mx changed by -75 % in 5 min, change outside -50%..50% in 5m"
+    );
+    // What was before is unknown: nothing is raised, and nothing is cleared.
+    let blind = (0..40).map(|at| (!(10..20).contains(&at)).then_some(if at < 20 { 1.0 } else { 4.0 }));
+    assert!(story("minor = \"change > 2s in 5m\"", "total_time", blind).is_empty());
+    let lost = (0..40).map(|at| (at <= 20).then_some(if at < 20 { 1.0 } else { 4.0 }));
+    assert_eq!(story("minor = \"change > 2s in 5m\"", "total_time", lost).len(), 1);
+}
+
+#[test]
+fn a_rate_is_judged_of_gauges_and_of_counters() {
+    let climb = || (0..20).map(|at| Some(if at < 10 { 0.0 } else { f64::from(at - 9) * 30.0 }));
+    assert_eq!(story("minor = \"> 20/min\"", "queries", climb()), ["10: raised Minor queries of mx rises by 30/min, > 20/min"]);
+    assert_eq!(
+        story("minor = \"> 20s/min\"", "total_time", climb())[0],
+        "10: raised Minor total_time of mx changes by 30 s/min, > 20s/min"
+    );
+    // On average of five minutes it is only more than twenty after four of them.
+    assert_eq!(
+        story("minor = \"> 20/min in 5m\"", "queries", climb())[0],
+        "13: raised Minor queries of mx rises by 24/min, > 20/min in 5m"
+    );
+    assert_eq!(story("minor = \"> 20/min\"", "queries", [Some(50.0), Some(5.0), Some(15.0), Some(5.0)]).len(), 0, "resets are unknown");
+}
+
+#[test]
+fn a_forecast_is_judged_by_the_trend() {
+    let filling = (0..140).map(|at| Some(10.0 + f64::from(at)));
+    let told = story("warning = \"reaches >= 200s in 4h\"", "total_time", filling.clone());
+    assert!(told.is_empty(), "half of the window of twelve hours is not known: {told:?}");
+    let told = story("warning = \"reaches >= 200s in 2h over 1h\"\nmajor = \"reaches >= 200s in 1h over 1h\"", "total_time", filling);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("70: raised Warning total_time of mx will be 3 min in 2 h"), "{told:?}");
+    assert!(told[1].starts_with("130: changed Major total_time of mx will be 3 min in 60 min"), "{told:?}");
+}
+
+#[test]
+fn values_of_before_outlast_a_kill() {
+    const RULE: &str = "[[job.threshold]]\nmetric = \"total_time\"\nminor = \"change > 2s in 5m\"\n";
+    let mut rig = Rig::new(RULE);
+    for at in 0..10 {
+        rig.ledger.take(at, &reading(at as i64, Some(&[("total_time", &[], 1.0)])));
+    }
+    rig.told();
+    rig.killed(RULE);
+    rig.ledger.take(10, &reading(10, Some(&[("total_time", &[], 4.0)])));
+    assert_eq!(rig.told().len(), 1);
+}
+
 #[test]
 fn outside_its_hours_a_rule_raises_nothing_and_clears_all_the_same() {
     let rule = format!("{SLOW}active = \"MON-FRI 00:00-00:10\"\n");
