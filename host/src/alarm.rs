@@ -4,7 +4,7 @@
 //! they make of it) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
 //! everybody outside is told of it) · [`record`] (an alarm) · [`host`] (those of
 //! the host itself) · [`maintenance`] (when nobody is told) · [`depend`] (what silences what) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
-//! asked of them).
+//! asked of them) · [`replay`] (what rules would have said of the past).
 
 pub mod awaited;
 pub mod baseline;
@@ -20,6 +20,7 @@ pub mod limit;
 pub mod maintenance;
 pub mod notice;
 pub mod record;
+pub mod replay;
 pub mod request;
 pub mod seat;
 pub mod store;

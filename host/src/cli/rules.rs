@@ -9,7 +9,9 @@ use super::{
     Context,
     failure::{Failure, Outcome},
     load::now,
-    print_json, table,
+    print_json,
+    rule_replay::{self, OfJob, Range},
+    table,
 };
 use crate::config::{self, AlarmRule, SEVERITIES};
 
@@ -29,6 +31,42 @@ enum Command {
     Test {
         /// The file of tests.
         file: PathBuf,
+    },
+    /// Tells the alarms that a rule would have raised in the past.
+    #[command(after_help = rule_replay::REPLAY_EXAMPLES)]
+    Replay {
+        /// The rule, or the threshold, by its name.
+        #[arg(value_name = "RULE")]
+        rule: String,
+        #[command(flatten)]
+        of: OfJob,
+        #[command(flatten)]
+        range: Range,
+    },
+    /// Tells where two rules would have said different things of the past.
+    #[command(after_help = rule_replay::DIFF_EXAMPLES)]
+    Diff {
+        /// The one.
+        #[arg(value_name = "RULE")]
+        first: String,
+        /// The other.
+        #[arg(value_name = "OTHER")]
+        second: String,
+        #[command(flatten)]
+        of: OfJob,
+        #[command(flatten)]
+        range: Range,
+    },
+    /// Proposes bounds for series, each with the alarms that it would have made.
+    #[command(after_help = rule_replay::SUGGEST_EXAMPLES)]
+    Suggest {
+        /// Which series: a metric with matchers as PromQL has them.
+        series: String,
+        /// Too little is bad, not too much.
+        #[arg(long)]
+        below: bool,
+        #[command(flatten)]
+        range: Range,
     },
 }
 
@@ -92,8 +130,12 @@ impl Shown {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    if let Some(Command::Test { file }) = &arguments.command {
-        return super::rule_test::run(context, file);
+    match &arguments.command {
+        Some(Command::Test { file }) => return super::rule_test::run(context, file),
+        Some(Command::Replay { rule, of, range }) => return rule_replay::run_replay(context, rule, of, range),
+        Some(Command::Diff { first, second, of, range }) => return rule_replay::run_diff(context, [first, second], of, range),
+        Some(Command::Suggest { series, below, range }) => return rule_replay::run_suggest(context, series, *below, range),
+        Some(Command::List) | None => {}
     }
     let file = context.file()?;
     let (draft, faults) = config::read(&file, now());

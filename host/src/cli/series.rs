@@ -231,7 +231,7 @@ fn dropped(context: &Context, request: &DropRequest) -> Result<Vec<Dropped>, Fai
 }
 
 /// Asks the daemon if it runs, else looks into the files.
-fn asked(context: &Context, cannot: &str, request: &ListRequest) -> Result<Vec<Kept>, Failure> {
+pub(super) fn asked(context: &Context, cannot: &str, request: &ListRequest) -> Result<Vec<Kept>, Failure> {
     let path = format!("/api/v1/series?{}", query(&request.to_pairs()));
     if let Some(answer) = context.ask_if_it_runs(cannot, Method::GET, &path)? {
         return answer.read();

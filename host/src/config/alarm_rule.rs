@@ -586,6 +586,32 @@ impl AlarmRule {
         self.series.value.fixed().any(|(label, name)| label == NAME_LABEL && name == UP)
     }
 
+    /// How many values in a row a rule that is tried on the past wants.
+    pub const TRIAL_RAISE_AFTER: u32 = 3;
+
+    /// A rule that is tried on the past only: one bound, and nothing else.
+    pub fn trial(series: At<Selector>, bound: At<Bound>) -> Self {
+        Self {
+            name: At { value: "suggested".into(), place: bound.place.clone() },
+            series,
+            of_job: None,
+            bounds: [Some(bound), None, None, None],
+            overrides: Vec::new(),
+            raise_after: (Self::TRIAL_RAISE_AFTER, Self::TRIAL_RAISE_AFTER),
+            clear_after: 1,
+            rearm: None,
+            alias: None,
+            comment: None,
+            enabled: true,
+            zone: Zone::default(),
+            hours: None,
+            event_type: None,
+            cause: None,
+            instruction: None,
+            link: None,
+        }
+    }
+
     /// Whether its values are held against what is usual.
     pub fn asks_what_is_usual(&self) -> bool {
         self.bounds.iter().flatten().any(|bound| bound.asks_what_is_usual())
