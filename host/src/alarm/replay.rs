@@ -31,6 +31,8 @@ use crate::{
     },
 };
 
+/// What stands for the reason of a run that failed: rows do not keep it.
+const DOWN: &str = "not kept";
 /// Nanoseconds of a second.
 const SECOND_NS: i64 = 1_000_000_000;
 /// Seconds of an hour.
@@ -169,7 +171,7 @@ impl Replay {
             let (Some(series), Some(total)) = (self.series.get(row.series), self.totals.get_mut(row.series)) else { continue };
             match series.spec.name.as_str() {
                 UP if row.value < 1.0 => {
-                    outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: "it was down".into() };
+                    outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: DOWN.into() };
                 }
                 UP => {}
                 RUN_DURATION => outcome.duration_ns = (row.value * SECOND_NS as f64) as u64,
@@ -210,13 +212,13 @@ impl Replay {
                 severity: notice.severity,
                 flapping: false,
                 step,
-                text: notice.text.clone(),
+                text: said(notice),
             });
         }
         let Some(episode) = self.of_alarm.get(&notice.alarm).and_then(|place| self.episodes.get_mut(*place)) else { return };
         if notice.severity > episode.severity {
             episode.severity = notice.severity;
-            episode.text.clone_from(&notice.text);
+            episode.text = said(notice);
         }
         episode.flapping |= notice.step == Step::Flapping;
         if notice.step.ends() && episode.cleared.is_none() {
@@ -252,6 +254,12 @@ impl Replay {
         }
         self.ledger.is_usual(baselines);
     }
+}
+
+/// The sentence, without a reason that is not known.
+fn said(notice: &Notice) -> String {
+    let unknown = format!(": {}: {DOWN}", ErrorKind::CONNECT);
+    notice.text.replace(&unknown, "")
 }
 
 /// Whether every job has the metric, whatever its agent declares.
@@ -341,6 +349,15 @@ mod tests {
     fn a_target_was_down_where_it_was_not_always_up() {
         let found = raised(rule("up", "< 1", 1), series("up", Kind::Gauge), &[(3_600, vec![1.0, 0.98, 1.0])]);
         assert_eq!(found, [(2 * HOUR, Some(3 * HOUR))]);
+    }
+
+    #[test]
+    fn a_reason_that_is_not_kept_is_not_made_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut replay = Replay::new(vec![rule("up", "< 1", 1)], vec![series("up", Kind::Gauge)], folder.path()).unwrap();
+        replay.take(vec![Row { at_s: 60, series: 0, value: 0.0 }], 60, 0).unwrap();
+        let texts: Vec<_> = replay.end().into_iter().map(|episode| episode.text).collect();
+        assert_eq!(texts, ["mx (h) is down"]);
     }
 
     #[test]

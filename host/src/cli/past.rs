@@ -5,13 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{MetricSpec, Unit};
 
-use super::{
-    Context,
-    failure::Failure,
-    fetch::fetched,
-    series::asked,
-    time,
-};
+use super::{Context, failure::Failure, fetch::fetched, series::asked, time};
 use crate::{
     alarm::{
         baseline::LOOKED_BACK_S,
@@ -72,13 +66,21 @@ struct Told {
     values: Vec<Option<f64>>,
 }
 
+/// Step, rows and consolidation of each archive.
+type Profile = Vec<(u32, u32, String)>;
+
 /// Series whose rows are as long as one another's at any time.
 struct Alike {
     series: Vec<(Kept, PastSeries)>,
 }
 
 /// Holds a rule to the past, from `from` up to `to`.
-pub(super) fn replay(context: &Context, cannot: &str, (rule, draft): (&AlarmRule, &Draft), (from, to): (i64, i64)) -> Result<Replayed, Failure> {
+pub(super) fn replay(
+    context: &Context,
+    cannot: &str,
+    (rule, draft): (&AlarmRule, &Draft),
+    (from, to): (i64, i64),
+) -> Result<Replayed, Failure> {
     let request = ListRequest { series: vec![rule.series.value.to_string()], details: true };
     let kept = asked(context, cannot, &request)?;
     let mut held_to = HeldTo { from, to, series: kept.len(), ..HeldTo::default() };
@@ -101,47 +103,56 @@ fn replay_alike(context: &Context, cannot: &str, alike: &Alike, rule: &AlarmRule
         alike.series.iter().zip(0..).map(|((kept, _), place)| ((kept.name.as_str(), &kept.labels), place)).collect();
     let slot = alike.slot();
     let lead = if rule.asks_what_is_usual() { LOOKED_BACK_S } else { 0 };
-    // Before the first reading there is nothing to ask for.
-    let first = alike.series.iter().filter_map(|(kept, _)| kept.first).min().map_or(held_to.from, |first| first - i64::from(slot));
-    for (mut from, to) in alike.spans((held_to.from - lead).max(first).min(held_to.to - 1), held_to.to) {
-        let consolidation = alike.consolidation(rule, from, held_to.to);
-        while from < to {
-            let step = i64::from(alike.step_at(from, held_to.to));
-            let rows_each = (ROWS_MAX / i64::try_from(alike.series.len()).unwrap_or(i64::MAX).max(1)).max(1);
-            let until = to.min(from.saturating_add(rows_each.saturating_mul(step)));
-            let told = told(context, cannot, &request(&rule.series.value.to_string(), (from, until), consolidation))?;
-            let mut rows = Vec::new();
-            let mut longest = 0;
-            for series in &told {
-                let Some(place) = place.get(&(series.metric.as_str(), &series.labels)) else { continue };
-                longest = longest.max(series.step);
-                let start = series.start.unwrap_or_default();
-                let is_judged = |at: i64| at > held_to.from;
-                for (value, nth) in series.values.iter().zip(0_i64..) {
-                    let at_s = start + nth * i64::from(series.step);
-                    match value {
-                        Some(value) => rows.push(Row { at_s, series: *place, value: *value }),
-                        None if is_judged(at_s) => held_to.unknown += 1,
-                        None => {}
+    let asked = Question { series: &rule.series.value.to_string(), ways: &rule.ways(), usual: rule.asks_what_is_usual() };
+    alike.walk(context, cannot, &asked, (held_to.from - lead, held_to.to), |told, (from, until), consolidation| {
+        let mut rows = Vec::new();
+        let mut longest = 0;
+        for series in told {
+            let Some(place) = place.get(&(series.metric.as_str(), &series.labels)) else { continue };
+            longest = longest.max(series.step);
+            for (at_s, value) in series.rows() {
+                let is_judged = at_s > held_to.from;
+                match value {
+                    Some(value) => {
+                        held_to.known += u64::from(is_judged);
+                        rows.push(Row { at_s, series: *place, value });
                     }
+                    None => held_to.unknown += u64::from(is_judged),
                 }
-                held_to.known += rows.iter().rev().take_while(|row| row.series == *place).filter(|row| is_judged(row.at_s)).count() as u64;
             }
-            if longest > 0 && until > held_to.from {
-                let consolidation = (longest > slot).then_some(consolidation.name());
-                held_to.add(Span { from: from.max(held_to.from), to: until, step: longest, consolidation });
-            }
-            replay.take(rows, longest.max(1), held_to.from).map_err(failed)?;
-            from = until;
         }
-    }
+        if longest > 0 && until > held_to.from {
+            let consolidation = (longest > slot).then_some(consolidation.name());
+            held_to.add(Span { from: from.max(held_to.from), to: until, step: longest, consolidation });
+        }
+        replay.take(rows, longest.max(1), held_to.from).map_err(failed)
+    })?;
     Ok(replay.end())
+}
+
+/// What is asked of the past, and how a row is to stand for its slots.
+struct Question<'a> {
+    series: &'a str,
+    ways: &'a [Way],
+    /// Whether values are held against what is usual.
+    usual: bool,
+}
+
+impl Told {
+    fn rows(&self) -> impl Iterator<Item = (i64, Option<f64>)> {
+        let (start, step) = (self.start.unwrap_or_default(), i64::from(self.step));
+        (0..).zip(&self.values).map(move |(nth, value)| (start + nth * step, *value))
+    }
 }
 
 impl HeldTo {
     /// Adds a span, or lengthens the one that it goes on from.
     fn add(&mut self, span: Span) {
-        match self.spans.iter_mut().find(|known| known.to == span.from && known.step == span.step && known.consolidation == span.consolidation) {
+        match self
+            .spans
+            .iter_mut()
+            .find(|known| known.to == span.from && known.step == span.step && known.consolidation == span.consolidation)
+        {
             Some(known) => known.to = span.to,
             None => self.spans.push(span),
         }
@@ -151,6 +162,31 @@ impl HeldTo {
 impl Alike {
     fn slot(&self) -> u32 {
         self.series.first().map_or(1, |(kept, _)| kept.step.max(1))
+    }
+
+    /// Asks for the past piece by piece, the earliest first.
+    fn walk(
+        &self,
+        context: &Context,
+        cannot: &str,
+        asked: &Question<'_>,
+        (from, to): (i64, i64),
+        mut take: impl FnMut(&[Told], (i64, i64), Consolidation) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        // Before the first reading there is nothing to ask for.
+        let first = self.series.iter().filter_map(|(kept, _)| kept.first).min().map_or(from, |first| first - i64::from(self.slot()));
+        for (mut from, end) in self.spans(from.max(first).min(to - 1), to) {
+            let consolidation = self.consolidation(asked, from, to);
+            while from < end {
+                let step = i64::from(self.step_at(from, to));
+                let rows_each = (ROWS_MAX / i64::try_from(self.series.len()).unwrap_or(i64::MAX).max(1)).max(1);
+                let until = end.min(from.saturating_add(rows_each.saturating_mul(step)));
+                let told = told(context, cannot, &request(asked.series, (from, until), consolidation))?;
+                take(&told, (from, until), consolidation)?;
+                from = until;
+            }
+        }
+        Ok(())
     }
 
     /// The archives that may answer, those of the file that is written to.
@@ -167,7 +203,8 @@ impl Alike {
 
     /// Spans that one archive reaches over each, the earliest first; each ends where a row of it ends.
     fn spans(&self, from: i64, to: i64) -> Vec<(i64, i64)> {
-        let begins: BTreeSet<i64> = self.archives().iter().map(|archive| Self::begin(archive, to)).filter(|begin| (from + 1..to).contains(begin)).collect();
+        let begins: BTreeSet<i64> =
+            self.archives().iter().map(|archive| Self::begin(archive, to)).filter(|begin| (from + 1..to).contains(begin)).collect();
         let mut spans = Vec::new();
         let mut begin = from;
         for next in begins {
@@ -191,9 +228,8 @@ impl Alike {
 
     /// What a rule is held to from then on: the largest value for what is too much, the smallest for what is too little, where they are
     /// kept; else means.
-    fn consolidation(&self, rule: &AlarmRule, from: i64, to: i64) -> Consolidation {
-        let ways: Vec<Way> = rule.bounds.iter().flatten().map(|bound| bound.value.way()).collect();
-        let wanted = match (rule.asks_what_is_usual(), ways.as_slice()) {
+    fn consolidation(&self, asked: &Question<'_>, from: i64, to: i64) -> Consolidation {
+        let wanted = match (asked.usual, asked.ways) {
             (true, _) => Consolidation::Average,
             (false, ways) if ways.iter().all(|way| *way == Way::Up) => Consolidation::Max,
             (false, ways) if ways.iter().all(|way| *way == Way::Down) => Consolidation::Min,
@@ -207,11 +243,11 @@ impl Alike {
 
 /// Series by how long their rows are, those of one job beside each other.
 fn alike(kept: Vec<Kept>, draft: &Draft) -> Vec<Alike> {
-    let mut groups: BTreeMap<Vec<(u32, u32, String)>, Vec<(Kept, PastSeries)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Profile, Vec<(Kept, PastSeries)>> = BTreeMap::new();
     for one in kept {
         let past = past(&one, draft);
         let group = Alike { series: vec![(one, past)] };
-        let mut profile: Vec<_> =
+        let mut profile: Profile =
             group.archives().iter().map(|archive| (archive.step, archive.rows, archive.consolidation.clone())).collect();
         profile.push((group.slot(), 0, String::new()));
         groups.entry(profile).or_default().extend(group.series);
@@ -241,17 +277,29 @@ fn past(kept: &Kept, draft: &Draft) -> PastSeries {
     PastSeries { shape, spec, labels }
 }
 
-/// The values that series had, each as large as it was kept; and their unit.
-pub(super) fn values(context: &Context, cannot: &str, series: &str, (from, to): (i64, i64)) -> Result<(Unit, Vec<f64>), Failure> {
-    let kept = asked(context, cannot, &ListRequest { series: vec![series.to_owned()], details: false })?;
+/// The values that series had, each as far as it was kept on the side that matters; and their unit.
+pub(super) fn values(
+    context: &Context,
+    cannot: &str,
+    (series, draft): (&str, &Draft),
+    range: (i64, i64),
+    is_below: bool,
+) -> Result<(Unit, Vec<f64>), Failure> {
+    let kept = asked(context, cannot, &ListRequest { series: vec![series.to_owned()], details: true })?;
     let unit = kept.first().map_or(Unit::Number, |first| first.unit);
     if let Some(other) = kept.iter().find(|other| other.unit != unit) {
         let why = format!("`{}` and `{}` have no unit in common; name a metric", kept.first().map_or("", |first| &first.name), other.name);
         return Err(Failure::wrong(cannot, why));
     }
-    let request = request(series, (from, to), Consolidation::Max);
-    let told = told(context, cannot, &request)?;
-    let values: Vec<f64> = told.into_iter().flat_map(|series| series.values).flatten().collect();
+    let question = Question { series, ways: &[if is_below { Way::Down } else { Way::Up }], usual: false };
+    let mut values = Vec::new();
+    for alike in alike(kept, draft) {
+        let is_one = |told: &Told| alike.series.iter().any(|(kept, _)| kept.name == told.metric && kept.labels == told.labels);
+        alike.walk(context, cannot, &question, range, |told, _, _| {
+            values.extend(told.iter().filter(|told| is_one(told)).flat_map(Told::rows).filter_map(|(_, value)| value));
+            Ok(())
+        })?;
+    }
     if values.is_empty() {
         return Err(Failure::failed(cannot, "nothing is known of that time"));
     }

@@ -37,6 +37,8 @@ Example:
 pub(super) const SUGGEST_EXAMPLES: &str = "Example:\n  watchpost rules suggest 'connect_time{job=\"pop-paris\"}' --from -90d";
 
 const CANNOT_REPLAY: &str = "cannot replay the rule";
+/// How many deviations from the median a bound may be.
+const DEVIATIONS: [f64; 3] = [3.0, 6.0, 10.0];
 const CANNOT_SUGGEST: &str = "cannot suggest a bound";
 
 /// Which part of the past.
@@ -212,7 +214,7 @@ pub(super) fn run_suggest(context: &Context, series: &str, is_below: bool, range
     let draft = draft(context)?;
     let range = range.seconds(CANNOT_SUGGEST)?;
     let selector = Selector::parse(series).map_err(|error| Failure::wrong(CANNOT_SUGGEST, crate::chain(&error)))?;
-    let (unit, values) = super::past::values(context, CANNOT_SUGGEST, series, range)?;
+    let (unit, values) = super::past::values(context, CANNOT_SUGGEST, (series, &draft), range, is_below)?;
     let mut suggestions = Vec::new();
     let mut held_to = None;
     for limit in candidates(values, is_below) {
@@ -242,15 +244,23 @@ pub(super) fn run_suggest(context: &Context, series: &str, is_below: bool, range
     Ok(())
 }
 
-/// What may be a bound, the mildest first: where one value of a hundred, of a thousand, of ten thousand is beyond it, and where none was.
+/// What may be a bound, the mildest first: what so few of the values are beyond, what none was beyond, and what is so many deviations away
+/// from the median. The deviation is that of a normal distribution, by the median of distances.
 fn candidates(mut values: Vec<f64>, is_below: bool) -> Vec<f64> {
-    values.sort_by(f64::total_cmp);
-    if is_below {
-        values.reverse();
-    }
+    let order = |a: &f64, b: &f64| if is_below { b.total_cmp(a) } else { a.total_cmp(b) };
+    let middle = |sorted: &[f64]| sorted.get(sorted.len() / 2).copied();
+    values.sort_by(order);
     let last = values.len().saturating_sub(1);
     let at = |share: f64| values.get((share * last as f64).floor() as usize).copied();
-    let mut found: Vec<f64> = [0.9, 0.99, 0.999, 0.9999, 1.0].into_iter().filter_map(at).map(|value| rounded(value, is_below)).collect();
+    let mut found: Vec<f64> = [0.9, 0.99, 0.999, 0.9999, 1.0].into_iter().filter_map(at).collect();
+    if let Some(median) = middle(&values) {
+        let mut distances: Vec<f64> = values.iter().map(|value| (value - median).abs()).collect();
+        distances.sort_by(f64::total_cmp);
+        let deviation = 1.4826 * middle(&distances).unwrap_or(0.0) * if is_below { -1.0 } else { 1.0 };
+        found.extend(DEVIATIONS.map(|times| median + times * deviation).into_iter().filter(|bound| *bound != median));
+    }
+    let mut found: Vec<f64> = found.into_iter().map(|value| rounded(value, is_below)).collect();
+    found.sort_by(order);
     found.dedup();
     found
 }
@@ -261,7 +271,12 @@ fn rounded(value: f64, is_below: bool) -> f64 {
         return value;
     }
     let unit = 10_f64.powf(value.abs().log10().floor() - 1.0);
-    let figures = if is_below { (value / unit - 1e-9).floor() } else { (value / unit + 1e-9).ceil() };
+    let figures = value / unit;
+    let figures = match figures.round() {
+        near if (figures - near).abs() < 1e-6 => near,
+        _ if is_below => figures.floor(),
+        _ => figures.ceil(),
+    };
     figures * unit
 }
 
@@ -311,7 +326,7 @@ fn tell(held_to: &HeldTo) {
     let all = held_to.known + held_to.unknown;
     println!("held to {} of {}: {}", counted(all as usize, "row"), counted(held_to.series, "series"), spans.collect::<Vec<_>>().join(", "));
     if held_to.unknown > 0 {
-        println!("{} of them are unknown, and were not judged", table::grouped(held_to.unknown as usize));
+        println!("unknown, and not judged: {}", counted(held_to.unknown as usize, "row"));
     }
 }
 
@@ -332,7 +347,8 @@ fn rule<'a>(draft: &'a Draft, name: &str, job: Option<&str>, cannot: &str) -> Re
         }
         _ => {
             let known = draft.rules.iter().map(|rule| rule.name.value.as_str());
-            let hint = nearest(name, known).map_or_else(|| "`watchpost rules` lists all".to_owned(), |near| format!("did you mean `{near}`?"));
+            let hint =
+                nearest(name, known).map_or_else(|| "`watchpost rules` lists all".to_owned(), |near| format!("did you mean `{near}`?"));
             Err(Failure::wrong(cannot, format!("no rule is called `{name}`; {hint}")))
         }
     }
@@ -364,8 +380,8 @@ mod tests {
     #[test]
     fn candidates_leave_ever_fewer_values_beyond_them() {
         let values: Vec<f64> = (1..=10_000).map(f64::from).collect();
-        assert_eq!(candidates(values.clone(), false), [9_100.0, 10_000.0]);
-        assert_eq!(candidates(values, true), [1_000.0, 100.0, 10.0, 1.0]);
+        assert_eq!(candidates(values.clone(), false), [9_000.0, 9_900.0, 10_000.0, 17_000.0, 28_000.0, 43_000.0]);
+        assert_eq!(candidates(values, true), [1_000.0, 100.0, 11.0, 2.0, 1.0, -6_200.0, -18_000.0, -33_000.0]);
         assert_eq!(candidates(Vec::new(), false), Vec::<f64>::new());
     }
 

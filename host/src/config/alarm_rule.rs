@@ -617,6 +617,11 @@ impl AlarmRule {
         self.bounds.iter().flatten().any(|bound| bound.asks_what_is_usual())
     }
 
+    /// How each of its bounds looks at a value.
+    pub fn ways(&self) -> Vec<Way> {
+        self.bounds.iter().flatten().map(|bound| bound.value.way()).collect()
+    }
+
     /// How its bounds look at a value.
     pub fn way(&self) -> Option<Way> {
         self.bounds.iter().flatten().next().map(|bound| bound.way())

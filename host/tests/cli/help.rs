@@ -57,7 +57,10 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     let threshold = |patience: u32| format!("[[job.threshold]]\nmetric = \"up\"\nmajor = \"< 1\"\nraise_after = {patience}\n");
     let down = |name: &str, port: u16, patience: u32| crate::job(name, "every = \"1s\"", port) + &threshold(patience);
     let jobs = crate::job("pop-paris", labelled, server.port());
-    let jobs = jobs + &down("gone", gone.port().unwrap(), 1) + &down("back", back.port().unwrap(), 4);
+    // One that crosses nothing, and one that is tried.
+    let slow = |name: &str| format!("[[rule]]\nname = \"{name}\"\nseries = 'connect_time'\nwarning = \"> 1h\"\n");
+    let rules = slow("slow") + &slow("slower") + "enabled = false\n";
+    let jobs = jobs + &down("gone", gone.port().unwrap(), 1) + &down("back", back.port().unwrap(), 4) + &rules;
     // One that is measured no more later on.
     let house = House::new(&(jobs.clone() + &crate::job("pop-old", labelled, server.port())));
     let main = house.folder().join("watchpost.toml");

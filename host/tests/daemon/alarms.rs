@@ -21,14 +21,14 @@ const DOWN: &str = "[[job.threshold]]\nname = \"down\"\nmetric = \"up\"\ncritica
                     instruction = \"ring the postmaster\"\nlink = \"https://wiki.example/mx\"\n";
 
 /// A house whose disk may be as full as it likes: that is this machine's affair.
-fn house_of(schedule: &str) -> House {
+pub(crate) fn house_of(schedule: &str) -> House {
     let house = House::new(schedule);
     let main = house.folder().join("watchpost.toml");
     fs::write(&main, fs::read_to_string(&main).unwrap() + "[host_alarms.disk_low]\nenabled = false\n").unwrap();
     house
 }
 
-fn json(house: &House, words: &[&str]) -> Value {
+pub(crate) fn json(house: &House, words: &[&str]) -> Value {
     let words: Vec<&str> = words.iter().copied().chain(["--json"]).collect();
     serde_json::from_str(&house.run(&words).ok()).unwrap()
 }
@@ -45,7 +45,7 @@ fn stage(house: &House) -> Option<String> {
 }
 
 /// Serves on a port that was closed before, until the test ends.
-fn serve_on(port: u16) {
+pub(crate) fn serve_on(port: u16) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let serve = |mut stream: TcpStream| -> io::Result<()> {
         let mut lines = BufReader::new(stream.try_clone()?);

@@ -21,6 +21,7 @@ mod overlap;
 #[path = "../lab/programs.rs"]
 mod programs;
 mod remembers;
+mod replay;
 mod samples;
 mod servers;
 mod service_manager;
