@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 use watchpost::series::store::Step;
 
-use crate::chance::Chance;
+use crate::{chance::Chance, lives};
 
 const PAGE: usize = 4096;
 
@@ -86,7 +86,7 @@ impl Disk {
     }
 
     fn lose_power(&mut self, step: Option<Step>) -> TempDir {
-        let found = tempfile::tempdir().unwrap();
+        let found = lives::folder();
         for entry in fs::read_dir(&self.dir).unwrap() {
             let (path, name) = entry.map(|entry| (entry.path(), entry.file_name().into_string().unwrap())).unwrap();
             // What processes share while they live, and what is built below.

@@ -9,7 +9,7 @@ use std::{
 use watchpost::series::store::{Applied, Options, SeriesStore};
 use watchpost_journal::{Journal, Options as JournalOptions, Position};
 
-use crate::{chance::Chance, disk::Disk, migrated, twin::Twin, world::World};
+use crate::{chance::Chance, disk::Disk, lives, migrated, twin::Twin, world::World};
 
 /// Lives of a store, each with several failures.
 const LIVES: u64 = 4;
@@ -31,7 +31,7 @@ fn after_a_failed_sync_the_store_goes_back_and_ends_as_a_clean_run_does() {
 
 /// Gives how many syncs failed, and how many files were compared.
 fn a_life(seed: u64) -> (u64, u64) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = lives::folder();
     let (mut chance, mut twin) = (Chance(seed), Twin::new());
     let disk = Arc::new(Mutex::new((Disk::new(dir.path(), u64::MAX, chance.next()), Chance(chance.next()), 0)));
     let options = JournalOptions { group_delay: Duration::ZERO, ..JournalOptions::default() };

@@ -3,10 +3,11 @@
 //!
 //! Reading order: this file (the stories) · `world` (what is measured: jobs, gaps, resets, new shapes) · `life` (a process that measures
 //! until it is killed) · `twin` (the run that nobody interrupts, and how both are compared) · `power` (a machine that loses its power)
-//! with `disk` (what such a machine finds again) · `failing` (a disk that says that it failed) · `chance`.
+//! with `disk` (what such a machine finds again) · `failing` (a disk that says that it failed) · `lives` (many of them at once) · `figures`
+//! (what they came to) · `chance`.
 //!
 //! `WATCHPOST_PROVE_STORE_KILLS` kills are made, and power is lost in `WATCHPOST_PROVE_POWER_CUTS` lives; `cargo xtask prove crash` makes
-//! two thousand, `prove power` a thousand. `WATCHPOST_PROVE_SEED` repeats a run,
+//! two thousand, `prove power` a thousand. `WATCHPOST_PROVE_SEED` repeats a run, `WATCHPOST_PROVE_LIFE` the one life of it that failed,
 //! `WATCHPOST_PROVE_UNHEALED` leaves heads of files as the killed process left them, and must fail.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
@@ -14,14 +15,17 @@
 mod chance;
 mod disk;
 mod failing;
+mod figures;
 mod life;
+mod lives;
 mod power;
 mod twin;
 mod world;
 
-use std::{collections::BTreeMap, env, path::Path, process::Command, time::Instant};
+use std::{env, path::Path, process::Command, time::Instant};
 
 use chance::Chance;
+use figures::Figures;
 use life::{CHILD_DIR, Phase, live_and_die, live_until_killed};
 use twin::Twin;
 use watchpost::series::store::{Applied, Options, SeriesStore};
@@ -38,68 +42,41 @@ fn a_killed_store_becomes_what_a_clean_run_is_byte_for_byte() {
         return live_until_killed(Path::new(&dir));
     }
     let kills = env::var("WATCHPOST_PROVE_STORE_KILLS").map_or(KILLS, |count| count.parse().expect("a number"));
-    let (mut chance, mut figures) = (Chance::seeded(), Figures::default());
-    let began = Instant::now();
-    while figures.kills < kills {
-        lives_of_one_folder(KILLS_PER_FOLDER.min(kills - figures.kills), &mut chance, &mut figures);
-    }
-    println!("{figures:#?}\n{:.0} s", began.elapsed().as_secs_f64());
+    let figures = lives::pass(kills, KILLS_PER_FOLDER, killed_again_and_again);
+    println!("{figures:#?}");
     assert!(figures.acknowledged > kills, "the kills came too early");
     assert!(kills < 500 || figures.torn > 0, "nothing was torn: the proof shows nothing");
 }
 
-/// What there is to report.
-#[derive(Debug, Default)]
-struct Figures {
-    kills: u64,
-    /// What was done when the kill came.
-    phases: BTreeMap<Phase, u64>,
-    acknowledged: u64,
-    acknowledged_lost: u64,
-    records: u64,
-    files_compared: u64,
-    files_unequal: u64,
-    /// Kills in a flush after which the journal alone, without the heads, would not have made the files right.
-    torn: u64,
-    heads_put_back: usize,
-    files_removed: usize,
-    names_given_back: usize,
-    /// Files whose rows another one took over once the process was gone.
-    files_migrated: u64,
-}
-
-fn lives_of_one_folder(kills: u64, chance: &mut Chance, figures: &mut Figures) {
-    let dir = tempfile::tempdir().unwrap();
+/// The lives of one folder, each killed.
+fn killed_again_and_again(kills: u64, seed: u64) -> Figures {
+    let (mut chance, mut figures) = (Chance(seed), Figures::default());
+    let dir = lives::folder();
     let mut twin = Twin::new();
     for _ in 0..kills {
-        let (phase, acknowledged) = live_and_die(dir.path(), chance);
-        figures.kills += 1;
-        *figures.phases.entry(phase).or_default() += 1;
-        figures.acknowledged += acknowledged.len() as u64;
+        let (phase, acknowledged) = live_and_die(dir.path(), &mut chance);
+        figures.ended_while(format!("{phase:?}"));
         let Ok(reader) = Reader::offline(&dir.path().join("journal"), Position::START) else {
             assert!(acknowledged.is_empty(), "the journal is gone");
             continue;
         };
-        let records = twin.follow(reader);
-        figures.records += records;
-        figures.acknowledged_lost += acknowledged.iter().filter(|(position, sum)| twin.sums.get(position) != Some(sum)).count() as u64;
+        figures.records += twin.follow(reader);
+        figures.took(&acknowledged, &twin);
         if phase == Phase::Flushing {
             figures.torn += u64::from(!unhealed(dir.path(), &twin).is_empty());
         }
-        let mut store = recovered(dir.path(), env::var_os("WATCHPOST_PROVE_UNHEALED").is_none(), figures);
+        let mut store = recovered(dir.path(), env::var_os("WATCHPOST_PROVE_UNHEALED").is_none(), &mut figures);
         if chance.below(2) == 0 {
             store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
         }
-        let unequal = twin.differences(dir.path(), &store);
-        figures.files_compared += unequal.compared;
-        figures.files_unequal += unequal.names.len() as u64;
-        assert!(unequal.names.is_empty() && figures.acknowledged_lost == 0, "killed while {phase:?}: {unequal:?}\n{figures:#?}");
+        figures.compare(&twin.differences(dir.path(), &store), seed);
     }
+    figures
 }
 
 /// What would be wrong if heads were left as the killed process left them.
 fn unhealed(dir: &Path, twin: &Twin) -> Vec<String> {
-    let copy = tempfile::tempdir().unwrap();
+    let copy = lives::folder();
     let copied = Command::new("cp").arg("-a").arg(dir.join(".")).arg(copy.path()).status().unwrap();
     assert!(copied.success());
     let store = recovered(copy.path(), false, &mut Figures::default());

@@ -1,7 +1,6 @@
 //! A machine that loses its power, once or several times in a row.
 
 use std::{
-    collections::BTreeMap,
     env,
     path::Path,
     sync::{Arc, Mutex},
@@ -12,7 +11,7 @@ use tempfile::TempDir;
 use watchpost::series::store::{Applied, Options as StoreOptions, SeriesStore, Step};
 use watchpost_journal::{Journal, Options, Position, Reader};
 
-use crate::{Figures, chance::Chance, disk::Disk, migrated, recovered, twin::Twin, world::World};
+use crate::{Figures, chance::Chance, disk::Disk, lives, migrated, recovered, twin::Twin, world::World};
 
 /// Lives of one test run, where nobody asks for more.
 const CUTS: u64 = 20;
@@ -23,30 +22,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 fn a_power_cut_leaves_what_a_clean_run_is_byte_for_byte() {
     let seeds = env::var("WATCHPOST_PROVE_POWER_CUTS").map_or(CUTS, |count| count.parse().expect("a number"));
-    let mut chance = Chance::seeded();
-    let (mut figures, mut steps) = (Figures::default(), BTreeMap::<String, u64>::new());
-    let began = Instant::now();
-    for _ in 0..seeds {
-        let seed = chance.next();
-        let mut chance = Chance(seed);
-        let mut dir = tempfile::tempdir().unwrap();
-        let mut twin = Twin::new();
-        for _ in 0..1 + chance.below(3) {
-            let (next, step, acknowledged) = live_until_the_power_is_lost(dir.path(), &mut chance);
-            dir = next;
-            *steps.entry(step.map_or("between checkpoints".into(), |step| format!("{step:?}"))).or_default() += 1;
-            figures.records += twin.follow(Reader::offline(&dir.path().join("journal"), Position::START).unwrap());
-            figures.acknowledged += acknowledged.len() as u64;
-            figures.acknowledged_lost += acknowledged.iter().filter(|(position, sum)| twin.sums.get(position) != Some(sum)).count() as u64;
-        }
-        let healed = env::var_os("WATCHPOST_PROVE_UNHEALED").is_none();
-        let store = recovered(dir.path(), healed, &mut figures);
-        let differences = twin.differences(dir.path(), &store);
-        figures.files_compared += differences.compared;
-        figures.files_unequal += differences.names.len() as u64;
-        assert!(differences.names.is_empty() && figures.acknowledged_lost == 0, "seed {seed}: {differences:?}\n{figures:#?}");
+    println!("{:#?}", lives::pass(seeds, 1, |_, seed| power_is_lost(seed)));
+}
+
+/// The lives of one folder, whose power is lost up to three times.
+fn power_is_lost(seed: u64) -> Figures {
+    let (mut chance, mut figures) = (Chance(seed), Figures::default());
+    let mut dir = lives::folder();
+    let mut twin = Twin::new();
+    for _ in 0..1 + chance.below(3) {
+        let (next, step, acknowledged) = live_until_the_power_is_lost(dir.path(), &mut chance);
+        dir = next;
+        figures.ended_while(step.map_or("between checkpoints".into(), |step| format!("{step:?}")));
+        figures.records += twin.follow(Reader::offline(&dir.path().join("journal"), Position::START).unwrap());
+        figures.took(&acknowledged, &twin);
     }
-    println!("{seeds} lives, power lost after {steps:?}\n{figures:#?}\n{:.0} s", began.elapsed().as_secs_f64());
+    let healed = env::var_os("WATCHPOST_PROVE_UNHEALED").is_none();
+    let store = recovered(dir.path(), healed, &mut figures);
+    figures.compare(&twin.differences(dir.path(), &store), seed);
+    figures
 }
 
 /// Measures on the folder until the power is lost; gives what the machine finds then, and what was acknowledged.

@@ -17,6 +17,8 @@ use watchpost::{
 };
 use watchpost_journal::Reader;
 
+use crate::lives;
+
 /// Records taken between two flushes: other batches than those of the run that is killed.
 const FLUSH_EVERY: u64 = 37;
 
@@ -37,7 +39,7 @@ pub(crate) struct Differences {
 
 impl Twin {
     pub(crate) fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = lives::folder();
         let store = SeriesStore::open(dir.path(), Options::default()).unwrap();
         Self { dir, store, sums: HashMap::new() }
     }
