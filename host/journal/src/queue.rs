@@ -131,9 +131,14 @@ impl Queue {
         }
         inner.records += 1;
         inner.bytes += bytes;
+        // In between the writer waits for time to pass: waking it for each record would cost more than writing it.
+        let matters = inner.since.is_none() || inner.records >= self.limits.records_max;
         inner.since.get_or_insert_with(Instant::now);
         inner.waiting.push_back(Pending { payload, done });
-        self.changed.notify_all();
+        drop(inner);
+        if matters {
+            self.changed.notify_all();
+        }
         Ok(())
     }
 
