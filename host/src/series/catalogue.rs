@@ -111,7 +111,7 @@ impl Job {
 
     /// Says whether a run's declarations would change the job.
     pub fn would_grow(&self, declared: &[MetricSpec]) -> bool {
-        !declared.is_empty() && with_declared(&self.metrics, declared).is_some()
+        with_declared(&self.metrics, declared).is_some()
     }
 
     /// The files that label sets are written to, the one without labels not among them.

@@ -51,11 +51,11 @@ impl SeriesWriter for Librrd {
 
     fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
         let header = self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
-        let new = rows.iter().filter(|row| row.stamp > header.last.stamp);
-        let batch: Vec<_> = new.map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>())).collect();
+        let new = rows.partition_point(|row| row.stamp <= header.last.stamp);
         let _alone = gate::writing(path);
-        for part in batch.chunks(ROWS_PER_CALL) {
-            update::update_all(path, update::Options { skip_past_updates: true }, part).map_err(|error| fault(path, &error))?;
+        for part in rows.get(new..).unwrap_or_default().chunks(ROWS_PER_CALL) {
+            let batch = part.iter().map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>()));
+            update::update_all(path, update::Options { skip_past_updates: true }, batch).map_err(|error| fault(path, &error))?;
         }
         Ok(())
     }

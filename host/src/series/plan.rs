@@ -16,41 +16,22 @@ pub struct Span {
     pub values: Vec<Option<f64>>,
 }
 
-/// What one reading does to one file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Plan {
-    /// Rows to append, by rising stamp; the last is the reading's own.
-    pub rows: Vec<Row>,
-    /// What slots since the row before are worth, by rising time.
-    pub spans: Vec<Span>,
-}
-
-/// Plans the rows of a reading of `slot`, given the last row of the file.
+/// Plans the rows of a reading of `slot`, given the last row of the file: its own, and the one that must stand before it, if one must.
 ///
 /// Shape: `last`, if any, is older than `slot` and has as many cells; `reach` is the heartbeat of counters, seconds.
 /// Unknown: gauges between the rows; counters that fell, or whose totals lie further apart than the heartbeat.
-pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32, reach: u32) -> Plan {
+pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32, reach: u32) -> (Option<Row>, Row) {
     let own = Row { stamp: slot, cells };
-    let start = slot - i64::from(step);
-    let Some(last) = last else {
-        let none = Row { stamp: start, cells: vec![Datum::Unknown; own.cells.len()] };
-        return Plan { spans: vec![span(&none, &own)], rows: vec![own] };
-    };
-    let before = between(last, &own, start, reach);
-    let own = if before.is_none() && step == 1 { fallen_unknown(last, own) } else { own };
-    let mut spans = Vec::new();
-    if let Some(filler) = before.as_ref().filter(|row| row.stamp == start) {
-        spans.push(span(last, filler));
-        spans.push(span(filler, &own));
-    } else {
-        spans.push(span(last, &own));
+    let Some(last) = last else { return (None, own) };
+    match between(last, &own, slot - i64::from(step), reach) {
+        None if step == 1 => (None, fallen_unknown(last, own)),
+        before => (before, own),
     }
-    Plan { rows: before.into_iter().chain([own]).collect(), spans }
 }
 
 /// What slots are worth, given the row before and the planned rows after it.
 ///
-/// Shape: as [`plan`] gave the spans when it planned the rows.
+/// Shape: rows as [`plan`] gave them, of any number of readings; spans by rising time.
 pub fn spans(before: Option<&Row>, rows: &[Row], step: u32) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut last = before.cloned().or_else(|| {
@@ -144,12 +125,13 @@ mod tests {
     }
 
     /// Counters reach over a day and two steps.
-    fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Plan {
-        super::plan(last, slot, cells, step, 86_400 + 2 * step)
+    fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Vec<Row> {
+        let (before, own) = super::plan(last, slot, cells, step, 86_400 + 2 * step);
+        before.into_iter().chain([own]).collect()
     }
 
     fn check(last: Option<Row>, slot: i64, cells: &[Datum], step: u32, expected: &[Row]) {
-        assert_eq!(plan(last.as_ref(), slot, cells.to_vec(), step).rows, expected);
+        assert_eq!(plan(last.as_ref(), slot, cells.to_vec(), step), expected);
     }
 
     #[test]
@@ -170,7 +152,7 @@ mod tests {
         let own = [Total(201)];
         let longest = 60 + 86_400 + 120;
         check(Some(row(60, &[Total(100)])), longest + 60, &own, 60, &[row(longest, &[Unknown]), row(longest + 60, &own)]);
-        let rows = plan(Some(&row(60, &[Total(100)])), longest, own.to_vec(), 60).rows;
+        let rows = plan(Some(&row(60, &[Total(100)])), longest, own.to_vec(), 60);
         assert!(rows[0].cells[0].as_total().is_some(), "{rows:?}");
     }
 
@@ -179,7 +161,7 @@ mod tests {
         let last = row(60, &[Gauge(9.0), Total(100), Total(0)]);
         let own = [Gauge(1.0), Total(3), Total(60)];
         check(Some(last.clone()), 120, &own, 60, &[row(119, &[Gauge(1.0), Unknown, Total(59)]), row(120, &own)]);
-        let spans = plan(Some(&last), 120, own.to_vec(), 60).spans;
+        let spans = spans(Some(&last), &plan(Some(&last), 120, own.to_vec(), 60), 60);
         assert_eq!(spans, [Span { from: 60, to: 120, values: vec![Some(1.0), None, Some(1.0)] }]);
     }
 
@@ -201,12 +183,13 @@ mod tests {
             let (mut last, mut rows, mut expected, mut before) = (None::<Row>, Vec::new(), Vec::new(), None);
             for (n, (slot, gauge, total)) in readings.iter().enumerate() {
                 let planned = plan(last.as_ref(), *slot, vec![Gauge(*gauge), Total(*total)], step);
-                last = planned.rows.last().cloned();
+                let of_this = spans(last.as_ref(), &planned, step);
+                last = planned.last().cloned();
                 if n < known {
                     before.clone_from(&last);
                 } else {
-                    rows.extend(planned.rows);
-                    expected.extend(planned.spans);
+                    rows.extend(planned);
+                    expected.extend(of_this);
                 }
             }
             assert_eq!(spans(before.as_ref(), &rows, step), expected, "step {step}, {known} written");
@@ -215,8 +198,9 @@ mod tests {
 
     #[test]
     fn what_was_counted_over_a_gap_is_the_sum_of_its_spans() {
-        let plan = plan(Some(&row(0, &[Total(7)])), 1_000, vec![Total(7 + 12_345)], 10);
-        let counted: f64 = plan.spans.iter().map(|span| span.values[0].unwrap() * (span.to - span.from) as f64).sum();
+        let first = row(0, &[Total(7)]);
+        let spans = spans(Some(&first), &plan(Some(&first), 1_000, vec![Total(7 + 12_345)], 10), 10);
+        let counted: f64 = spans.iter().map(|span| span.values[0].unwrap() * (span.to - span.from) as f64).sum();
         assert!((counted - 12_345.0).abs() < 1e-6, "{counted}");
     }
 

@@ -8,6 +8,7 @@ mod drop;
 mod flush;
 mod migration;
 mod open_file;
+mod open_files;
 mod place;
 mod recover;
 mod rename;
@@ -25,6 +26,7 @@ pub use flush::{FLUSH_EVERY, Flushed};
 use migration::Migrations;
 pub use migration::{Migration, Stay};
 use open_file::OpenFile;
+use open_files::OpenFiles;
 use place::Place;
 pub use recover::Recovered;
 
@@ -83,7 +85,7 @@ pub struct SeriesStore {
     layouts: HashMap<String, Layout>,
     /// Jobs of which it was told that they have more label sets than there is room for.
     crowded: HashSet<String>,
-    files: HashMap<String, HashMap<LabelSet, OpenFile>>,
+    files: OpenFiles,
     /// Files that a crash can be undone of: the checkpoint has their head, or it is noted what was done to them since.
     undoable: HashSet<String>,
     rows_held: usize,
@@ -134,7 +136,7 @@ impl SeriesStore {
             writer,
             layouts,
             crowded: HashSet::new(),
-            files: HashMap::new(),
+            files: OpenFiles::default(),
             undoable: HashSet::new(),
             rows_held: 0,
             applied: position,
@@ -160,7 +162,7 @@ impl SeriesStore {
         if self.applied.is_some_and(|applied| position <= applied) {
             return Ok(Applied::Taken);
         }
-        if self.unsure || self.rows_held >= self.options.rows_held_max.max(self.files_count() * self.options.rows_held_per_file) {
+        if self.unsure || self.rows_held >= self.options.rows_held_max.max(self.files.count() * self.options.rows_held_per_file) {
             return Ok(Applied::Behind);
         }
         let applied = match record {
@@ -206,7 +208,7 @@ impl SeriesStore {
         let mut slots: HashMap<String, i64> = HashMap::new();
         for (name, job) in self.catalogue.jobs() {
             let stored = job.files.iter().map(|file| file.last_slot);
-            let open = self.files.get(name).into_iter().flat_map(HashMap::values).filter_map(|file| Some(file.last.as_ref()?.stamp));
+            let open = self.files.of_job(name).filter_map(|file| Some(file.last()?.stamp));
             slots.extend(stored.chain(open).max().map(|slot| (name.clone(), slot)));
         }
         slots
@@ -252,13 +254,13 @@ impl SeriesStore {
 
     /// What slots are worth whose rows wait for their file.
     pub(super) fn held_spans(&self, job: &str, labels: &LabelSet) -> Vec<Span> {
-        self.files.get(job).and_then(|files| files.get(labels)).map(OpenFile::held_spans).unwrap_or_default()
+        self.files.get(job, labels).map(OpenFile::held_spans).unwrap_or_default()
     }
 
     /// The last row of the file that a label set is written to, also while it waits; nothing before the first reading since the store
     /// was opened.
     pub(super) fn last_row(&self, job: &str, labels: &LabelSet) -> Option<&Row> {
-        self.files.get(job)?.get(labels)?.last.as_ref()
+        self.files.get(job, labels)?.last()
     }
 
     fn reshape(&mut self, shape: &Shape) -> Applied {
@@ -289,10 +291,10 @@ impl SeriesStore {
 
     /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.
     fn close(&mut self, job: &str) -> bool {
-        let Some(mut files) = self.files.remove(job) else { return true };
+        let mut files = self.files.remove_job(job);
         let done = self.flush_all(files.values_mut()).files_behind == 0;
         if !done {
-            self.files.insert(job.into(), files);
+            self.files.put_job(job, files);
             return false;
         }
         let seen: Vec<_> = files.values().filter_map(|file| Some((file.id, file.seen?))).collect();
@@ -307,8 +309,8 @@ impl SeriesStore {
     }
 
     fn take(&mut self, reading: &Reading) -> Result<Applied, SeriesError> {
-        let known = self.catalogue.jobs().get(&reading.job);
-        if known.is_some_and(|job: &Job| job.would_grow(&reading.outcome.declared)) {
+        let would_grow = |job: &Job| job.would_grow(&reading.outcome.declared);
+        if !reading.outcome.declared.is_empty() && self.catalogue.jobs().get(&reading.job).is_some_and(would_grow) {
             if !self.close(&reading.job) {
                 return Ok(Applied::Behind);
             }
@@ -333,27 +335,29 @@ impl SeriesStore {
     }
 
     fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
-        if self.files.get(&reading.job).is_some_and(|files| files.contains_key(labels)) {
+        if self.files.get(&reading.job, labels).is_some() {
             return Ok(());
         }
         match self.place(&reading.job, labels, reading.slot)? {
             Place::Past => self.counts.rows_past += 1,
             Place::Refused => self.refuse_row(&reading.job),
-            Place::File(file) => {
-                self.files.entry(reading.job.clone()).or_default().insert(labels.clone(), *file);
-            }
+            Place::File(file) => self.files.insert(&reading.job, labels.clone(), *file),
         }
         Ok(())
     }
 
     fn hold(&mut self, reading: &Reading, row: Filled) {
-        let due = self.due_of(&reading.job, &row.labels);
-        let counts = &mut self.counts;
-        match self.files.get_mut(&reading.job).and_then(|files| files.get_mut(&row.labels)) {
+        match self.files.get_mut(&reading.job, &row.labels) {
             None => {} // counted when no place was found
-            Some(file) if file.is_free(reading.slot) => self.rows_held += file.hold(reading.slot, row.cells, due),
-            Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
-            Some(_) => counts.rows_past += 1,
+            Some(file) if file.is_free(reading.slot) => {
+                let is_first = file.held.is_empty();
+                self.rows_held += file.hold(reading.slot, row.cells);
+                if is_first {
+                    self.put_off(&reading.job, &row.labels);
+                }
+            }
+            Some(_) if reading.cause == Cause::Manual => self.counts.rows_manual += 1,
+            Some(_) => self.counts.rows_past += 1,
         }
     }
 }

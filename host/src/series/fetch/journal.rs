@@ -11,7 +11,7 @@ use crate::series::Position;
 use crate::series::catalogue::Job;
 use crate::series::layout::{Filled, Layout};
 use crate::series::name::LabelSet;
-use crate::series::plan::plan;
+use crate::series::plan::{plan, spans};
 use crate::series::row::{Datum, Row};
 
 /// The span of the journal for each picked series.
@@ -87,18 +87,19 @@ impl Followed<'_> {
         if !is_of_file || self.last.as_ref().is_some_and(|last| slot <= last.stamp) {
             return;
         }
-        let plan = plan(self.last.as_ref(), slot, cells, self.step, self.reach);
+        let (before, own) = plan(self.last.as_ref(), slot, cells, self.step, self.reach);
+        let rows: Vec<_> = before.into_iter().chain([own]).collect();
+        let spans = spans(self.last.as_ref(), &rows, self.step);
         let is_first = self.last.is_none();
         for (_, pick, track) in &mut self.tracks {
             if is_first {
                 track.from = pick.answers_from(slot, self.step);
             }
             track.to = slot;
-            let spans = plan.spans.iter().filter(|span| span.to > range.0 && span.from < range.1);
-            for span in spans {
+            for span in spans.iter().filter(|span| span.to > range.0 && span.from < range.1) {
                 track.push(span.from, span.to, pick.column.and_then(|column| span.values.get(column).copied().flatten()));
             }
         }
-        self.last = plan.rows.into_iter().next_back();
+        self.last = rows.into_iter().next_back();
     }
 }

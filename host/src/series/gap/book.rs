@@ -140,7 +140,10 @@ impl Book {
     pub fn take(&mut self, reading: &Reading, step: u32) {
         let outcome = &reading.outcome;
         self.hear(outcome.started_ns.saturating_add_unsigned(outcome.duration_ns));
-        let known = self.jobs.entry(reading.job.clone()).or_default();
+        let known = match self.jobs.get_mut(&reading.job) {
+            Some(known) => known,
+            None => self.jobs.entry(reading.job.clone()).or_default(),
+        };
         known.read(reading.slot, i64::from(step.max(1)), reading.cause, &outcome.status);
     }
 

@@ -1,6 +1,5 @@
 //! Stores a picture of all series that a crash can go back to, and how far the journal need not be read again.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use crate::series::checkpoint::{self, Still};
 use crate::series::error::SeriesError;
 use crate::series::header;
 use crate::series::name::LabelSet;
+use crate::series::row::Row;
 
 /// How often checkpoints are made, at most; where rows wait longer for their file, as often as they may.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
@@ -72,14 +72,14 @@ impl SeriesStore {
             return Err(SeriesError::Unsynced { path: self.folder.clone(), source });
         }
         self.step(Step::Synced);
-        let seen: Vec<_> = self.open_files_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
+        let seen: Vec<_> = self.files.values_mut().filter_map(|file| Some((file.id, file.seen.take()?))).collect();
         self.catalogue.seen(&seen);
         if let Err(error) = self.catalogue.commit(Checkpointed { mark, position }) {
             // Whether the file has it or not shows when it is opened again.
             self.unsure = true;
             return Err(error.into());
         }
-        self.undoable = self.files.values().flat_map(HashMap::values).filter(|file| file.exists).map(|file| file.name.clone()).collect();
+        self.undoable = self.files.iter().filter(|(_, _, file)| file.exists).map(|(_, _, file)| file.name.clone()).collect();
         self.step(Step::Committed);
         self.remove_given_up();
         self.settle()?;
@@ -124,24 +124,21 @@ impl SeriesStore {
 
     /// The files that are written to; of another one the head is noted before it is.
     fn stills(&self) -> impl Iterator<Item = io::Result<Still>> {
-        self.files.iter().flat_map(|(job, files)| files.iter().map(|(labels, file)| still(job, labels, file)))
-    }
-
-    fn open_files_mut(&mut self) -> impl Iterator<Item = &mut OpenFile> {
-        self.files.values_mut().flat_map(HashMap::values_mut)
+        self.files.iter().map(|(job, labels, file)| still(job, labels, file))
     }
 }
 
 fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
-    let held = file.held.clone();
+    // A file that no rows wait for tells by itself which its last one is.
+    let waits = |row: &Row| Some(row).filter(|_| !file.held.is_empty()).cloned();
     Ok(Still {
         job: job.to_owned(),
         labels: labels.clone(),
         path: file.name.clone(),
         image: header::image(&file.path, &file.shape)?,
-        last: file.last.clone().filter(|_| !held.is_empty()),
-        held,
-        before: file.before.clone(),
+        last: file.last().and_then(waits),
+        held: file.held.clone(),
+        before: file.before.as_ref().and_then(waits),
     })
 }
 

@@ -18,7 +18,7 @@ impl SeriesStore {
     pub fn drop_series(&mut self, doomed: &[LabelSetOf], now: Instant) -> Result<(), SeriesError> {
         let mut files = Vec::new();
         for LabelSetOf { job, labels } in doomed {
-            if let Some(open) = self.files.get_mut(job).and_then(|files| files.remove(labels)) {
+            if let Some(open) = self.files.remove(job, labels) {
                 self.rows_held -= open.held.len();
             }
             let known = self.catalogue.jobs().get(job).into_iter().flat_map(|known| &known.files);

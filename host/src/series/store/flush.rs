@@ -1,6 +1,5 @@
 //! Writes held rows.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZero;
 use std::path::Path;
@@ -46,7 +45,7 @@ impl SeriesStore {
     pub fn flush_within(&mut self, longest: Option<Duration>) {
         if self.flush_within != longest {
             self.flush_within = longest;
-            self.files.values_mut().flat_map(HashMap::values_mut).for_each(|file| file.due = None);
+            self.files.values_mut().for_each(|file| file.due = None);
         }
     }
 
@@ -54,7 +53,7 @@ impl SeriesStore {
     pub fn flush_due(&mut self, now: Instant) -> Flushed {
         self.now = now;
         let mut files = std::mem::take(&mut self.files);
-        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut).filter(|file| file.is_due(now)));
+        let flushed = self.flush_all(files.values_mut().filter(|file| file.is_due(now)));
         self.files = files;
         flushed
     }
@@ -62,18 +61,20 @@ impl SeriesStore {
     /// How long rows wait for their file.
     pub fn flush_interval(&self) -> Duration {
         self.flush_within.unwrap_or_else(|| {
-            let beyond = u32::try_from(self.files_count().saturating_sub(FEW_FILES)).unwrap_or(u32::MAX);
+            let beyond = u32::try_from(self.files.count().saturating_sub(FEW_FILES)).unwrap_or(u32::MAX);
             FLUSH_PER_FILE.saturating_mul(beyond).clamp(FLUSH_EVERY, FLUSH_MAX)
         })
     }
 
-    /// Files that are open.
-    pub(super) fn files_count(&self) -> usize {
-        self.files.values().map(HashMap::len).sum()
+    /// Says when the first row that waits for a file is to be in it: each file has an instant of its own within the interval.
+    pub(super) fn put_off(&mut self, job: &str, labels: &LabelSet) {
+        let due = self.due_of(job, labels);
+        if let Some(file) = self.files.get_mut(job, labels) {
+            file.due = Some(due);
+        }
     }
 
-    /// When a row that comes now is to be in its file: each file has an instant of its own within the interval.
-    pub(super) fn due_of(&self, job: &str, labels: &LabelSet) -> Instant {
+    fn due_of(&self, job: &str, labels: &LabelSet) -> Instant {
         let interval = self.flush_interval();
         if interval <= FLUSH_EVERY {
             return self.now;
@@ -89,7 +90,7 @@ impl SeriesStore {
     /// Writes what is held. A file that cannot be written keeps its rows for the next time.
     pub fn flush(&mut self) -> Flushed {
         let mut files = std::mem::take(&mut self.files);
-        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut));
+        let flushed = self.flush_all(files.values_mut());
         self.files = files;
         flushed
     }
@@ -97,7 +98,7 @@ impl SeriesStore {
     /// Writes what is held for one file.
     pub(in crate::series) fn flush_file(&mut self, path: &Path) -> Flushed {
         let mut files = std::mem::take(&mut self.files);
-        let flushed = self.flush_all(files.values_mut().flat_map(HashMap::values_mut).filter(|file| file.path == path));
+        let flushed = self.flush_all(files.values_mut().filter(|file| file.path == path));
         self.files = files;
         flushed
     }

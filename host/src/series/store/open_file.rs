@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crate::series::plan::{Plan, Span, plan, spans};
+use crate::series::plan::{Span, plan, spans};
 use crate::series::row::{Datum, Row};
 use crate::series::shape::FileShape;
 
@@ -23,12 +23,10 @@ pub(super) struct OpenFile {
     pub(super) exists: bool,
     /// What it is made of.
     pub(super) shape: FileShape,
-    /// The last row planned; nothing before the first.
-    pub(super) last: Option<Row>,
-    /// Rows not in the file yet.
-    pub(super) held: Vec<Row>,
-    /// The row before them, if there is one.
+    /// The last row of the file, or that it goes on from; nothing before the first.
     pub(super) before: Option<Row>,
+    /// Rows after it that are not in the file yet.
+    pub(super) held: Vec<Row>,
     /// When they are to be in the file.
     pub(super) due: Option<Instant>,
     /// The slot of the last reading since the last checkpoint.
@@ -36,21 +34,22 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// Whether a row of that slot comes after all rows.
-    pub(super) fn is_free(&self, slot: i64) -> bool {
-        self.last.as_ref().is_none_or(|last| slot > last.stamp)
+    /// The last row planned; nothing before the first.
+    pub(super) fn last(&self) -> Option<&Row> {
+        self.held.last().or(self.before.as_ref())
     }
 
-    /// Holds the rows of a reading; the first are to be in the file by `due`. Gives how many rows that were.
-    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>, due: Instant) -> usize {
-        let Plan { rows, .. } = plan(self.last.as_ref(), slot, cells, self.shape.step, self.shape.counter_heartbeat());
-        if self.held.is_empty() {
-            self.before.clone_from(&self.last);
-            self.due = Some(due);
-        }
-        let count = rows.len();
-        self.last = rows.last().cloned();
-        self.held.extend(rows);
+    /// Whether a row of that slot comes after all rows.
+    pub(super) fn is_free(&self, slot: i64) -> bool {
+        self.last().is_none_or(|last| slot > last.stamp)
+    }
+
+    /// Holds the rows of a reading. Gives how many rows that were.
+    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>) -> usize {
+        let (before, own) = plan(self.last(), slot, cells, self.shape.step, self.shape.counter_heartbeat());
+        let count = 1 + usize::from(before.is_some());
+        self.held.extend(before);
+        self.held.push(own);
         self.seen = Some(slot);
         count
     }
@@ -58,8 +57,9 @@ impl OpenFile {
     /// Forgets held rows, now that the file has them. Gives how many they were.
     pub(super) fn release(&mut self) -> usize {
         let count = self.held.len();
+        self.before = self.held.pop().or(self.before.take());
         self.held.clear();
-        (self.before, self.due) = (None, None);
+        self.due = None;
         count
     }
 

@@ -82,13 +82,13 @@ impl SeriesStore {
             last_slot: slot,
             columns,
         };
-        let last = self.last_before(job, &file, &shape)?;
-        if last.is_some() {
+        let before = self.last_before(job, &file, &shape)?;
+        if before.is_some() {
             // Files that nobody could take rows from until now.
             self.migrations.begin(job);
         }
         let id = self.catalogue.add_file(job, file).unwrap_or(0);
-        Ok(Place::File(Box::new(OpenFile { last, ..open_file(id, path, &self.folder, shape, None) })))
+        Ok(Place::File(Box::new(OpenFile { before, ..open_file(id, path, &self.folder, shape, None) })))
     }
 
     fn found(&self, path: &Path, shape: &FileShape) -> Result<Found, SeriesError> {
@@ -223,6 +223,6 @@ impl SeriesStore {
 /// A file with nothing held.
 pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: FileShape, header: Option<Header>) -> OpenFile {
     let (path, exists) = (folder.join(&name), header.is_some());
-    let last = header.map(|header| header.last);
-    OpenFile { id, name, path, exists, shape, last, held: Vec::new(), before: None, due: None, seen: None }
+    let before = header.map(|header| header.last);
+    OpenFile { id, name, path, exists, shape, before, held: Vec::new(), due: None, seen: None }
 }

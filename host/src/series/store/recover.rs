@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use super::migration::Migrations;
+use super::open_files::OpenFiles;
 use super::place::open_file;
 use super::{SeriesStore, Step};
 use crate::series::catalogue::{Catalogue, Change};
@@ -89,7 +90,7 @@ impl SeriesStore {
         self.unsure = true;
         self.catalogue = Catalogue::open(&self.data)?;
         self.layouts = self.catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
-        self.files.clear();
+        self.files = OpenFiles::default();
         self.undoable.clear();
         self.migrations = Migrations::again(&self.catalogue);
         self.rows_held = 0;
@@ -119,10 +120,9 @@ impl SeriesStore {
         let (Some(shape), Some(id)) = (shape, id) else { return };
         let mut file = open_file(id, still.path, &self.folder, shape, None);
         file.exists = still.image.is_some();
-        file.last = still.last;
         self.rows_held += still.held.len();
         (file.held, file.before) = (still.held, still.before);
-        self.files.entry(still.job).or_default().insert(still.labels, file);
+        self.files.insert(&still.job, still.labels, file);
     }
 
     fn take_back_names(
