@@ -12,6 +12,7 @@ mod open_files;
 mod place;
 mod recover;
 mod rename;
+mod since;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};

@@ -58,6 +58,8 @@ impl Figures {
 
     pub(crate) fn in_short(&self) -> String {
         let Self { acknowledged, acknowledged_lost, files_compared, files_unequal, torn, .. } = self;
-        format!("{acknowledged_lost} of {acknowledged} acknowledged lost, {files_unequal} of {files_compared} files unequal, {torn} torn flushes put right")
+        format!(
+            "{acknowledged_lost} of {acknowledged} acknowledged lost, {files_unequal} of {files_compared} files unequal, {torn} torn flushes put right"
+        )
     }
 }

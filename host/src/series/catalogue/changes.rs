@@ -1,5 +1,7 @@
 //! What is done to series files between two checkpoints, noted before it is done.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{params, types::Type};
 
 use super::{Catalogue, CatalogueError};
@@ -63,9 +65,15 @@ impl Catalogue {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets what was noted of names, for it is taken back. The heads stay: nobody has them else.
-    pub fn forget_names(&mut self) -> Result<(), CatalogueError> {
-        self.connection.execute("DELETE FROM changes WHERE image IS NULL", [])?;
-        Ok(())
+    /// Forgets what was noted of names, for it is taken back. The heads stay, under the names that their files have again: nobody has
+    /// them else.
+    pub fn names_taken_back(&mut self, heads: &BTreeMap<String, Image>) -> Result<(), CatalogueError> {
+        let transaction = self.connection.transaction()?;
+        transaction.execute("DELETE FROM changes", [])?;
+        for (path, image) in heads {
+            let mut insert = transaction.prepare_cached("INSERT INTO changes (path, image) VALUES (?1, ?2)")?;
+            insert.execute(params![path, postcard::to_stdvec(image).ok()])?;
+        }
+        Ok(transaction.commit()?)
     }
 }

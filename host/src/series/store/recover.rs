@@ -4,7 +4,7 @@
 //! was made since is removed, what was renamed gets its name back, each head is what it was. The journal has every row since, and
 //! gives it the same place again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -12,6 +12,7 @@ use std::path::Path;
 use super::migration::Migrations;
 use super::open_files::OpenFiles;
 use super::place::open_file;
+use super::since::{Since, Undoing};
 use super::{SeriesStore, Step};
 use crate::series::catalogue::{Catalogue, Change};
 use crate::series::checkpoint::{self, CheckpointError, Still};
@@ -56,16 +57,12 @@ impl SeriesStore {
             }
         };
         let changes = self.catalogue.changes()?;
-        let unmade = stills.iter().filter(|still| still.image.is_none()).map(|still| still.path.as_str()).collect();
-        self.take_back_names(&changes, &unmade, journal_is_whole, &mut recovered)?;
-        let mut images = BTreeMap::new();
-        let moved: BTreeMap<_, _> = Since::of(&changes).moved.into_iter().map(|(origin, now)| (now, origin)).collect();
-        for change in changes {
-            if let Change::Written { path, image } = change {
-                // It lies again where it lay then.
-                images.entry(moved.get(&path).cloned().unwrap_or(path)).or_insert(image);
-            }
-        }
+        let unmade: BTreeSet<_> = stills.iter().filter(|still| still.image.is_none()).map(|still| still.path.as_str()).collect();
+        let files = self.catalogue.jobs().values().flat_map(|job| &job.files).map(|file| file.path.clone());
+        let known = files.filter(|path| !unmade.contains(path.as_str())).collect();
+        let since = Since::of(&changes, &known, |name| self.folder.join(name).exists());
+        self.take_back_names(&changes, &since, journal_is_whole, &mut recovered)?;
+        let mut images = since.heads;
         images.extend(stills.iter().filter_map(|still| Some((still.path.clone(), still.image.clone()?))));
         for (path, image) in images.into_iter().filter(|_| journal_is_whole) {
             self.put_back(&path, &image, &mut recovered)?;
@@ -128,74 +125,37 @@ impl SeriesStore {
     fn take_back_names(
         &mut self,
         changes: &[Change],
-        unmade: &BTreeSet<&str>,
+        since: &Since,
         journal_is_whole: bool,
         recovered: &mut Recovered,
     ) -> Result<(), SeriesError> {
         if changes.is_empty() {
             return Ok(());
         }
-        let files = self.catalogue.jobs().values().flat_map(|job| &job.files).map(|file| file.path.clone());
-        let known: BTreeSet<_> = files.filter(|path| !unmade.contains(path.as_str())).collect();
-        let Since { moved, born } = Since::of(changes);
         let fault = |source| SeriesError::Folder { path: self.folder.clone(), source };
-        for (origin, now) in moved {
-            recovered.names_given_back += usize::from(renamed(&self.folder.join(now), &self.folder.join(origin)).map_err(fault)?);
-        }
         for change in changes {
             if let Change::Born { path } = change {
                 remove_unfinished(&self.folder.join(path)).map_err(fault)?;
             }
         }
-        for name in born {
-            let path = self.folder.join(&name);
-            // One that was there at the checkpoint was gone when it was made; who knows whether it came back instead.
-            let gone =
-                if journal_is_whole && !known.contains(&name) { removed(&path) } else { self.quarantine(&path).map(|kept| kept.is_some()) };
-            recovered.files_removed += usize::from(gone.map_err(fault)?);
+        for undoing in &since.undoings {
+            match undoing {
+                Undoing::Rename { now, before } => {
+                    let done = renamed(&self.folder.join(now), &self.folder.join(before)).map_err(fault)?;
+                    recovered.names_given_back += usize::from(done);
+                }
+                Undoing::Remove(name) if journal_is_whole => {
+                    recovered.files_removed += usize::from(removed(&self.folder.join(name)).map_err(fault)?);
+                }
+                Undoing::Remove(name) | Undoing::Doubt(name) => {
+                    recovered.files_removed += usize::from(self.quarantine(&self.folder.join(name)).map_err(fault)?.is_some());
+                }
+            }
         }
         // Names first, for good: without the notes nobody could take back what is half done.
         File::open(&self.folder).and_then(|folder| Ok(rustix::fs::syncfs(folder)?)).map_err(fault)?;
         self.step(Step::TakenBack);
-        Ok(self.catalogue.forget_names()?)
-    }
-}
-
-/// Where files are that were there at the checkpoint, and where those may be that were not.
-struct Since {
-    /// From its place then to where it may be now.
-    moved: Vec<(String, String)>,
-    born: BTreeSet<String>,
-}
-
-impl Since {
-    /// Follows every file through what was noted. A note may be of something that was never done, or is taken back already.
-    fn of(changes: &[Change]) -> Self {
-        let mut origins: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-        let mut born = BTreeSet::new();
-        for change in changes {
-            match change {
-                Change::Born { path } => {
-                    origins.insert(path, None);
-                    born.insert(path.clone());
-                }
-                Change::Moved { from, to } => {
-                    let origin = origins.remove(from.as_str()).unwrap_or(Some(from));
-                    if origin.is_none() {
-                        born.insert(to.clone());
-                    }
-                    origins.insert(to, origin);
-                }
-                Change::Written { .. } => {}
-            }
-        }
-        let moved: Vec<_> = origins.iter().filter_map(|(now, origin)| Some(((*origin)?.to_owned(), (*now).to_owned()))).collect();
-        // Where a file of the checkpoint belongs, it lies, or lies again by now.
-        for (origin, now) in &moved {
-            born.remove(origin);
-            born.remove(now);
-        }
-        Self { moved, born }
+        Ok(self.catalogue.names_taken_back(&since.heads)?)
     }
 }
 
@@ -236,29 +196,6 @@ fn remove_unfinished(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn moved(from: &str, to: &str) -> Change {
-        Change::Moved { from: from.into(), to: to.into() }
-    }
-
-    fn born(path: &str) -> Change {
-        Change::Born { path: path.into() }
-    }
-
-    fn check(changes: &[Change], moves: &[(&str, &str)], births: &[&str]) {
-        let since = Since::of(changes);
-        let moved: Vec<_> = since.moved.iter().map(|(origin, now)| (origin.as_str(), now.as_str())).collect();
-        assert_eq!((moved, since.born.iter().map(String::as_str).collect::<Vec<_>>()), (moves.to_vec(), births.to_vec()), "{changes:?}");
-    }
-
-    #[test]
-    fn a_file_of_the_checkpoint_is_never_among_those_to_be_removed() {
-        check(&[born("a")], &[], &["a"]);
-        check(&[moved("a", "a.1"), born("a")], &[("a", "a.1")], &[]);
-        check(&[moved("a", "a.1"), born("a"), moved("a", "a.2"), born("a")], &[("a", "a.1")], &["a.2"]);
-        check(&[born("b"), moved("b", "b.1"), born("b")], &[], &["b", "b.1"]);
-        check(&[moved("a", "a.1"), moved("a.1", "a.2")], &[("a", "a.2")], &[]);
-    }
 
     #[test]
     fn what_librrd_did_not_finish_is_removed_and_nothing_like_it() {

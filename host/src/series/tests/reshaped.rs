@@ -128,7 +128,7 @@ fn a_crash_at_any_step_of_setting_aside_ends_as_no_crash_does() {
     records(&mut done);
     done.flush();
     let recovered = done.crash();
-    assert_eq!((recovered.names_given_back, recovered.files_removed), (1, 2), "the first is put in the place of the last");
+    assert_eq!((recovered.names_given_back, recovered.files_removed), (3, 3), "step by step");
     done.flush();
     assert!(done.files() == clean.files());
     assert_eq!(done.store.counts().files_set_aside, 3);
