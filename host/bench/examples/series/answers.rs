@@ -36,13 +36,14 @@ pub(crate) fn print(folder: &Path) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 10 * 10;
     let data = folder.join("data");
     let mut ours = Ours::open(&data, 1);
-    ours.take((0..SERIES).map(|n| world::shape(world::job(n))));
+    ours.take(&(0..SERIES).map(|n| world::shape(world::job(n))).collect::<Vec<_>>());
     let of_day = (0..=DAY).map(|sample| (0, sample, now - (DAY - sample) as i64 * i64::from(world::STEP)));
     let others =
         (1..SERIES).flat_map(|n| (0..=POINTS).map(move |sample| (n, sample, now - (POINTS - sample) as i64 * i64::from(world::STEP))));
     let all: Vec<_> = of_day.chain(others).collect();
     for part in all.chunks(5_000) {
-        ours.take(part.iter().map(|(n, sample, slot)| world::reading_at(world::job(*n), *n, *sample, *slot)));
+        let reading = |(n, sample, slot): &(u64, u64, i64)| world::reading_at(world::job(*n), *n, *sample, *slot);
+        ours.take(&part.iter().map(reading).collect::<Vec<_>>());
     }
     ours.settle();
     let query = Query {

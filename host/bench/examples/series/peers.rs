@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) struct Cost {
     /// Seconds of CPU of the program that writes.
     pub(crate) writer: f64,
-    /// Seconds of CPU of whoever hands it the samples; ours has both in one.
+    /// Seconds of CPU of whoever has the samples and hands them to it.
     pub(crate) client: f64,
     pub(crate) disk_bytes: u64,
 }
@@ -106,7 +106,7 @@ fn write_ours(folder: &Path, files: u64, samples: u64) -> Cost {
     let output = spawn_ours(folder, files, samples).wait_with_output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     let words: Vec<&str> = said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap().split(' ').collect();
-    Cost { writer: words[0].parse().unwrap(), client: 0.0, disk_bytes: words[1].parse().unwrap() }
+    Cost { writer: words[0].parse().unwrap(), client: words[1].parse().unwrap(), disk_bytes: words[2].parse().unwrap() }
 }
 
 fn kill_ours(folder: &Path, files: u64, samples: u64) {
