@@ -182,8 +182,10 @@ fn append_all(writer: &dyn SeriesWriter, files: &mut [&mut OpenFile]) -> Vec<Res
         false => Err(WriteError::Missing { path: file.path.clone() }),
     };
     let rows: usize = files.iter().map(|file| file.held.len()).sum();
-    let shards = std::thread::available_parallelism().map_or(1, NonZero::get).min(SHARDS_MAX);
-    if shards == 1 || files.len() < SHARED_FILES_MIN || rows < files.len() * SHARED_ROWS_MIN {
+    // Asking how many may run at once costs more than a small flush.
+    let is_shared = files.len() >= SHARED_FILES_MIN && rows >= files.len() * SHARED_ROWS_MIN;
+    let shards = if is_shared { std::thread::available_parallelism().map_or(1, NonZero::get).min(SHARDS_MAX) } else { 1 };
+    if shards == 1 {
         return files.iter().map(append).collect();
     }
     std::thread::scope(|scope| {
