@@ -18,7 +18,7 @@ use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
 use super::Position;
 use super::gap::book::Book;
-use super::name::LabelSet;
+use super::name::{LabelSet, of_series};
 use super::shape::Wishes;
 use crate::{database::DatabaseError, job::fault, reading::Shape};
 
@@ -72,7 +72,7 @@ pub struct JobMetric {
 pub struct SeriesFile {
     /// Its number.
     pub id: i64,
-    /// The labels of its series, with true values.
+    /// The labels of its series, with true values, and its number, if it is not the first of these.
     pub labels: LabelSet,
     /// Where it lies, below the series folder.
     pub path: String,
@@ -104,7 +104,12 @@ pub struct Column {
 }
 
 impl Job {
-    /// Finds the file that this label set is written to.
+    /// The files of a label set, those set aside too.
+    pub fn files_of<'a>(&'a self, series: &'a [(String, String)]) -> impl Iterator<Item = &'a SeriesFile> {
+        self.files.iter().filter(move |file| of_series(&file.labels) == of_series(series))
+    }
+
+    /// Finds the file that these labels are written to.
     pub fn current(&self, labels: &LabelSet) -> Option<&SeriesFile> {
         self.files.iter().find(|file| file.generation == 0 && file.labels == *labels)
     }
@@ -114,9 +119,9 @@ impl Job {
         with_declared(&self.metrics, declared).is_some()
     }
 
-    /// The files that label sets are written to, the one without labels not among them.
+    /// The files that label sets are written to, one or more for each; the one without labels not among them.
     pub fn current_sets(&self) -> impl Iterator<Item = &SeriesFile> {
-        self.files.iter().filter(|file| file.generation == 0 && !file.labels.is_empty())
+        self.files.iter().filter(|file| file.generation == 0 && !of_series(&file.labels).is_empty())
     }
 
     /// The slot of the last reading of all, as of the last checkpoint.

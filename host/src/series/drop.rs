@@ -107,7 +107,8 @@ impl DropRequest {
         if self.dry {
             return Ok((dropped, Vec::new()));
         }
-        store.drop_series(&sets, Instant::now())?;
+        let files = store.files_of(&sets);
+        store.drop_series(&files, Instant::now())?;
         Ok((dropped, sets))
     }
 }

@@ -174,7 +174,7 @@ impl SeriesStore {
 
     /// Has what waits written to the files of these series; to all files, where they are many.
     fn flush_for(&mut self, picks: &[Pick]) {
-        let current = |pick: &Pick| Some(self.folder().join(&self.catalogue().jobs().get(&pick.job)?.current(&pick.label_set)?.path));
+        let current = |pick: &Pick| Some(self.folder().join(&self.catalogue().jobs().get(&pick.job)?.current(&pick.file)?.path));
         let paths: BTreeSet<PathBuf> = picks.iter().filter_map(current).collect();
         if paths.len() > FLUSHED_MAX {
             self.flush();
@@ -187,7 +187,7 @@ impl SeriesStore {
 
     /// What slots are worth whose rows wait for their file.
     fn held(&self, pick: &Pick) -> Option<Track> {
-        let spans = self.held_spans(&pick.job, &pick.label_set);
+        let spans = self.held_spans(&pick.job, &pick.file);
         let (first, last, column) = (spans.first()?, spans.last()?, pick.column?);
         let mut track = Track::over(first.from, last.to);
         for span in spans {
@@ -253,7 +253,7 @@ impl Taken {
         let Query { from, to, step: wanted, consolidation, .. } = self.query;
         let mut files = Vec::new();
         let job = self.jobs.get(&pick.job);
-        for file in job.iter().flat_map(|job| &job.files).filter(|file| file.labels == pick.label_set) {
+        for file in job.iter().flat_map(|job| job.files_of(&pick.label_set)) {
             let path = self.folder.join(&file.path);
             match header::read(&path) {
                 Ok(Some(header)) => files.push((file.clone(), header)),

@@ -6,7 +6,7 @@ use watchpost_plugin_api::{Kind, Unit};
 use watchpost_services::outcome::{Outcome, Sample};
 
 use super::catalogue::{Column, Job, SeriesFile};
-use super::name::LabelSet;
+use super::name::{LabelSet, SOURCES_MAX, of_part, of_series, part};
 use super::row::Datum;
 use super::shape::{FileShape, Wishes};
 
@@ -15,7 +15,7 @@ pub const UP: &str = "up";
 /// The metric that tells how long a run took.
 pub const RUN_DURATION: &str = "run_duration";
 
-/// The groups of metrics of one job that share their label keys: one file for each group and label set.
+/// The groups of metrics of one job that share their label keys: one file for each group and label set, with [`SOURCES_MAX`] of them at most.
 #[derive(Clone, Debug)]
 pub struct Layout {
     step: u32,
@@ -27,6 +27,8 @@ pub struct Layout {
 #[derive(Clone, Debug)]
 struct Group {
     keys: Vec<String>,
+    /// Which of the groups with these keys it is, from 0 on: metrics beyond those that a file has room for are in the next.
+    part: usize,
     columns: Vec<(String, Kind, Unit)>,
 }
 
@@ -43,11 +45,14 @@ impl Layout {
     /// Groups the metrics of a job.
     pub fn of(job: &Job) -> Self {
         let host = [(UP.into(), Kind::Gauge, Unit::Number), (RUN_DURATION.into(), Kind::Gauge, Unit::Seconds)];
-        let mut groups = vec![Group { keys: Vec::new(), columns: host.into() }];
+        let mut groups = vec![Group { keys: Vec::new(), part: 0, columns: host.into() }];
         let mut places = HashMap::new();
         for spec in job.metrics.iter().map(|metric| &metric.spec) {
-            let group = groups.iter().position(|group| group.keys == spec.keys).unwrap_or_else(|| {
-                groups.push(Group { keys: spec.keys.clone(), columns: Vec::new() });
+            let last = groups.iter().rposition(|group| group.keys == spec.keys);
+            let has_room = |index: &usize| groups.get(*index).is_some_and(|group| group.columns.len() < SOURCES_MAX);
+            let group = last.filter(has_room).unwrap_or_else(|| {
+                let part = last.and_then(|index| groups.get(index)).map_or(0, |full| full.part + 1);
+                groups.push(Group { keys: spec.keys.clone(), part, columns: Vec::new() });
                 groups.len() - 1
             });
             if let Some(found) = groups.get_mut(group) {
@@ -68,17 +73,18 @@ impl Layout {
         self.wishes.counter_heartbeat(self.step)
     }
 
-    /// The shape of the files of each group, and whether these have labels.
-    pub fn shapes(&self) -> impl Iterator<Item = (bool, FileShape)> {
+    /// The shape of the files of each group, and its labels' keys.
+    pub fn shapes(&self) -> impl Iterator<Item = (&[String], FileShape)> {
         self.groups.iter().map(|group| {
             let metrics = group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind));
-            (!group.keys.is_empty(), FileShape::of(self.step, metrics, &self.wishes))
+            (group.keys.as_slice(), FileShape::of(self.step, metrics, &self.wishes))
         })
     }
 
     /// The shape of the file of this label set, and what its columns are.
     pub fn file(&self, labels: &LabelSet) -> Option<(FileShape, Vec<Column>)> {
-        let group = self.groups.iter().find(|group| group.keys.iter().eq(labels.iter().map(|(key, _)| key)))?;
+        let is_meant = |group: &&Group| group.part == part(labels) && group.keys.iter().eq(of_series(labels).iter().map(|(key, _)| key));
+        let group = self.groups.iter().find(is_meant)?;
         let shape = FileShape::of(self.step, group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind)), &self.wishes);
         let named = group.columns.iter().zip(&shape.sources);
         let columns = named.map(|((metric, kind, unit), source)| Column {
@@ -142,6 +148,7 @@ impl Layout {
             Kind::Counter => Datum::total(sample.value),
         };
         let fits = group.keys.len() == sample.labels.len();
-        fits.then(|| (group.keys.iter().cloned().zip(sample.labels.iter().cloned()).collect(), column, cell))
+        let series = || group.keys.iter().cloned().zip(sample.labels.iter().cloned()).collect();
+        fits.then(|| (of_part(series(), group.part), column, cell))
     }
 }

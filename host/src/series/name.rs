@@ -13,24 +13,59 @@ const SOURCE_KEPT: usize = 14;
 const SOURCE_HEX: usize = 4;
 const FILE_HEX: usize = 10;
 
-/// Labels of one series file: keys in declared order, true values.
+/// Data sources of one file, at most. More cost less for each of them, but an answer reads all of a file: beyond some thirty nothing is gained.
+pub const SOURCES_MAX: usize = 32;
+/// The key that the second and further files of a label set have as their last label; no metric can have it.
+const PART: &str = "";
+
+/// Labels of one series file: keys in declared order, true values. The second and further files of a label set have their number besides.
 pub type LabelSet = Vec<(String, String)>;
 
-/// Names the file of a label set, without the ending: `_`, `queue=deferred`, `queue=a_b~0123456789`.
+/// The labels of a file's series, without the number of the file.
+pub fn of_series(labels: &[(String, String)]) -> &[(String, String)] {
+    match labels.split_last() {
+        Some(((key, _), series)) if key == PART => series,
+        _ => labels,
+    }
+}
+
+/// The labels of the file with this number of a label set; the first is 0, and has those of its series.
+pub fn of_part(series: LabelSet, part: usize) -> LabelSet {
+    let number = (part > 0).then(|| (PART.to_owned(), (part + 1).to_string()));
+    series.into_iter().chain(number).collect()
+}
+
+/// The number of a file within its label set, from 0 on.
+pub fn part(labels: &[(String, String)]) -> usize {
+    let number = labels.last().filter(|(key, _)| key == PART).and_then(|(_, number)| number.parse::<usize>().ok());
+    number.map_or(0, |number| number.saturating_sub(1))
+}
+
+/// Names the file of a label set, without the ending: `_`, `queue=deferred`, `queue=a_b~0123456789`; the second of it `_+2`.
 ///
 /// Unknown characters become `_`; a name that lost anything ends in `~` and the hash of the true one.
 pub fn file_stem(labels: &[(String, String)]) -> String {
-    if labels.is_empty() {
-        return "_".into();
+    let number = numbered(labels);
+    if of_series(labels).is_empty() {
+        return format!("_{number}");
     }
-    let (clean, truth) = clean_and_true(labels);
-    if clean == truth && clean.len() + ENDING.len() <= FILE_NAME_CHARS_MAX { clean } else { marked(&clean, &truth) }
+    let (clean, truth) = clean_and_true(of_series(labels));
+    let fits = clean.len() + number.len() + ENDING.len() <= FILE_NAME_CHARS_MAX;
+    if clean == truth && fits { clean + &number } else { marked(&clean, &truth, &number) }
 }
 
 /// Names the file of a label set when another series already has the plain name.
 pub fn file_stem_marked(labels: &[(String, String)]) -> String {
-    let (clean, truth) = clean_and_true(labels);
-    marked(&clean, &truth)
+    let (clean, truth) = clean_and_true(of_series(labels));
+    marked(&clean, &truth, &numbered(labels))
+}
+
+/// What the name of a second or further file ends in.
+fn numbered(labels: &[(String, String)]) -> String {
+    match part(labels) {
+        0 => String::new(),
+        part => format!("+{}", part + 1),
+    }
 }
 
 /// Names the data sources of one file, in the order of its metrics; no two alike.
@@ -71,9 +106,9 @@ fn source_hashed(metric: &str, truth: &str) -> String {
     format!("{}_{}", clean.get(..SOURCE_KEPT).unwrap_or(&clean), hex(truth, SOURCE_HEX))
 }
 
-fn marked(clean: &str, truth: &str) -> String {
-    let room = FILE_NAME_CHARS_MAX - ENDING.len() - FILE_HEX - 1;
-    format!("{}~{}", clean.get(..room).unwrap_or(clean), hex(truth, FILE_HEX))
+fn marked(clean: &str, truth: &str, number: &str) -> String {
+    let room = (FILE_NAME_CHARS_MAX - ENDING.len() - FILE_HEX - 1).saturating_sub(number.len());
+    format!("{}~{}{number}", clean.get(..room).unwrap_or(clean), hex(truth, FILE_HEX))
 }
 
 fn replaced(text: &str, keep: fn(char) -> bool) -> String {
@@ -132,6 +167,25 @@ mod tests {
         let names: std::collections::HashSet<_> =
             ["a b", "a_b", "a/b", "a%b"].iter().map(|value| file_stem(&labels(&[("queue", value)]))).collect();
         assert_eq!(names.len(), 4);
+    }
+
+    #[test]
+    fn a_second_file_of_a_label_set_has_its_number_and_the_same_labels() {
+        let long = "x".repeat(200);
+        for (pairs, expected) in [
+            (&[] as &[(&str, &str)], "_+2"),
+            (&[("queue", "deferred")], "queue=deferred+2"),
+            (&[("queue", "a b")], "queue=a_b~a2385c3d72+2"),
+            (&[("queue", &long)], "queue=xxx"),
+        ] {
+            let second = of_part(labels(pairs), 1);
+            assert_eq!((of_series(&second), part(&second)), (labels(pairs).as_slice(), 1));
+            let stem = file_stem(&second);
+            assert!(stem == expected || expected.ends_with("xxx") && stem.starts_with(expected) && stem.ends_with("+2"), "{stem}");
+            assert!(stem.len() + ENDING.len() <= FILE_NAME_CHARS_MAX, "{stem}");
+            assert_eq!((of_part(labels(pairs), 0), part(&labels(pairs))), (labels(pairs), 0));
+        }
+        assert_ne!(file_stem(&of_part(labels(&[]), 1)), file_stem(&labels(&[("queue", "+2")])));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How much room the series of a job will take.
 
+use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use serde::Serialize;
@@ -46,17 +47,20 @@ impl Needs {
             files: Vec::new(),
         };
         let mut needs = Self::default();
-        let mut largest = 0;
-        for (is_labelled, shape) in Layout::of(&job).shapes() {
+        // Files of one label set, and their bytes, by its keys.
+        let mut sets: BTreeMap<Vec<String>, (u64, u64)> = BTreeMap::new();
+        for (keys, shape) in Layout::of(&job).shapes() {
             let bytes = file_bytes(shape.sources.len(), &shape.archives);
             needs += Self { files: 1, bytes, files_max: 1, bytes_max: bytes };
-            if is_labelled {
-                largest = largest.max(bytes);
+            if !keys.is_empty() {
+                let (files, sum) = sets.entry(keys.to_vec()).or_default();
+                (*files, *sum) = (*files + 1, *sum + bytes);
             }
         }
-        // Whichever group the label sets are of: all of the largest at most.
-        let more = if largest > 0 { labels_max.saturating_sub(needs.files - 1) } else { 0 };
-        needs += Self { files: 0, bytes: 0, files_max: more, bytes_max: more * largest };
+        // Whichever keys the label sets have: all of the largest at most.
+        let (files, bytes) = sets.values().copied().max_by_key(|(_, bytes)| *bytes).unwrap_or_default();
+        let more = labels_max.saturating_sub(sets.len() as u64);
+        needs += Self { files: 0, bytes: 0, files_max: more * files, bytes_max: more * bytes };
         needs
     }
 }

@@ -36,7 +36,7 @@ use super::catalogue::{Catalogue, Job, SeriesFile, UNSEEN_S};
 use super::error::SeriesError;
 use super::layout::{Filled, Layout};
 use super::librrd::Librrd;
-use super::name::LabelSet;
+use super::name::{LabelSet, of_series};
 use super::plan::Span;
 use super::row::Row;
 use super::shape::Wishes;
@@ -218,7 +218,9 @@ impl SeriesStore {
     /// The label sets of each job that have a file, with the slots of their last readings.
     pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (LabelSet, i64)>)> {
         self.catalogue.jobs().iter().map(|(name, job)| {
-            let last = |file: &SeriesFile| (file.labels.clone(), self.last_row(name, &file.labels).map_or(file.last_slot, |row| row.stamp));
+            let last = |file: &SeriesFile| {
+                (of_series(&file.labels).to_vec(), self.last_row(name, &file.labels).map_or(file.last_slot, |row| row.stamp))
+            };
             (name.as_str(), job.current_sets().map(last))
         })
     }
@@ -227,7 +229,8 @@ impl SeriesStore {
     fn label_sets_seen(&self, job: &str, slot: i64) -> usize {
         let known = self.catalogue.jobs().get(job);
         let last = |file: &SeriesFile| self.last_row(job, &file.labels).map_or(file.last_slot, |row| row.stamp);
-        known.map_or(0, |known| known.current_sets().filter(|file| last(file) >= slot - UNSEEN_S).count())
+        let seen = known.into_iter().flat_map(Job::current_sets).filter(|file| last(file) >= slot - UNSEEN_S);
+        seen.map(|file| of_series(&file.labels)).collect::<HashSet<_>>().len()
     }
 
     /// Rows that wait for their file.

@@ -7,6 +7,7 @@ mod dropped;
 mod imported;
 mod migration;
 mod outside;
+mod parts;
 mod property;
 mod reader;
 mod renamed;

@@ -12,9 +12,14 @@ use crate::series::{catalogue::UNSEEN_S, name::LabelSet};
 pub(in crate::daemon) struct LabelSets(HashMap<LabelSet, i64>);
 
 impl LabelSets {
-    /// Those that have a series.
+    /// Those that have a series, with the last slot of each of their files.
     pub(in crate::daemon) fn stored(sets: impl IntoIterator<Item = (LabelSet, i64)>) -> Self {
-        Self(sets.into_iter().collect())
+        let mut latest = HashMap::new();
+        for (set, slot) in sets {
+            let seen = latest.entry(set).or_insert(slot);
+            *seen = slot.max(*seen);
+        }
+        Self(latest)
     }
 
     /// Makes room again.

@@ -6,7 +6,7 @@ use super::pick::{labels, metrics};
 use crate::config::nearest;
 use crate::series::catalogue::Catalogue;
 use crate::series::layout::{RUN_DURATION, UP};
-use crate::series::name::LabelSet;
+use crate::series::name::of_series;
 use crate::series::selector::{NAME_LABEL, Selector};
 use crate::series::store::SeriesStore;
 
@@ -46,8 +46,8 @@ fn values(catalogue: &Catalogue, wanted: &str) -> BTreeSet<String> {
             let every = [UP, RUN_DURATION].map(str::to_owned);
             found.extend(job.metrics.iter().map(|metric| metric.spec.name.clone()).chain(every));
         }
-        let none = LabelSet::default();
-        let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).chain([&none]).collect();
+        let none: &[(String, String)] = &[];
+        let sets: BTreeSet<_> = job.files.iter().map(|file| of_series(&file.labels)).chain([none]).collect();
         for set in sets {
             if wanted == NAME_LABEL {
                 found.extend(metrics(job, set).into_iter().map(|(metric, _, _)| metric));

@@ -40,13 +40,13 @@ impl<'a> Overlay<'a> {
         let mut jobs: HashMap<&str, FollowedJob<'_>> = HashMap::new();
         for (index, pick) in picks.iter().enumerate() {
             let Some(job) = known.get(&pick.job) else { continue };
-            let (Some(current), Some(_)) = (job.current(&pick.label_set), pick.column) else { continue };
+            let (Some(current), Some(_)) = (job.current(&pick.file), pick.column) else { continue };
             let followed = jobs.entry(&pick.job).or_insert_with(|| FollowedJob { layout: Layout::of(job), files: HashMap::new() });
             if !followed.layout.fits(current) {
                 continue; // a new shape waits for its first reading; until then files answer
             }
             let reach = followed.layout.counter_heartbeat();
-            let file = followed.files.entry(pick.label_set.clone()).or_insert_with(|| Followed {
+            let file = followed.files.entry(pick.file.clone()).or_insert_with(|| Followed {
                 step: current.step,
                 reach,
                 first_slot: current.first_slot,

@@ -138,16 +138,16 @@ impl SeriesStore {
         let Some(known) = self.catalogue().jobs().get(job) else { return false };
         let last = |labels: &LabelSet| self.last_row(job, labels).map(|row| row.stamp);
         let newest = known.last_slot().max(last(&LabelSet::default()));
-        let own = known.files.iter().filter(|file| file.labels == *labels).map(|file| file.last_slot).max().max(last(labels));
+        let own = known.files_of(labels).filter_map(|file| Some(file.last_slot).max(last(&file.labels))).max();
         labels.is_empty() || own >= newest.map(|newest| newest - UNSEEN_S)
     }
 
     fn listed(&self, pick: Pick) -> Option<Found> {
         let job = self.catalogue().jobs().get(&pick.job)?;
-        let has = |file: &&SeriesFile| file.labels == pick.label_set && file.columns.iter().any(|column| column.metric == pick.metric);
-        let mut files: Vec<SeriesFile> = job.files.iter().filter(has).cloned().collect();
+        let has = |file: &&SeriesFile| file.columns.iter().any(|column| column.metric == pick.metric);
+        let mut files: Vec<SeriesFile> = job.files_of(&pick.label_set).filter(has).cloned().collect();
         files.sort_by_key(|file| (file.generation != 0, std::cmp::Reverse(file.generation)));
-        let last = pick.column.and_then(|_| self.last_row(&pick.job, &pick.label_set)).cloned();
+        let last = pick.column.and_then(|_| self.last_row(&pick.job, &pick.file)).cloned();
         Some(Found { agent: job.agent.clone(), step: job.step, help: help(job, &pick.metric), files, last, pick })
     }
 }

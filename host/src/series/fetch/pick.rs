@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use watchpost_plugin_api::{Kind, Unit};
 
-use crate::series::catalogue::{Catalogue, Job};
-use crate::series::name::LabelSet;
+use crate::series::catalogue::{Catalogue, Job, SeriesFile};
+use crate::series::name::{LabelSet, of_series};
 use crate::series::selector::{NAME_LABEL, Selector};
 
 /// What tells a series from others: job, labels, metric.
@@ -21,7 +21,9 @@ pub(super) struct Pick {
     pub(super) unit: Unit,
     /// `agent`, `job`, `target`, the job's own labels, the metric's.
     pub(super) labels: Vec<(String, String)>,
-    /// Its column in the file that is written to; nothing if only files set aside have it.
+    /// The labels of the file that it is written to; those of its label set, if only files set aside have it.
+    pub(super) file: LabelSet,
+    /// Its column in that file.
     pub(super) column: Option<usize>,
 }
 
@@ -65,33 +67,38 @@ fn is_meant(selector: &Selector, labels: &[(String, String)], metric: &str) -> b
 fn of_jobs<'a>(jobs: impl IntoIterator<Item = (&'a String, &'a Job)>, is_meant: impl Fn(&[(String, String)], &str) -> bool) -> Vec<Pick> {
     let mut picks = Vec::new();
     for (name, job) in jobs {
-        let sets: BTreeSet<_> = job.files.iter().map(|file| &file.labels).collect();
+        let sets: BTreeSet<_> = job.files.iter().map(|file| of_series(&file.labels)).collect();
         for set in sets {
             let labels = labels(name, job, set);
             let series = metrics(job, set).into_iter().filter(|(metric, _, _)| is_meant(&labels, metric));
-            picks.extend(series.map(|(metric, kind, unit)| Pick {
-                column: job.current(set).and_then(|file| file.columns.iter().position(|column| column.metric == metric)),
-                job: name.clone(),
-                label_set: set.clone(),
-                metric,
-                kind,
-                unit,
-                labels: labels.clone(),
+            picks.extend(series.map(|(metric, kind, unit)| {
+                let column = |file: &SeriesFile| file.columns.iter().position(|column| column.metric == metric);
+                let current = job.files_of(set).filter(|file| file.generation == 0).find_map(|file| Some((&file.labels, column(file)?)));
+                Pick {
+                    file: current.map_or_else(|| set.to_vec(), |(file, _)| file.clone()),
+                    column: current.map(|(_, column)| column),
+                    job: name.clone(),
+                    label_set: set.to_vec(),
+                    metric,
+                    kind,
+                    unit,
+                    labels: labels.clone(),
+                }
             }));
         }
     }
     picks
 }
 
-pub(super) fn labels(name: &str, job: &Job, set: &LabelSet) -> Vec<(String, String)> {
+pub(super) fn labels(name: &str, job: &Job, set: &[(String, String)]) -> Vec<(String, String)> {
     let host = [("agent", job.agent.as_str()), ("job", name), ("target", job.target.as_str())];
     let host = host.map(|(key, value)| (key.to_owned(), value.to_owned()));
     host.into_iter().chain(job.labels.iter().cloned()).chain(set.iter().cloned()).collect()
 }
 
-/// Every metric that a file of this label set holds, as the newest file has it.
-pub(super) fn metrics(job: &Job, set: &LabelSet) -> Vec<(String, Kind, Unit)> {
-    let mut files: Vec<_> = job.files.iter().filter(|file| file.labels == *set).collect();
+/// Every metric that files of this label set hold, as the newest file has it.
+pub(super) fn metrics(job: &Job, set: &[(String, String)]) -> Vec<(String, Kind, Unit)> {
+    let mut files: Vec<_> = job.files_of(set).collect();
     files.sort_by_key(|file| (file.generation != 0, std::cmp::Reverse(file.generation)));
     let mut metrics: Vec<(String, Kind, Unit)> = Vec::new();
     for column in files.into_iter().flat_map(|file| &file.columns) {

@@ -1,11 +1,11 @@
 //! Whole label sets that selectors mean: what lies in the same files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use super::pick::{self, Pick, metrics};
 use crate::series::drop::{Dropped, UndroppedError};
-use crate::series::name::LabelSet;
+use crate::series::name::{LabelSet, of_series};
 use crate::series::output::selector_of;
 use crate::series::request::FetchError;
 use crate::series::selector::{Selector, Shown};
@@ -54,6 +54,17 @@ impl SeriesStore {
         sets.into_iter().map(|(of, picks)| self.whole(of, picks)).collect()
     }
 
+    /// Each file's own labels, of label sets.
+    pub(in crate::series) fn files_of(&self, sets: &[LabelSetOf]) -> Vec<LabelSetOf> {
+        let of_set = |set: &LabelSetOf| {
+            let job = self.catalogue().jobs().get(&set.job);
+            let files: BTreeSet<LabelSet> =
+                job.into_iter().flat_map(|job| job.files_of(&set.labels)).map(|file| file.labels.clone()).collect();
+            files.into_iter().map(|labels| LabelSetOf { job: set.job.clone(), labels }).collect::<Vec<_>>()
+        };
+        sets.iter().flat_map(of_set).collect()
+    }
+
     fn whole(&self, of: LabelSetOf, picks: BTreeMap<String, Pick>) -> Result<Meant, UndroppedError> {
         let job = self.catalogue().jobs().get(&of.job);
         let all = job.map(|job| metrics(job, &of.labels)).unwrap_or_default();
@@ -64,7 +75,7 @@ impl SeriesStore {
         let more = others.len().saturating_sub(NAMED_MAX);
         let named = others.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
         // A label that only other sets of the job have is empty here.
-        let keys = job.into_iter().flat_map(|job| &job.files).flat_map(|file| &file.labels).map(|(key, _)| key);
+        let keys = job.into_iter().flat_map(|job| &job.files).flat_map(|file| of_series(&file.labels)).map(|(key, _)| key);
         let mut labels = vec![("job".to_owned(), of.job.clone())];
         labels.extend(of.labels.iter().cloned());
         for key in keys {
@@ -82,7 +93,7 @@ impl SeriesStore {
     /// Tells what goes with a label set.
     pub(in crate::series) fn dropped(&self, meant: &Meant) -> Dropped {
         let job = self.catalogue().jobs().get(&meant.of.job);
-        let files = job.into_iter().flat_map(|job| &job.files).filter(|file| file.labels == meant.of.labels);
+        let files = job.into_iter().flat_map(|job| job.files_of(&meant.of.labels));
         let paths: Vec<&str> = files.map(|file| file.path.as_str()).collect();
         let length = |path: &&str| fs::metadata(self.folder().join(path)).map_or(0, |facts| facts.len());
         Dropped {

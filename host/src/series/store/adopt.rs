@@ -63,7 +63,7 @@ impl SeriesStore {
             });
             moved.map_err(|source| SeriesError::Folder { path: target, source })?;
             let Adoption { job, labels, step, since, last, columns, .. } = file;
-            let own = self.catalogue.jobs().get(&job).and_then(|known| known.current(&labels)).map(|own| own.last_slot);
+            let own = self.catalogue.jobs().get(&job).into_iter().flat_map(|known| known.files_of(&labels)).map(|own| own.last_slot).max();
             let last_slot = own.map_or(last, |own| own.min(last));
             let taken = SeriesFile { id: 0, labels, path, generation, step, first_slot: since, since, last_slot, columns };
             self.catalogue.add_file(&job, taken);
@@ -76,8 +76,8 @@ impl SeriesStore {
     /// Whether files of the job's own, set aside, still have rows that others are to take over.
     fn waits(&self, job: &str, labels: &LabelSet) -> bool {
         let taken_in = format!("{}{MARK}.", file_stem(labels));
-        let files = self.catalogue.jobs().get(job).into_iter().flat_map(|known| &known.files);
-        let mut own = files.filter(|file| file.generation > 0 && file.labels == *labels && !self.migrations.known_stays.contains(&file.id));
+        let files = self.catalogue.jobs().get(job).into_iter().flat_map(|known| known.files_of(labels));
+        let mut own = files.filter(|file| file.generation > 0 && !self.migrations.known_stays.contains(&file.id));
         own.any(|file| !file.path.split_once('/').is_some_and(|(_, name)| name.starts_with(&taken_in)))
     }
 

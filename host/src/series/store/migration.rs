@@ -15,7 +15,7 @@ use crate::series::catalogue::{Catalogue, Column, Job, SeriesFile};
 use crate::series::error::SeriesError;
 use crate::series::gate;
 use crate::series::migrate::{self, Pair, Source};
-use crate::series::name::LabelSet;
+use crate::series::name::{LabelSet, of_series};
 use crate::series::row::Row;
 use crate::series::shape::FileShape;
 use crate::series::writer::WriteError;
@@ -120,8 +120,8 @@ fn is_same(one: &Column, other: &Column) -> bool {
 }
 
 /// Files of a label set that were set aside, the last one first.
-fn aside<'a>(job: &'a Job, labels: &LabelSet) -> Vec<&'a SeriesFile> {
-    let mut aside: Vec<_> = job.files.iter().filter(|file| file.generation > 0 && file.labels == *labels).collect();
+fn aside<'a>(job: &'a Job, labels: &'a LabelSet) -> Vec<&'a SeriesFile> {
+    let mut aside: Vec<_> = job.files_of(labels).filter(|file| file.generation > 0).collect();
     aside.sort_by_key(|file| std::cmp::Reverse(file.generation));
     aside
 }
@@ -132,7 +132,7 @@ impl SeriesStore {
         for name in self.migrations.turn() {
             let sets: BTreeSet<LabelSet> = {
                 let files = self.catalogue.jobs().get(&name).into_iter().flat_map(|job| &job.files);
-                files.filter(|file| file.generation > 0).map(|file| file.labels.clone()).collect()
+                files.filter(|file| file.generation > 0).map(|file| of_series(&file.labels).to_vec()).collect()
             };
             let mut waits = false;
             for labels in sets {
@@ -265,7 +265,7 @@ impl SeriesStore {
         // One that waits has those before it wait too: whose rows a file has must not rest on when it took them.
         let (mut waiting, mut idle) = (HashSet::new(), Vec::new());
         for source in aside(known, labels) {
-            let targets = known.files.iter().filter(|file| file.generation == 0 && file.labels == *labels);
+            let targets = known.files_of(labels).filter(|file| file.generation == 0);
             let mut of_source = targets.filter(|target| !pairs(source, &target.columns).is_empty()).peekable();
             if of_source.peek().is_none() {
                 // Its metrics may come back with the first reading of a new shape; until then it answers.
@@ -304,7 +304,7 @@ impl SeriesStore {
     /// Lets a source go once every metric that it has is in files that have taken it over; tells of one that stays.
     fn settle_source(&mut self, job: &str, source: &SeriesFile) {
         let Some(known) = self.catalogue.jobs().get(job) else { return };
-        let targets = || known.files.iter().filter(|file| file.generation == 0 && file.labels == source.labels);
+        let targets = || known.files_of(&source.labels).filter(|file| file.generation == 0);
         let taker = |column: &Column| targets().find(|target| target.columns.iter().any(|new| is_same(column, new)));
         let left: Vec<String> =
             source.columns.iter().filter(|column| taker(column).is_none()).map(|column| column.metric.clone()).collect();

@@ -13,7 +13,7 @@ use crate::series::catalogue::{Change, SeriesFile};
 use crate::series::error::SeriesError;
 use crate::series::header::Header;
 use crate::series::layout::Layout;
-use crate::series::name::{ENDING, LabelSet, file_stem, file_stem_marked, is_job_name};
+use crate::series::name::{ENDING, LabelSet, file_stem, file_stem_marked, is_job_name, of_series};
 use crate::series::shape::FileShape;
 use crate::series::writer::WriteError;
 
@@ -66,9 +66,13 @@ impl SeriesStore {
                     self.catalogue.forget_file(job, current.id);
                 }
             }
-        } else if !labels.is_empty() && self.label_sets_seen(job, slot) >= self.options.labels_max || !is_job_name(job) {
-            return Ok(Place::Refused);
+        } else {
+            let is_new = !of_series(labels).is_empty() && known.files_of(labels).all(|file| file.generation > 0);
+            if is_new && self.label_sets_seen(job, slot) >= self.options.labels_max || !is_job_name(job) {
+                return Ok(Place::Refused);
+            }
         }
+        self.set_others_aside(job, labels)?;
         let path = self.new_path(job, labels)?;
         let step = shape.step;
         let file = SeriesFile {
@@ -89,6 +93,18 @@ impl SeriesStore {
         }
         let id = self.catalogue.add_file(job, file).unwrap_or(0);
         Ok(Place::File(Box::new(OpenFile { before, ..open_file(id, path, &self.folder, shape, None) })))
+    }
+
+    /// Sets aside the other files of a label set that hold metrics which this one may have now.
+    fn set_others_aside(&mut self, job: &str, labels: &LabelSet) -> Result<(), SeriesError> {
+        let (Some(layout), Some(known)) = (self.layouts.get(job), self.catalogue.jobs().get(job)) else { return Ok(()) };
+        let is_other = |file: &&SeriesFile| file.generation == 0 && file.labels != *labels && !layout.fits(file);
+        let others: Vec<SeriesFile> = known.files_of(labels).filter(is_other).cloned().collect();
+        for other in others {
+            self.migrate_set(job, labels)?;
+            self.set_aside(job, &other)?;
+        }
+        Ok(())
     }
 
     fn found(&self, path: &Path, shape: &FileShape) -> Result<Found, SeriesError> {
