@@ -30,6 +30,7 @@ mod plan;
 mod plugins;
 mod reload;
 mod rule_replay;
+mod rule_suggest;
 mod rule_test;
 mod rules;
 mod run;

@@ -6,6 +6,7 @@ mod imap;
 mod logs;
 mod newcomer;
 mod probes;
+mod replay;
 mod schedule;
 mod series;
 mod start;
@@ -68,6 +69,13 @@ const BENCHES: &[Bench] = &[
         name: "schedule",
         tells: "how late 10,000 jobs start with one core kept busy, and the jobs of one library while another is replaced; drift of a month",
         run: schedule::run,
+        build: build::release,
+        needs: &[],
+    },
+    Bench {
+        name: "replay",
+        tells: "how long a rule takes to be held to a year of 100 series",
+        run: replay::run,
         build: build::release,
         needs: &[],
     },

@@ -11,7 +11,7 @@ use super::{
     load::now,
     print_json,
     rule_replay::{self, OfJob, Range},
-    table,
+    rule_suggest, table,
 };
 use crate::config::{self, AlarmRule, SEVERITIES};
 
@@ -58,7 +58,7 @@ enum Command {
         range: Range,
     },
     /// Proposes bounds for series, each with the alarms that it would have made.
-    #[command(after_help = rule_replay::SUGGEST_EXAMPLES)]
+    #[command(after_help = rule_suggest::EXAMPLES)]
     Suggest {
         /// Which series: a metric with matchers as PromQL has them.
         series: String,
@@ -134,7 +134,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Some(Command::Test { file }) => return super::rule_test::run(context, file),
         Some(Command::Replay { rule, of, range }) => return rule_replay::run_replay(context, rule, of, range),
         Some(Command::Diff { first, second, of, range }) => return rule_replay::run_diff(context, [first, second], of, range),
-        Some(Command::Suggest { series, below, range }) => return rule_replay::run_suggest(context, series, *below, range),
+        Some(Command::Suggest { series, below, range }) => return rule_suggest::run(context, series, *below, range),
         Some(Command::List) | None => {}
     }
     let file = context.file()?;
