@@ -61,7 +61,9 @@ impl Ours {
         let written = Arc::new(AtomicUsize::new(0));
         for record in others {
             let written = Arc::clone(&written);
-            let done = move |answer: Result<_, _>| drop(written.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed));
+            let done = move |answer: Result<_, _>| {
+                written.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed);
+            };
             self.journal.append_with(payload(record), Box::new(done)).unwrap();
         }
         self.journal.append(payload(last)).unwrap().wait(PATIENCE).unwrap();
