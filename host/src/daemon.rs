@@ -32,6 +32,8 @@ mod series_view;
 mod service_manager;
 pub mod start;
 pub mod status;
+#[cfg(test)]
+mod storm;
 mod told;
 mod view;
 

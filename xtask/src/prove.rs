@@ -69,6 +69,15 @@ const PROOFS: &[Proof] = &[
                 its order, and again only under the same id",
     },
     Proof {
+        name: "storm",
+        package: "watchpost",
+        target: "",
+        only: "daemon::storm",
+        variable: "WATCHPOST_PROVE_STORM",
+        count: 100_000,
+        shows: "when everything goes wrong at once every step of every alarm is stored at once and told soon, alone or with others",
+    },
+    Proof {
         name: "logs",
         package: "watchpost-maillog",
         target: "following",

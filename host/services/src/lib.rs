@@ -22,4 +22,5 @@ mod stream;
 mod tls;
 mod waiting;
 
+pub use refusal::tls_reason;
 pub use run::{JobServices, LogSink, Request, Shared};

@@ -36,6 +36,14 @@ pub(crate) fn broken(error: &io::Error) -> Option<AgentError> {
     })
 }
 
+/// Why TLS failed, if that is what an error of another client of rustls comes from, in words for somebody who has to mend it.
+pub fn tls_reason(error: &(dyn std::error::Error + 'static), wanted: &Tls) -> Option<String> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| {
+        let inner = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>();
+        error.downcast_ref::<Error>().or_else(inner).map(|error| explained(error, wanted))
+    })
+}
+
 /// What is wrong, with what would be right where that can be told.
 pub(crate) fn explained(error: &Error, wanted: &Tls) -> String {
     match error {

@@ -232,12 +232,8 @@ impl Ledger {
         self.looked_ns = now_ns;
         self.miss(now_ns, Instant::now());
         self.silence(now_ns);
-        let is_due = |alarm: &&Alarm| {
-            let mut tried: Life = alarm.life.clone();
-            !tried.step(&Input::Time, now_ns, || 0).steps.is_empty() || tried != alarm.life
-        };
-        let due: Vec<String> =
-            self.alarms.values().filter(|alarm| alarm.life.has_an_end()).filter(is_due).map(|alarm| alarm.subject.key.clone()).collect();
+        let is_due = |alarm: &&Alarm| alarm.life.next_ns().is_some_and(|next| next <= now_ns);
+        let due: Vec<String> = self.alarms.values().filter(is_due).map(|alarm| alarm.subject.key.clone()).collect();
         for key in due {
             self.step(&key, &Input::Time, now_ns, None);
         }

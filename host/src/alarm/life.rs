@@ -253,10 +253,12 @@ impl Life {
         Told { steps, refused }
     }
 
-    /// Whether time will do something to it.
-    pub fn has_an_end(&self) -> bool {
-        let ends = |until: &Option<Until>| until.as_ref().is_some_and(|until| until.until_ns.is_some());
-        self.stage == Stage::Cleared || self.flapping || ends(&self.acknowledged) || ends(&self.shelved)
+    /// When time does something to it, nanoseconds since 1970; nothing if it never does.
+    pub fn next_ns(&self) -> Option<i64> {
+        let end = |until: &Option<Until>| until.as_ref().and_then(|until| until.until_ns);
+        let settles = (self.stage == Stage::Active && self.flapping).then(|| self.changed_ns.saturating_add(CALM_NS));
+        let closes = self.cleared_ns.filter(|_| self.stage == Stage::Cleared).map(|cleared_ns| cleared_ns.saturating_add(CLOSES_AFTER_NS));
+        [end(&self.acknowledged), end(&self.shelved), settles, closes].into_iter().flatten().min()
     }
 
     /// Whether nothing of it has to be remembered.

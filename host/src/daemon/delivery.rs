@@ -1,5 +1,6 @@
 //! Deliveries: a task for each channel takes from the outbox what is its own, and tells it until it is taken.
 
+mod astray;
 mod round;
 mod routing;
 #[cfg(test)]
@@ -33,6 +34,7 @@ use crate::{
 };
 pub(super) use routing::Routing;
 
+use astray::Gone;
 use round::{Outcome, Round, deliver};
 
 /// Longest pause between two looks: a message that is due is seen at once, for whoever writes it says so.
@@ -79,6 +81,9 @@ pub(super) struct Delivery {
     overheard: Overheard,
     poke: Arc<Notify>,
     running: Mutex<BTreeMap<String, Running>>,
+    /// Channels of the configuration, for who looks after the messages of others.
+    known: watch::Sender<Option<Vec<String>>>,
+    gone: Gone,
 }
 
 struct Running {
@@ -96,7 +101,9 @@ impl Delivery {
     /// Takes the outbox of an alarms' database.
     pub(super) fn open(database: &Path, appender: Appender, overheard: Overheard, poke: Arc<Notify>) -> rusqlite::Result<Self> {
         let instance = Outbox::open(database)?.instance()?;
-        let running = Mutex::default();
+        let (running, gone) = (Mutex::default(), Gone::default());
+        let (known, knows) = watch::channel(None);
+        tokio::spawn(astray::lead(database.to_owned(), knows, appender.clone(), gone.clone()));
         Ok(Self {
             path: database.to_owned(),
             sender: Sender::new(&instance, database.parent().unwrap_or(Path::new("."))),
@@ -104,6 +111,8 @@ impl Delivery {
             overheard,
             poke,
             running,
+            known,
+            gone,
         })
     }
 
@@ -127,6 +136,7 @@ impl Delivery {
         for channel in channels {
             running.entry(channel.name.clone()).or_insert_with(|| self.start(channel));
         }
+        self.known.send_replace(Some(running.keys().cloned().collect()));
     }
 
     fn start(&self, channel: &Channel) -> Running {
@@ -150,9 +160,11 @@ impl Delivery {
         Running { channel, state, stop, task: tokio::spawn(lead.lead()) }
     }
 
-    /// How each channel stands.
+    /// How each channel stands, and those that are gone while messages wait for them.
     pub(super) fn states(&self) -> Vec<ChannelState> {
-        lock(&self.running).values().map(|running| lock(&running.state).clone()).collect()
+        let mut states: Vec<ChannelState> = lock(&self.running).values().map(|running| lock(&running.state).clone()).collect();
+        states.extend(lock(&self.gone).iter().cloned());
+        states
     }
 
     /// Sends a channel an alarm that is none.

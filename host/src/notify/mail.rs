@@ -13,11 +13,13 @@ use lettre::{
     },
     transport::smtp::{
         authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
+        client::{Certificate, CertificateStore, Tls as Within, TlsParameters},
         extension::ClientId,
     },
 };
 use minijinja::HtmlEscape;
+use watchpost_plugin_api::Tls;
+use watchpost_services::tls_reason;
 
 use super::{
     channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
@@ -87,7 +89,10 @@ impl Mail {
         }?;
         let transport = self.transport(sender)?;
         transport.send(message).await.map(drop).map_err(|error| {
-            let why = format!("{}:{}: {}", self.host, self.port, plain_line(&crate::chain(&error)));
+            let mut wanted = Tls::verify(self.host.clone());
+            wanted.ca_file.clone_from(&self.ca_file);
+            let why = tls_reason(&error, &wanted).unwrap_or_else(|| crate::chain(&error));
+            let why = format!("{}:{}: {}", self.host, self.port, plain_line(&why));
             if error.is_permanent() { Undelivered::never(why) } else { Undelivered::later(why) }
         })
     }
@@ -95,9 +100,9 @@ impl Mail {
     fn transport(&self, sender: &Sender) -> Result<AsyncSmtpTransport<Tokio1Executor>, Undelivered> {
         let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&self.host).port(self.port);
         let tls = match self.security {
-            Security::None => Tls::None,
-            Security::Starttls => Tls::Required(self.parameters()?),
-            Security::Implicit => Tls::Wrapper(self.parameters()?),
+            Security::None => Within::None,
+            Security::Starttls => Within::Required(self.parameters()?),
+            Security::Implicit => Within::Wrapper(self.parameters()?),
         };
         let builder = builder.tls(tls).hello_name(ClientId::Domain(plain_line(&sender.host)));
         Ok(match &self.login {

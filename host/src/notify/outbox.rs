@@ -33,7 +33,7 @@ pub const TABLES: &str = "
         repeat_s INTEGER,                       -- told again after so long, while nobody has taken it
         begun INTEGER NOT NULL DEFAULT 0,       -- a channel may have it already
         attempts INTEGER NOT NULL DEFAULT 0,
-        state INTEGER NOT NULL DEFAULT 0,       -- 0 waits, 1 delivered, 2 refused for good, 3 no longer needed, 4 withheld
+        state INTEGER NOT NULL DEFAULT 0,       -- 0 waits, 1 delivered, 2 refused for good, 3 no longer needed, 4 withheld, 5 given up
         why TEXT,                               -- it failed, was refused, not needed or withheld
         done_ns INTEGER
     ) STRICT;
@@ -60,6 +60,8 @@ pub enum State {
     NotNeeded,
     /// Nobody was to be told.
     Withheld,
+    /// There is nobody to take it any more.
+    GivenUp,
 }
 
 impl State {
@@ -71,10 +73,11 @@ impl State {
             Self::Refused => "refused",
             Self::NotNeeded => "not needed",
             Self::Withheld => "withheld",
+            Self::GivenUp => "given up",
         }
     }
 
-    const ALL: [Self; 5] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld];
+    const ALL: [Self; 6] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld, Self::GivenUp];
 
     fn number(self) -> i64 {
         Self::ALL.iter().zip(0..).find(|(state, _)| **state == self).map_or(0, |(_, number)| number)
@@ -456,6 +459,23 @@ impl Outbox {
         )?;
         let texts = select.query_map(params![channel, ended_after_ns], |row| row.get::<_, String>(0))?;
         texts.map(|text| Ok(serde_json::from_str(&text?).ok())).filter_map(Result::transpose).collect()
+    }
+
+    /// What waits for others than these channels: for whom, how many messages, and since when the first of them.
+    pub fn astray(&self, channels: &[String]) -> rusqlite::Result<Vec<(String, u64, i64)>> {
+        let mut select =
+            self.connection.prepare_cached("SELECT channel, count(*), min(not_before_ns) FROM outbox WHERE state = 0 GROUP BY channel")?;
+        let found = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs(), row.get(2)?)))?;
+        let is_astray = |found: &rusqlite::Result<(String, u64, i64)>| found.as_ref().map_or(true, |(name, ..)| !channels.contains(name));
+        found.filter(is_astray).collect()
+    }
+
+    /// Gives up all that waits for a channel that is gone; gives how many messages.
+    pub fn give_up(&mut self, channel: &str, now_ns: i64) -> rusqlite::Result<usize> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE outbox SET state = 5, done_ns = ?2, why = 'the configuration has no such channel any more' WHERE channel = ?1 AND state = 0",
+        )?;
+        update.execute(params![channel, now_ns])
     }
 
     /// What tells this daemon's messages from those of any other.

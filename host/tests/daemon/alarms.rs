@@ -234,6 +234,23 @@ fn old_scripts_and_the_host_itself_raise_alarms() {
 }
 
 #[test]
+fn a_disk_with_less_room_than_was_asked_for_is_an_alarm_until_it_has_that() {
+    // No disk is wholly free.
+    let house = House::new("");
+    let low = "[host_alarms.disk_low]\nfree_min = \"99.99%\"\nseverity = \"minor\"\ninstruction = \"buy another\"\n";
+    house.add_to_main(low);
+    let daemon = house.start();
+    let text = house.alarm_is("disk_low", "active");
+    assert!(text.contains(" % of the disk of ") && text.ends_with(" are free"), "{text}");
+    let shown = json(&house, &["alarms"]);
+    assert_eq!((shown[0]["severity"].as_str(), shown[0]["instruction"].as_str()), (Some("minor"), Some("buy another")), "{shown}");
+    house.replace_in_main("99.99%", "0%");
+    house.run(&["reload"]).ok();
+    house.alarm_is("disk_low", "cleared");
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
 fn rules_are_tested_without_a_daemon() {
     let slow = "[[job.threshold]]\nmetric = \"total_time\"\nwarning = \"> 500ms\"\nraise_after = 3\nclear_after = 2\n";
     let house = House::new(&(job("mx", "every = \"30s\"", 25) + slow + DOWN));

@@ -91,10 +91,13 @@ async fn the_story() {
     house.run(&["reload"]).ok();
     stopped(&daemon, "series", "1");
     told(&house, &["writer_stopped series"]);
+    let text = house.alarm_is("writer_stopped", "active");
+    assert!(text.starts_with("series cannot be written: "), "{text}");
     reading_goes_on(&house, &daemon, &["calm", "new"]);
     series.free();
     stopped(&daemon, "series", "0");
     told(&house, &["writer_stopped series", "writer_resumed series"]);
+    house.alarm_is("writer_stopped", "cleared");
 
     // No room for anything.
     data.fill();

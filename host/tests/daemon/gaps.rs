@@ -184,5 +184,7 @@ async fn time_that_a_clock_was_turned_past_says_so() {
     });
     eprintln!("{:?} after it was turned: {told:?} s", turned.elapsed().unwrap());
     assert!(told.is_some_and(|length| (17..=21).contains(&length)), "{told:?}");
+    let text = house.alarm_is("clock_step", "active");
+    assert!(text.starts_with("the wall clock was turned forward by "), "{text}");
     daemon.stop();
 }

@@ -49,7 +49,8 @@ fn label_sets_without_room_are_nowhere_and_the_job_says_so() {
     let file: PathBuf = house.folder().join("mail.log");
     log(&file);
     let config = format!("log = {file:?}, format = \"postfix\", from = \"start\"");
-    house.schedule(&format!("[[job]]\nname = \"log\"\nagent = \"maillog\"\nevery = \"1s\"\nlabels_max = 2\nconfig = {{ {config} }}\n"));
+    let schedule = format!("[[job]]\nname = \"log\"\nagent = \"maillog\"\nevery = \"1s\"\nlabels_max = 2\nconfig = {{ {config} }}\n");
+    house.schedule(&schedule);
     let daemon = house.start();
     let first = classes(&daemon, "1");
     assert_eq!(first.len(), 2, "{first:?}");
@@ -61,6 +62,8 @@ fn label_sets_without_room_are_nowhere_and_the_job_says_so() {
     assert!(job["why"].as_str().unwrap().starts_with("more label sets than labels_max = 2: 6 of this run are refused"), "{job}");
     let refused = scrape.of_family("watchpost_host_label_sets_refused_total").next().unwrap().value.parse::<f64>().unwrap();
     assert!(refused >= 6.0 && refused % 6.0 == 0.0, "{refused}");
+    let text = house.alarm_is("label_overflow", "active");
+    assert!(text == "job log has more label sets than labels_max = 2", "{text}");
     // What was read is read.
     log(&file);
     let second = classes(&daemon, "2");
@@ -73,5 +76,9 @@ fn label_sets_without_room_are_nowhere_and_the_job_says_so() {
     assert_eq!(third.keys().collect::<Vec<_>>(), first.keys().collect::<Vec<_>>());
     let told = daemon.log_text().matches("more label sets than labels_max = 2").count();
     assert!((1..4).contains(&told), "{told} lines of the log");
+    house.alarm_is("label_overflow", "active");
+    house.schedule(&schedule.replace("labels_max = 2", "labels_max = 100"));
+    house.run(&["reload"]).ok();
+    house.alarm_is("label_overflow", "cleared");
     assert!(daemon.stop().status.success());
 }

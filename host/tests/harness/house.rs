@@ -126,6 +126,19 @@ impl House {
         self.data().join("watchpost.sock")
     }
 
+    /// How the worst alarm of a rule stands, and its sentence; also of one that the host has of itself.
+    pub(crate) fn alarm_of(&self, rule: &str) -> Option<(String, String)> {
+        let listed: serde_json::Value = serde_json::from_str(&self.run(&["alarms", "list", "--rule", rule, "--json"]).ok()).unwrap();
+        let text = |key: &str| listed[0][key].as_str().map(str::to_owned);
+        text("stage").zip(text("text"))
+    }
+
+    /// Waits until the worst alarm of a rule stands so; gives its sentence.
+    pub(crate) fn alarm_is(&self, rule: &str, stage: &str) -> String {
+        let found = super::until(Duration::from_secs(60), || self.alarm_of(rule).filter(|(is, _)| is == stage));
+        found.unwrap_or_else(|| panic!("{rule} is not {stage}, but {:?}", self.alarm_of(rule))).1
+    }
+
     /// Starts a daemon and waits until it is ready.
     pub(crate) fn start(&self) -> Daemon {
         let mut daemon = self.spawn();

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 22] = [
+const PACKAGES: [(&str, &str); 23] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -28,6 +28,7 @@ const PACKAGES: [(&str, &str); 22] = [
     ("snmptrapd", "snmptrapd"),
     ("smilint", "smitools"),
     ("rsyslogd", "rsyslog"),
+    ("lmnsd_gtls", "rsyslog-gnutls"),
     ("prometheus-alertmanager", "prometheus-alertmanager"),
 ];
 

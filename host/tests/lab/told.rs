@@ -50,6 +50,59 @@ fn the_mails_of_an_alarm_are_one_thread_and_each_comes_once() {
     assert!(header(&mails[0], "Content-Type").starts_with("multipart/alternative"), "{}", mails[0]);
 }
 
+/// Alice sends by both doors of submission, with her password, within TLS; at doors whose certificates nobody should trust she says nothing.
+#[test]
+fn mail_goes_within_tls_with_a_login_and_not_past_a_certificate_that_is_wrong() {
+    let Some(demo) = Demo::shared() else { return };
+    if !programs::there("curl") {
+        return;
+    }
+    let lab = &demo.lab;
+    let server = server::Server::down();
+    let mark = format!("closed-{}", server.port());
+    let password = lab.password("alice");
+    let channel = |name: &str, host: &str, tls: &str, port: u16, user: &str| {
+        format!(
+            "[[channel]]\nname = {name:?}\ntype = \"mail\"\nserver = \"{host}:{port}\"\ntls = {tls:?}\nca_file = {:?}\nuser = \"alice@lab.test\"\n\
+             password = {{ file = {user:?} }}\nfrom = \"alice@lab.test\"\nto = [\"alice@lab.test\"]\nsubject = \"{mark} {name}\"\n\
+             [[route]]\nchannels = [{name:?}]\nmatch = '{{job=\"nobody\"}}'\n",
+            lab.ca_file()
+        )
+    };
+    let (starttls, implicit) = (lab.port("submission"), lab.port("smtps"));
+    let channels = [
+        channel("starttls", "127.0.0.1", "starttls", starttls, "good"),
+        channel("implicit", "127.0.0.1", "implicit", implicit, "good"),
+        channel("stranger", "127.0.0.1", "implicit", implicit, "bad"),
+        channel("expired", lab.faulty("expired"), "implicit", implicit, "good"),
+        channel("unknown", lab.faulty("unknown_ca"), "implicit", implicit, "good"),
+    ];
+    let house = server::house(&server, &channels.concat());
+    house.keep("good", password.as_bytes());
+    house.keep("bad", b"not-hers");
+    let daemon = house.start();
+    for name in ["starttls", "implicit"] {
+        assert_eq!(house.run(&["notify", "test", name]).ok(), format!("{name}: a test was delivered\n"));
+    }
+    let mailbox = Mailbox { demo: &demo, mark };
+    until(DELIVERY_TIMEOUT, || {
+        sleep(Duration::from_millis(200));
+        (mailbox.mails().len() == 2).then_some(())
+    })
+    .expect("both arrive");
+    for (name, at, why) in [
+        ("stranger", "127.0.0.1", "535"),
+        ("expired", lab.faulty("expired"), "the certificate expired on 2020-02-01, "),
+        ("unknown", lab.faulty("unknown_ca"), "the certificate's authority is not in "),
+    ] {
+        let said = house.run(&["notify", "test", name]);
+        let begins = format!("error: cannot tell anybody by channel `{name}`: {at}:{implicit}: ");
+        assert!(said.code == Some(1) && said.err.starts_with(&begins) && said.err.contains(why), "{said:?}");
+        assert!(!said.err.contains(&password) && !said.err.contains("not-hers"), "{said:?}");
+    }
+    assert!(daemon.stop().status.success());
+}
+
 /// Alice's mailbox, as Dovecot shows it.
 struct Mailbox<'d> {
     demo: &'d Demo,

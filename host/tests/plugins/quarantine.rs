@@ -78,6 +78,7 @@ fn a_job_that_crashes_too_often_is_quarantined_and_freed_by_a_run_on_probation()
     let how = "the worker died of signal 6 (SIGABRT: abort)";
     assert_eq!(told["why"], format!("quarantined: it brought its worker down 2 times; the last time {how}"), "{told}");
     assert_eq!((&told["health"], &told["up"], &told["held"]["crashes"]), (&"unknown".into(), &Value::Null, &2.into()), "{told}");
+    assert_eq!(house.alarm_is("quarantine", "active"), "job guilty is quarantined: it brings its worker down");
     // The next one that is due is not run.
     let skipped = |told: &Value| told["skipped"].as_u64().unwrap() > 0;
     until(LONG, || Some(job(&status(&house), "guilty").clone()).filter(skipped)).expect("a run is skipped");
@@ -103,6 +104,10 @@ fn a_job_that_crashes_too_often_is_quarantined_and_freed_by_a_run_on_probation()
     assert_eq!(counted(&daemon, "watchpost_host_job_crashes_total", "job=\"guilty\""), 3.0);
     assert_eq!(counted(&daemon, "watchpost_host_worker_deaths_total", "cause=\"abort\",plugin=\"zoo\""), 3.0);
     until(LONG, || (counted(&daemon, "watchpost_host_jobs_held", "state=\"quarantined\"") == 0.0).then_some(())).expect("nobody is held");
+    house.alarm_is("quarantine", "cleared");
+    // Three deaths in ten minutes.
+    let text = house.alarm_is("crash_loop", "active");
+    assert!(text.starts_with("the worker of zoo has died 3 times in ten minutes, lastly died of signal 6"), "{text}");
     let neighbour = job(&status(&house), "neighbour").clone();
     assert!(neighbour["health"] == "ok" && neighbour["runs"] == neighbour["ok"], "{neighbour}");
     assert_eq!(reports(&house).len(), 3);

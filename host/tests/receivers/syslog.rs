@@ -1,16 +1,18 @@
-//! Debian's rsyslog parses what it is sent.
+//! Debian's rsyslog parses what it is sent, and within TLS gets nothing while its certificate is none to trust.
 
 use std::{
     fs::{self, File},
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
 
 use crate::{
     harness::until,
-    programs::there,
+    programs::{output_of, there},
     server::{Server, house},
     stories::SOON,
 };
@@ -95,4 +97,111 @@ fn rsyslog_parses_what_comes_by_udp() {
 #[test]
 fn rsyslog_parses_what_comes_by_tcp() {
     is_parsed("tcp", "imtcp");
+}
+
+/// Makes an authority, certificates of two servers that it vouches for, one of them expired, and an authority that vouches for nobody.
+fn certificates(folder: &Path) {
+    let path = |name: &str| folder.join(name).display().to_string();
+    for name in ["ca", "other"] {
+        let subject = format!("/CN=Told {name}");
+        let words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", &subject];
+        output_of("openssl", &[&words[..], &["-keyout", &path(&format!("{name}.key")), "-out", &path(&format!("{name}.pem"))]].concat());
+    }
+    fs::write(path("names"), "subjectAltName=IP:127.0.0.1\n").unwrap();
+    for (name, at) in [("good", None), ("expired", Some("2020-01-01"))] {
+        let (key, request) = (path(&format!("{name}.key")), path(&format!("{name}.csr")));
+        output_of("openssl", &["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=log.test", "-keyout", &key, "-out", &request]);
+        let (ca, ca_key, names, made) = (path("ca.pem"), path("ca.key"), path("names"), path(&format!("{name}.pem")));
+        let words = [
+            "x509",
+            "-req",
+            "-days",
+            "30",
+            "-CAcreateserial",
+            "-in",
+            &request,
+            "-CA",
+            &ca,
+            "-CAkey",
+            &ca_key,
+            "-extfile",
+            &names,
+            "-out",
+            &made,
+        ];
+        match at {
+            None => output_of("openssl", &words),
+            Some(at) => output_of("faketime", &[&[at, "openssl"], &words[..]].concat()),
+        };
+    }
+}
+
+/// A collector within TLS with one of these certificates.
+fn within_tls(port: u16, folder: &Path, certificate: &str) -> Rsyslog {
+    let path = |name: &str| folder.join(name).display().to_string();
+    Rsyslog::start(&format!(
+        "global(defaultNetstreamDriverCAFile=\"{}\" defaultNetstreamDriverCertFile=\"{}\" defaultNetstreamDriverKeyFile=\"{}\")\n\
+         module(load=\"imtcp\" streamDriver.name=\"gtls\" streamDriver.mode=\"1\" streamDriver.authMode=\"anon\")\n\
+         input(type=\"imtcp\" address=\"127.0.0.1\" port=\"{port}\")",
+        path("ca.pem"),
+        path(&format!("{certificate}.pem")),
+        path(&format!("{certificate}.key")),
+    ))
+}
+
+/// Unreachable at the start, then with an expired certificate, then as it should be: the daemon measures, says what is wrong, and loses nothing.
+#[test]
+fn within_tls_rsyslog_gets_everything_once_its_certificate_can_be_trusted() {
+    if !there("rsyslogd") || !there("lmnsd_gtls") || !there("faketime") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Server::down();
+    let channel = |name: &str, ca: &str| {
+        let ca = folder.path().join(ca).display().to_string();
+        format!(
+            "[[channel]]\nname = {name:?}\ntype = \"syslog\"\nserver = \"tls://127.0.0.1:{port}\"\nca_file = {ca:?}\n\
+             [[route]]\nchannels = [{name:?}]\nmatch = '{{job=\"{}\"}}'\n",
+            if name == "log" { "mx" } else { "nobody" }
+        )
+    };
+    let house = house(&server, &(channel("log", "ca.pem") + &channel("stranger", "other.pem")));
+    let daemon = house.start();
+    // Nobody listens: the daemon starts and measures all the same.
+    let failing = |why: &str| {
+        let listed = || house.run(&["notify"]).ok();
+        until(SOON, || listed().contains(why).then_some(())).unwrap_or_else(|| panic!("{why}: {}", listed()));
+        let said = house.run(&["notify", "test", "log"]);
+        let begins = format!("error: cannot tell anybody by channel `log`: 127.0.0.1:{port}: ");
+        assert!(said.code == Some(1) && said.err.starts_with(&begins) && said.err.contains(why), "{said:?}");
+    };
+    failing("Connection refused");
+    let expired = within_tls(port, folder.path(), "expired");
+    failing("the certificate expired on 2020-01-31, ");
+    let told = |code: &str| {
+        let events: Value = serde_json::from_str(&house.run(&["events", "--json"]).ok()).unwrap();
+        let found = events.as_array().unwrap().iter().find(|event| event["code"] == code);
+        found.map(|event| event["text"].as_str().unwrap().to_owned())
+    };
+    let down = until(SOON, || told("channel_down")).expect("an event tells of it");
+    assert!(down.starts_with(&format!("channel log cannot be reached: 127.0.0.1:{port}: ")), "{down}");
+    let alarms = || -> Vec<Value> { serde_json::from_str(&house.run(&["alarms", "--json"]).ok()).unwrap() };
+    until(SOON, || alarms().iter().any(|alarm| alarm["rule"] == "channel_down").then_some(())).expect("and an alarm of the host");
+    drop(expired);
+    let rsyslog = within_tls(port, folder.path(), "good");
+    until(Duration::from_secs(60), || (!rsyslog.got().is_empty()).then_some(())).expect("what waited arrives");
+    server.comes_up();
+    let step = |step: &str| rsyslog.got().into_iter().filter(|got| got["id"] == step).count();
+    until(SOON, || (step("cleared") == 1).then_some(())).expect("its end arrives");
+    assert_eq!((step("raised"), rsyslog.got()[0]["app"].as_str()), (1, Some("watchpost")));
+    until(SOON, || told("channel_up")).expect("that it is back is told");
+    assert_eq!(house.run(&["notify", "test", "log"]).ok(), "log: a test was delivered\n");
+    let said = house.run(&["notify", "test", "stranger"]);
+    assert!(
+        said.err.contains(&format!("127.0.0.1:{port}: the certificate's authority is not in ")) && said.err.contains("other.pem"),
+        "{said:?}"
+    );
+    assert!(daemon.stop().status.success());
 }

@@ -54,7 +54,8 @@ pub(crate) struct Package {
 }
 
 /// Where shared libraries are; `*` stands for any one folder.
-const LIBRARY_FOLDERS: [&str; 6] = ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/lib/php/*", "/usr/local/lib"];
+const LIBRARY_FOLDERS: [&str; 7] =
+    ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/lib/*/rsyslog", "/usr/lib/php/*", "/usr/local/lib"];
 
 use Sign::{Exim, File, Library, Program};
 use Use::{Bench, Build, Lab, Tests};
@@ -88,6 +89,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "snmptrapd", sign: Program("snmptrapd"), uses: &[Tests] },
     Package { name: "smitools", sign: Program("smilint"), uses: &[Tests] },
     Package { name: "rsyslog", sign: Program("rsyslogd"), uses: &[Tests] },
+    Package { name: "rsyslog-gnutls", sign: Library("lmnsd_gtls"), uses: &[Tests] },
     Package { name: "swaks", sign: Program("swaks"), uses: &[Tests] },
     Package { name: "curl", sign: Program("curl"), uses: &[Tests] },
     Package { name: "pflogsumm", sign: Program("pflogsumm"), uses: &[Tests, Bench] },

@@ -167,6 +167,17 @@ proptest! {
         prop_assert_eq!(is_up, trouble, "a clear is lost");
     }
 
+    /// When time does something is known before: then, and not a moment sooner.
+    #[test]
+    fn time_does_what_it_does_when_it_is_said_to(inputs in inputs(), later in prop_oneof![0_i64..60, 800_i64..2_000, 80_000_i64..100_000]) {
+        let mut life = Life::default();
+        story(&mut life, &inputs);
+        let at_ns = (inputs.last().unwrap().0 + later) * SECOND;
+        let mut tried = life.clone();
+        let is_told = !tried.step(&Input::Time, at_ns, || 0).steps.is_empty() || tried != life;
+        prop_assert_eq!(life.next_ns().is_some_and(|next| next <= at_ns), is_told, "{:?}", life);
+    }
+
     /// Whatever happens, an acknowledgement is gone once its time is up or its life is over.
     #[test]
     fn no_acknowledgement_outlives_its_expiry(inputs in inputs()) {
