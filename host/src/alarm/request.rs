@@ -10,6 +10,7 @@ use super::{
     notice::Notice,
     record::Alarm,
     store::{Query, find, messages, steps},
+    x733::severity_named,
 };
 use crate::{
     database::DatabaseError,
@@ -179,5 +180,5 @@ pub fn whole(data: &Path, number: u64) -> Result<Whole, AlarmRequestError> {
 }
 
 fn severity_of(word: &str) -> Result<Severity, AlarmRequestError> {
-    serde_json::from_value(word.into()).map_err(|_| AlarmRequestError::Severity(word.into()))
+    severity_named(word).ok_or_else(|| AlarmRequestError::Severity(word.into()))
 }

@@ -1,8 +1,28 @@
-//! Kinds of trouble and their causes, by their registered names and numbers.
+//! Severities by their names; kinds of trouble and their causes, by their registered names and numbers.
 //!
 //! Source: IANA-ITU-ALARM-TC-MIB, "IANAItuEventType" and "IANAItuProbableCause"; the misspelt names are the registered ones.
 
 use serde::{Deserialize, Serialize};
+use watchpost_plugin_api::Severity;
+
+/// Severities with their names, as labels and JSON have them, the mildest first.
+pub const SEVERITIES: [(&str, Severity); 5] = [
+    ("indeterminate", Severity::Indeterminate),
+    ("warning", Severity::Warning),
+    ("minor", Severity::Minor),
+    ("major", Severity::Major),
+    ("critical", Severity::Critical),
+];
+
+/// A severity's name.
+pub fn severity_name(severity: Severity) -> &'static str {
+    SEVERITIES.iter().find(|(_, known)| *known == severity).map_or("indeterminate", |(name, _)| name)
+}
+
+/// The severity of that name.
+pub fn severity_named(name: &str) -> Option<Severity> {
+    SEVERITIES.iter().find(|(known, _)| *known == name).map(|(_, severity)| *severity)
+}
 
 /// Makes an enum of registered names and numbers.
 macro_rules! registered {

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use clap::Subcommand;
 use hyper::Method;
-use watchpost_plugin_api::Severity;
 
 use super::{
     Context,
@@ -21,6 +20,7 @@ use crate::{
         notice::Notice,
         record::Alarm,
         request::{AlarmRequest, AlarmRequestError, Found, LIMIT, Whole, whole},
+        x733::severity_name,
     },
     config,
     daemon::now_ns,
@@ -210,7 +210,7 @@ fn row(alarm: &Alarm) -> Vec<String> {
     let Alarm { life, subject } = alarm;
     vec![
         life.number.to_string(),
-        word(life.severity),
+        severity_name(life.severity).to_owned(),
         state(alarm),
         at(life.raised_ns),
         life.count.to_string(),
@@ -239,10 +239,6 @@ fn state(alarm: &Alarm) -> String {
     std::iter::once(stage).chain(more.into_iter().filter_map(|(is, word)| is.then_some(word))).collect::<Vec<_>>().join(", ")
 }
 
-fn word(severity: Severity) -> String {
-    serde_json::to_value(severity).ok().and_then(|word| word.as_str().map(Into::into)).unwrap_or_default()
-}
-
 fn at(time_ns: i64) -> String {
     time::local(time_ns as f64 / 1e9)
 }
@@ -268,7 +264,7 @@ fn show(context: &Context, one: &One) -> Outcome {
 fn about(alarm: &Alarm) {
     let Alarm { life, subject } = alarm;
     let mut lines = vec![
-        format!("alarm {}, {}, {}", life.number, word(life.severity), state(alarm)),
+        format!("alarm {}, {}, {}", life.number, severity_name(life.severity).to_owned(), state(alarm)),
         subject.text.clone(),
         format!("series {} of job {}, target {}", subject.series, subject.job, subject.target),
         format!("{}, probable cause {}", subject.event_type.name(), subject.cause.name()),
@@ -295,7 +291,7 @@ fn print_steps(steps: &[Notice]) {
         vec![
             at(notice.time_ns),
             notice.step.name().to_owned(),
-            word(notice.severity),
+            severity_name(notice.severity).to_owned(),
             notice.by.clone().unwrap_or_else(|| "-".into()),
             said.unwrap_or_else(|| "-".into()),
         ]

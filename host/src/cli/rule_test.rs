@@ -13,7 +13,7 @@ use super::{
     print_json, table,
 };
 use crate::{
-    alarm::{ledger::Ledger, store::NoOutbox, watch::Watch},
+    alarm::{ledger::Ledger, store::NoOutbox, watch::Watch, x733::severity_name},
     config::{self, AlarmRule, Draft},
     reading::{Cause, Reading, Shape},
     schedule::parse_span,
@@ -136,8 +136,7 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
     for (value, at) in values.iter().zip(0_i64..) {
         ledger.take(at.unsigned_abs(), &reading(test, *value, start + step_s * at));
         for notice in ledger.commit().map_err(failed)? {
-            let severity = serde_json::to_value(notice.severity).ok();
-            let severity = severity.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
+            let severity = severity_name(notice.severity);
             let after = elapsed(step_s * at);
             // An end is told by itself: how bad it was is known.
             story.push(if notice.step.ends() {

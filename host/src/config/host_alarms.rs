@@ -1,7 +1,5 @@
 //! `[host_alarms]`: what of the host's own alarms is to be otherwise.
 
-use watchpost_plugin_api::Severity;
-
 use super::{
     Fault, Faults, Rule,
     alarm_rule::{check_link, check_text},
@@ -9,18 +7,13 @@ use super::{
     reader::{Field, Reader, misshapen},
     text::{Data, Table},
 };
-use crate::alarm::host::{HostKind, HostRules};
+use crate::alarm::{
+    host::{HostKind, HostRules},
+    x733::{SEVERITIES, severity_named},
+};
 
 /// Keys of one kind.
 const KEYS: [&str; 5] = ["enabled", "free_min", "instruction", "link", "severity"];
-/// The severities, by their words.
-const SEVERITIES: [(&str, Severity); 5] = [
-    ("indeterminate", Severity::Indeterminate),
-    ("warning", Severity::Warning),
-    ("minor", Severity::Minor),
-    ("major", Severity::Major),
-    ("critical", Severity::Critical),
-];
 
 /// Takes shape and meaning of the table.
 pub(super) fn check(table: Field<Table>, faults: &mut Faults) -> HostRules {
@@ -64,13 +57,13 @@ fn of_kind(kind: HostKind, table: &Table, rules: &mut HostRules, faults: &mut Fa
     }
     reader.finish(faults);
     let severity = severity.given().and_then(|word| {
-        let known = SEVERITIES.iter().find(|(name, _)| *name == word.value);
+        let known = severity_named(&word);
         if known.is_none() {
             let message = format!("`severity`: \"{}\" is no severity", word.escape_debug());
             let hint = did_you_mean(&word, "severities", SEVERITIES.iter().map(|(name, _)| *name));
             faults.push(Fault::new(Rule::SeverityUnknown, &word.place, message).hint(hint));
         }
-        known.map(|(_, severity)| *severity)
+        known
     });
     let told = check_text("instruction", &instruction, faults).flatten();
     let leads = check_text("link", &link, faults).and_then(|said| check_link(said, &link, faults)).flatten();

@@ -12,9 +12,10 @@ use super::{
     timing::{Almanac, check_span, check_zone, is_window},
 };
 use crate::{
+    alarm::x733::{SEVERITIES, severity_named},
     notify::{
         channel::Channel,
-        route::{Escalation, Route, severity_name},
+        route::{Escalation, Route},
     },
     schedule::Windows,
     series::selector::Selector,
@@ -27,8 +28,6 @@ const KEYS: [&str; 11] =
 const KEYS_OF_ESCALATION: [&str; 2] = ["after", "channels"];
 /// How long a group gathers unless said otherwise.
 const GROUP_WAIT: Duration = Duration::from_secs(30);
-/// Severities, the mildest first.
-const SEVERITIES: [Severity; 5] = [Severity::Indeterminate, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical];
 
 /// Checks all routes against the channels there are.
 ///
@@ -153,10 +152,10 @@ impl Walk<'_> {
             Field::Absent => Some(Severity::Indeterminate),
             Field::Broken => None,
             Field::Given(text) => {
-                let found = SEVERITIES.into_iter().find(|severity| severity_name(*severity) == text.value);
+                let found = severity_named(&text);
                 if found.is_none() {
                     let message = format!("`severity`: \"{}\" is no severity", text.escape_debug());
-                    let hint = did_you_mean(&text, "severities", SEVERITIES.into_iter().map(severity_name));
+                    let hint = did_you_mean(&text, "severities", SEVERITIES.into_iter().map(|(name, _)| name));
                     self.faults.push(Fault::new(Rule::RouteSeverityUnknown, &text.place, message).hint(hint));
                 }
                 found

@@ -6,6 +6,7 @@ use watchpost_plugin_api::Severity;
 
 use super::store::{EventError, Found, Query, find};
 use crate::{
+    alarm::x733::severity_named,
     schedule::{ScheduleError, Zone},
     series::time::{self, Clock, TimeError},
 };
@@ -118,7 +119,7 @@ impl EventRequest {
 }
 
 fn severity_of(word: &str) -> Result<Severity, EventRequestError> {
-    serde_json::from_value(word.into()).map_err(|_| EventRequestError::Severity(word.into()))
+    severity_named(word).ok_or_else(|| EventRequestError::Severity(word.into()))
 }
 
 #[cfg(test)]

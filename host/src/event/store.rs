@@ -13,6 +13,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{Event, Reported};
 use crate::{
+    alarm::x733::SEVERITIES,
     database::{DatabaseError, Format},
     reading::Record,
 };
@@ -40,8 +41,6 @@ const FORMAT: Format = Format(&["
     CREATE INDEX events_by_time ON events (time_ns);
     CREATE INDEX events_by_job ON events (job, time_ns);
 "]);
-/// Severities by their number in a file.
-const SEVERITIES: [Severity; 5] = [Severity::Indeterminate, Severity::Warning, Severity::Minor, Severity::Major, Severity::Critical];
 
 /// Why events cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -229,7 +228,7 @@ fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, Event
         Ok(Event {
             time: row.get::<_, i64>(0)? as f64 / 1e9,
             job: row.get(1)?,
-            severity: SEVERITIES.get(usize::from(severity)).copied().unwrap_or(Severity::Indeterminate),
+            severity: SEVERITIES.get(usize::from(severity)).map_or(Severity::Indeterminate, |(_, severity)| *severity),
             code: row.get(3)?,
             text: row.get(4)?,
         })
@@ -237,8 +236,9 @@ fn find_in(path: &Path, query: &Query, limit: usize) -> Result<Vec<Event>, Event
     Ok(events.map_err(&failed)?.collect::<Result<_, _>>().map_err(&failed)?)
 }
 
+/// Its number in a file.
 fn number_of(severity: Severity) -> i64 {
-    SEVERITIES.iter().position(|known| *known == severity).and_then(|place| i64::try_from(place).ok()).unwrap_or(0)
+    SEVERITIES.iter().position(|(_, known)| *known == severity).and_then(|place| i64::try_from(place).ok()).unwrap_or(0)
 }
 
 fn day_of(time_ns: i64) -> NaiveDate {

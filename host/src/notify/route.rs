@@ -8,7 +8,10 @@ use std::{
 use watchpost_plugin_api::Severity;
 
 use crate::{
-    alarm::notice::{Notice, Step},
+    alarm::{
+        notice::{Notice, Step},
+        x733::severity_name,
+    },
     schedule::{Windows, Zone},
     series::selector::{NAME_LABEL, Selector},
 };
@@ -172,17 +175,6 @@ fn label_of<'n>(notice: &'n Notice, label: &str) -> Option<&'n str> {
         "rule" => Some(&notice.rule),
         "severity" => Some(severity_name(notice.severity)),
         _ => notice.labels.iter().find(|(key, _)| key == label).map(|(_, value)| value.as_str()),
-    }
-}
-
-/// A severity's name, as labels and JSON have it.
-pub fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Indeterminate => "indeterminate",
-        Severity::Warning => "warning",
-        Severity::Minor => "minor",
-        Severity::Major => "major",
-        Severity::Critical => "critical",
     }
 }
 

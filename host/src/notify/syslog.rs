@@ -11,10 +11,9 @@ use watchpost_plugin_api::{Severity, Tls};
 
 use super::{
     channel::{Parcel, Sender, Undelivered, heartbeat},
-    route::severity_name,
     text::{cut, title},
 };
-use crate::alarm::notice::Notice;
+use crate::alarm::{notice::Notice, x733::severity_name};
 
 /// Bytes of the words of a message: receivers need take no more than 2,048 of the whole (RFC 5424, 6.1).
 const TEXT_BYTES_MAX: usize = 900;

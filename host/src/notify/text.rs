@@ -7,9 +7,11 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, valu
 use serde::Serialize;
 use watchpost_plugin_api::Severity;
 
-use super::route::severity_name;
 use crate::{
-    alarm::notice::{Notice, Step},
+    alarm::{
+        notice::{Notice, Step},
+        x733::severity_name,
+    },
     plain,
 };
 

@@ -11,10 +11,9 @@ use sha2::{Digest, Sha256};
 use super::{
     channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
     http::{Receiver, json as as_json},
-    route::severity_name,
     text::{Template, Words, hex},
 };
-use crate::alarm::notice::Notice;
+use crate::alarm::{notice::Notice, x733::severity_name};
 
 /// The header by which a receiver tells repetitions.
 const ID: HeaderName = HeaderName::from_static("idempotency-key");

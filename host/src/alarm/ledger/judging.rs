@@ -13,7 +13,7 @@ use crate::{
         bound::PER,
         history::History,
         judge::{Finding, Memory},
-        life::Input,
+        life::{Input, Stage},
         limit::Of,
         record::{MISSING, Origin, Subject, key, usual_kind},
         seat::{Named, Seat},
@@ -126,6 +126,9 @@ impl Ledger {
             }
             Finding::Well => {
                 if let Some(alarm) = self.alarms.get_mut(&named.key) {
+                    if alarm.life.stage == Stage::Active {
+                        alarm.subject.text = over(sight, &named.place.2, told.as_ref(), alarm.subject.bound.as_deref());
+                    }
                     alarm.subject.value = told.map(|told| told.value);
                 }
                 self.step(&named.key, &Input::Well, now_ns, None);
@@ -223,6 +226,22 @@ impl Told {
 fn beside(usual: Usual, sight: &Sight<'_>) -> String {
     let (low, high) = usual.band(2.0);
     format!("; usual now {} to {}", shown(low, sight), shown(high, sight))
+}
+
+/// A sentence about trouble that is over.
+fn over(sight: &Sight<'_>, series: &str, told: Option<&Told>, bound: Option<&str>) -> String {
+    let Sight { rule, shape, spec, .. } = sight;
+    let job = &shape.job;
+    if spec.name == UP && rule.alias.is_none() && sight.value > 0.0 {
+        return crate::plain(&format!("{job} ({}) is up again", shape.target));
+    }
+    let what = rule.alias.as_deref().unwrap_or(series);
+    if sight.is_absence() {
+        return crate::plain(&format!("{what} of {job} has a value again"));
+    }
+    let (verb, value) = told.map_or(("is", "well"), |told| (told.verb, &told.value));
+    let was = bound.map(|bound| format!(", no longer {bound}")).unwrap_or_default();
+    crate::plain(&format!("{what} of {job} {verb} {value}{was}"))
 }
 
 /// A sentence about trouble.

@@ -119,7 +119,7 @@ fn values_raise_change_and_clear() {
         &[
             "1 raised Warning total_time of mx is 600 ms, > 500ms",
             "1 changed Major total_time of mx is 3 s, > 2s",
-            "1 cleared Major total_time of mx is 3 s, > 2s",
+            "1 cleared Major total_time of mx is 100 ms, no longer > 2s",
         ],
     );
 }
@@ -129,14 +129,14 @@ fn unknown_neither_raises_nor_clears() {
     check(
         SLOW,
         &[None, Some(0.6), None, None, Some(0.1)],
-        &["1 raised Warning total_time of mx is 600 ms, > 500ms", "1 cleared Warning total_time of mx is 600 ms, > 500ms"],
+        &["1 raised Warning total_time of mx is 600 ms, > 500ms", "1 cleared Warning total_time of mx is 100 ms, no longer > 500ms"],
     );
     let patient = format!("{SLOW}raise_after = 3\nclear_after = 2\nrearm = \"< 400ms\"\n");
     let values = [Some(0.6), Some(0.6), None, None, Some(0.6), Some(0.45), Some(0.45), Some(0.1), None, Some(0.1)];
     check(
         &patient,
         &values,
-        &["1 raised Warning total_time of mx is 600 ms, > 500ms", "1 cleared Warning total_time of mx is 600 ms, > 500ms"],
+        &["1 raised Warning total_time of mx is 600 ms, > 500ms", "1 cleared Warning total_time of mx is 100 ms, no longer > 500ms"],
     );
 }
 
@@ -146,7 +146,7 @@ fn a_target_that_is_down_is_told_with_its_reason() {
     check(
         rule,
         &[Some(0.1), None, None, Some(0.1)],
-        &["1 raised Critical mx (h:25) is down: connect: refused", "1 cleared Critical mx (h:25) is down: connect: refused"],
+        &["1 raised Critical mx (h:25) is down: connect: refused", "1 cleared Critical mx (h:25) is up again"],
     );
 }
 
@@ -179,7 +179,7 @@ fn of_a_counter_the_rate_is_judged_and_a_reset_is_unknown() {
     for (at, total) in [0.0, 60.0, 720.0, 5.0, 65.0].into_iter().enumerate() {
         rig.ledger.take(at as u64, &reading(at as i64, Some(&[("queries", &[], total)])));
     }
-    assert_eq!(rig.told(), ["1 raised Major queries of mx is 11/s, > 10", "1 cleared Major queries of mx is 11/s, > 10"]);
+    assert_eq!(rig.told(), ["1 raised Major queries of mx is 11/s, > 10", "1 cleared Major queries of mx is 1/s, no longer > 10"]);
 }
 
 /// Takes values of one metric, one a minute, `None` where it gives none, and gives what is told.
@@ -201,7 +201,7 @@ fn a_change_is_judged_against_the_beginning_of_its_window() {
         story("minor = \"change > 2s in 5m\"", "total_time", jump.clone()),
         [
             "20: raised Minor total_time of mx changed by +3 s in 5 min, change > 2s in 5m",
-            "25: cleared Minor total_time of mx changed by +3 s in 5 min, change > 2s in 5m",
+            "25: cleared Minor total_time of mx changed by 0 s in 5 min, no longer change > 2s in 5m",
         ]
     );
     assert_eq!(
@@ -267,7 +267,7 @@ fn outside_its_hours_a_rule_raises_nothing_and_clears_all_the_same() {
     for at in [5, 6, 7, 8, 9, 10, 11, 20, 21] {
         values[at] = Some(3.0);
     }
-    check(&rule, &values, &["1 raised Major total_time of mx is 3 s, > 2s", "1 cleared Major total_time of mx is 3 s, > 2s"]);
+    check(&rule, &values, &["1 raised Major total_time of mx is 3 s, > 2s", "1 cleared Major total_time of mx is 100 ms, no longer > 2s"]);
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn a_series_without_a_value_is_missed_and_found_again() {
     }
     assert_eq!(rig.told(), ["1 raised Minor no value of total_time of mx for 5 min"]);
     rig.ledger.take(0, &reading(0, Some(&[("total_time", &[], 1.0)])));
-    assert_eq!(rig.told(), ["1 cleared Minor no value of total_time of mx for 5 min"]);
+    assert_eq!(rig.told(), ["1 cleared Minor total_time of mx has a value again"]);
     rig.ledger.take(1, &reading(1, None));
     rig.ledger.miss(MONDAY * SECOND, Instant::now());
     assert!(rig.told().is_empty());
@@ -349,8 +349,8 @@ fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
         rig.told(),
         [
             "1 raised Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
-            "1 cleared Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
-            "1 closed Minor total_time of mx is 3 s, outside 3 deviations; usual now 960 ms to 1.04 s",
+            "1 cleared Minor total_time of mx is 1 s, no longer outside 3 deviations",
+            "1 closed Minor total_time of mx is 1 s, no longer outside 3 deviations",
             "2 raised Minor total_time of mx is 1 s, outside 3 deviations; usual now 2.88 s to 3.12 s",
         ]
     );
