@@ -1,7 +1,7 @@
 //! Service levels: how much of its time a service was as it was promised to be.
 //!
 //! Each reading of a scheduled run counts for its slot: good, bad, or unknown where the run says nothing of the target. What was due while
-//! nobody measured is unknown, what was due while the job's windows were shut is planned; neither is part of the level. Only service hours
+//! nobody measured is unknown, what was due while the job's windows were shut, or its series was maintained, is planned; neither is part of the level. Only service hours
 //! count. Sums are kept by day of the objective's zone, so that years are read as fast as days.
 //!
 //! Reading order: [`good`] (what is good) · [`period`] (over which days) · [`count`] (what a reading counts as) · [`tally`] (the sums) ·

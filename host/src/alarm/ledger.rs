@@ -22,7 +22,7 @@ use super::{
     depend::{Depends, Moment},
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
-    maintenance::{Maintained, Maintenance},
+    maintenance::{Announced, Maintained, Maintenance},
     notice::Notice,
     record::{Alarm, Origin, Subject},
     seat::Seats,
@@ -181,6 +181,11 @@ impl Ledger {
     /// Takes the hours of maintenance that come again.
     pub fn maintain(&mut self, windows: Vec<MaintenanceWindow>) {
         self.maintained.set(windows);
+    }
+
+    /// All maintenance that was and will be announced, also what is over.
+    pub fn announced(&self) -> Announced {
+        self.maintained.remembered()
     }
 
     /// Maintenance that was announced and goes on.

@@ -94,7 +94,7 @@ pub struct Written {
     pub number: u64,
     /// What rules remember.
     pub memories: Memories,
-    /// Maintenance that may go on.
+    /// Maintenance that was announced, also what is over.
     pub maintenance: Vec<Maintenance>,
     /// Number of the last maintenance.
     pub maintenance_number: u64,
@@ -285,7 +285,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Written> {
     for row in maintenance.query_map([], |row| row.get::<_, String>(0))? {
         let one: Maintenance = parsed(&row?)?;
         written.maintenance_number = one.number;
-        written.maintenance.extend(Some(one).filter(|one| one.ended.is_none()));
+        written.maintenance.push(one);
     }
     Ok(written)
 }

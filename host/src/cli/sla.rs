@@ -35,7 +35,7 @@ pub(super) const EXAMPLES: &str = "An objective stands in watchpost.toml:
 
 Of any metric but `up`, `good` says which values are: good = \"< 2s\". `period` is day, week, month, quarter or year; a month \
 if it is not said. The level is the share of known time that was good. Time that is unknown, and time that was planned (the windows of a \
-job were shut), is shown beside it and is no part of it. Sums are written every ten seconds; what was before the objective was there is \
+job were shut, or there was maintenance), is shown beside it and is no part of it. Sums are written every ten seconds; what was before the objective was there is \
 not counted.
 
 Examples:

@@ -12,6 +12,7 @@ use watchpost_journal::Position;
 
 use super::view::View;
 use crate::{
+    alarm::maintenance::Announced,
     config::Config,
     database::DatabaseError,
     job::Job,
@@ -24,21 +25,30 @@ use crate::{
 pub(super) const NAME: &str = "objectives";
 
 /// What of the configuration in force counts for service levels.
-#[derive(Clone, Default)]
-pub(super) struct Watching(Arc<RwLock<Arc<Watched>>>);
+#[derive(Clone)]
+pub(super) struct Watching {
+    watched: Arc<RwLock<Arc<Watched>>>,
+    announced: Announced,
+}
 
 impl Watching {
+    /// Nothing yet; maintenance is as it is announced from now on, and was before.
+    pub(super) fn new(announced: Announced) -> Self {
+        Self { watched: Arc::default(), announced }
+    }
+
     /// Takes what is in force from now on.
     pub(super) fn set(&self, config: &Config, jobs: &[Job]) {
         let facts = |job: &Job| (job.name().to_owned(), (job.shape.clone(), job.config.timing.timetable.clone()));
         let objectives = config.objectives.clone();
         // Without a promise nothing is looked at.
         let jobs = if objectives.is_empty() { HashMap::new() } else { jobs.iter().map(facts).collect() };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Watched { objectives, jobs });
+        let (windows, announced) = (config.maintenance.clone(), self.announced.clone());
+        *self.watched.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Watched { objectives, jobs, windows, announced });
     }
 
     fn now(&self) -> Arc<Watched> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.watched.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

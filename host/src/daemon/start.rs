@@ -222,6 +222,7 @@ impl Parts {
         let journal = Arc::new(journal);
         let routing = Routing::default();
         let ledger = SharedLedger::open(data.path(), journal.durable_end(), routing.clone()).map_err(StartError::Alarms)?;
+        let announced = ledger.lend().announced();
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
         let latest = Arc::new(Latest::default());
@@ -230,7 +231,7 @@ impl Parts {
             started,
             journal,
             store,
-            watching: Watching::default(),
+            watching: Watching::new(announced),
             ledger,
             overheard: Overheard::default(),
             routing,

@@ -7,14 +7,15 @@ use watchpost_plugin_api::{MetricSpec, Unit};
 
 use super::{Seconds, Verdict};
 use crate::{
-    config::Objective,
+    alarm::maintenance::Announced,
+    config::{MaintenanceWindow, Objective},
     reading::{Cause, Reading, Reason, Shape},
     schedule::{Timetable, UnixTime},
     series::{
         gap::silences::Silences,
         layout::{RUN_DURATION, UP},
-        meant::{may_be, may_be_of, of_every_run},
-        selector::Shown,
+        meant::{label_of, may_be, may_be_of, of_every_run},
+        selector::{Selector, Shown},
     },
 };
 
@@ -28,6 +29,10 @@ pub struct Watched {
     pub objectives: Vec<Objective>,
     /// What each job's series look like, and when it is due.
     pub jobs: HashMap<String, (Shape, Timetable)>,
+    /// Hours of maintenance that come again.
+    pub windows: Vec<MaintenanceWindow>,
+    /// Maintenance that was announced.
+    pub announced: Announced,
 }
 
 /// Time of a series that is to be added to a day.
@@ -68,6 +73,7 @@ impl Watched {
             if objective.hours.as_ref().is_some_and(|hours| !hours.hold(at, objective.zone)) {
                 return;
             }
+            let verdict = if self.is_maintained(series, shape, at) { Verdict::Planned } else { verdict };
             let day = objective.zone.day(UnixTime::from_secs(at));
             counted.push(Counted { objective: objective.digest.clone(), series: series.to_owned(), day, time: verdict.seconds(seconds) });
         };
@@ -90,6 +96,19 @@ impl Watched {
         before.series.extend(verdicts.into_keys());
         before.due = Some(due);
         counted
+    }
+
+    /// Whether there was maintenance of a series at that time.
+    fn is_maintained(&self, series: &str, shape: &Shape, at: i64) -> bool {
+        let announced = self.announced.at(at.saturating_mul(1_000_000_000));
+        let mut meant = self.windows.iter().filter(|window| window.hours.hold(at, window.zone)).map(|window| &window.series.value);
+        let mut meant = meant.by_ref().chain(&announced).peekable();
+        if meant.peek().is_none() {
+            return false;
+        }
+        let Ok(own) = Selector::parse(series) else { return false };
+        let label = |wanted: &str| own.fixed().find(|(label, _)| *label == wanted).map(|(_, value)| value);
+        meant.any(|selector| selector.matches(|wanted| label(wanted).or_else(|| label_of(shape, wanted))))
     }
 }
 

@@ -88,3 +88,25 @@ fn a_month_that_is_none_and_a_configuration_that_promises_nothing_are_told() {
     refused(&house.run(&["sla"]), 2, &["cannot tell service levels: ", "promises nothing; `watchpost sla --help` shows an [[objective]]"]);
     refused(&house.run(&["sla", "--month", "October"]), 2, &["`October` is no month; write it as 2026-10"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn maintenance_is_planned_time_until_it_is_ended() {
+    let server = willing().await;
+    let house = House::new(&job("fine", "every = \"1s\"", server.port()));
+    house.add_to_main(OBJECTIVES);
+    let daemon = house.start();
+    let told = |key: &str| crate::json(&house, &["sla"])[0][key].as_u64().unwrap_or(0);
+    until(SOON, || (told("good_s") > 1).then_some(())).unwrap_or_else(|| panic!("{}", daemon.log_text()));
+    house.run(&["maintenance", "add", "{job=\"fine\"}", "--for", "1h"]).ok();
+    until(SOON, || (told("planned_s") > 5).then_some(())).unwrap_or_else(|| panic!("{}", crate::json(&house, &["sla"])));
+    let good = told("good_s");
+    house.run(&["maintenance", "end", "1"]).ok();
+    until(SOON, || (told("good_s") > good + 5).then_some(())).unwrap_or_else(|| panic!("{}", crate::json(&house, &["sla"])));
+    // What is over is remembered: readings of that time may come again from the journal.
+    assert!(daemon.stop().status.success());
+    let planned = told("planned_s");
+    let daemon = house.start();
+    until(SOON, || (told("good_s") > good + 15).then_some(())).unwrap_or_else(|| panic!("{}", crate::json(&house, &["sla"])));
+    assert_eq!(told("planned_s"), planned);
+    assert!(daemon.stop().status.success());
+}

@@ -4,7 +4,8 @@ use watchpost_services::outcome::{Outcome, Sample, Status};
 
 use super::*;
 use crate::{
-    config::{At, Place},
+    alarm::maintenance::Maintenance,
+    config::{At, MaintenanceWindow, Place},
     objective::{good::Good, period::Period},
     reading::{Cause, Reason, Shape},
     schedule::{Holidays, Timetable, UnixTime, Windows, Zone},
@@ -41,7 +42,7 @@ fn watched(objective: Objective, blackout: &[&str]) -> Watched {
     let timetable = Timetable::cron("* * * * *", Zone::default()).unwrap();
     let windows = Windows::parse([], blackout.iter().copied(), std::sync::Arc::new(Holidays::default())).unwrap();
     let timetable = timetable.within(windows, UnixTime::from_secs(MONDAY)).unwrap();
-    Watched { objectives: vec![objective], jobs: HashMap::from([("mx".to_owned(), (shape, timetable))]) }
+    Watched { objectives: vec![objective], jobs: HashMap::from([("mx".to_owned(), (shape, timetable))]), ..Watched::default() }
 }
 
 fn reading(minute: i64, outcome: Outcome) -> Reading {
@@ -92,6 +93,43 @@ fn a_reading_counts_for_its_slot_and_what_was_missed_is_unknown() {
 fn what_was_due_while_the_windows_were_shut_is_planned() {
     let watched = watched(objective("up{job=\"mx\"}", None, &[]), &["MON 00:05-00:15"]);
     check(&watched, &[reading(0, fine(&[])), reading(20, fine(&[]))], &[("up{job=\"mx\"}", [2, 0, 9, 10])]);
+}
+
+/// Maintenance of a series from one minute to another.
+fn maintenance(number: u64, series: &str, (from, until): (i64, i64), ended: Option<i64>) -> Maintenance {
+    let at = |minute: i64| (MONDAY + minute * MINUTE) * 1_000_000_000;
+    let ended = ended.map(|minute| ("ann".to_owned(), at(minute)));
+    Maintenance { number, series: series.into(), by: "ann".into(), comment: None, from_ns: at(from), until_ns: at(until), ended }
+}
+
+#[test]
+fn time_of_maintenance_is_planned_whatever_was_measured() {
+    let all = |minutes: std::ops::Range<i64>| -> Vec<Reading> {
+        minutes
+            .map(|minute| reading(minute, if minute % 2 == 0 { fine(&[("depth", &["a"], 1.0), ("depth", &["b"], 1.0)]) } else { down() }))
+            .collect()
+    };
+    // Announced for ten minutes, ended after five: what came after counts.
+    let watched_up = watched(objective("up{job=\"mx\"}", None, &[]), &[]);
+    watched_up.announced.take(maintenance(1, "{site=\"paris\"}", (4, 14), None));
+    check(&watched_up, &all(0..20), &[("up{job=\"mx\"}", [5, 5, 0, 10])]);
+    watched_up.announced.take(maintenance(1, "{site=\"paris\"}", (4, 14), Some(9)));
+    check(&watched_up, &all(0..20), &[("up{job=\"mx\"}", [7, 8, 0, 5])]);
+    // Of others it is nobody's, and time without readings is as well.
+    watched_up.announced.take(maintenance(1, "{site=\"rome\"}", (4, 14), None));
+    check(&watched_up, &all(0..20), &[("up{job=\"mx\"}", [10, 10, 0, 0])]);
+    watched_up.announced.take(maintenance(2, "up", (4, 14), None));
+    check(&watched_up, &[reading(0, fine(&[])), reading(20, fine(&[]))], &[("up{job=\"mx\"}", [2, 0, 9, 10])]);
+    // Of one queue only; and hours that come again.
+    let deep = watched(objective("depth", Some("< 5"), &[]), &[]);
+    deep.announced.take(maintenance(1, "depth{queue=\"a\"}", (0, 10), None));
+    let expected = [("depth{job=\"mx\",queue=\"a\"}", [5, 5, 0, 10]), ("depth{job=\"mx\",queue=\"b\"}", [10, 10, 0, 0])];
+    check(&deep, &all(0..20), &expected);
+    let hours = Windows::parse(["MON 00:10-00:20"], [], std::sync::Arc::new(Holidays::default())).unwrap();
+    let series = at(Selector::parse("{job=\"mx\"}").unwrap());
+    let window = MaintenanceWindow { name: at("patches".into()), series, hours: hours.unwrap(), zone: Zone::default(), comment: None };
+    let patched = Watched { windows: vec![window], ..watched(objective("up{job=\"mx\"}", None, &[]), &[]) };
+    check(&patched, &all(0..30), &[("up{job=\"mx\"}", [10, 10, 0, 10])]);
 }
 
 #[test]
