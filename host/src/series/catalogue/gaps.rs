@@ -52,17 +52,7 @@ pub(super) fn put(transaction: &Transaction<'_>, book: &mut Book) -> Result<(), 
         transaction.execute("DELETE FROM heard", [])?;
         transaction.execute("INSERT INTO heard (time_s) VALUES (?1)", [heard])?;
     }
-    for (from, to) in book.renamed() {
-        for table in ["gaps", "followed"] {
-            transaction.execute(&format!("DELETE FROM {table} WHERE job = (SELECT id FROM jobs WHERE name = ?1)"), [to])?;
-            let heir = "(SELECT id FROM jobs WHERE name = ?2) WHERE job = (SELECT id FROM jobs WHERE name = ?1)";
-            transaction.execute(&format!("UPDATE {table} SET job = {heir}"), [from, to])?;
-        }
-    }
-    for job in book.forgotten() {
-        transaction.execute("DELETE FROM gaps WHERE job = (SELECT id FROM jobs WHERE name = ?1)", [job])?;
-        transaction.execute("DELETE FROM followed WHERE job = (SELECT id FROM jobs WHERE name = ?1)", [job])?;
-    }
+    rename(transaction, book)?;
     let mut id = transaction.prepare_cached("SELECT id FROM jobs WHERE name = ?1")?;
     let mut state = transaction.prepare_cached("INSERT OR REPLACE INTO followed VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let mut span = transaction.prepare_cached("INSERT OR REPLACE INTO gaps VALUES (?1, ?2, ?3, ?4, ?5)")?;
@@ -78,6 +68,26 @@ pub(super) fn put(transaction: &Transaction<'_>, book: &mut Book) -> Result<(), 
         }
         let silences = serde_json::to_value(&known.silences).unwrap_or_default().to_string();
         state.execute(params![job, known.since, known.until, known.step, silences])?;
+    }
+    Ok(())
+}
+
+/// Gives what the file has to the jobs that have it now. All of it at once, by a detour: one may be called what another one was.
+fn rename(transaction: &Transaction<'_>, book: &Book) -> Result<(), CatalogueError> {
+    const ID: &str = "(SELECT id FROM jobs WHERE name = ?1)";
+    transaction.pragma_update(None, "defer_foreign_keys", true)?;
+    for table in ["gaps", "followed"] {
+        for job in book.forgotten() {
+            transaction.execute(&format!("DELETE FROM {table} WHERE job = {ID}"), [job])?;
+        }
+        for (from, to) in book.renamed() {
+            let heir = "(SELECT id FROM jobs WHERE name = ?2)";
+            transaction.execute(&format!("UPDATE {table} SET job = -{heir} WHERE job = {ID}"), [from, to])?;
+        }
+        for (_, to) in book.renamed() {
+            transaction.execute(&format!("DELETE FROM {table} WHERE job = {ID}"), [to])?;
+        }
+        transaction.execute(&format!("UPDATE {table} SET job = -job WHERE job < 0"), [])?;
     }
     Ok(())
 }

@@ -86,24 +86,22 @@ impl Book {
     /// Forgets a job that has no series any more.
     pub fn forget(&mut self, job: &str) {
         self.jobs.remove(job);
-        let in_file = self.name_in_file(job);
-        self.forgotten.push(in_file);
+        let in_file = self.take_name_in_file(job);
+        self.forgotten.extend(in_file);
     }
 
     /// Gives what is known of a job to the one that goes on with its series, unless that one has measured before.
     pub fn succeed(&mut self, from: &str, to: &str) {
         let Some(old) = self.jobs.remove(from) else { return };
-        let in_file = self.name_in_file(from);
+        let in_file = self.take_name_in_file(from);
         if self.jobs.get(to).is_some_and(|known| known.step > 0) {
-            self.forgotten.push(in_file);
+            self.forgotten.extend(in_file);
             return;
         }
         let silences = self.jobs.remove(to).map(|known| known.silences).filter(|said| *said != Silences::default());
         let silences = silences.unwrap_or_else(|| old.silences.clone());
         self.jobs.insert(to.to_owned(), Followed { silences, saved: false, ..old });
-        if in_file != to {
-            self.renamed.push((in_file, to.to_owned()));
-        }
+        self.renamed.extend(in_file.filter(|in_file| in_file != to).map(|in_file| (in_file, to.to_owned())));
     }
 
     /// What the file calls a job; nothing if what it has under that name is another one's by now, or nobody's.
@@ -113,10 +111,11 @@ impl Book {
         renamed.or(Some(job).filter(|_| !is_gone))
     }
 
-    /// What the file calls a job that is called otherwise from now on.
-    fn name_in_file(&mut self, job: &str) -> String {
-        let place = self.renamed.iter().position(|(_, now)| now == job);
-        place.map_or_else(|| job.to_owned(), |place| self.renamed.remove(place).0)
+    /// What the file calls a job that is called otherwise from now on, or no more.
+    fn take_name_in_file(&mut self, job: &str) -> Option<String> {
+        let in_file = self.in_file(job).map(str::to_owned);
+        self.renamed.retain(|(_, now)| now != job);
+        in_file
     }
 
     /// Jobs that are called otherwise now, while the file does not know that.
