@@ -15,6 +15,8 @@ struct Proof {
     /// The variable that holds the count.
     variable: &'static str,
     count: u32,
+    /// Whether it proves how long something takes, which is that of a release.
+    release: bool,
     /// What holds if it passes.
     shows: &'static str,
 }
@@ -27,6 +29,7 @@ const PROOFS: &[Proof] = &[
         only: "",
         variable: "WATCHPOST_PROVE_KILLS",
         count: 100,
+        release: false,
         shows: "a daemon killed while it writes loses nothing that was acknowledged",
     },
     Proof {
@@ -36,6 +39,7 @@ const PROOFS: &[Proof] = &[
         only: "",
         variable: "WATCHPOST_PROVE_KILLS",
         count: 200,
+        release: false,
         shows: "a journal whose writer is killed keeps every acknowledged record",
     },
     Proof {
@@ -45,6 +49,7 @@ const PROOFS: &[Proof] = &[
         only: "a_killed_store",
         variable: "WATCHPOST_PROVE_STORE_KILLS",
         count: 2000,
+        release: false,
         shows: "a store killed while it writes, flushes and makes checkpoints loses no acknowledged reading, and every series file becomes \
                 what a run that nobody interrupts makes of the same journal, byte for byte",
     },
@@ -55,6 +60,7 @@ const PROOFS: &[Proof] = &[
         only: "a_power_cut",
         variable: "WATCHPOST_PROVE_POWER_CUTS",
         count: 1000,
+        release: false,
         shows: "a store whose machine loses its power, with any part of what was not synced on the disk, loses no acknowledged reading, and \
                 every series file becomes what a run that nobody interrupts makes of the same journal, byte for byte",
     },
@@ -65,6 +71,7 @@ const PROOFS: &[Proof] = &[
         only: "daemon::delivery",
         variable: "WATCHPOST_PROVE_DELIVERIES",
         count: 10_000,
+        release: false,
         shows: "every step of every alarm's life arrives at a receiver that fails in all ways, told by a daemon that is killed at random: in \
                 its order, and again only under the same id",
     },
@@ -75,6 +82,7 @@ const PROOFS: &[Proof] = &[
         only: "daemon::storm",
         variable: "WATCHPOST_PROVE_STORM",
         count: 100_000,
+        release: true,
         shows: "when everything goes wrong at once every step of every alarm is stored at once and told soon, alone or with others",
     },
     Proof {
@@ -84,6 +92,7 @@ const PROOFS: &[Proof] = &[
         only: "",
         variable: "WATCHPOST_PROVE_LOGS",
         count: 200,
+        release: false,
         shows: "a log that is rotated, cut, compressed and written to late, read by a worker that is killed, has each line counted once",
     },
     Proof {
@@ -93,6 +102,7 @@ const PROOFS: &[Proof] = &[
         only: "conformance",
         variable: "WATCHPOST_PROVE_CONFORMANCE",
         count: 1000,
+        release: false,
         shows: "every shipped agent, run against real servers, keeps to what test-agent looks for",
     },
     Proof {
@@ -102,6 +112,7 @@ const PROOFS: &[Proof] = &[
         only: "",
         variable: "WATCHPOST_PROVE_ROUNDTRIPS",
         count: 1000,
+        release: false,
         shows: "of messages delivered late, twice, in any order or never, sent by a worker that is killed, none that comes in time is lost, \
                 none counts twice, and no other is touched",
     },
@@ -121,6 +132,9 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     eprintln!("{} times: {}", proof.count, proof.shows);
     let mut cargo = test::cargo("test")?;
     cargo.args(["--package", proof.package]);
+    if proof.release {
+        cargo.arg("--release");
+    }
     match proof.target {
         "" => cargo.arg("--lib"),
         target => cargo.args(["--test", target]),

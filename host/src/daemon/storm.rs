@@ -45,6 +45,8 @@ const STEPS: u64 = 2_000;
 const SERIES: u64 = 50;
 /// From one reading to the next: a thousand steps in a second.
 const PACE: Duration = Duration::from_millis(50);
+/// How much longer it may take where nothing is optimised, not even the database; `prove` holds a release to the rest.
+const SLOWER: u32 = if cfg!(debug_assertions) { 4 } else { 1 };
 /// From a sample to its stored alarm, for 99 of 100; the aim is a fifth of it.
 const STORED_MAX: Duration = Duration::from_millis(500);
 /// From a sample to the first who is told, for 99 of 100; the aim is a fifth of it.
@@ -270,7 +272,7 @@ async fn in_a_storm_all_is_stored_at_once_and_told_soon_alone_or_with_others() {
     );
     assert_eq!(first.len(), of_steps.len(), "a step was told to nobody");
     assert_eq!(lines.len(), of_steps.len(), "a step is missing in what is told one by one");
-    assert!(stored.1 < STORED_MAX, "{stored:?}");
-    assert!(told.1 < TOLD_MAX, "{told:?}");
+    assert!(stored.1 < SLOWER * STORED_MAX, "{stored:?}");
+    assert!(told.1 < SLOWER * TOLD_MAX, "{told:?}");
     assert!(peak_kib < MEMORY_MAX_KIB, "{peak_kib} KiB");
 }
