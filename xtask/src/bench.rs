@@ -55,7 +55,7 @@ const BENCHES: &[Bench] = &[
         name: "probes",
         tells: "CPU of a session by SMTP with 10,000 in flight, in a worker, in one process and by sockets alone, beside blackbox_exporter; memory of 5,000",
         run: probes::run,
-        build: build::release,
+        build: probes::build,
         needs: &[Use::Bench],
     },
     Bench {
@@ -90,7 +90,7 @@ const BENCHES: &[Bench] = &[
         name: "zoo",
         tells: "every way in which an agent misbehaves: what it is taken for, how soon, and what it costs other libraries' jobs",
         run: zoo::run,
-        build: build::programs,
+        build: zoo::build,
         needs: &[],
     },
 ];

@@ -12,12 +12,14 @@ pub(crate) fn release() -> Outcome {
     cargo(&[])
 }
 
-/// Builds the daemon and its worker only, with what the agents' libraries ask of other crates.
-pub(crate) fn programs() -> Outcome {
-    cargo(&["--package", "watchpost", "--package", "watchpost-worker", "--package", "watchpost-bench", "--bins"])
+/// Builds these packages only, programs and libraries, with what all of the release ask of other crates. No example is among what is wanted
+/// here: the dependencies of their tests would be, too.
+pub(crate) fn only(packages: &[&str]) -> Outcome {
+    let named = ["watchpost-bench", "watchpost-worker"].iter().chain(packages).flat_map(|name| ["--package", name]);
+    cargo(&named.chain(["--lib", "--bins"]).collect::<Vec<_>>())
 }
 
-/// Builds what benches measure with, for which the release or its programs have been built: programs of their own, and agents that misbehave.
+/// Builds what benches measure with, for which the release, or part of it, has been built: programs of their own, and agents that misbehave.
 pub(crate) fn examples(names: &[&str]) -> Outcome {
     let named = names.iter().flat_map(|name| ["--example", name]);
     cargo(&["--package", "watchpost-bench", "--package", "watchpost-worker"].into_iter().chain(named).collect::<Vec<_>>())

@@ -9,7 +9,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a measurement ends with its reason")]
 
 use std::{
-    future::Future,
     path::Path,
     sync::{
         Arc,
@@ -118,8 +117,8 @@ async fn bare(port: &str, count: usize) -> Round {
         let address: std::net::SocketAddr = address.parse().unwrap();
         sessions.spawn(async move { matches!(timeout(SESSION, said_bare(address)).await, Ok(Ok(true))) });
     }
-    let (ends, resident_kib) = watched(sessions.join_all(), &["self"]).await;
-    round(&ends, used("self") - before, 0.0, resident_kib)
+    let ends = sessions.join_all().await;
+    round(&ends, used("self") - before, 0.0, resident("self"))
 }
 
 async fn said_bare(address: std::net::SocketAddr) -> std::io::Result<bool> {
@@ -144,7 +143,7 @@ async fn inside(port: &str, count: usize) -> Round {
     let jobs: Vec<_> = (0..count).map(|_| made()).collect();
     let before = used("self");
     let local = LocalSet::new();
-    let (ends, resident_kib) = local
+    let ends = local
         .run_until(async {
             let mut sessions = JoinSet::new();
             for (mut agent, services) in jobs {
@@ -153,10 +152,10 @@ async fn inside(port: &str, count: usize) -> Round {
                     services.run(&mut agent, request).await.0.status.is_ok()
                 });
             }
-            watched(sessions.join_all(), &["self"]).await
+            sessions.join_all().await
         })
         .await;
-    round(&ends, used("self") - before, 0.0, resident_kib)
+    round(&ends, used("self") - before, 0.0, resident("self"))
 }
 
 async fn worker(port: &str, count: usize, library: &Path) -> Round {
@@ -196,8 +195,8 @@ async fn worker(port: &str, count: usize, library: &Path) -> Round {
             end.outcome.status.is_ok()
         });
     }
-    let (ends, resident_kib) = watched(sessions.join_all(), &["self", &pid]).await;
-    round(&ends, used("self") - before.0, used(&pid) - before.1, resident_kib)
+    let ends = sessions.join_all().await;
+    round(&ends, used("self") - before.0, used(&pid) - before.1, resident("self") + resident(&pid))
 }
 
 async fn http(port: &str, count: usize, exporter: &str) -> Round {
@@ -230,22 +229,6 @@ fn round(ends: &[bool], cpu: f64, worker_cpu: f64, resident_kib: u64) -> Round {
     Round { well, others: ends.len() - well, cpu, worker_cpu, resident_kib }
 }
 
-/// Waits for the end of something, and looks meanwhile at what these processes have resident together.
-async fn watched<T>(work: impl Future<Output = T>, pids: &[&str]) -> (T, u64) {
-    let most = AtomicUsize::new(0);
-    let look = async {
-        loop {
-            let now: usize = pids.iter().map(|pid| resident(pid)).sum();
-            most.fetch_max(now, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::select! {
-        done = work => (done, most.load(Ordering::Relaxed) as u64),
-        () = look => unreachable!("it looks for ever"),
-    }
-}
-
 /// Milliseconds of CPU that a process has used. Source: proc(5), `stat` fields 14 and 15, in hundredths of a second.
 fn used(pid: &str) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process lives");
@@ -253,9 +236,9 @@ fn used(pid: &str) -> f64 {
     fields.map(|field| field.parse::<f64>().unwrap() * 10.0).sum()
 }
 
-/// KiB that a process has resident.
-fn resident(pid: &str) -> usize {
+/// KiB that a process had resident at most: looking meanwhile would cost what is measured. Source: proc(5), `status`, VmHWM.
+fn resident(pid: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }

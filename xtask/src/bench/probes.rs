@@ -57,9 +57,13 @@ struct Scene {
     library: PathBuf,
 }
 
+/// Builds the worker, the agent, and who makes sessions.
+pub(super) fn build() -> Outcome {
+    build::only(&["watchpost-smtp"])?;
+    build::examples(&["in_flight"])
+}
+
 pub(super) fn run() -> Outcome {
-    exporter()?;
-    build::examples(&["in_flight"])?;
     let (folder, release) = (Folder::make("probes")?, place::built("release")?);
     let scene =
         Scene { folder: folder.0.clone(), program: release.join("examples/in_flight"), library: release.join("libwatchpost_smtp.so") };

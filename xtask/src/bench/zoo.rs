@@ -52,8 +52,13 @@ const BEASTS: [(&str, u32); 22] = [
     ("half-frame-and-pend", 1),
 ];
 
+/// Builds the daemon, its worker, and the agents.
+pub(super) fn build() -> Outcome {
+    build::only(&["watchpost"])?;
+    build::examples(&["tame", "zoo", "major", "bench_aborts", "bench_changed"])
+}
+
 pub(super) fn run() -> Outcome {
-    build::examples(&["tame", "zoo", "major", "bench_aborts", "bench_changed"])?;
     let house = House::make()?;
     let _daemon = house.start()?;
     let mut watch = Watch::default();
