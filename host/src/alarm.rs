@@ -1,6 +1,6 @@
 //! Alarms: what a rule says of a series, with a life of its own.
 //!
-//! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much, as it is written) · [`limit`] (the same in a unit) · [`formula`] (arithmetic over several series) · [`history`] (values of before) · [`watch`] (which rules look at what) · [`seat`] (series, found again) · [`baseline`] (what is usual) · [`judge`] and [`awaited`] (what
+//! Reading order: [`x733`] (what kind of trouble) · [`bound`] (what is too much, as it is written) · [`limit`] and [`limits`] (the same in a unit) · [`formula`] (arithmetic over several series) · [`together`] (which series belong together) · [`history`] (values of before) · [`recent`] (events of before) · [`watch`] (which rules look at what) · [`seat`] (series, found again) · [`baseline`] (what is usual) · [`judge`] and [`awaited`] (what
 //! they make of it) · [`life`] (what happens to an alarm) · [`notice`] (a step of its life, as
 //! everybody outside is told of it) · [`record`] (an alarm) · [`host`] (those of
 //! the host itself) · [`maintenance`] (when nobody is told) · [`depend`] (what silences what) · [`ledger`] (all of them) · [`store`] (on disk) · [`request`] (what is
@@ -17,12 +17,15 @@ pub mod judge;
 pub mod ledger;
 pub mod life;
 pub mod limit;
+pub mod limits;
 pub mod maintenance;
 pub mod notice;
+pub mod recent;
 pub mod record;
 pub mod replay;
 pub mod request;
 pub mod seat;
 pub mod store;
+pub mod together;
 pub mod watch;
 pub mod x733;

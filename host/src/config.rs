@@ -56,7 +56,7 @@ use std::{
 };
 
 pub use ad_hoc::ad_hoc;
-pub use alarm_rule::{AlarmRule, Bounds, Override, SEVERITIES, over};
+pub use alarm_rule::{AlarmRule, Bounds, EventPattern, LooksAt, Override, SEVERITIES, SeriesExpression, over};
 pub use assignment::Assignment;
 pub use bind::{bind, unknown_agent};
 pub use bound::{Bound, Rest, Unbound};

@@ -3,11 +3,12 @@
 //! Hours of the last weeks are compared with the same hour of other weeks and the hours beside it. The deviation is the median of the
 //! distances from the median, as a normal distribution has it, so that a quarter of wild values moves nothing; what single values scatter
 //! around their own hour is added. Where too few weeks are known, the same hour of other days stands in; where these are too few, too,
-//! nothing is usual and nothing is judged.
+//! nothing is usual and nothing is judged. Special days of a calendar, as holidays, are taken for Sundays: what was usual on Sundays is usual on
+//! them, and what was on them moves no working day.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::schedule::Zone;
+use crate::schedule::{Holidays, Zone};
 
 /// How far back is looked, seconds: five weeks.
 pub const LOOKED_BACK_S: i64 = 35 * 86_400;
@@ -17,6 +18,8 @@ pub const FINE_S: i64 = 2 * 86_400;
 const WEEK_H: i64 = 168;
 /// Hours of a day.
 const DAY_H: i64 = 24;
+/// The first hour of a Sunday, as hours of the week are counted: 1970 began with a Thursday.
+const SUNDAY_H: i64 = 72;
 /// Values that make something usual at an hour of the week: of three weeks, with the hours beside it.
 const OF_WEEK_MIN: usize = 9;
 /// Values that make something usual at an hour of the day.
@@ -50,8 +53,17 @@ impl Usual {
 /// What is usual of one series, by hour of the week.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baseline {
-    zone: Zone,
+    calendar: Calendar,
     usual: Vec<Option<Usual>>,
+}
+
+/// Which hour of the week an instant belongs to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calendar {
+    /// Whose days and hours.
+    pub zone: Zone,
+    /// Days that are taken for Sundays.
+    pub special: Option<Arc<Holidays>>,
 }
 
 /// Those of many series, by job and series.
@@ -61,14 +73,14 @@ impl Baseline {
     /// Learns from rows of an hour, and from finer rows of late.
     ///
     /// Shape: rows by rising time; each stands for the time before it. Unknown rows count for nothing.
-    pub fn of(hours: &[(i64, Option<f64>)], fine: &[(i64, Option<f64>)], zone: Zone) -> Self {
+    pub fn of(hours: &[(i64, Option<f64>)], fine: &[(i64, Option<f64>)], calendar: Calendar) -> Self {
         let known = |rows: &[(i64, Option<f64>)]| -> Vec<(i64, f64)> {
             rows.iter().filter_map(|(time, value)| Some((*time, value.filter(|value| value.is_finite())?))).collect()
         };
         let (hours, fine) = (known(hours), known(fine));
         let mut by_hour: Vec<Vec<f64>> = vec![Vec::new(); 168];
         for (time, value) in &hours {
-            if let Some(values) = by_hour.get_mut(hour_of_week(*time - 1, zone)) {
+            if let Some(values) = by_hour.get_mut(calendar.hour_of_week(*time - 1)) {
                 values.push(*value);
             }
         }
@@ -80,12 +92,17 @@ impl Baseline {
         let usual = (0..WEEK_H).map(|hour| {
             usual(near(hour, 0, 1), OF_WEEK_MIN, scatter).or_else(|| usual(near(hour, DAY_H, WEEK_H / DAY_H), OF_DAY_MIN, scatter))
         });
-        Self { zone, usual: usual.collect() }
+        Self { usual: usual.collect(), calendar }
     }
 
     /// What is usual at a time; nothing where too little is known.
     pub fn at(&self, time_s: i64) -> Option<Usual> {
-        self.usual.get(hour_of_week(time_s, self.zone)).copied().flatten()
+        self.usual.get(self.calendar.hour_of_week(time_s)).copied().flatten()
+    }
+
+    /// Between which values most are at a time: so many deviations to either side of what is usual; nothing where too little is known.
+    pub fn band_at(&self, time_s: i64, deviations: f64) -> Option<(f64, f64)> {
+        Some(self.at(time_s)?.band(deviations))
     }
 }
 
@@ -107,9 +124,14 @@ fn scatter(hours: &[(i64, f64)], fine: &[(i64, f64)]) -> f64 {
     TO_SIGMA * median(distances.collect()).unwrap_or(0.0)
 }
 
-fn hour_of_week(time_s: i64, zone: Zone) -> usize {
-    let local = time_s + zone.offset_at(time_s);
-    usize::try_from(local.div_euclid(3_600).rem_euclid(WEEK_H)).unwrap_or(0)
+impl Calendar {
+    fn hour_of_week(&self, time_s: i64) -> usize {
+        let local = time_s + self.zone.offset_at(time_s);
+        let hour = local.div_euclid(3_600);
+        let is_special = self.special.as_ref().is_some_and(|special| special.has(local.div_euclid(86_400)));
+        let hour = if is_special { SUNDAY_H + hour.rem_euclid(DAY_H) } else { hour.rem_euclid(WEEK_H) };
+        usize::try_from(hour).unwrap_or(0)
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -122,6 +144,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::UnixTime;
 
     const HOUR: i64 = 3_600;
     /// Monday, 2026-03-02, 00:00 UTC.
@@ -152,7 +175,7 @@ mod tests {
         let mut noise = scattered();
         let hours = rows(5, HOUR, LOOKED_BACK_S, &mut |time| busy(time) + noise());
         let fine = rows(5, 60, FINE_S, &mut |time| busy(time) + 5.0 * noise());
-        let baseline = Baseline::of(&hours, &fine, Zone::default());
+        let baseline = Baseline::of(&hours, &fine, Calendar::default());
         let next = MONDAY + 35 * 86_400;
         let at = |day: i64, hour: i64| baseline.at(next + (24 * day + hour) * HOUR + 600).unwrap();
         let (monday, sunday) = (at(0, 12), at(6, 12));
@@ -173,7 +196,7 @@ mod tests {
                 _ => {}
             }
         }
-        let baseline = Baseline::of(&hours, &[], Zone::default());
+        let baseline = Baseline::of(&hours, &[], Calendar::default());
         let noon = baseline.at(MONDAY + 35 * 86_400 + 12 * HOUR).unwrap();
         assert!((noon.median - 100.0).abs() < 3.0 && noon.deviation < 5.0, "{noon:?}");
     }
@@ -181,7 +204,7 @@ mod tests {
     #[test]
     fn of_few_days_the_hour_of_the_day_is_usual_and_of_fewer_nothing() {
         let daily = |time: i64| if (time - MONDAY).div_euclid(HOUR).rem_euclid(24) < 12 { 1.0 } else { 9.0 };
-        let known = |days: i64| Baseline::of(&rows(5, HOUR, days * 86_400, &mut |time| daily(time)), &[], Zone::default());
+        let known = |days: i64| Baseline::of(&rows(5, HOUR, days * 86_400, &mut |time| daily(time)), &[], Calendar::default());
         let next = MONDAY + 35 * 86_400;
         let baseline = known(4);
         let (morning, evening) = (baseline.at(next + 6 * HOUR).unwrap(), baseline.at(next + 18 * HOUR).unwrap());
@@ -192,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_hardly_moves_is_no_alarm_when_it_moves_a_little() {
-        let flat = Baseline::of(&rows(5, HOUR, LOOKED_BACK_S, &mut |_| 50.0), &[], Zone::default());
+        let flat = Baseline::of(&rows(5, HOUR, LOOKED_BACK_S, &mut |_| 50.0), &[], Calendar::default());
         let usual = flat.at(MONDAY).unwrap();
         assert!(usual.distance(51.0) <= 1.0 && usual.distance(60.0) > 3.0, "{usual:?}");
     }
@@ -201,8 +224,28 @@ mod tests {
     fn hours_are_those_of_the_zone() {
         let paris = Zone::parse("Europe/Paris").unwrap();
         let hours = rows(5, HOUR, LOOKED_BACK_S, &mut |time| busy(time + HOUR));
-        let baseline = Baseline::of(&hours, &[], paris);
+        let baseline = Baseline::of(&hours, &[], Calendar { zone: paris, special: None });
         // 17:30 in Paris, an hour before UTC; summer time has not come.
         assert_eq!(baseline.at(MONDAY + 16 * HOUR + 1_800).map(|usual| usual.median), Some(100.0));
+    }
+
+    #[test]
+    fn a_special_day_is_as_usual_as_a_sunday_and_moves_no_other() {
+        // Every Wednesday but the last was a holiday, as quiet as a Sunday.
+        let day = |time: i64| (time - MONDAY).div_euclid(24 * HOUR);
+        let was_off = |time: i64| day(time).rem_euclid(7) == 2 && day(time) < 28;
+        let quiet_wednesdays = |time: i64| if was_off(time) { 10.0 } else { busy(time) };
+        let hours = rows(5, HOUR, LOOKED_BACK_S, &mut |time| quiet_wednesdays(time));
+        let dates = [2, 9, 16, 23, 37].map(|day| Zone::default().day(UnixTime::from_secs(MONDAY + day * 24 * HOUR)).to_string());
+        let special = Some(Arc::new(Holidays::parse(&dates.join("\n")).unwrap()));
+        let known = |special| Baseline::of(&hours, &[], Calendar { zone: Zone::default(), special });
+        let noon = |day: i64| MONDAY + day * 24 * HOUR + 12 * HOUR;
+        let (with, without) = (known(special), known(None));
+        let median = |baseline: &Baseline, day: i64| baseline.at(noon(day)).unwrap().median;
+        // The next Wednesday is one, the one after it is none, and a Thursday never was.
+        assert_eq!([median(&with, 37), median(&with, 44), median(&with, 38)], [10.0, 100.0, 100.0]);
+        assert_eq!(median(&without, 44), 10.0, "nobody knew that these were no days like others");
+        let (low, high) = with.band_at(noon(38), 2.0).unwrap();
+        assert!(low < 100.0 && high > 100.0);
     }
 }

@@ -43,7 +43,7 @@ pub const PER: [(&str, u64); 5] = [("s", 1), ("min", 60), ("m", 60), ("h", 3_600
 /// A trend is looked at over so many times as long as it is followed, unless it is said.
 const TREND_TIMES: u32 = 3;
 /// A unit of each family of suffixes.
-const FAMILIES: [Unit; 5] = [Unit::Number, Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days];
+pub const FAMILIES: [Unit; 5] = [Unit::Number, Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days];
 
 /// How a figure is held against a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

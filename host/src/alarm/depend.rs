@@ -272,7 +272,9 @@ impl Source {
         let mut specs = every.iter().chain(&shape.metrics).filter(|spec| may_be(&on.series, shape, spec)).peekable();
         specs.peek()?;
         let specs: Vec<_> = specs.collect();
-        let judges = |rule: &&AlarmRule| rule.enabled && specs.iter().any(|spec| may_be(&rule.series.value, shape, spec));
+        let judges = |rule: &&AlarmRule| {
+            rule.enabled && rule.looks_at.series().is_some_and(|series| specs.iter().any(|spec| may_be(&series.value, shape, spec)))
+        };
         let times = rules.iter().filter(judges).map(|rule| rule.raise_after.1).max()?;
         let looks = i64::from(times.saturating_add(1)).saturating_mul(i64::from(shape.step_s)).saturating_mul(1_000_000_000);
         let sign_ns = looks.saturating_add(LATE_NS).min(AWAITS_MAX_NS);

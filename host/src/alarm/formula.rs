@@ -105,6 +105,9 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// One that fits all: of a number without a unit, and of series that nobody knows yet.
+    pub const ANY: Self = Self { seconds: 0, bytes: 0, days: 0, counted: Unit::Number, is_bare: true };
+
     /// That of a metric; of a counter what it rises in a second.
     pub fn of(unit: Unit, is_counter: bool) -> Self {
         let is = |known: Unit| i8::from(unit == known);
@@ -200,7 +203,7 @@ impl Formula {
         let (mut stack, flag) = (Vec::new(), Measure::plain(Unit::Number));
         for step in &self.steps {
             let measure = match step {
-                Step::Number(_, None) => Measure { is_bare: true, ..flag },
+                Step::Number(_, None) => Measure::ANY,
                 Step::Number(_, Some(unit)) => Measure::of(*unit, false),
                 Step::All(_, Fold::Count) => flag,
                 Step::One(name) | Step::All(name, _) => of(*name),

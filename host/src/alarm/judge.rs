@@ -11,7 +11,7 @@
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::Severity;
 
-use super::history::History;
+use super::{history::History, recent::Recent};
 use crate::config::SEVERITIES;
 
 /// A place among the severities that have a bound, counted from 1; 0 is none.
@@ -58,6 +58,9 @@ pub struct Memory {
     /// Values of late, for what looks at more than the last.
     #[serde(default, skip_serializing_if = "History::is_empty")]
     pub history: History,
+    /// Events of late, where it looks at events.
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    pub events: Recent,
 }
 
 /// What stands and what made it, without the values.
@@ -104,7 +107,7 @@ impl Memory {
 
     /// Whether it is as before the first value.
     pub fn is_blank(&self) -> bool {
-        self.level == 0 && self.recent.is_empty() && self.history.is_empty()
+        self.level == 0 && self.recent.is_empty() && self.history.is_empty() && self.events.is_empty()
     }
 
     /// Whether nothing stands, and the latest value crossed nothing.

@@ -4,6 +4,8 @@
 //! [`commit`](Ledger::commit) makes it durable as one: place in the journal, memories, alarms, steps and what is to be told.
 
 mod behind;
+mod hearing;
+mod joining;
 mod judging;
 
 use std::{
@@ -27,6 +29,7 @@ use super::{
     record::{Alarm, Origin, Subject},
     seat::Seats,
     store::{Batch, Memories, Outbox, Store, Written},
+    together::Groups,
     watch::Watch,
 };
 
@@ -74,6 +77,8 @@ pub struct Ledger {
     pending: Vec<Notice>,
     awaiting: Awaiting,
     seats: Seats,
+    /// Series that belong together, by rule and the job of a threshold.
+    groups: HashMap<(String, Option<String>), Groups>,
     baselines: Baselines,
     maintained: Maintained,
     depends: Depends,
@@ -103,6 +108,7 @@ impl Ledger {
             pending: Vec::new(),
             awaiting: Awaiting::default(),
             seats: Seats::default(),
+            groups: HashMap::new(),
             baselines: Baselines::default(),
             maintained,
             depends: Depends::default(),
@@ -151,6 +157,7 @@ impl Ledger {
     pub fn set(&mut self, watch: Watch, now_ns: i64) {
         self.watch = Arc::new(watch);
         self.seats.clear();
+        self.groups.clear();
         let watch = self.watch.clone();
         self.awaiting.retain(|(job, rule, _)| watch.has(job, rule));
         watch.await_all(|sight| {
@@ -236,6 +243,7 @@ impl Ledger {
         }
         self.looked_ns = now_ns;
         self.miss(now_ns, Instant::now());
+        self.settle_host(now_ns);
         self.silence(now_ns);
         let is_due = |alarm: &&Alarm| alarm.life.next_ns().is_some_and(|next| next <= now_ns);
         let due: Vec<String> = self.alarms.values().filter(is_due).map(|alarm| alarm.subject.key.clone()).collect();

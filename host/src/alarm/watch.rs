@@ -5,17 +5,18 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use watchpost_plugin_api::{Kind, MetricSpec, Severity};
 
 use super::{
-    history::Reach,
-    judge::{Level, Patience, Seen, severity},
-    limit::{Limit, Of},
+    judge::{Level, Patience},
+    limit::Of,
+    limits::Limits,
     seat::{Limited as Which, Named, Seat, Seats, of_series},
+    together::Together,
 };
 use crate::{
-    config::{AlarmRule, Bounds, SEVERITIES, over},
+    config::{AlarmRule, Bounds, LooksAt, SEVERITIES, over},
     reading::{Reading, Shape},
     series::{
         layout::{RUN_DURATION, UP},
-        meant::{EVENTS, label_of, may_be, of_every_run},
+        meant::{EVENTS, label_of, may_be, may_be_of_host, of_every_run},
         selector::NAME_LABEL,
     },
 };
@@ -28,6 +29,8 @@ type Labels = Vec<(String, String)>;
 pub struct Watch {
     jobs: HashMap<String, OfJob>,
     rules: Vec<Arc<AlarmRule>>,
+    /// Rules over events that the host may report of itself, and of no job.
+    of_host: Vec<Arc<AlarmRule>>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,10 @@ struct OfJob {
     rules: Vec<Arc<AlarmRule>>,
     /// By metric, each with its number among them.
     metrics: HashMap<String, (usize, Vec<Aim>)>,
+    /// Those of the rules that look at events.
+    listening: Vec<Arc<AlarmRule>>,
+    /// Expressions that it has a part in.
+    together: Vec<Arc<Together>>,
 }
 
 /// A rule that looks at a metric of a job.
@@ -54,18 +61,7 @@ struct Aim {
 struct Limited {
     bounds: Bounds,
     limits: Limits,
-}
-
-/// The bounds of a rule in the unit of a metric.
-#[derive(Debug, Default)]
-struct Limits {
-    /// The worst first.
-    levels: Vec<(Level, Limit)>,
-    /// What a value has to be, too, before all is well.
-    rearm: Option<Limit>,
-    /// How far back they look.
-    reach: Reach,
-    /// Whether the value that has just come is all they look at.
+    /// Whether the value that has just come is all that is looked at.
     is_plain: bool,
 }
 
@@ -82,8 +78,7 @@ pub struct Sight<'w> {
     pub labels: &'w [String],
     /// The value; of a counter its total.
     pub value: f64,
-    limits: &'w Limits,
-    bounds: &'w Bounds,
+    limited: &'w Limited,
 }
 
 impl Watch {
@@ -93,13 +88,14 @@ impl Watch {
         // Most rules are of one job: the others are few.
         let mut of_job: HashMap<&str, Vec<&Arc<AlarmRule>>> = HashMap::new();
         for rule in &rules {
-            of_job.entry(rule.series.value.job().unwrap_or_default()).or_default().push(rule);
+            of_job.entry(rule.job().unwrap_or_default()).or_default().push(rule);
         }
+        let shapes: Vec<Shape> = shapes.into_iter().collect();
+        let together: Vec<Arc<Together>> = rules.iter().filter_map(|rule| Together::new(rule, shapes.iter())).map(Arc::new).collect();
         let mut jobs = HashMap::new();
         for shape in shapes {
             let near = [shape.job.as_str(), ""].into_iter().flat_map(|job| of_job.get(job).into_iter().flatten());
-            let meant: Vec<Arc<AlarmRule>> =
-                near.filter(|rule| crate::series::meant::may_be_of(&rule.series.value, &shape)).map(|rule| (*rule).clone()).collect();
+            let meant: Vec<Arc<AlarmRule>> = near.filter(|rule| rule.may_be_of(&shape)).map(|rule| (*rule).clone()).collect();
             if meant.is_empty() {
                 continue;
             }
@@ -111,13 +107,23 @@ impl Watch {
                     metrics.entry(spec.name.clone()).or_insert_with(|| (number, Vec::new())).1.extend(aims);
                 }
             }
-            jobs.insert(shape.job.clone(), OfJob { shape, rules: meant, metrics });
+            let listening = meant.iter().filter(|rule| matches!(rule.looks_at, LooksAt::Events(_))).cloned().collect();
+            let together = together.iter().filter(|together| together.rule.may_be_of(&shape)).cloned().collect();
+            jobs.insert(shape.job.clone(), OfJob { shape, rules: meant, metrics, listening, together });
         }
-        Self { jobs, rules }
+        let is_of_host = |rule: &&Arc<AlarmRule>| match &rule.looks_at {
+            LooksAt::Events(pattern) => rule.of_job.is_none() && may_be_of_host(&pattern.event.value),
+            LooksAt::Series(_) | LooksAt::Expression(_) => false,
+        };
+        let of_host = rules.iter().filter(is_of_host).cloned().collect();
+        Self { jobs, rules, of_host }
     }
 
-    /// Whether a rule looks at a job.
+    /// Whether a rule looks at a job, or at no job in particular.
     pub fn has(&self, job: &str, rule: &str) -> bool {
+        if job.is_empty() {
+            return self.rules.iter().any(|known| known.looks_at.series().is_none() && known.name.value == rule);
+        }
         self.jobs.get(job).is_some_and(|of_job| of_job.rules.iter().any(|known| known.name.value == rule))
     }
 
@@ -126,8 +132,8 @@ impl Watch {
         for OfJob { shape, metrics, .. } in self.jobs.values() {
             for aim in metrics.values().flat_map(|(_, aims)| aims).filter(|aim| aim.spec.keys.is_empty()) {
                 let limited = aim.limits_of(shape, &[]).and_then(|which| aim.limited(which)).filter(|limited| limited.limits.is_absence());
-                if let Some(Limited { limits, bounds }) = limited {
-                    expect(Sight { rule: &aim.rule, shape, spec: &aim.spec, labels: &[], value: 0.0, limits, bounds });
+                if let Some(limited) = limited {
+                    expect(Sight { rule: &aim.rule, shape, spec: &aim.spec, labels: &[], value: 0.0, limited });
                 }
             }
         }
@@ -143,15 +149,30 @@ impl Watch {
         self.jobs.get(job)?.rules.iter().find(|known| known.name.value == rule)
     }
 
+    /// What a job looks like, and the rules that look at its events.
+    pub fn listens_to(&self, job: &str) -> Option<(&Shape, &[Arc<AlarmRule>])> {
+        self.jobs.get(job).map(|of_job| (&of_job.shape, of_job.listening.as_slice()))
+    }
+
+    /// What a job looks like, and the expressions that it has a part in.
+    pub fn joins(&self, job: &str) -> Option<(&Shape, &[Arc<Together>])> {
+        self.jobs.get(job).map(|of_job| (&of_job.shape, of_job.together.as_slice()))
+    }
+
+    /// The rules that look at what the host reports of itself.
+    pub fn listens_to_host(&self) -> &[Arc<AlarmRule>] {
+        &self.of_host
+    }
+
     /// Shows each known value of a reading to the rules that look at it.
     pub fn look(&self, reading: &Reading, seats: &mut Seats, mut see: impl FnMut(Sight<'_>, &mut Seat)) {
-        let Some(OfJob { shape, metrics, rules }) = self.jobs.get(&reading.job) else { return };
+        let Some(OfJob { shape, metrics, rules, .. }) = self.jobs.get(&reading.job) else { return };
         let outcome = &reading.outcome;
         let known = seats.of_job(&reading.job, metrics.len());
         let mut show = |aims: &[Aim], seats: &mut [Seat], labels: &[String], value: f64| {
             for (aim, seat) in aims.iter().zip(seats) {
-                if let Some(Limited { limits, bounds }) = seat.limited.and_then(|which| aim.limited(which)) {
-                    see(Sight { rule: &aim.rule, shape, spec: &aim.spec, labels, value, limits, bounds }, seat);
+                if let Some(limited) = seat.limited.and_then(|which| aim.limited(which)) {
+                    see(Sight { rule: &aim.rule, shape, spec: &aim.spec, labels, value, limited }, seat);
                 }
             }
         };
@@ -191,10 +212,15 @@ impl Watch {
 impl Aim {
     /// A rule that may look at a metric; bounds of another unit were told of when the configuration was taken, and look at nothing.
     fn new(rule: &Arc<AlarmRule>, shape: &Shape, spec: &MetricSpec) -> Option<Self> {
-        if !may_be(&rule.series.value, shape, spec) {
+        let series = &rule.looks_at.series()?.value;
+        if !may_be(series, shape, spec) {
             return None;
         }
-        let limited = |bounds: Bounds| Some(Limited { limits: Limits::new(&bounds, rule, spec)?, bounds });
+        let limited = |bounds: Bounds| {
+            let limits = Limits::new(&bounds, rule.rearm.as_ref().map(|rearm| &rearm.value), spec.unit)?;
+            let is_plain = spec.kind == Kind::Gauge && limits.looked_at().all(|of| of == Of::Value);
+            Some(Limited { bounds, limits, is_plain })
+        };
         let overrides = rule.overrides.iter().map(|other| {
             let limits = other.enabled.then(|| limited(over(&rule.bounds, &other.bounds))).flatten();
             (other.labels.clone(), limits)
@@ -220,7 +246,8 @@ impl Aim {
             }),
         };
         // Of a metric without labels all was known before.
-        if !labels.is_empty() && !self.rule.series.value.matches(label) {
+        let is_meant = || self.rule.looks_at.series().is_some_and(|series| series.value.matches(label));
+        if !labels.is_empty() && !is_meant() {
             return None;
         }
         let fits = |wanted: &[(String, String)]| wanted.iter().all(|(key, value)| label(key) == Some(value));
@@ -228,25 +255,6 @@ impl Aim {
             Some(place) => Some(Which::Override(place)).filter(|which| self.limited(*which).is_some()),
             None => Some(Which::Own),
         }
-    }
-}
-
-impl Limits {
-    fn new(bounds: &Bounds, rule: &AlarmRule, spec: &MetricSpec) -> Option<Self> {
-        let mut levels = Vec::new();
-        for (bound, level) in bounds.iter().zip(1..=4).rev() {
-            if let Some(bound) = bound {
-                levels.push((level, bound.value.limit(spec.unit).ok()?));
-            }
-        }
-        let rearm = rule.rearm.as_ref().map(|rearm| rearm.value.limit(spec.unit)).transpose().ok()?;
-        let looked_at = || levels.iter().map(|(_, limit)| limit).chain(&rearm).map(|limit| limit.of);
-        let is_plain = spec.kind == Kind::Gauge && looked_at().all(|of| of == Of::Value);
-        Some(Self { reach: Reach::of(looked_at()), is_plain, levels, rearm })
-    }
-
-    fn is_absence(&self) -> bool {
-        self.levels.iter().any(|(_, limit)| limit.of == Of::Absence)
     }
 }
 
@@ -258,80 +266,38 @@ impl Sight<'_> {
 
     /// Whether the value that has just come is all that is looked at.
     pub fn is_plain(&self) -> bool {
-        self.limits.is_plain
+        self.limited.is_plain
     }
 
     /// Whether values are held against what is usual.
     pub fn asks_what_is_usual(&self) -> bool {
-        self.limits.levels.iter().any(|(_, limit)| limit.of == Of::Deviation)
+        self.limits().looked_at().any(|of| of == Of::Deviation)
     }
 
     /// Whether values of before are looked at, too.
     pub fn has_history(&self) -> bool {
-        self.is_total() || self.limits.levels.iter().map(|(_, limit)| limit).chain(&self.limits.rearm).any(|limit| limit.of.has_history())
-    }
-
-    /// How far back is looked.
-    pub fn reach(&self) -> Reach {
-        self.limits.reach
+        self.is_total() || self.limits().looked_at().any(Of::has_history)
     }
 
     /// After how long without a value the series is missed, the worst first; empty for a rule that looks at values.
     pub fn absences(&self) -> Vec<(Level, Duration)> {
-        let bounds =
-            self.bounds.iter().zip(1..=4).rev().filter_map(|(bound, level)| Some((level, bound.as_ref()?.value.longest_absence()?)));
-        bounds.collect()
+        let bounds = self.limited.bounds.iter().zip(1..=4).rev();
+        bounds.filter_map(|(bound, level)| Some((level, bound.as_ref()?.value.longest_absence()?))).collect()
     }
 
     /// Whether it asks whether there is a value at all.
     pub fn is_absence(&self) -> bool {
-        self.limits.is_absence()
+        self.limits().is_absence()
     }
 
-    /// What a value is by the rule's bounds, where it is all they look at.
-    pub fn judge_value(&self, value: f64) -> Option<Seen> {
-        self.judge(|_| Some(value))
-    }
-
-    /// What a series is by the rule's bounds: nothing while the figures are unknown.
-    pub fn judge(&self, figure: impl Fn(Of) -> Option<f64>) -> Option<Seen> {
-        let (mut level, mut unknown) = (0, 0);
-        for (at, limit) in &self.limits.levels {
-            match figure(limit.of) {
-                Some(figure) if limit.is_crossed(figure) => {
-                    level = *at;
-                    break;
-                }
-                Some(_) => {}
-                None => unknown = unknown.max(*at),
-            }
-        }
-        if level == 0 && unknown > 0 {
-            return None;
-        }
-        let mildest = self.limits.levels.last().map_or(0, |(level, _)| *level);
-        let is_back = self.limits.rearm.is_none_or(|rearm| figure(rearm.of).is_some_and(|figure| rearm.is_crossed(figure)));
-        // What stands is no milder while nobody knows whether it is.
-        let held = level.max(unknown);
-        Some(Seen { level, held: if is_back { held } else { held.max(mildest) } })
-    }
-
-    /// What the bound of a severity looks at; that of the mildest where it has none.
-    pub fn looked_at(&self, severity: Option<Severity>) -> Of {
-        let limit = self.limits.levels.iter().find(|(level, _)| Some(self::severity(*level)) == severity);
-        limit.or(self.limits.levels.last()).map_or(Of::Value, |(_, limit)| limit.of)
+    /// The rule's bounds in the unit of the metric.
+    pub fn limits(&self) -> &Limits {
+        &self.limited.limits
     }
 
     /// The bound of a severity, as it was written.
     pub fn bound(&self, severity: Severity) -> Option<String> {
-        let place = SEVERITIES.iter().position(|(known, _)| *known == severity)?;
-        self.bounds.get(place)?.as_ref().map(|bound| bound.value.to_string())
-    }
-
-    /// How many values decide.
-    pub fn patience(&self) -> Patience {
-        let (times, of) = self.rule.raise_after;
-        Patience { times, of, clear_after: self.rule.clear_after }
+        bound(&self.limited.bounds, severity)
     }
 
     /// What its series is called.
@@ -339,4 +305,16 @@ impl Sight<'_> {
         let own = self.spec.keys.iter().cloned().zip(self.labels.iter().cloned()).collect();
         Named::new(&self.shape.job, &self.rule.name.value, &self.spec.name, own)
     }
+}
+
+/// The bound of a severity, as it was written.
+pub fn bound(bounds: &Bounds, severity: Severity) -> Option<String> {
+    let place = SEVERITIES.iter().position(|(known, _)| *known == severity)?;
+    bounds.get(place)?.as_ref().map(|bound| bound.value.to_string())
+}
+
+/// How many values decide.
+pub fn patience(rule: &AlarmRule) -> Patience {
+    let (times, of) = rule.raise_after;
+    Patience { times, of, clear_after: rule.clear_after }
 }

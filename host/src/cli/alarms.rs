@@ -266,7 +266,10 @@ fn about(alarm: &Alarm) {
     let mut lines = vec![
         format!("alarm {}, {}, {}", life.number, severity_name(life.severity).to_owned(), state(alarm)),
         subject.text.clone(),
-        format!("series {} of job {}, target {}", subject.series, subject.job, subject.target),
+        match subject.job.as_str() {
+            "" => format!("series {}, of no job alone", subject.series),
+            job => format!("series {} of job {job}, target {}", subject.series, subject.target),
+        },
         format!("{}, probable cause {}", subject.event_type.name(), subject.cause.name()),
         format!("raised {}, seen {} times, the last time {}", at(life.raised_ns), life.count, at(life.last_ns)),
     ];
@@ -302,8 +305,9 @@ fn print_steps(steps: &[Notice]) {
 fn explain(context: &Context, one: &One) -> Outcome {
     const CANNOT: &str = "cannot explain the alarm";
     let found = whole_of(context, one, CANNOT)?;
-    let values = values_of_late(context, &found.alarm, CANNOT)?;
     let rule = rule_of(context, &found.alarm);
+    let has_series = rule.as_ref().is_none_or(|rule| rule.has_series);
+    let values = if has_series { values_of_late(context, &found.alarm, CANNOT)? } else { Vec::new() };
     if context.json {
         let values: Vec<_> = values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect();
         let Whole { alarm, steps, messages } = &found;

@@ -81,7 +81,12 @@ pub(super) fn replay(
     (rule, draft): (&AlarmRule, &Draft),
     (from, to): (i64, i64),
 ) -> Result<Replayed, Failure> {
-    let request = ListRequest { series: vec![rule.series.value.to_string()], details: true };
+    let Some(series) = rule.looks_at.series() else {
+        let why =
+            format!("{} looks at {}; only rules over series by themselves are held to the past", rule.name.value, rule.looks_at.shown());
+        return Err(Failure::wrong(cannot, why));
+    };
+    let request = ListRequest { series: vec![series.value.to_string()], details: true };
     let kept = asked(context, cannot, &request)?;
     let mut held_to = HeldTo { from, to, series: kept.len(), ..HeldTo::default() };
     let mut alarms = Vec::new();
@@ -103,7 +108,7 @@ fn replay_alike(context: &Context, cannot: &str, alike: &Alike, rule: &AlarmRule
         alike.series.iter().zip(0..).map(|((kept, _), place)| ((kept.name.as_str(), &kept.labels), place)).collect();
     let slot = alike.slot();
     let lead = if rule.asks_what_is_usual() { LOOKED_BACK_S } else { 0 };
-    let asked = Question { series: &rule.series.value.to_string(), ways: &rule.ways(), usual: rule.asks_what_is_usual() };
+    let asked = Question { series: &rule.looks_at.shown(), ways: &rule.ways(), usual: rule.asks_what_is_usual() };
     alike.walk(context, cannot, &asked, (held_to.from - lead, held_to.to), |told, (from, until), consolidation| {
         let mut rows = Vec::new();
         let mut longest = 0;

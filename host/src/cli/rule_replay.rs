@@ -110,7 +110,7 @@ pub(super) fn run_replay(context: &Context, name: &str, of: &OfJob, range: &Rang
     let draft = draft(context)?;
     let rule = rule(&draft, name, of.job.as_deref(), CANNOT_REPLAY)?;
     let replayed = replay(context, CANNOT_REPLAY, (rule, &draft), range.seconds(CANNOT_REPLAY)?)?;
-    let story = Story { rule: rule.name.value.clone(), series: rule.series.value.to_string(), sum: Sum::of(&replayed), replayed };
+    let story = Story { rule: rule.name.value.clone(), series: rule.looks_at.shown(), sum: Sum::of(&replayed), replayed };
     if context.json {
         return print_json(&story);
     }
@@ -147,7 +147,7 @@ pub(super) fn run_diff(context: &Context, names: [&str; 2], of: &OfJob, range: &
     let [first, second] = names.map(|name| {
         let rule = rule(&draft, name, of.job.as_deref(), CANNOT_REPLAY)?;
         let replayed = replay(context, CANNOT_REPLAY, (rule, &draft), range)?;
-        Ok::<_, Failure>(Story { rule: rule.name.value.clone(), series: rule.series.value.to_string(), sum: Sum::of(&replayed), replayed })
+        Ok::<_, Failure>(Story { rule: rule.name.value.clone(), series: rule.looks_at.shown(), sum: Sum::of(&replayed), replayed })
     });
     let (first, second) = (first?, second?);
     let pairs = pairs(&first.replayed.alarms, &second.replayed.alarms, range.1);

@@ -1,10 +1,10 @@
 //! `watchpost rules test`: values in, the story of alarms out.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
-use watchpost_services::outcome::{Outcome as RunOutcome, Sample, Status};
+use watchpost_services::outcome::{Event, Outcome as RunOutcome, Sample, Status};
 
 use super::{
     Context,
@@ -13,11 +13,14 @@ use super::{
     print_json, table,
 };
 use crate::{
-    alarm::{ledger::Ledger, store::NoOutbox, watch::Watch, x733::severity_name},
-    config::{self, AlarmRule, Draft},
+    alarm::{ledger::Ledger, store::NoOutbox, together::find, watch::Watch, x733::severity_name},
+    config::{self, AlarmRule, Draft, LooksAt},
     reading::{Cause, Reading, Shape},
     schedule::parse_span,
-    series::meant::of_every_run,
+    series::{
+        meant::of_every_run,
+        selector::{NAME_LABEL, Selector},
+    },
 };
 
 pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are those of the configuration:
@@ -30,8 +33,7 @@ pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are tho
   values = [0.1, \"0.9 x3\", \"unknown\", 0.1]
   expect = [\"1m raised warning\", \"2m30s cleared\"]
 
-A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the
-way from one to the other, and counter = true makes totals of them.
+A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names.
 
 Example:
   watchpost rules test rules-test.toml";
@@ -55,17 +57,23 @@ struct File {
 struct Test {
     name: String,
     job: String,
-    metric: String,
+    /// Whose values these are; those of events need none.
+    metric: Option<String>,
     /// Whether the values are a counter's totals.
     #[serde(default)]
     counter: bool,
     /// Labels of the metric.
     #[serde(default)]
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     every: String,
     /// Seconds since 1970.
     start: Option<i64>,
+    #[serde(default)]
     values: Vec<Value>,
+    /// A rule over an expression, and the values of each of its names.
+    rule: Option<String>,
+    #[serde(default)]
+    series: BTreeMap<String, Vec<Value>>,
     expect: Vec<String>,
 }
 
@@ -77,13 +85,17 @@ enum Value {
 }
 
 /// What a value stands for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Given {
     Number(f64),
     /// On the way from the first to the second.
     Between(f64, f64),
     Unknown,
     Down,
+    /// A run that reports something.
+    Event(Event),
+    /// A run that gives nothing, and is well.
+    Nothing,
 }
 
 /// What came of a test.
@@ -125,16 +137,17 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
     let wrong = |why: String| Failure::wrong(CANNOT, format!("test {}: {why}", test.name));
     let every = parse_span(&test.every).map_err(|error| wrong(format!("`every`: {}", crate::chain(&error))))?;
     let step_s = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
-    let values = values(&test.values).map_err(wrong)?;
-    let shape = shape(test, draft, step_s).map_err(wrong)?;
+    let told = told(test, draft).map_err(wrong)?;
+    let shape = shape(test, &told, draft, step_s).map_err(wrong)?;
     let folder = tempfile::tempdir().map_err(|error| Failure::of(CANNOT, &error))?;
     let failed = |error: crate::database::DatabaseError| Failure::of(CANNOT, &error);
     let mut ledger = Ledger::open(folder.path(), Box::new(NoOutbox), 0).map_err(failed)?;
     let start = test.start.unwrap_or(START_S);
     ledger.set(Watch::new(&draft.rules, [shape]), start * SECOND_NS);
     let mut story = Vec::new();
-    for (value, at) in values.iter().zip(0_i64..) {
-        ledger.take(at.unsigned_abs(), &reading(test, *value, start + step_s * at));
+    let readings = told.iter().map(|told| told.values.len()).max().unwrap_or(0);
+    for at in 0..i64::try_from(readings).unwrap_or(0) {
+        ledger.take(at.unsigned_abs(), &reading(&test.job, &told, at, start + step_s * at));
         for notice in ledger.commit().map_err(failed)? {
             let severity = severity_name(notice.severity);
             let after = elapsed(step_s * at);
@@ -160,58 +173,147 @@ fn values(written: &[Value]) -> Result<Vec<Given>, String> {
                 let given = match what.trim() {
                     "unknown" => Some(Given::Unknown),
                     "down" => Some(Given::Down),
+                    "nothing" => Some(Given::Nothing),
+                    event if event.starts_with("event ") => event_of(event).map(Given::Event),
                     number => match number.split_once("..") {
                         Some((from, to)) => from.trim().parse().ok().zip(to.trim().parse().ok()).map(|(from, to)| Given::Between(from, to)),
                         None => number.parse().ok().map(Given::Number),
                     },
                 };
-                given.zip(times).ok_or_else(|| format!("`{text}` is no value; write 0.1, \"0.1 x20\", \"unknown\" or \"down\""))?
+                given.zip(times).ok_or_else(|| format!("`{text}` is no value; write 0.1, \"0.1 x20\", \"unknown\", \"down\", \"nothing\" or \"event major disk_full: no room\""))?
             }
         };
         if all.len().saturating_add(times) > VALUES_MAX {
             return Err(format!("there are more than {VALUES_MAX} values"));
         }
-        all.extend((0..times).map(|at| match given {
+        all.extend((0..times).map(|at| match &given {
             Given::Between(from, to) => Given::Number(from + (to - from) * at as f64 / times.saturating_sub(1).max(1) as f64),
-            given => given,
+            given => given.clone(),
         }));
     }
     Ok(all)
 }
 
-/// A job as the configuration has it, with the metric in the unit that its bounds are of.
-fn shape(test: &Test, draft: &Draft, step_s: i64) -> Result<Shape, String> {
-    let job = draft.jobs.iter().find(|job| job.name.as_str() == test.job).ok_or_else(|| format!("no job is called `{}`", test.job))?;
-    let keys: Vec<String> = test.labels.keys().cloned().collect();
-    let of_metric = |rule: &&AlarmRule| rule.series.value.fixed().all(|(label, name)| label != "__name__" || name == test.metric);
-    let bounds = || draft.rules.iter().filter(of_metric).flat_map(|rule| rule.bounds.iter().flatten().chain(&rule.rearm));
-    let units = [Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days, Unit::Number];
-    let unit = units.into_iter().find(|unit| bounds().all(|bound| bound.value.limit(*unit).is_ok())).unwrap_or(Unit::Number);
-    let kind = if test.counter { Kind::Counter } else { Kind::Gauge };
-    let metric = MetricSpec { name: test.metric.clone(), kind, unit, help: "Of a test.".into(), keys };
-    let is_ours = of_every_run().iter().any(|spec| spec.name == test.metric);
-    Ok(Shape {
-        job: test.job.clone(),
-        agent: job.asks.agent.value.clone(),
-        target: "test".into(),
-        labels: job.asks.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect(),
-        step_s: u32::try_from(step_s).unwrap_or(u32::MAX),
-        metrics: if is_ours { Vec::new() } else { vec![metric] },
-    })
+/// Reads an event: `event major disk_full: no room`.
+fn event_of(text: &str) -> Option<Event> {
+    let (severity, rest) = text.strip_prefix("event ")?.split_once(' ')?;
+    let (code, text) = rest.split_once(": ").unwrap_or((rest, "of a test"));
+    let severity = serde_json::from_value(severity.into()).ok()?;
+    Some(Event { severity, code: code.to_owned(), text: text.to_owned() })
 }
 
-fn reading(test: &Test, value: Given, at_s: i64) -> Reading {
-    let mut outcome = RunOutcome::failed(ErrorKind::LOCAL, "unknown in a test", at_s.saturating_mul(SECOND_NS));
-    match value {
-        Given::Number(value) => {
-            outcome.status = Status::Ok;
-            outcome.samples = vec![Sample { metric: test.metric.clone(), labels: test.labels.values().cloned().collect(), value }];
+/// What one series says, one value after the other.
+struct Told {
+    /// Empty where only events are told.
+    metric: String,
+    labels: BTreeMap<String, String>,
+    values: Vec<Given>,
+}
+
+/// The series of a test: one, or those of the names of an expression.
+fn told(test: &Test, draft: &Draft) -> Result<Vec<Told>, String> {
+    let Some(name) = &test.rule else {
+        return Ok(vec![Told {
+            metric: test.metric.clone().unwrap_or_default(),
+            labels: test.labels.clone(),
+            values: values(&test.values)?,
+        }]);
+    };
+    let is_it = |rule: &&AlarmRule| rule.name.value == *name && rule.of_job.as_ref().is_none_or(|job| *job == test.job);
+    let rule = draft.rules.iter().find(is_it).map(|rule| &rule.looks_at);
+    let Some(LooksAt::Expression(expression)) = rule else { return Err(format!("no rule over an expression is called `{name}`")) };
+    let names = expression.formula.value.names().iter().zip(&expression.series);
+    let own = |name: &str, selector: &Selector| -> Result<Told, String> {
+        let written = test.series.get(name).ok_or_else(|| format!("`series` has no values of `{name}`"))?;
+        let of_job = |label: &str| ["agent", "job", "target"].contains(&label) || own_labels(test, draft).any(|(key, _)| key == label);
+        let fixed: BTreeMap<String, String> = selector.fixed().map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
+        let metric = fixed.get(NAME_LABEL).cloned().ok_or_else(|| format!("the series of `{name}` name no metric"))?;
+        let labels = fixed.into_iter().filter(|(label, _)| label != NAME_LABEL && !of_job(label)).collect();
+        Ok(Told { metric, labels, values: values(written)? })
+    };
+    names.map(|(name, selector)| own(name, &selector.value)).collect()
+}
+
+fn own_labels<'d>(test: &Test, draft: &'d Draft) -> impl Iterator<Item = (&'d str, &'d str)> {
+    let job = draft.jobs.iter().find(|job| job.name.as_str() == test.job);
+    job.into_iter().flat_map(|job| &job.asks.labels).map(|(key, value)| (key.as_str(), value.value.as_str()))
+}
+
+/// A job as the configuration has it, with its metrics in the unit that the bounds are of.
+fn shape(test: &Test, told: &[Told], draft: &Draft, step_s: i64) -> Result<Shape, String> {
+    let job = draft.jobs.iter().find(|job| job.name.as_str() == test.job).ok_or_else(|| format!("no job is called `{}`", test.job))?;
+    let shape = |unit: Unit| {
+        let kind = if test.counter { Kind::Counter } else { Kind::Gauge };
+        let mut metrics: Vec<MetricSpec> = Vec::new();
+        for told in told.iter().filter(|told| !told.metric.is_empty() && of_every_run().iter().all(|spec| spec.name != told.metric)) {
+            let keys = told.labels.keys().cloned();
+            match metrics.iter_mut().find(|spec| spec.name == told.metric) {
+                Some(known) => known.keys.extend(keys.filter(|key| !known.keys.contains(key)).collect::<Vec<_>>()),
+                None => metrics.push(MetricSpec { name: told.metric.clone(), kind, unit, help: "Of a test.".into(), keys: keys.collect() }),
+            }
         }
-        Given::Down => outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: "down in a test".into() },
-        Given::Unknown | Given::Between(..) => {}
+        metrics.iter_mut().for_each(|spec| spec.keys.sort());
+        Shape {
+            job: test.job.clone(),
+            agent: job.asks.agent.value.clone(),
+            target: "test".into(),
+            labels: own_labels(test, draft).map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            step_s: u32::try_from(step_s).unwrap_or(u32::MAX),
+            metrics,
+        }
+    };
+    let is_meant = |rule: &&AlarmRule| match &rule.looks_at {
+        LooksAt::Series(series) => {
+            series.value.fixed().all(|(label, name)| label != NAME_LABEL || told.iter().any(|told| told.metric == name))
+        }
+        LooksAt::Expression(_) => test.rule.as_ref() == Some(&rule.name.value),
+        LooksAt::Events(_) => false,
+    };
+    let fits = |unit: Unit, shape: &Shape| {
+        draft.rules.iter().filter(is_meant).all(|rule| {
+            let unit = match &rule.looks_at {
+                LooksAt::Expression(expression) => {
+                    find(expression, None, std::iter::once(shape)).ok().and_then(|found| found.measure).map(|measure| measure.unit().0)
+                }
+                _ => Some(unit),
+            };
+            let mut bounds = rule.bounds.iter().flatten().chain(&rule.rearm);
+            unit.is_some_and(|unit| bounds.all(|bound| bound.value.limit(unit).is_ok()))
+        })
+    };
+    let units = [Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days, Unit::Number];
+    let unit = units.into_iter().find(|unit| fits(*unit, &shape(*unit))).unwrap_or(Unit::Number);
+    Ok(shape(unit))
+}
+
+fn reading(job: &str, told: &[Told], at: i64, at_s: i64) -> Reading {
+    let mut outcome = RunOutcome::failed(ErrorKind::LOCAL, "unknown in a test", at_s.saturating_mul(SECOND_NS));
+    let place = usize::try_from(at).unwrap_or(usize::MAX);
+    let keys = |metric: &str| -> std::collections::BTreeSet<&String> {
+        told.iter().filter(|told| told.metric == metric).flat_map(|told| told.labels.keys()).collect()
+    };
+    for told in told {
+        match told.values.get(place) {
+            Some(Given::Number(value)) => {
+                outcome.status = Status::Ok;
+                let labels = keys(&told.metric).into_iter().map(|key| told.labels.get(key).cloned().unwrap_or_default()).collect();
+                outcome.samples.push(Sample { metric: told.metric.clone(), labels, value: *value });
+            }
+            Some(Given::Event(event)) => {
+                outcome.status = Status::Ok;
+                outcome.events.push(event.clone());
+            }
+            Some(Given::Nothing) => outcome.status = Status::Ok,
+            Some(Given::Down) => {
+                outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: "down in a test".into() };
+                outcome.samples.clear();
+                break;
+            }
+            Some(Given::Unknown | Given::Between(..)) | None => {}
+        }
     }
     let due_ns = at_s.saturating_mul(SECOND_NS);
-    Reading { job: test.job.clone(), cause: Cause::Schedule, slot: at_s, due_ns, stale_ns: i64::MAX, outcome }
+    Reading { job: job.to_owned(), cause: Cause::Schedule, slot: at_s, due_ns, stale_ns: i64::MAX, outcome }
 }
 
 /// A time as spans are written: `1h2m30s`, `0s`.

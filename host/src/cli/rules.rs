@@ -13,7 +13,10 @@ use super::{
     rule_replay::{self, OfJob, Range},
     rule_suggest, table,
 };
-use crate::config::{self, AlarmRule, SEVERITIES};
+use crate::{
+    config::{self, AlarmRule, LooksAt, SEVERITIES},
+    console::readable,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -76,7 +79,13 @@ pub(super) struct Shown {
     name: String,
     /// The job whose threshold it is.
     job: Option<String>,
+    /// What it looks at: series, events or an expression.
     series: String,
+    /// Whether it looks at series by themselves: their values are told.
+    #[serde(skip)]
+    pub(super) has_series: bool,
+    /// Without an event for so long it is over, seconds.
+    quiet_s: Option<u64>,
     /// By severity.
     bounds: Vec<(&'static str, String)>,
     raise_after: String,
@@ -102,7 +111,12 @@ impl Shown {
         Self {
             name: rule.name.value.clone(),
             job: rule.of_job.clone(),
-            series: rule.series.value.to_string(),
+            series: rule.looks_at.shown(),
+            has_series: rule.looks_at.series().is_some(),
+            quiet_s: match &rule.looks_at {
+                LooksAt::Events(pattern) => pattern.quiet.map(|quiet| quiet.as_secs()),
+                LooksAt::Series(_) | LooksAt::Expression(_) => None,
+            },
             bounds: bounds.filter_map(|(bound, (_, key))| Some((key, bound.as_ref()?.value.to_string()))).collect(),
             raise_after: match rule.raise_after {
                 (times, of) if times == of => times.to_string(),
@@ -125,6 +139,9 @@ impl Shown {
     }
 
     fn bounds(&self) -> String {
+        if self.bounds.is_empty() {
+            return "as bad as its event".to_owned();
+        }
         self.bounds.iter().map(|(severity, bound)| format!("{severity} {bound}")).collect::<Vec<_>>().join(", ")
     }
 }
@@ -158,7 +175,10 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 pub(super) fn print_one(rule: &Shown) {
     let mut lines = vec![
         format!("rule {} on {}, {}", rule.name, rule.series, rule.place),
-        format!("bounds: {}; raised after {}, cleared after {}", rule.bounds(), rule.raise_after, rule.clear_after),
+        match rule.quiet_s {
+            Some(quiet) => format!("{}, over after {} without one", rule.bounds(), readable::duration(quiet as f64)),
+            None => format!("bounds: {}; raised after {}, cleared after {}", rule.bounds(), rule.raise_after, rule.clear_after),
+        },
     ];
     lines.extend(rule.rearm.as_ref().map(|rearm| format!("cleared only by values {rearm}")));
     lines.extend(rule.active.as_ref().map(|active| format!("raises only within {active} ({})", rule.timezone)));

@@ -1,7 +1,12 @@
-//! `[[job.threshold]]` and `[[rule]]`: what is an alarm, and how bad.
+//! `[[job.threshold]]` and `[[rule]]`: what is an alarm, and how bad. [`looks`]: what they look at.
+
+mod looks;
+
+pub use looks::{EventPattern, LooksAt, SeriesExpression};
 
 use std::{collections::HashMap, sync::Arc};
 
+use looks::RawLooksAt;
 use watchpost_plugin_api::Severity;
 
 use super::{
@@ -10,7 +15,6 @@ use super::{
     near::did_you_mean,
     objective::check_hours,
     reader::{Field, Reader, Texts, misshapen},
-    row::check_series,
     text::{Data, Table},
     timing::{Almanac, check_zone},
 };
@@ -20,23 +24,28 @@ use crate::{
         limit::Of,
         x733::{EventType, ProbableCause},
     },
+    reading::Shape,
     schedule::{Holidays, Windows, Zone},
     series::{
-        layout::UP,
+        meant::{may_be_of, may_hear_of},
         selector::{NAME_LABEL, Selector, Shown},
     },
 };
 
 /// Keys of a threshold.
-const KEYS_OF_THRESHOLD: [&str; 20] = [
+const KEYS_OF_THRESHOLD: [&str; 26] = [
     "active",
     "alias",
+    "by",
     "cause",
     "clear_after",
+    "cleared_by",
     "comment",
     "critical",
     "enabled",
+    "event",
     "event_type",
+    "expression",
     "holidays",
     "instruction",
     "link",
@@ -45,21 +54,27 @@ const KEYS_OF_THRESHOLD: [&str; 20] = [
     "minor",
     "name",
     "override",
+    "quiet",
     "raise_after",
     "rearm",
+    "series",
     "timezone",
     "warning",
 ];
 /// Keys of a rule.
-const KEYS_OF_RULE: [&str; 20] = [
+const KEYS_OF_RULE: [&str; 25] = [
     "active",
     "alias",
+    "by",
     "cause",
     "clear_after",
+    "cleared_by",
     "comment",
     "critical",
     "enabled",
+    "event",
     "event_type",
+    "expression",
     "holidays",
     "instruction",
     "link",
@@ -67,6 +82,7 @@ const KEYS_OF_RULE: [&str; 20] = [
     "minor",
     "name",
     "override",
+    "quiet",
     "raise_after",
     "rearm",
     "series",
@@ -96,8 +112,8 @@ pub type Bounds = [Option<At<Bound>>; 4];
 pub struct AlarmRule {
     /// What it is called: no other rule bears the name, no other threshold of its job.
     pub name: At<String>,
-    /// The series that it looks at.
-    pub series: At<Selector>,
+    /// What it looks at.
+    pub looks_at: LooksAt,
     /// The job whose threshold it is.
     pub of_job: Option<String>,
     /// What is too much for each severity.
@@ -120,6 +136,8 @@ pub struct AlarmRule {
     pub zone: Zone,
     /// When it may raise something; always where nothing is said.
     pub hours: Option<Windows>,
+    /// Days that are like no other: to windows that say so, and to what is usual.
+    pub holidays: Option<Arc<Holidays>>,
     /// What kind of trouble, where that is said.
     pub event_type: Option<EventType>,
     /// What probably is the reason, where that is said.
@@ -146,8 +164,7 @@ pub struct Override {
 pub(super) struct RawAlarmRule {
     place: Place,
     name: Field<String>,
-    metric: Field<String>,
-    series: Field<String>,
+    looks_at: RawLooksAt,
     said: Said,
     overrides: Vec<RawOverride>,
     raise_after: Field<Data>,
@@ -199,8 +216,7 @@ impl RawAlarmRule {
         let raw = Self {
             place: at.place.clone(),
             name: reader.text("name", faults),
-            metric: reader.text("metric", faults),
-            series: reader.text("series", faults),
+            looks_at: RawLooksAt::parse(&mut reader, faults),
             said: Said::parse(&mut reader, faults),
             overrides: reader.tables("override", faults).iter().map(|table| RawOverride::parse(table, faults)).collect(),
             raise_after: reader.whole_or_text("raise_after", faults),
@@ -222,38 +238,44 @@ impl RawAlarmRule {
 
     /// Checks a threshold: all of it but the job, of which there may be several.
     fn check_threshold(self, almanac: &mut Almanac, faults: &mut Faults) -> Option<AlarmRule> {
-        let hint = "say what of the job it looks at: metric = \"connect_time\"";
-        let metric = self.metric.clone().required("metric", &self.place, hint, faults);
-        let metric = metric.and_then(|metric| check_metric(&metric, faults));
-        let name = match &self.name {
-            Field::Absent => metric.as_ref().map(|metric| At { value: metric.0.clone(), place: self.place.clone() }),
-            Field::Broken => None,
-            Field::Given(name) => check_name(name, faults),
+        let looks_at = self.check_looks_at(true, faults);
+        let name = match (&self.name, &self.looks_at.metric) {
+            (Field::Given(name), _) => check_name(name, faults),
+            (Field::Broken, _) => None,
+            // What it looks at was told of, where it is no metric.
+            (Field::Absent, Field::Given(metric)) => {
+                looks_at.is_some().then(|| At { value: metric.value.clone(), place: self.place.clone() })
+            }
+            (Field::Absent, _) if looks_at.is_none() => None,
+            (Field::Absent, _) => {
+                let hint = "what looks at no metric has a name of its own: name = \"mail-lost\"";
+                self.name.clone().required("name", &self.place, hint, faults)
+            }
         };
-        let series = metric.map(|(_, series)| series);
-        self.check(name, series, almanac, faults)
+        self.check(name, looks_at, almanac, faults)
     }
 
     fn check_rule(self, almanac: &mut Almanac, faults: &mut Faults) -> Option<AlarmRule> {
         let name = self.name.clone().required("name", &self.place, "a rule has a name of its own: name = \"slow-mail\"", faults);
         let name = name.and_then(|name| check_name(&name, faults));
-        let series = self.series.clone().required("series", &self.place, "what it looks at: series = 'up{site=\"paris\"}'", faults);
-        let series = series.and_then(|text| check_series(&text, faults));
-        self.check(name, series, almanac, faults)
+        let looks_at = self.check_looks_at(false, faults);
+        self.check(name, looks_at, almanac, faults)
     }
 
-    fn check(
-        self,
-        name: Option<At<String>>,
-        series: Option<At<Selector>>,
-        almanac: &mut Almanac,
-        faults: &mut Faults,
-    ) -> Option<AlarmRule> {
+    fn check(self, name: Option<At<String>>, looks_at: Option<LooksAt>, almanac: &mut Almanac, faults: &mut Faults) -> Option<AlarmRule> {
         let place = &self.place;
-        let bounds = check_bounds(&self.said.bounds, faults);
-        let bounds = bounds.filter(|bounds| is_some_bound(bounds, place, faults) && is_in_order(bounds, faults));
-        let overrides: Vec<_> =
-            self.overrides.iter().map(|raw| raw.check(bounds.as_ref(), faults)).collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
+        let bounds = check_bounds(&self.said.bounds, looks_at.as_ref(), faults);
+        // Events may say by themselves how bad they are.
+        let wants_one = matches!(self.looks_at.event, Field::Absent);
+        let bounds = bounds.filter(|bounds| !wants_one || is_some_bound(bounds, place, faults));
+        let bounds = bounds.filter(|bounds| is_in_order(bounds, faults));
+        let overrides: Vec<_> = self
+            .overrides
+            .iter()
+            .map(|raw| raw.check(looks_at.as_ref(), bounds.as_ref(), faults))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Option<_>>()?;
         let raise_after = check_raise_after(&self.raise_after, faults);
         let clear_after = check_clear_after(&self.clear_after, faults);
         let rearm = match &self.rearm {
@@ -267,7 +289,7 @@ impl RawAlarmRule {
             Field::Broken => None,
             Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
         };
-        let hours = check_hours("active", &self.active, holidays, faults);
+        let hours = check_hours("active", &self.active, holidays.clone(), faults);
         let event_type = named("event_type", &self.event_type, EventType::ALL, EventType::name, Rule::EventTypeUnknown, faults);
         let cause = named("cause", &self.cause, ProbableCause::ALL, ProbableCause::name, Rule::CauseUnknown, faults);
         let [alias, comment, instruction] = [("alias", &self.alias), ("comment", &self.comment), ("instruction", &self.instruction)]
@@ -280,7 +302,7 @@ impl RawAlarmRule {
         };
         Some(AlarmRule {
             name: name?,
-            series: series?,
+            looks_at: looks_at?,
             of_job: None,
             bounds: bounds?,
             overrides,
@@ -292,6 +314,7 @@ impl RawAlarmRule {
             enabled,
             zone: zone?,
             hours: hours?,
+            holidays: holidays?,
             event_type: event_type?,
             cause: cause?,
             instruction: instruction?,
@@ -309,7 +332,7 @@ impl RawOverride {
     }
 
     /// Checks it, and that it is in order with what the rule says; `rule` is nothing where that was told of.
-    fn check(&self, rule: Option<&Bounds>, faults: &mut Faults) -> Option<Override> {
+    fn check(&self, looks_at: Option<&LooksAt>, rule: Option<&Bounds>, faults: &mut Faults) -> Option<Override> {
         let hint = "say whose: labels = { queue = \"deferred\" }";
         let labels = self.labels.clone().required("labels", &self.place, hint, faults)?;
         let mut all = Vec::new();
@@ -319,7 +342,7 @@ impl RawOverride {
                 other => faults.extend(misshapen(&format!("labels.{key}"), "a text", other, &entry.value.place)),
             }
         }
-        let bounds = check_bounds(&self.said.bounds, faults)?;
+        let bounds = check_bounds(&self.said.bounds, looks_at, faults)?;
         if let Some(rule) = rule
             && !is_in_order(&over(rule, &bounds), faults)
         {
@@ -352,11 +375,15 @@ pub(super) fn check_thresholds(raw: Vec<RawAlarmRule>, almanac: &mut Almanac, fa
 pub(super) fn of_job<'r>(rules: &'r [AlarmRule], job: &At<JobName>) -> impl Iterator<Item = AlarmRule> + 'r {
     let job = job.as_str().to_owned();
     rules.iter().filter_map(move |rule| {
-        let metric = rule.series.value.as_str();
-        let shown = Shown { metric, labels: &[("job".to_owned(), job.clone())] }.to_string();
-        // A name of a metric and one of a job always make a selector.
-        let series = At { value: Selector::parse(&shown).ok()?, place: rule.series.place.clone() };
-        Some(AlarmRule { series, of_job: Some(job.clone()), ..rule.clone() })
+        let looks_at = match &rule.looks_at {
+            LooksAt::Series(series) => {
+                let shown = Shown { metric: series.value.as_str(), labels: &[("job".to_owned(), job.clone())] }.to_string();
+                // A name of a metric and one of a job always make a selector.
+                LooksAt::Series(At { value: Selector::parse(&shown).ok()?, place: series.place.clone() })
+            }
+            several => several.clone(),
+        };
+        Some(AlarmRule { looks_at, of_job: Some(job.clone()), ..rule.clone() })
     })
 }
 
@@ -403,11 +430,12 @@ pub(super) fn check_name(name: &At<String>, faults: &mut Faults) -> Option<At<St
     legal.then(|| name.clone())
 }
 
-fn check_bounds(fields: &[Field<String>; 4], faults: &mut Faults) -> Option<Bounds> {
+fn check_bounds(fields: &[Field<String>; 4], looks_at: Option<&LooksAt>, faults: &mut Faults) -> Option<Bounds> {
     let mut sound = true;
     let bounds = std::array::from_fn(|at| match (fields.get(at), SEVERITIES.get(at)) {
         (Some(Field::Given(text)), Some((_, key))) => {
-            let bound = check_bound(key, text, faults).filter(|bound| is_of_series(key, bound, faults));
+            let bound = check_bound(key, text, faults);
+            let bound = bound.filter(|bound| looks_at.is_none_or(|looks_at| looks::fits(looks_at, key, bound, faults)));
             sound &= bound.is_some();
             bound
         }
@@ -427,16 +455,6 @@ fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<B
         faults.push(Fault::new(Rule::BoundIllegal, &text.place, message).hint(BOUNDS));
     }
     Some(At { value: bound?, place: text.place.clone() })
-}
-
-fn is_of_series(key: &str, bound: &At<Bound>, faults: &mut Faults) -> bool {
-    let counts = matches!(bound.of(), Of::Events(_));
-    if counts {
-        let message = format!("`{key}`: \"{}\" counts events, and a series has values", bound.value);
-        let hint = format!("write \"change {}\" for what a value may change by", bound.value);
-        faults.push(Fault::new(Rule::BoundIllegal, &bound.place, message).hint(hint));
-    }
-    !counts
 }
 
 /// Checks it, and that it looks at what the bounds look at; `bounds` is nothing where that was told of.
@@ -473,7 +491,12 @@ fn is_in_order(bounds: &Bounds, faults: &mut Faults) -> bool {
     let mut sound = true;
     for pair in given.windows(2) {
         let [(milder_key, milder), (key, bound)] = pair else { continue };
-        if bound.way() != milder.way() || bound.of().kind() != milder.of().kind() {
+        let (of, milder_of) = (bound.of().kind(), milder.of().kind());
+        if of != milder_of {
+            let message = format!("`{key}`: \"{}\" looks at {of}, `{milder_key}` at {milder_of}", bound.value);
+            faults.push(Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("write a rule for each"));
+            sound = false;
+        } else if bound.way() != milder.way() {
             let message = format!("`{key}`: \"{}\" looks another way than `{milder_key}`, \"{}\"", bound.value, milder.value);
             faults.push(
                 Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("what may be too little and too much is \"outside 10..20\""),
@@ -581,11 +604,6 @@ pub(super) fn check_link(link: Option<String>, field: &Field<String>, faults: &m
 }
 
 impl AlarmRule {
-    /// What it is told to look at is the metric of availability.
-    pub fn is_of_up(&self) -> bool {
-        self.series.value.fixed().any(|(label, name)| label == NAME_LABEL && name == UP)
-    }
-
     /// How many values in a row a rule that is tried on the past wants.
     pub const TRIAL_RAISE_AFTER: u32 = 3;
 
@@ -593,7 +611,7 @@ impl AlarmRule {
     pub fn trial(series: At<Selector>, bound: At<Bound>) -> Self {
         Self {
             name: At { value: "suggested".into(), place: bound.place.clone() },
-            series,
+            looks_at: LooksAt::Series(series),
             of_job: None,
             bounds: [Some(bound), None, None, None],
             overrides: Vec::new(),
@@ -605,6 +623,7 @@ impl AlarmRule {
             enabled: true,
             zone: Zone::default(),
             hours: None,
+            holidays: None,
             event_type: None,
             cause: None,
             instruction: None,
@@ -625,5 +644,22 @@ impl AlarmRule {
     /// How its bounds look at a value.
     pub fn way(&self) -> Option<Way> {
         self.bounds.iter().flatten().next().map(|bound| bound.way())
+    }
+
+    /// The one job that it looks at, if there is one.
+    pub fn job(&self) -> Option<&str> {
+        self.of_job.as_deref().or_else(|| self.looks_at.series()?.value.job())
+    }
+
+    /// Whether it may look at something of a job.
+    pub fn may_be_of(&self, shape: &Shape) -> bool {
+        if self.of_job.as_ref().is_some_and(|job| *job != shape.job) {
+            return false;
+        }
+        match &self.looks_at {
+            LooksAt::Series(series) => may_be_of(&series.value, shape),
+            LooksAt::Events(pattern) => may_hear_of(&pattern.event.value, shape),
+            LooksAt::Expression(expression) => expression.series.iter().any(|series| may_be_of(&series.value, shape)),
+        }
     }
 }

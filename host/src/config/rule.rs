@@ -253,6 +253,18 @@ rules! {
     RearmIllegal = "rearm-illegal",
     /// What raises an alarm is a number of values, maybe of some more.
     RaiseAfterIllegal = "raise-after-illegal",
+    /// A rule looks at series, at events or at an expression.
+    AlarmLooksTwice = "alarm-looks-twice",
+    /// A key of a rule says something about what it looks at.
+    AlarmKeyIdle = "alarm-key-idle",
+    /// What selects events selects some.
+    EventIllegal = "event-illegal",
+    /// An expression can be calculated.
+    ExpressionIllegal = "expression-illegal",
+    /// The names of an expression are those of its series.
+    ExpressionNameUnknown = "expression-name-unknown",
+    /// An expression adds and compares what is of one unit.
+    ExpressionUnitsMixed = "expression-units-mixed",
     /// What clears an alarm is some values.
     ClearAfterOutOfRange = "clear-after-out-of-range",
     /// A kind of trouble is registered.

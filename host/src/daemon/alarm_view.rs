@@ -177,7 +177,8 @@ impl View for AlarmView {
         match record {
             Record::Reading(reading) => ledger.take(position.into(), &reading),
             Record::Silence(silence) => ledger.fall_silent(position.into(), &silence),
-            Record::Shape(_) | Record::Event(_) | Record::Upkeep(_) => ledger.pass(position.into()),
+            Record::Event(event) => ledger.take_event(position.into(), &event),
+            Record::Shape(_) | Record::Upkeep(_) => ledger.pass(position.into()),
         }
         true
     }

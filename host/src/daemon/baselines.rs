@@ -11,10 +11,9 @@ use tracing::{debug, warn};
 
 use super::{Daemon, now_ns};
 use crate::{
-    alarm::baseline::{Baseline, Baselines, FINE_S, LOOKED_BACK_S},
+    alarm::baseline::{Baseline, Baselines, Calendar, FINE_S, LOOKED_BACK_S},
     config::AlarmRule,
     log::trouble::Trouble,
-    schedule::Zone,
     series::{
         archive::Consolidation,
         error::SeriesError,
@@ -38,7 +37,7 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         looks.tick().await;
         let config = daemon.config();
         let rules: Vec<AlarmRule> = config.rules.iter().filter(|rule| rule.enabled && rule.asks_what_is_usual()).cloned().collect();
-        let asked: Vec<String> = rules.iter().map(|rule| rule.series.value.to_string()).collect();
+        let asked: Vec<String> = rules.iter().map(|rule| rule.looks_at.shown()).collect();
         if learned.as_ref().is_some_and(|(at, known)| at.elapsed() < HOLDS && *known == asked) {
             continue;
         }
@@ -67,12 +66,14 @@ impl Daemon {
     fn learn(&self, rules: &[AlarmRule]) -> Result<Baselines, String> {
         let mut baselines = HashMap::new();
         for rule in rules {
-            self.learn_one(&rule.series.value, rule.zone, &mut baselines).map_err(|error| crate::chain(&error))?;
+            let Some(series) = rule.looks_at.series() else { continue };
+            let calendar = Calendar { zone: rule.zone, special: rule.holidays.clone() };
+            self.learn_one(&series.value, &calendar, &mut baselines).map_err(|error| crate::chain(&error))?;
         }
         Ok(baselines)
     }
 
-    fn learn_one(&self, selector: &Selector, zone: Zone, baselines: &mut Baselines) -> Result<(), SeriesError> {
+    fn learn_one(&self, selector: &Selector, calendar: &Calendar, baselines: &mut Baselines) -> Result<(), SeriesError> {
         let now = now_ns() / 1_000_000_000;
         let fetch = |back: i64, step: Option<u32>| -> Result<Vec<Series>, SeriesError> {
             let consolidation = Consolidation::Average;
@@ -88,7 +89,7 @@ impl Daemon {
         for hours in fetch(LOOKED_BACK_S, Some(HOUR_S))? {
             let place = place(&hours);
             let fine = fine.remove(&place).map(|series| series.rows).unwrap_or_default();
-            baselines.insert(place, Baseline::of(&hours.rows, &fine, zone));
+            baselines.insert(place, Baseline::of(&hours.rows, &fine, calendar.clone()));
         }
         Ok(())
     }

@@ -52,7 +52,9 @@ fn specs(shape: &Shape) -> Vec<watchpost_plugin_api::MetricSpec> {
 fn is_judged(on: &DependsOn, shape: &Shape, rules: &[AlarmRule]) -> bool {
     let specs = specs(shape);
     let specs: Vec<_> = specs.iter().filter(|spec| may_be(&on.series, shape, spec)).collect();
-    rules.iter().any(|rule| rule.enabled && specs.iter().any(|spec| may_be(&rule.series.value, shape, spec)))
+    rules.iter().any(|rule| {
+        rule.enabled && rule.looks_at.series().is_some_and(|series| specs.iter().any(|spec| may_be(&series.value, shape, spec)))
+    })
 }
 
 fn unknown(on: &At<DependsOn>, jobs: &[Job]) -> Fault {

@@ -42,7 +42,7 @@ impl Holidays {
     }
 
     /// Says whether a day, counted from 1970, is one of them.
-    pub(super) fn has(&self, day: i64) -> bool {
+    pub(crate) fn has(&self, day: i64) -> bool {
         if self.once.contains(&day) {
             return true;
         }

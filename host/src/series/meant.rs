@@ -11,6 +11,9 @@ use crate::{config::nearest, reading::Shape};
 /// The number of events that a run reported; a last value without a series, for rows that ask whether something reports at all.
 pub const EVENTS: &str = "events";
 
+/// What stands for the agent of an event that the host gives.
+pub const HOST: &str = "host";
+
 /// What the host records of every run.
 pub fn of_every_run() -> [MetricSpec; 3] {
     let gauge =
@@ -44,6 +47,27 @@ pub fn may_be(selector: &Selector, shape: &Shape, spec: &MetricSpec) -> bool {
         None if label == NAME_LABEL => Known::Is(&spec.name),
         None if spec.keys.iter().any(|key| key == label) => Known::Open,
         None => Known::Is(""),
+    })
+}
+
+/// Says whether an event may be meant that a job gives, or the host about it: what events themselves say is not known before.
+pub fn may_hear_of(selector: &Selector, shape: &Shape) -> bool {
+    let of_agent = |agent: &str| {
+        selector.may_match(|label| match label {
+            "agent" => Known::Is(agent),
+            NAME_LABEL | "code" | "severity" | "text" => Known::Open,
+            other => Known::Is(label_of(shape, other).unwrap_or_default()),
+        })
+    };
+    of_agent(&shape.agent) || of_agent(HOST)
+}
+
+/// Says whether an event may be meant that the host gives of itself, and of no job.
+pub fn may_be_of_host(selector: &Selector) -> bool {
+    selector.may_match(|label| match label {
+        "agent" => Known::Is(HOST),
+        NAME_LABEL | "code" | "severity" | "text" => Known::Open,
+        _ => Known::Is(""),
     })
 }
 

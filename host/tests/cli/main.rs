@@ -23,6 +23,7 @@ mod errors;
 mod help;
 mod imports;
 mod init;
+mod judging;
 mod listener;
 mod measuring;
 mod new_agent;

@@ -22,6 +22,7 @@ mod overlap;
 mod programs;
 mod remembers;
 mod replay;
+mod rules;
 mod samples;
 mod servers;
 mod service_manager;

@@ -84,7 +84,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "rrdtool", sign: Program("rrdtool"), uses: &[Tests, Bench] },
     Package { name: "rrdcached", sign: Program("rrdcached"), uses: &[Tests, Bench] },
     Package { name: "collectd-core", sign: Program("collectd"), uses: &[Bench] },
-    Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests] },
+    Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests, Bench] },
     Package { name: "prometheus-alertmanager", sign: Program("prometheus-alertmanager"), uses: &[Tests] },
     Package { name: "snmptrapd", sign: Program("snmptrapd"), uses: &[Tests] },
     Package { name: "smitools", sign: Program("smilint"), uses: &[Tests] },

@@ -17,12 +17,11 @@ use crate::{
         limit::Of,
         record::{MISSING, Origin, Subject, key, usual_kind},
         seat::{Named, Seat},
-        watch::Sight,
+        watch::{Sight, patience},
     },
-    config::SEVERITIES,
+    config::{AlarmRule, SEVERITIES},
     console::readable,
     reading::{Reading, Silence},
-    schedule::Zone,
     series::layout::UP,
 };
 
@@ -36,6 +35,8 @@ impl Ledger {
         let watch = self.watch.clone();
         let now_ns = reading.outcome.started_ns.saturating_add(i64::try_from(reading.outcome.duration_ns).unwrap_or(0));
         self.awaiting.hear(reading, Instant::now());
+        self.hear(reading, now_ns);
+        self.join(reading, now_ns);
         // They are nobody else's while it is looked at them.
         let mut seats = std::mem::take(&mut self.seats);
         watch.look(reading, &mut seats, |sight, seat| self.see(&sight, seat, reading, now_ns));
@@ -74,7 +75,7 @@ impl Ledger {
 
     fn see(&mut self, sight: &Sight<'_>, seat: &mut Seat, reading: &Reading, now_ns: i64) {
         // Most values are well, and nothing is remembered of their series.
-        if sight.is_plain() && !seat.is_remembered && sight.judge_value(sight.value).is_some_and(|seen| seen.level == 0) {
+        if sight.is_plain() && !seat.is_remembered && sight.limits().judge(|_| Some(sight.value)).is_some_and(|seen| seen.level == 0) {
             return;
         }
         let named = seat.named(|| sight.named());
@@ -93,14 +94,14 @@ impl Ledger {
         }
         let Some(memory) = of_job.get_mut(&named.within_job) else { return };
         let before = memory.standing();
-        let is_newer = !sight.has_history() || memory.history.take(reading.slot, sight.value, sight.is_total(), sight.reach());
+        let is_newer = !sight.has_history() || memory.history.take(reading.slot, sight.value, sight.is_total(), sight.limits().reach());
         let figure = |history: &History, of: Of| figure(of, sight, history, usual).filter(|_| is_newer);
-        let seen = sight.judge(|of| figure(&memory.history, of));
+        let seen = sight.limits().judge(|of| figure(&memory.history, of));
         let finding = seen.map_or(Finding::Nothing, |seen| {
             // Outside its hours a rule raises nothing; that all is well it may see.
-            if seen.level > 0 && !holds(sight, now_ns) { Finding::Nothing } else { memory.take(seen, sight.patience()) }
+            if seen.level > 0 && !holds(sight.rule, now_ns) { Finding::Nothing } else { memory.take(seen, patience(sight.rule)) }
         });
-        let of = sight.looked_at(if let Finding::Trouble(severity) = finding { Some(severity) } else { None });
+        let of = sight.limits().looked_at_for(if let Finding::Trouble(severity) = finding { Some(severity) } else { None });
         let told = figure(&memory.history, if of == Of::Deviation { Of::Value } else { of }).map(|figure| (of, figure));
         let (has_changed, is_blank) = (memory.standing() != before || memory.history.is_due(), memory.is_blank());
         if is_blank {
@@ -113,7 +114,7 @@ impl Ledger {
         if has_changed {
             self.changed_memories.insert(named.place.clone());
         }
-        let told = told.map(|(of, figure)| Told::new(figure, of, sight));
+        let told = told.map(|(of, figure)| Shown::new(figure, of, (sight.spec.unit, sight.is_total())));
         match finding {
             Finding::Nothing => {}
             Finding::Trouble(severity) => {
@@ -121,7 +122,7 @@ impl Ledger {
                 text.extend(usual.map(|usual| beside(usual, sight)));
                 let mut subject = subject(sight, &named, (told.map(|told| told.value), text));
                 subject.bound = sight.bound(severity);
-                let seen = (reading.outcome.started_ns, sight.patience().times);
+                let seen = (reading.outcome.started_ns, patience(sight.rule).times);
                 self.about_seen(&named.key, subject, now_ns, &Input::Trouble(severity), seen);
             }
             Finding::Well => {
@@ -171,7 +172,7 @@ fn figure(of: Of, sight: &Sight<'_>, history: &History, usual: Option<Usual>) ->
     let step_s = i64::from(sight.shape.step_s);
     let value = || {
         let rate = Of::Rate(Duration::from_secs(1), None);
-        if sight.is_total() { history.figure(rate, step_s, sight.reach()) } else { Some(sight.value) }
+        if sight.is_total() { history.figure(rate, step_s, sight.limits().reach()) } else { Some(sight.value) }
     };
     match of {
         Of::Value => value(),
@@ -179,32 +180,25 @@ fn figure(of: Of, sight: &Sight<'_>, history: &History, usual: Option<Usual>) ->
         Of::Deviation => Some(usual?.distance(value()?)),
         // It is there.
         Of::Absence => Some(0.0),
-        _ => history.figure(of, step_s, sight.reach()),
+        _ => history.figure(of, step_s, sight.limits().reach()),
     }
 }
 
 /// Whether a rule may raise something now.
-fn holds(sight: &Sight<'_>, now_ns: i64) -> bool {
-    let zone: Zone = sight.rule.zone;
-    sight.rule.hours.as_ref().is_none_or(|hours| hours.hold(now_ns.div_euclid(1_000_000_000), zone))
-}
-
-/// A value as people read it; of a counter what it rises in a second.
-fn shown(value: f64, sight: &Sight<'_>) -> String {
-    let value = readable::value(value, sight.spec.unit);
-    if sight.is_total() { format!("{value}/s") } else { value }
+pub(super) fn holds(rule: &AlarmRule, now_ns: i64) -> bool {
+    rule.hours.as_ref().is_none_or(|hours| hours.hold(now_ns.div_euclid(1_000_000_000), rule.zone))
 }
 
 /// A figure that a rule looked at, as people read it.
-struct Told {
+pub(super) struct Shown {
     /// What the series does: "is", "changed by".
-    verb: &'static str,
-    value: String,
+    pub(super) verb: &'static str,
+    pub(super) value: String,
 }
 
-impl Told {
-    fn new(figure: f64, of: Of, sight: &Sight<'_>) -> Self {
-        let unit = sight.spec.unit;
+impl Shown {
+    /// `unit`: that of the values, and whether they are for each second.
+    pub(super) fn new(figure: f64, of: Of, (unit, per_second): (Unit, bool)) -> Self {
         let span = |span: Duration| readable::duration(span.as_secs_f64());
         let sign = if figure > 0.0 { "+" } else { "" };
         let (verb, value) = match of {
@@ -213,10 +207,13 @@ impl Told {
             Of::Rate(per, _) => {
                 let word = PER.iter().find(|(_, seconds)| *seconds == per.as_secs()).map_or("s", |(word, _)| word);
                 let rate = readable::value(figure * per.as_secs_f64(), unit);
-                (if sight.is_total() { "rises by" } else { "changes by" }, format!("{rate}/{word}"))
+                (if per_second { "rises by" } else { "changes by" }, format!("{rate}/{word}"))
             }
             Of::Forecast(ahead, _) => ("will be", format!("{} in {}", readable::value(figure, unit), span(ahead))),
-            Of::Value | Of::Deviation | Of::Absence | Of::Events(_) => ("is", shown(figure, sight)),
+            Of::Value | Of::Deviation | Of::Absence | Of::Events(_) => {
+                let value = readable::value(figure, unit);
+                ("is", if per_second { format!("{value}/s") } else { value })
+            }
         };
         Self { verb, value }
     }
@@ -225,11 +222,12 @@ impl Told {
 /// What is usual beside a value, in words: two deviations to either side, which most values are within.
 fn beside(usual: Usual, sight: &Sight<'_>) -> String {
     let (low, high) = usual.band(2.0);
-    format!("; usual now {} to {}", shown(low, sight), shown(high, sight))
+    let shown = |value| Shown::new(value, Of::Value, (sight.spec.unit, sight.is_total())).value;
+    format!("; usual now {} to {}", shown(low), shown(high))
 }
 
 /// A sentence about trouble that is over.
-fn over(sight: &Sight<'_>, series: &str, told: Option<&Told>, bound: Option<&str>) -> String {
+fn over(sight: &Sight<'_>, series: &str, told: Option<&Shown>, bound: Option<&str>) -> String {
     let Sight { rule, shape, spec, .. } = sight;
     let job = &shape.job;
     if spec.name == UP && rule.alias.is_none() && sight.value > 0.0 {
@@ -245,7 +243,7 @@ fn over(sight: &Sight<'_>, series: &str, told: Option<&Told>, bound: Option<&str
 }
 
 /// A sentence about trouble.
-fn text(sight: &Sight<'_>, series: &str, status: &Status, (severity, told): (Severity, Option<&Told>)) -> String {
+fn text(sight: &Sight<'_>, series: &str, status: &Status, (severity, told): (Severity, Option<&Shown>)) -> String {
     let Sight { rule, shape, spec, .. } = sight;
     let text = match status {
         Status::Failed { kind, message } if spec.name == UP && rule.alias.is_none() => {

@@ -16,7 +16,7 @@ use crate::{
     config::{self, AlarmRule},
     database::DatabaseError,
     reading::{Cause, Reading, Shape},
-    schedule::{UnixTime, Zone},
+    schedule::UnixTime,
 };
 
 const SECOND: i64 = 1_000_000_000;
@@ -261,6 +261,84 @@ fn values_of_before_outlast_a_kill() {
 }
 
 #[test]
+fn series_of_several_jobs_belong_together_by_their_labels() {
+    const RULE: &str = "[[rule]]\nname = \"slower\"\nexpression = \"a / b\"\nminor = \"> 2\"\n\
+                        series = { a = 'total_time{job=\"mx\"}', b = 'total_time{job=\"my\"}' }\n";
+    let mut rig = Rig::new("");
+    rig.ledger.set(Watch::new(&rules(RULE), [shape(), Shape { job: "my".into(), ..shape() }]), MONDAY * SECOND);
+    let mut at = 0;
+    let mut take = |rig: &mut Rig, job: &str, value: Option<f64>| {
+        let sample: Option<[(&str, &[&str], f64); 1]> = value.map(|value| [("total_time", &[][..], value)]);
+        let reading = Reading { job: job.into(), ..reading(at, sample.as_ref().map(|sample| &sample[..])) };
+        rig.ledger.take(at as u64, &reading);
+        at += 1;
+        rig.told()
+    };
+    assert!(take(&mut rig, "mx", Some(6.0)).is_empty(), "the other is not known yet");
+    let text = "Minor a / b{site=\"paris\"} is 300 %, > 2; a 6 s, b 2 s";
+    assert_eq!(take(&mut rig, "my", Some(2.0)), [format!("1 raised {text}")]);
+    // What one of them does not know is unknown; it clears nothing.
+    for (job, value) in [("mx", None), ("my", Some(2.0)), ("mx", Some(1.0))] {
+        assert!(take(&mut rig, job, value).is_empty(), "{job} {value:?}");
+    }
+    assert_eq!(take(&mut rig, "my", Some(2.0)), ["1 cleared Minor a / b{site=\"paris\"} is 50 %, no longer > 2"]);
+    assert!(take(&mut rig, "my", Some(0.1)).is_empty(), "the other has no new value");
+}
+
+#[test]
+fn label_sets_belong_together_and_those_that_are_gone_are_left_out() {
+    const RULE: &str =
+        "[[rule]]\nname = \"all\"\nexpression = \"sum(size)\"\nminor = \"> 100\"\nseries = { size = 'queue_size' }\nby = [\"job\"]\n";
+    let mut rig = Rig::new(RULE);
+    let take = |rig: &mut Rig, at: i64, queues: &[(&str, f64)]| {
+        let labels: Vec<[&str; 1]> = queues.iter().map(|(queue, _)| [*queue]).collect();
+        let samples: Vec<(&str, &[&str], f64)> =
+            queues.iter().zip(&labels).map(|((_, size), labels)| ("queue_size", &labels[..], *size)).collect();
+        rig.ledger.take(at as u64, &reading(at, Some(&samples)));
+        rig.told()
+    };
+    let told = take(&mut rig, 0, &[("a", 60.0), ("b", 60.0)]);
+    assert_eq!(told, ["1 raised Minor sum(size) of mx is 120 messages, > 100; size 60 messages + 60 messages"]);
+    // One that is missing makes the sum unknown, and is gone after some readings.
+    for at in 1..4 {
+        assert!(take(&mut rig, at, &[("a", 60.0)]).is_empty(), "{at}");
+    }
+    assert_eq!(take(&mut rig, 4, &[("a", 60.0)]).len(), 1);
+}
+
+#[test]
+fn events_of_the_host_raise_and_quiet_ends_them_over_a_kill() {
+    use crate::reading::HostEvent;
+    const RULE: &str = "[[rule]]\nname = \"clock\"\nevent = '{agent=\"host\",code=~\"clock_.*|alarm_.*\"}'\nquiet = \"5m\"\n";
+    let mut rig = Rig::new(RULE);
+    let event = |code: &str, job: Option<&str>| HostEvent {
+        time_ns: MONDAY * SECOND,
+        job: job.map(str::to_owned),
+        severity: Severity::Major,
+        code: code.into(),
+        text: "it was turned".into(),
+    };
+    rig.ledger.take_event(0, &event("alarm_raised", None));
+    assert!(rig.told().is_empty(), "what tells of alarms raises none");
+    rig.ledger.take_event(1, &event("clock_step", None));
+    assert_eq!(rig.told(), ["1 raised Major clock_step: it was turned"]);
+    rig.killed(RULE);
+    rig.ledger.take_event(1, &event("clock_step", None));
+    rig.ledger.look((MONDAY + 299) * SECOND);
+    assert!(rig.told().is_empty(), "told once, and it goes on");
+    rig.ledger.look((MONDAY + 300) * SECOND);
+    assert_eq!(rig.told(), ["1 cleared Major clock_step: it was turned"]);
+    // Of a job it is the job's, and over with its readings.
+    rig.ledger.take_event(2, &event("clock_step", Some("mx")));
+    assert_eq!(rig.told(), ["2 raised Major clock_step of mx: it was turned"]);
+    rig.ledger.look((MONDAY + 9_000) * SECOND);
+    rig.ledger.take(3, &reading(9, None));
+    assert!(rig.told().is_empty(), "a reading that failed says nothing of events");
+    rig.ledger.take(4, &reading(10, Some(&[])));
+    assert_eq!(rig.told(), ["2 cleared Major clock_step of mx: it was turned"]);
+}
+
+#[test]
 fn outside_its_hours_a_rule_raises_nothing_and_clears_all_the_same() {
     let rule = format!("{SLOW}active = \"MON-FRI 00:00-00:10\"\n");
     let mut values = vec![Some(0.1); 30];
@@ -333,7 +411,7 @@ fn a_series_is_not_missed_before_its_job_was_due_again() {
 
 #[test]
 fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
-    use crate::alarm::baseline::Baseline;
+    use crate::alarm::baseline::{Baseline, Calendar};
     let mut rig = Rig::new("[[job.threshold]]\nmetric = \"total_time\"\nminor = \"outside 3 deviations\"\n");
     let take = |rig: &mut Rig, at: i64, value: f64| rig.ledger.take(at as u64, &reading(at, Some(&[("total_time", &[], value)])));
     // Before anything is known, nothing is unusual.
@@ -341,7 +419,7 @@ fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
     // A second at night, three by day: Monday begins at midnight.
     let usual = |time: i64| if (time - MONDAY).rem_euclid(86_400) < 6 * 3_600 { 1.0 } else { 3.0 };
     let hours: Vec<_> = (-35 * 24..=0).map(|hour| MONDAY + hour * 3_600).map(|time| (time, Some(usual(time - 1)))).collect();
-    rig.ledger.is_usual(HashMap::from([(("mx".into(), "total_time".into()), Baseline::of(&hours, &[], Zone::default()))]));
+    rig.ledger.is_usual(HashMap::from([(("mx".into(), "total_time".into()), Baseline::of(&hours, &[], Calendar::default()))]));
     for (minute, value) in [(180, 1.01), (181, 3.0), (182, 1.0), (720, 3.0), (721, 1.0)] {
         take(&mut rig, minute, value);
     }

@@ -1,0 +1,265 @@
+//! Expressions held to the jobs that there are: which series belong together, and what they come to.
+//!
+//! Series belong together that have the labels of `by` in common. They are calculated once each of them has a new value; one that gives none
+//! with its job's reading is unknown, and so is the whole.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use watchpost_plugin_api::{Kind, MetricSpec, Unit};
+
+use super::{bound::FAMILIES, formula::Measure, limits::Limits};
+use crate::{
+    config::{AlarmRule, LooksAt, SeriesExpression},
+    reading::{Reading, Shape},
+    series::{
+        layout::{RUN_DURATION, UP},
+        meant::{EVENTS, label_of, may_be, may_be_of, of_every_run},
+        selector::{NAME_LABEL, Selector},
+    },
+};
+
+/// Readings that a series may be missing from before it is taken for gone: then it is part of nothing.
+const MISSED_MAX: u32 = 3;
+/// Groups of one rule, at most; series beyond are left out.
+const GROUPS_MAX: usize = 10_000;
+
+/// A rule over an expression, held to the jobs.
+#[derive(Debug)]
+pub struct Together {
+    /// The rule.
+    pub rule: Arc<AlarmRule>,
+    /// The labels that series have in common.
+    pub by: Vec<String>,
+    /// The unit of what comes out, and whether it is for each second.
+    pub unit: (Unit, bool),
+    /// The unit of each name, likewise.
+    pub of_names: Vec<(Unit, bool)>,
+    /// The rule's bounds.
+    pub limits: Limits,
+}
+
+/// What was found of an expression among jobs.
+#[derive(Debug)]
+pub struct Found {
+    by: Vec<String>,
+    measures: Vec<Option<Measure>>,
+    /// The unit of what comes out; nothing while a name stands for what only a run declares.
+    pub measure: Option<Measure>,
+}
+
+/// Values of series, by the labels that those have in common.
+#[derive(Debug, Default)]
+pub struct Groups {
+    groups: HashMap<Vec<String>, Group>,
+    /// Which groups a job has a part in.
+    of_job: HashMap<String, BTreeSet<Vec<String>>>,
+}
+
+#[derive(Debug)]
+struct Group(Vec<Vec<Operand>>);
+
+/// A series of a name.
+#[derive(Debug)]
+struct Operand {
+    job: String,
+    metric: String,
+    labels: Vec<String>,
+    value: Option<f64>,
+    total: Option<(i64, f64)>,
+    /// Whether the value has not been part of a calculation yet.
+    is_new: bool,
+    missed: u32,
+    /// The slot of the last reading that it was in.
+    slot: i64,
+}
+
+/// What an expression came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sum {
+    /// The values of the labels in common.
+    pub group: Vec<String>,
+    /// What it gives; nothing where a part is unknown.
+    pub value: Option<f64>,
+    /// The values of each name.
+    pub parts: Vec<Vec<Option<f64>>>,
+}
+
+/// Finds what an expression means among jobs.
+///
+/// Errors: names of several units, and what cannot be added or compared.
+pub fn find<'s>(
+    expression: &SeriesExpression,
+    of_job: Option<&str>,
+    shapes: impl Iterator<Item = &'s Shape> + Clone,
+) -> Result<Found, String> {
+    let (every, names) = (of_every_run(), expression.formula.value.names());
+    let mut common: Option<BTreeSet<String>> = None;
+    let mut measures = Vec::new();
+    for (name, selector) in names.iter().zip(&expression.series) {
+        let mut measure: Option<Measure> = None;
+        for shape in shapes.clone().filter(|shape| of_job.is_none_or(|job| job == shape.job)) {
+            for spec in every.iter().chain(&shape.metrics).filter(|spec| may_be(&selector.value, shape, spec)) {
+                let found = Measure::of(spec.unit, spec.kind == Kind::Counter);
+                if let Some(other) = measure.filter(|other| other.unit() != found.unit()) {
+                    return Err(format!("`{name}` stands for series in {other} and in {found}"));
+                }
+                measure = Some(found);
+                let labels: BTreeSet<String> = labels_of(shape).chain(spec.keys.iter().cloned()).collect();
+                common = Some(common.map_or_else(|| labels.clone(), |common| &common & &labels));
+            }
+        }
+        // What a run declares has the labels of its job at least.
+        for shape in shapes.clone().filter(|shape| measure.is_none() && may_be_of(&selector.value, shape)) {
+            let labels: BTreeSet<String> = labels_of(shape).collect();
+            common = Some(common.map_or_else(|| labels.clone(), |common| &common & &labels));
+        }
+        measures.push(measure);
+    }
+    let measure = expression.formula.value.measure(|name| measures.get(name).copied().flatten().unwrap_or(Measure::ANY))?;
+    let by = expression.by.clone().unwrap_or_else(|| shared(expression, common.unwrap_or_default()));
+    let all_known = measures.iter().all(Option::is_some);
+    Ok(Found { by, measures, measure: Some(measure).filter(|_| all_known) })
+}
+
+/// The labels that a job gives all its series.
+fn labels_of(shape: &Shape) -> impl Iterator<Item = String> + '_ {
+    ["agent", "job", "target"].map(str::to_owned).into_iter().chain(shape.labels.iter().map(|(key, _)| key.clone()))
+}
+
+/// The labels that tell apart what belongs together: all that series have in common, but those by which the names themselves differ.
+fn shared(expression: &SeriesExpression, mut common: BTreeSet<String>) -> Vec<String> {
+    let fixed = |selector: &Selector, wanted: &str| selector.fixed().find(|(label, _)| *label == wanted).map(|(_, value)| value.to_owned());
+    common.retain(|label| {
+        let mut values = expression.series.iter().map(|selector| fixed(&selector.value, label));
+        let first = values.next().flatten();
+        values.all(|value| value == first)
+    });
+    if !common.contains("job") {
+        // They are a job's own.
+        common.retain(|label| !["agent", "target"].contains(&label.as_str()));
+    }
+    common.into_iter().collect()
+}
+
+impl Together {
+    /// Holds a rule to jobs; nothing where it is over no expression, or was told of when the configuration was taken.
+    pub fn new<'s>(rule: &Arc<AlarmRule>, shapes: impl Iterator<Item = &'s Shape> + Clone) -> Option<Self> {
+        let LooksAt::Expression(expression) = &rule.looks_at else { return None };
+        let found = find(expression, rule.of_job.as_deref(), shapes).ok()?;
+        let in_unit = |unit: Unit| Limits::new(&rule.bounds, rule.rearm.as_ref().map(|rearm| &rearm.value), unit);
+        let (unit, limits) = match found.measure {
+            Some(measure) => (measure.unit(), in_unit(measure.unit().0)?),
+            // It is what the bounds are written in.
+            None => FAMILIES.into_iter().find_map(|unit| Some(((unit, false), in_unit(unit)?)))?,
+        };
+        let of_names = found.measures.iter().map(|measure| measure.unwrap_or(Measure::ANY).unit()).collect();
+        Some(Self { rule: rule.clone(), by: found.by, unit, of_names, limits })
+    }
+
+    /// What is calculated.
+    pub fn expression(&self) -> Option<&SeriesExpression> {
+        if let LooksAt::Expression(expression) = &self.rule.looks_at { Some(expression) } else { None }
+    }
+}
+
+impl Groups {
+    /// Takes a reading of a job that may have a part in it; gives what can be calculated now.
+    pub fn take(&mut self, together: &Together, shape: &Shape, reading: &Reading) -> Vec<Sum> {
+        let Some(expression) = together.expression() else { return Vec::new() };
+        let (every, outcome) = (of_every_run(), &reading.outcome);
+        let of_run = [
+            (UP, outcome.status.up()),
+            (RUN_DURATION, Some(outcome.duration_ns as f64 / 1e9)),
+            (EVENTS, Some(outcome.events.len() as f64 + f64::from(outcome.events_dropped))),
+        ];
+        let of_run = of_run.iter().filter_map(|(name, value)| Some((*name, &[][..], (*value)?)));
+        let samples = outcome.samples.iter().filter(|sample| sample.value.is_finite());
+        let values = of_run.chain(samples.map(|sample| (sample.metric.as_str(), sample.labels.as_slice(), sample.value)));
+        for (metric, labels, value) in values {
+            let Some(spec) = every.iter().chain(&shape.metrics).chain(&outcome.declared).find(|spec| spec.name == metric) else { continue };
+            let label = |wanted: &str| match wanted {
+                NAME_LABEL => Some(metric),
+                _ => label_of(shape, wanted).or_else(|| {
+                    let place = spec.keys.iter().position(|key| key == wanted)?;
+                    labels.get(place).map(String::as_str)
+                }),
+            };
+            for (name, _) in expression.series.iter().enumerate().filter(|(_, selector)| selector.value.matches(label)) {
+                let group: Vec<String> = together.by.iter().map(|wanted| label(wanted).unwrap_or_default().to_owned()).collect();
+                if let Some(operand) = self.operand(group, (name, expression.series.len()), &shape.job, metric, labels) {
+                    operand.take(value, spec, reading.slot);
+                }
+            }
+        }
+        let groups: Vec<Vec<String>> = self.of_job.get(&shape.job).into_iter().flatten().cloned().collect();
+        let sums = groups.into_iter().filter_map(|key| {
+            let group = self.groups.get_mut(&key)?;
+            group.0.iter_mut().for_each(|operands| Operand::miss(operands, reading));
+            let is_whole = group.0.iter().all(|operands| !operands.is_empty() && operands.iter().all(|operand| operand.is_new));
+            is_whole.then(|| group.sum(key, expression))
+        });
+        sums.collect()
+    }
+
+    fn operand(
+        &mut self,
+        group: Vec<String>,
+        (name, names): (usize, usize),
+        job: &str,
+        metric: &str,
+        labels: &[String],
+    ) -> Option<&mut Operand> {
+        if !self.groups.contains_key(&group) {
+            if self.groups.len() >= GROUPS_MAX {
+                return None;
+            }
+            self.groups.insert(group.clone(), Group((0..names).map(|_| Vec::new()).collect()));
+        }
+        let operands = self.groups.get_mut(&group)?.0.get_mut(name)?;
+        let is_it = |operand: &Operand| operand.job == job && operand.metric == metric && operand.labels == labels;
+        let place = operands.iter().position(is_it).unwrap_or_else(|| {
+            let (job, metric, labels) = (job.to_owned(), metric.to_owned(), labels.to_vec());
+            self.of_job.entry(job.clone()).or_default().insert(group);
+            operands.push(Operand { job, metric, labels, value: None, total: None, is_new: false, missed: 0, slot: i64::MIN });
+            operands.len() - 1
+        });
+        operands.get_mut(place)
+    }
+}
+
+impl Group {
+    fn sum(&mut self, group: Vec<String>, expression: &SeriesExpression) -> Sum {
+        let parts: Vec<Vec<Option<f64>>> = self.0.iter().map(|operands| operands.iter().map(|operand| operand.value).collect()).collect();
+        let value = expression.formula.value.value(|name| parts.get(name).map(Vec::as_slice).unwrap_or_default());
+        self.0.iter_mut().flatten().for_each(|operand| operand.is_new = false);
+        Sum { group, value, parts }
+    }
+}
+
+impl Operand {
+    /// Takes a value; of a counter what it rose in a second.
+    fn take(&mut self, value: f64, spec: &MetricSpec, slot: i64) {
+        self.value = if spec.kind == Kind::Counter {
+            let before = self.total.replace((slot, value));
+            before.filter(|(then, total)| slot > *then && value >= *total).map(|(then, total)| (value - total) / (slot - then) as f64)
+        } else {
+            Some(value)
+        };
+        (self.is_new, self.missed, self.slot) = (true, 0, slot);
+    }
+
+    /// Those of the reading's job that gave nothing with it are unknown; those that did not for long are gone.
+    fn miss(operands: &mut Vec<Self>, reading: &Reading) {
+        for operand in operands.iter_mut().filter(|operand| operand.job == reading.job && operand.slot != reading.slot) {
+            (operand.value, operand.is_new) = (None, true);
+            operand.missed += u32::from(reading.outcome.status.is_ok());
+        }
+        // One alone stays: nobody says that it is no part of it any more.
+        if operands.len() > 1 {
+            operands.retain(|operand| operand.missed <= MISSED_MAX);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Rules of every kind, on what a program says: each raises an alarm when what it looks at comes, and clears it when that is over.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::harness::{House, plugin_library, until};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// A house whose one job tells what is in a file, every second.
+struct Told {
+    house: House,
+    file: PathBuf,
+}
+
+impl Told {
+    fn new(rules: &str) -> Self {
+        let house = House::new("");
+        assert!(plugin_library("exec").is_file());
+        let file = house.folder().join("told");
+        let told = Self { house, file };
+        told.tell("");
+        let path = told.file.display();
+        let job = format!(
+            "[[job]]\nname = \"spool\"\nagent = \"exec\"\nevery = \"1s\"\nlabels = {{ site = \"paris\" }}\n\
+             config = {{ argv = [\"/bin/cat\", \"{path}\"], format = \"json-lines\", files = [\"{path}\"] }}\n"
+        );
+        told.house.schedule(&(job + rules));
+        told.house.add_to_main("[host_alarms.disk_low]\nenabled = false\n");
+        told
+    }
+
+    /// Has the program say something from now on, all of it or nothing.
+    fn tell(&self, lines: &str) {
+        let new = self.file.with_extension("new");
+        // A run of which nothing is understood fails.
+        fs::write(&new, format!("{{\"metric\": \"fine\", \"value\": 1}}\n{lines}")).unwrap();
+        fs::rename(new, &self.file).unwrap();
+    }
+
+    fn waiting(&self, deferred: u32, active: u32) {
+        let line = |queue: &str, value: u32| {
+            format!("{{\"metric\": \"queue_size\", \"value\": {value}, \"labels\": {{\"queue\": \"{queue}\"}}}}\n")
+        };
+        self.tell(&(line("deferred", deferred) + &line("active", active)));
+    }
+
+    fn alarm(&self, rule: &str) -> Option<Value> {
+        let said = self.house.run(&["alarms", "list", "--rule", rule, "--json"]).ok();
+        serde_json::from_str::<Value>(&said).unwrap().as_array().unwrap().first().cloned()
+    }
+
+    /// Waits for an alarm of a rule that stands so.
+    fn alarm_is(&self, rule: &str, stage: &str) -> Value {
+        let found = until(SOON, || self.alarm(rule).filter(|alarm| alarm["stage"] == stage));
+        found.unwrap_or_else(|| panic!("{rule} is not {stage}: {:?}", self.alarm(rule)))
+    }
+}
+
+#[test]
+fn changes_rates_and_expressions_raise_and_clear() {
+    let told = Told::new(
+        "[[rule]]\nname = \"grows\"\nseries = 'queue_size{queue=\"deferred\"}'\nmajor = \"change > 50 in 3s\"\n\
+         [[rule]]\nname = \"fast\"\nseries = 'queue_size{queue=\"deferred\"}'\nminor = \"> 1000/min\"\n\
+         [[rule]]\nname = \"share\"\nexpression = \"deferred / (deferred + active)\"\nmajor = \"> 50%\"\n\
+         series = { deferred = 'queue_size{queue=\"deferred\"}', active = 'queue_size{queue=\"active\"}' }\n",
+    );
+    told.waiting(10, 40);
+    let daemon = told.house.start();
+    let known = || told.house.run(&["jobs", "--json"]).ok().contains("\"up\"").then_some(());
+    until(SOON, known).expect("it is measured");
+    std::thread::sleep(Duration::from_secs(5));
+    for rule in ["grows", "fast", "share"] {
+        assert_eq!(told.alarm(rule), None);
+    }
+    told.waiting(100, 40);
+    let grows = told.alarm_is("grows", "active");
+    let text = grows["text"].as_str().unwrap();
+    assert!(text.starts_with("queue_size{queue=\"deferred\"} of spool changed by +90"), "{text}");
+    let share = told.alarm_is("share", "active");
+    let text = share["text"].as_str().unwrap();
+    assert!(text.contains("of spool is 71.4 %, > 50%; deferred 100") && text.contains("active 40"), "{text}");
+    assert_eq!((share["job"].as_str(), &share["labels"][0]), (Some("spool"), &serde_json::json!(["site", "paris"])), "{share}");
+    // It goes up no more.
+    told.alarm_is("fast", "cleared");
+    told.alarm_is("grows", "cleared");
+    let explained = told.house.run(&["alarms", "explain", &share["number"].to_string()]).ok();
+    assert!(explained.contains("rule share on deferred / (deferred + active) with deferred = queue_size"), "{explained}");
+    // What is not known is not well.
+    told.tell("");
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(told.alarm("share").unwrap()["stage"], "active");
+    told.waiting(1, 40);
+    told.alarm_is("share", "cleared");
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
+fn events_raise_by_what_they_say_and_how_many_they_are() {
+    let told = Told::new(
+        "[[rule]]\nname = \"held\"\nevent = 'held{site=\"paris\",text=~\".*room.*\"}'\ncleared_by = 'released'\n\
+         [[rule]]\nname = \"many\"\nevent = '{job=\"spool\",code=~\"odd.*\"}'\nminor = \">= 3 in 8s\"\n\
+         [[job.threshold]]\nname = \"short\"\nevent = \"held\"\nquiet = \"3s\"\nminor = \">= 1 in 3s\"\n"
+            .replace("quiet = \"3s\"\n", "")
+            .as_str(),
+    );
+    let daemon = told.house.start();
+    let event =
+        |code: &str, severity: &str, text: &str| format!("{{\"event\": \"{code}\", \"severity\": \"{severity}\", \"text\": \"{text}\"}}\n");
+    told.tell(&(event("held", "warning", "for no reason") + &event("odd_one", "minor", "it is odd")));
+    let many = told.alarm_is("many", "active");
+    let text = many["text"].as_str().unwrap();
+    assert!(text.contains(" events in 8 s of spool, >= 3 in 8s; the last is odd_one: it is odd"), "{text}");
+    assert_eq!(told.alarm("held"), None);
+    told.alarm_is("short", "active");
+    told.tell(&event("held", "major", "no room left"));
+    let held = told.alarm_is("held", "active");
+    assert_eq!(
+        (held["severity"].as_str(), held["text"].as_str(), held["series"].as_str()),
+        (Some("major"), Some("held of spool: no room left"), Some("events{code=\"held\"}")),
+        "{held}"
+    );
+    let explained = told.house.run(&["alarms", "explain", &held["number"].to_string()]).ok();
+    assert!(explained.contains("rule held on events held{site=\"paris\"") && explained.contains("over after"), "{explained}");
+    told.tell("");
+    told.alarm_is("many", "cleared");
+    told.alarm_is("short", "cleared");
+    assert_eq!(told.alarm("held").unwrap()["stage"], "active", "it is quiet, and nobody said that it is over");
+    told.tell(&event("released", "indeterminate", "there is room"));
+    told.alarm_is("held", "cleared");
+    assert!(daemon.stop().status.success());
+}
+
+/// Weeks of history, as rrdtool reads and writes them: a value far from what was usual at this hour raises, one near it does not.
+#[test]
+fn what_is_unusual_by_weeks_of_stored_history_raises() {
+    let told = Told::new("[[job.threshold]]\nmetric = \"waiting\"\nminor = \"outside 3 deviations\"\nraise_after = 2\n");
+    let say = |value: f64| told.tell(&format!("{{\"metric\": \"waiting\", \"value\": {value}, \"unit\": \"messages\"}}\n"));
+    say(100.0);
+    let daemon = told.house.start();
+    let file = told.house.data().join("series/spool/_.rrd");
+    let dumped = || {
+        let out = Command::new("rrdtool")
+            .arg("dump")
+            .arg(&file)
+            .env("TZ", "UTC")
+            .output()
+            .expect("rrdtool is missing: install the package rrdtool");
+        String::from_utf8(out.stdout).ok().filter(|dump| dump.contains("<name> waiting </name>"))
+    };
+    until(SOON, dumped).expect("the series has a file");
+    assert!(daemon.stop().status.success());
+    fs::write(&file, restored(&filled(&dumped().unwrap()))).unwrap();
+
+    let daemon = told.house.start();
+    // Learned at once, and judged each second.
+    std::thread::sleep(Duration::from_secs(9));
+    assert_eq!(told.alarm("waiting"), None, "a hundred is usual");
+    say(400.0);
+    let alarm = told.alarm_is("waiting", "active");
+    let text = alarm["text"].as_str().unwrap();
+    assert!(text.contains("waiting of spool is 400 messages, outside 3 deviations; usual now "), "{text}");
+    say(101.0);
+    told.alarm_is("waiting", "cleared");
+    assert!(daemon.stop().status.success());
+}
+
+/// Writes into the hours of a dump what was usual: a hundred, a little more or less.
+fn filled(dump: &str) -> String {
+    let sources: Vec<&str> = dump.lines().filter_map(|line| line.trim().strip_prefix("<name> ")?.strip_suffix(" </name>")).collect();
+    let column = sources.iter().position(|name| *name == "waiting").unwrap();
+    let step: i64 = between(dump, "<step>", "</step>").unwrap().parse().unwrap();
+    let (mut is_hourly, mut filled) = (false, String::new());
+    for line in dump.lines() {
+        if let Some(rows) = between(line, "<pdp_per_row>", "</pdp_per_row>") {
+            is_hourly = rows.parse::<i64>().unwrap() * step == 3_600;
+        }
+        let time: Option<i64> = between(line, " / ", " -->").and_then(|time| time.parse().ok());
+        match time.filter(|_| is_hourly && line.contains("<row>")) {
+            Some(time) => {
+                let value = 100.0 + ((time / 3_600) % 7 - 3) as f64;
+                let (head, row) = line.split_once("<row>").unwrap();
+                let mut values: Vec<String> =
+                    row.trim_end_matches("</row>").split("</v>").filter(|v| !v.is_empty()).map(str::to_owned).collect();
+                values[column] = format!("<v>{value:e}");
+                filled += &format!("{head}<row>{}</row>\n", values.iter().map(|v| format!("{v}</v>")).collect::<String>());
+            }
+            None => filled += &format!("{line}\n"),
+        }
+    }
+    filled
+}
+
+/// A file of a dump.
+fn restored(dump: &str) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (xml, rrd) = (folder.path().join("dump.xml"), folder.path().join("new.rrd"));
+    fs::File::create(&xml).unwrap().write_all(dump.as_bytes()).unwrap();
+    let done = Command::new("rrdtool").arg("restore").args([&xml, &rrd]).stdout(Stdio::null()).status().unwrap();
+    assert!(done.success());
+    fs::read(rrd).unwrap()
+}
+
+fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
+    let (_, rest) = text.split_once(before)?;
+    rest.split_once(after).map(|(found, _)| found.trim())
+}
