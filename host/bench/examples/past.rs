@@ -74,6 +74,8 @@ impl Past {
     fn settle(&mut self) {
         assert_eq!(self.store.flush().files_behind, 0);
         self.store.checkpoint(Instant::now(), |_| Ok(())).unwrap();
+        // As a daemon does, segments are dropped that everybody is done with.
+        self.journal.drop_before(Position::from(self.store.position().unwrap()).next()).unwrap();
     }
 }
 
