@@ -1,18 +1,24 @@
-//! `[[job.threshold]]` and `[[rule]]`: what is an alarm, and how bad. [`looks`]: what they look at.
+//! `[[job.threshold]]` and `[[rule]]`: what is an alarm, and how bad.
+//!
+//! Reading order: [`looks`] (what they look at) · `bounds` (what is too much) · `said` (counts, words and texts) · here (the whole).
 
+mod bounds;
 mod looks;
+mod said;
 
 pub use looks::{EventPattern, LooksAt, SeriesExpression};
 
 use std::{collections::HashMap, sync::Arc};
 
+use bounds::{check_bounds, check_rearm, is_in_order, is_some_bound};
 use looks::RawLooksAt;
+use said::{check_clear_after, check_raise_after, named};
+pub(super) use said::{check_link, check_text};
 use watchpost_plugin_api::Severity;
 
 use super::{
     At, Fault, Faults, Place, Rule,
     name::JobName,
-    near::did_you_mean,
     objective::check_hours,
     reader::{Field, Reader, Texts, misshapen},
     text::{Data, Table},
@@ -21,7 +27,6 @@ use super::{
 use crate::{
     alarm::{
         bound::{Bound, Way},
-        limit::Of,
         x733::{EventType, ProbableCause},
     },
     reading::Shape,
@@ -94,16 +99,8 @@ const KEYS_OF_OVERRIDE: [&str; 6] = ["critical", "enabled", "labels", "major", "
 /// The severities that have a bound, the mildest first, and their keys.
 pub const SEVERITIES: [(Severity, &str); 4] =
     [(Severity::Warning, "warning"), (Severity::Minor, "minor"), (Severity::Major, "major"), (Severity::Critical, "critical")];
-/// Values that are looked back on, at most.
-const LOOKED_BACK_MAX: i64 = 100;
 /// Characters of a name, at most.
 const NAME_CHARS_MAX: usize = 80;
-/// Characters of any other text, at most.
-const TEXT_CHARS_MAX: usize = 2_000;
-/// What bounds look like.
-const BOUNDS: &str = "write \"> 2s\", \">= 2 GiB\", \"< 3\", \"outside 10..20\", \"> 10/min\", \"change > 5 in 10m\", \"change > 50% in 1h\", \
-                      \"reaches >= 90% in 4h\", \"outside 3 deviations\" or \"absent 10m\"";
-
 /// The bounds of the severities, the mildest first.
 pub type Bounds = [Option<At<Bound>>; 4];
 
@@ -428,179 +425,6 @@ pub(super) fn check_name(name: &At<String>, faults: &mut Faults) -> Option<At<St
         faults.push(fault.hint(format!("1 to {NAME_CHARS_MAX} characters that can be shown, none of them a `/`")));
     }
     legal.then(|| name.clone())
-}
-
-fn check_bounds(fields: &[Field<String>; 4], looks_at: Option<&LooksAt>, faults: &mut Faults) -> Option<Bounds> {
-    let mut sound = true;
-    let bounds = std::array::from_fn(|at| match (fields.get(at), SEVERITIES.get(at)) {
-        (Some(Field::Given(text)), Some((_, key))) => {
-            let bound = check_bound(key, text, faults);
-            let bound = bound.filter(|bound| looks_at.is_none_or(|looks_at| looks::fits(looks_at, key, bound, faults)));
-            sound &= bound.is_some();
-            bound
-        }
-        (Some(Field::Broken), _) => {
-            sound = false;
-            None
-        }
-        _ => None,
-    });
-    sound.then_some(bounds)
-}
-
-fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<Bound>> {
-    let bound = Bound::parse(text);
-    if bound.is_none() {
-        let message = format!("`{key}`: \"{}\" is no bound", text.escape_debug());
-        faults.push(Fault::new(Rule::BoundIllegal, &text.place, message).hint(BOUNDS));
-    }
-    Some(At { value: bound?, place: text.place.clone() })
-}
-
-/// Checks it, and that it looks at what the bounds look at; `bounds` is nothing where that was told of.
-fn check_rearm(text: &At<String>, bounds: Option<&Bounds>, faults: &mut Faults) -> Option<At<Bound>> {
-    let bound = check_bound("rearm", text, faults)?;
-    let can_come_back = matches!(bound.of(), Of::Value | Of::Deviation | Of::Change(_) | Of::RelativeChange(_) | Of::Rate(..));
-    if bound.way() == Way::Out || !can_come_back {
-        let message = format!("`rearm`: \"{}\" is not what a value can come back to", text.escape_debug());
-        faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint("write \"< 400ms\" or \"> 10\""));
-        return None;
-    }
-    let other = bounds.and_then(|bounds| bounds.iter().flatten().next()).filter(|other| other.of().kind() != bound.of().kind());
-    if let Some(other) = other {
-        let message = format!("`rearm`: \"{}\" looks at {}, the bounds at {}", bound.value, bound.of().kind(), other.of().kind());
-        faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint(format!("write it as \"{}\" is written", other.value)));
-        return None;
-    }
-    Some(bound)
-}
-
-fn is_some_bound(bounds: &Bounds, place: &Place, faults: &mut Faults) -> bool {
-    let any = bounds.iter().any(Option::is_some);
-    if !any {
-        let fault = Fault::new(Rule::BoundMissing, place, "no severity has a bound: nothing would ever be an alarm");
-        faults.push(fault.hint("write one at least: major = \"> 2s\""));
-    }
-    any
-}
-
-/// Whether all bounds look the same way, and the worse ones are harder to cross.
-fn is_in_order(bounds: &Bounds, faults: &mut Faults) -> bool {
-    let given: Vec<(&str, &At<Bound>)> =
-        bounds.iter().zip(SEVERITIES).filter_map(|(bound, (_, key))| Some((key, bound.as_ref()?))).collect();
-    let mut sound = true;
-    for pair in given.windows(2) {
-        let [(milder_key, milder), (key, bound)] = pair else { continue };
-        let (of, milder_of) = (bound.of().kind(), milder.of().kind());
-        if of != milder_of {
-            let message = format!("`{key}`: \"{}\" looks at {of}, `{milder_key}` at {milder_of}", bound.value);
-            faults.push(Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("write a rule for each"));
-            sound = false;
-        } else if bound.way() != milder.way() {
-            let message = format!("`{key}`: \"{}\" looks another way than `{milder_key}`, \"{}\"", bound.value, milder.value);
-            faults.push(
-                Fault::new(Rule::BoundsTwoWays, &bound.place, message).hint("what may be too little and too much is \"outside 10..20\""),
-            );
-            sound = false;
-        } else if !bound.is_worse_than(milder) {
-            let message = format!("`{key}`: \"{}\" is no worse than `{milder_key}`, \"{}\"", bound.value, milder.value);
-            faults
-                .push(Fault::new(Rule::BoundsOrder, &bound.place, message).hint("the milder a severity, the sooner its bound is crossed"));
-            sound = false;
-        }
-    }
-    sound
-}
-
-/// Reads `3` or `"3 of 5"`.
-fn check_raise_after(field: &Field<Data>, faults: &mut Faults) -> Option<(u32, u32)> {
-    let at = match field {
-        Field::Absent => return Some((1, 1)),
-        Field::Broken => return None,
-        Field::Given(at) => at,
-    };
-    let read = |times: i64, of: i64| {
-        let fits = (1..=of).contains(&times) && of <= LOOKED_BACK_MAX;
-        fits.then(|| Some((u32::try_from(times).ok()?, u32::try_from(of).ok()?))).flatten()
-    };
-    let (said, found) = match &at.value {
-        Data::Whole(times) => (times.to_string(), read(*times, *times)),
-        Data::Text(text) => {
-            let parts = text.split_once(" of ").and_then(|(times, of)| Some((times.trim().parse().ok()?, of.trim().parse().ok()?)));
-            (format!("\"{}\"", text.escape_debug()), parts.and_then(|(times, of)| read(times, of)))
-        }
-        _ => return None,
-    };
-    if found.is_none() {
-        let fault = Fault::new(Rule::RaiseAfterIllegal, &at.place, format!("`raise_after`: {said} is no number of values"));
-        faults.push(fault.hint(format!("write 3, or \"3 of 5\"; up to {LOOKED_BACK_MAX}")));
-    }
-    found
-}
-
-fn check_clear_after(field: &Field<i64>, faults: &mut Faults) -> Option<u32> {
-    let at = match field {
-        Field::Absent => return Some(1),
-        Field::Broken => return None,
-        Field::Given(at) => at,
-    };
-    let found = u32::try_from(at.value).ok().filter(|_| (1..=LOOKED_BACK_MAX).contains(&at.value));
-    if found.is_none() {
-        let fault = Fault::new(Rule::ClearAfterOutOfRange, &at.place, format!("`clear_after`: {} is out of range", at.value));
-        faults.push(fault.hint(format!("1 to {LOOKED_BACK_MAX}")));
-    }
-    found
-}
-
-fn named<T: Copy>(
-    key: &str,
-    field: &Field<String>,
-    all: &[T],
-    name: impl Fn(T) -> &'static str,
-    rule: Rule,
-    faults: &mut Faults,
-) -> Option<Option<T>> {
-    let word = match field {
-        Field::Absent => return Some(None),
-        Field::Broken => return None,
-        Field::Given(word) => word,
-    };
-    let found = all.iter().copied().find(|known| name(*known) == word.value);
-    if found.is_none() {
-        let fault = Fault::new(rule, &word.place, format!("`{key}`: \"{}\" is none that X.733 registers", word.escape_debug()));
-        faults.push(fault.hint(did_you_mean(word, "known ones", all.iter().map(|known| name(*known)))));
-    }
-    found.map(Some)
-}
-
-/// Checks a text; none where nothing is said.
-pub(super) fn check_text(key: &str, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
-    let text = match field {
-        Field::Absent => return Some(None),
-        Field::Broken => return None,
-        Field::Given(text) => text,
-    };
-    let length = text.chars().count();
-    let has_lines = text.replace('\n', " ");
-    let why = match length {
-        0 => "it is empty".to_owned(),
-        _ if length > TEXT_CHARS_MAX => format!("it has {length} characters, {TEXT_CHARS_MAX} are allowed"),
-        _ if crate::plain(&has_lines) != has_lines => "it has characters that a terminal would obey".to_owned(),
-        _ => return Some(Some(text.value.clone())),
-    };
-    faults.push(Fault::new(Rule::AlarmTextIllegal, &text.place, format!("`{key}`: no text that can be shown")).hint(why));
-    None
-}
-
-pub(super) fn check_link(link: Option<String>, field: &Field<String>, faults: &mut Faults) -> Option<Option<String>> {
-    let (Some(said), Field::Given(at)) = (&link, field) else { return Some(link) };
-    let is_link = ["https://", "http://"].iter().any(|scheme| said.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
-    if !is_link || said.contains(char::is_whitespace) {
-        let fault = Fault::new(Rule::LinkIllegal, &at.place, format!("`link`: \"{}\" is no address of a page", said.escape_debug()));
-        faults.push(fault.hint("write https://wiki.example/mail"));
-        return None;
-    }
-    Some(link)
 }
 
 impl AlarmRule {
