@@ -66,6 +66,8 @@ struct Told {
     values: Vec<Option<f64>>,
 }
 
+/// What a series is told apart by: metric and labels.
+type Key<'a> = (&'a str, &'a BTreeMap<String, String>);
 /// Step, rows and consolidation of each archive.
 type Profile = Vec<(u32, u32, String)>;
 
@@ -104,8 +106,7 @@ fn replay_alike(context: &Context, cannot: &str, alike: &Alike, rule: &AlarmRule
     let failed = |error: crate::database::DatabaseError| Failure::of(cannot, &error);
     let past = alike.series.iter().map(|(_, past)| past.clone()).collect();
     let mut replay = Replay::new(vec![rule.clone()], past, folder.path()).map_err(failed)?;
-    let place: BTreeMap<(&str, &BTreeMap<String, String>), usize> =
-        alike.series.iter().zip(0..).map(|((kept, _), place)| ((kept.name.as_str(), &kept.labels), place)).collect();
+    let places = alike.places();
     let slot = alike.slot();
     let lead = if rule.asks_what_is_usual() { LOOKED_BACK_S } else { 0 };
     let asked = Question { series: &rule.looks_at.shown(), ways: &rule.ways(), usual: rule.asks_what_is_usual() };
@@ -113,7 +114,7 @@ fn replay_alike(context: &Context, cannot: &str, alike: &Alike, rule: &AlarmRule
         let mut rows = Vec::new();
         let mut longest = 0;
         for series in told {
-            let Some(place) = place.get(&(series.metric.as_str(), &series.labels)) else { continue };
+            let Some(place) = places.get(&series.key()) else { continue };
             longest = longest.max(series.step);
             for (at_s, value) in series.rows() {
                 let is_judged = at_s > held_to.from;
@@ -144,6 +145,10 @@ struct Question<'a> {
 }
 
 impl Told {
+    fn key(&self) -> Key<'_> {
+        (&self.metric, &self.labels)
+    }
+
     fn rows(&self) -> impl Iterator<Item = (i64, Option<f64>)> {
         let (start, step) = (self.start.unwrap_or_default(), i64::from(self.step));
         (0..).zip(&self.values).map(move |(nth, value)| (start + nth * step, *value))
@@ -167,6 +172,11 @@ impl HeldTo {
 impl Alike {
     fn slot(&self) -> u32 {
         self.series.first().map_or(1, |(kept, _)| kept.step.max(1))
+    }
+
+    /// Where each series stands among them.
+    fn places(&self) -> BTreeMap<Key<'_>, usize> {
+        self.series.iter().zip(0..).map(|((kept, _), place)| ((kept.name.as_str(), &kept.labels), place)).collect()
     }
 
     /// Asks for the past piece by piece, the earliest first.
@@ -299,9 +309,9 @@ pub(super) fn values(
     let question = Question { series, ways: &[if is_below { Way::Down } else { Way::Up }], usual: false };
     let mut values = Vec::new();
     for alike in alike(kept, draft) {
-        let is_one = |told: &Told| alike.series.iter().any(|(kept, _)| kept.name == told.metric && kept.labels == told.labels);
+        let places = alike.places();
         alike.walk(context, cannot, &question, range, |told, _, _| {
-            values.extend(told.iter().filter(|told| is_one(told)).flat_map(Told::rows).filter_map(|(_, value)| value));
+            values.extend(told.iter().filter(|told| places.contains_key(&told.key())).flat_map(Told::rows).filter_map(|(_, value)| value));
             Ok(())
         })?;
     }

@@ -37,8 +37,9 @@ use crate::{
     },
 };
 
-/// Keys of a threshold.
-const KEYS_OF_THRESHOLD: [&str; 26] = [
+/// The key that a threshold has and a rule has not, then those of both.
+const KEYS_OF_THRESHOLD: &[&str] = &[
+    "metric",
     "active",
     "alias",
     "by",
@@ -55,7 +56,6 @@ const KEYS_OF_THRESHOLD: [&str; 26] = [
     "instruction",
     "link",
     "major",
-    "metric",
     "minor",
     "name",
     "override",
@@ -67,33 +67,7 @@ const KEYS_OF_THRESHOLD: [&str; 26] = [
     "warning",
 ];
 /// Keys of a rule.
-const KEYS_OF_RULE: [&str; 25] = [
-    "active",
-    "alias",
-    "by",
-    "cause",
-    "clear_after",
-    "cleared_by",
-    "comment",
-    "critical",
-    "enabled",
-    "event",
-    "event_type",
-    "expression",
-    "holidays",
-    "instruction",
-    "link",
-    "major",
-    "minor",
-    "name",
-    "override",
-    "quiet",
-    "raise_after",
-    "rearm",
-    "series",
-    "timezone",
-    "warning",
-];
+const KEYS_OF_RULE: &[&str] = KEYS_OF_THRESHOLD.split_at(1).1;
 /// Keys of an override.
 const KEYS_OF_OVERRIDE: [&str; 6] = ["critical", "enabled", "labels", "major", "minor", "warning"];
 /// The severities that have a bound, the mildest first, and their keys.
@@ -201,12 +175,12 @@ impl Said {
 impl RawAlarmRule {
     /// Takes the shape of a `[[job.threshold]]`.
     pub(super) fn parse_threshold(at: &At<&Table>, faults: &mut Faults) -> Self {
-        Self::parse(at, Reader::new("`[[job.threshold]]`", &KEYS_OF_THRESHOLD, at.value), faults)
+        Self::parse(at, Reader::new("`[[job.threshold]]`", KEYS_OF_THRESHOLD, at.value), faults)
     }
 
     /// Takes the shape of a `[[rule]]`.
     pub(super) fn parse_rule(at: &At<&Table>, faults: &mut Faults) -> Self {
-        Self::parse(at, Reader::new("`[[rule]]`", &KEYS_OF_RULE, at.value), faults)
+        Self::parse(at, Reader::new("`[[rule]]`", KEYS_OF_RULE, at.value), faults)
     }
 
     fn parse(at: &At<&Table>, mut reader: Reader<'_>, faults: &mut Faults) -> Self {

@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{self, BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
     thread,
     time::Duration,
 };
@@ -12,7 +12,7 @@ use serde_json::Value;
 use watchpost_testkit::ClosedPort;
 
 use crate::{
-    harness::{Daemon, House, until},
+    harness::{Daemon, House, greeter::serve_on, until},
     servers::job,
 };
 
@@ -42,20 +42,6 @@ fn stage(house: &House) -> Option<String> {
     let open = json(house, &["alarms"]);
     assert!(open.as_array().unwrap().len() <= 1, "{open}");
     open[0]["stage"].as_str().map(str::to_owned)
-}
-
-/// Serves on a port that was closed before, until the test ends.
-pub(crate) fn serve_on(port: u16) {
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let serve = |mut stream: TcpStream| -> io::Result<()> {
-        let mut lines = BufReader::new(stream.try_clone()?);
-        for said in ["220 ready\r\n", "250 here\r\n", "221 bye\r\n"] {
-            stream.write_all(said.as_bytes())?;
-            lines.read_line(&mut String::new())?;
-        }
-        Ok(())
-    };
-    thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
 }
 
 #[test]

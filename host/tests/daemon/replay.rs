@@ -6,8 +6,8 @@ use serde_json::Value;
 use watchpost_testkit::ClosedPort;
 
 use crate::{
-    alarms::{house_of, json, serve_on},
-    harness::{House, until},
+    alarms::{house_of, json},
+    harness::{House, greeter::serve_on, until},
     servers::job,
 };
 

@@ -1,7 +1,7 @@
 //! A daemon as its users have it: the built programs, a configuration, a data folder, and nothing of the host's insides.
 //!
 //! Reading order: [`House`] (configuration and data folder; runs commands) · [`Daemon`] (one life of a daemon in it) ·
-//! [`http`] (asks it) · [`scrape`] (its answers, line by line) · [`journal`], [`rrdtool`] (what it stored) · [`process`] (looks at
+//! [`greeter`] (what it measures) · [`http`] (asks it) · [`scrape`] (its answers, line by line) · [`journal`], [`rrdtool`] (what it stored) · [`process`] (looks at
 //! processes) · `programs` (which binaries) · [`until`] (waits, never for ever).
 //!
 //! Everything that is started here ends when its handle is dropped, and nothing else does.
@@ -9,6 +9,7 @@
 #![allow(dead_code, unused_imports, reason = "each test program uses its part")]
 
 mod daemon;
+pub(crate) mod greeter;
 mod house;
 pub(crate) mod http;
 pub(crate) mod journal;

@@ -1,14 +1,8 @@
 //! A server that dies and comes back, and the job that measures it.
 
-use std::{
-    io::{self, BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-};
-
 use watchpost_testkit::ClosedPort;
 
-use crate::harness::House;
+use crate::harness::{House, greeter::serve_on};
 
 /// A port on which nobody listens, until somebody does.
 pub(crate) struct Server {
@@ -46,16 +40,7 @@ impl Server {
     /// Serves until the test ends.
     pub(crate) fn comes_up(&mut self) {
         drop(self.door.take());
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).unwrap();
-        let serve = |mut stream: TcpStream| -> io::Result<()> {
-            let mut lines = BufReader::new(stream.try_clone()?);
-            for said in ["220 ready\r\n", "250 here\r\n", "221 bye\r\n"] {
-                stream.write_all(said.as_bytes())?;
-                lines.read_line(&mut String::new())?;
-            }
-            Ok(())
-        };
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(serve(stream))));
+        serve_on(self.port);
     }
 }
 
