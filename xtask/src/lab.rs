@@ -14,7 +14,9 @@ mod life;
 mod named;
 pub(crate) mod ports;
 mod postfix;
+mod request_tracker;
 mod roundcube;
+mod roundup;
 pub(crate) mod schedule;
 mod server;
 mod slapd;
@@ -33,8 +35,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// The servers of the lab, in the order they start; they end in the opposite one.
-pub(crate) const SERVERS: [&dyn Server; 6] =
-    [&named::Named, &slapd::Slapd, &dovecot::Dovecot, &postfix::Postfix, &exim::Exim, &roundcube::Roundcube];
+pub(crate) const SERVERS: [&dyn Server; 8] = [
+    &named::Named,
+    &slapd::Slapd,
+    &dovecot::Dovecot,
+    &postfix::Postfix,
+    &exim::Exim,
+    &roundcube::Roundcube,
+    &request_tracker::RequestTracker,
+    &roundup::Roundup,
+];
 
 /// How long a command waits for another one at work on the same lab.
 const LOCK_WITHIN: Duration = Duration::from_secs(90);

@@ -2,6 +2,7 @@
 
 mod apt;
 mod policy;
+pub(crate) mod roundup;
 mod table;
 pub(crate) mod unpack;
 
@@ -44,8 +45,8 @@ pub(crate) fn ensure(uses: &[Use]) -> Outcome<Vec<&'static Package>> {
     if !installed.is_empty() {
         install(&installed, uses)?;
     }
-    if !unpacked.is_empty() {
-        unpack_or_tell()?;
+    for package in unpacked {
+        unpack_or_tell(package)?;
     }
     let left = missing(uses);
     for package in &left {
@@ -70,12 +71,12 @@ fn install(wanted: &[&Package], uses: &[Use]) -> Outcome {
     Ok(())
 }
 
-/// Unpacks the servers that are never installed; the lab has all others without them.
-fn unpack_or_tell() -> Outcome {
-    match unpack::fetch_exim(&place::built("packages.log")?) {
+/// Unpacks a server that is never installed; the lab has all others without it.
+fn unpack_or_tell(package: &Package) -> Outcome {
+    match package.unpack(&place::built("packages.log")?) {
         Err(Error::Interrupted) => Err(Error::Interrupted),
         Err(why) => {
-            eprintln!("{} is not unpacked: {why}", unpack::EXIM);
+            eprintln!("{} is not unpacked: {why}", package.name);
             Ok(())
         }
         Ok(()) => Ok(()),

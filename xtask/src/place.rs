@@ -119,8 +119,8 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> Outcome {
     fs::set_permissions(path, permissions).map_err(doing(format!("set the mode of {}", path.display())))
 }
 
-/// Marks a path in a name: FNV-1a, 32 bits; the same in every build.
-fn fingerprint(text: &str) -> u32 {
+/// Marks a text in a name: FNV-1a, 32 bits; the same in every build.
+pub(crate) fn fingerprint(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 

@@ -28,11 +28,11 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
     };
     let lab = Lab::of(&arguments)?;
     match word.as_str() {
-        "up" | "start" => as_root(&lab, words, || up(&lab, &named(names)?, &arguments)),
-        "down" | "stop" => as_root(&lab, words, || down(&lab, &named(names)?, arguments.has("wipe"))),
-        "stall" => as_root(&lab, words, || stall(&lab, &named(names)?)),
-        "resume" => as_root(&lab, words, || resume(&lab, &named(names)?)),
-        "status" => status(&lab, &named(names)?),
+        "up" | "start" => as_root(&lab, words, || up(&lab, &named(&lab, names)?, &arguments)),
+        "down" | "stop" => as_root(&lab, words, || down(&lab, &named(&lab, names)?, arguments.has("wipe"))),
+        "stall" => as_root(&lab, words, || stall(&lab, &named(&lab, names)?)),
+        "resume" => as_root(&lab, words, || resume(&lab, &named(&lab, names)?)),
+        "status" => status(&lab, &named(&lab, names)?),
         "env" if arguments.has("json") => print(&facts::json(&lab)),
         "env" => print(&facts::env(&lab)),
         "schedule" => print(&filled(&lab, names)?),
@@ -47,13 +47,15 @@ struct Asked {
     by_name: bool,
 }
 
-fn named(names: &[String]) -> Outcome<Asked> {
+/// The servers of these names; without a name those that come up with the others, and what was started beside them.
+fn named(lab: &Lab, names: &[String]) -> Outcome<Asked> {
     let find = |name: &String| SERVERS.into_iter().find(|server| server.name() == name);
     if let Some(name) = names.iter().find(|name| find(name).is_none()) {
         let known = SERVERS.map(|server| server.name()).join(", ");
         return Err(Error::Usage(format!("no server `{name}` in the lab; there are {known}")));
     }
-    let asked = |server: &&dyn Server| names.is_empty() || names.iter().any(|it| it == server.name());
+    let is_meant = |server: &dyn Server| names.is_empty() && (server.is_usual() || lab.record(server.name()).exists());
+    let asked = |server: &&dyn Server| is_meant(*server) || names.iter().any(|it| it == server.name());
     let servers = SERVERS.into_iter().filter(asked).collect();
     Ok(Asked { servers, by_name: !names.is_empty() })
 }
@@ -207,13 +209,13 @@ fn wipe(lab: &Lab) -> Outcome {
 }
 
 fn status(lab: &Lab, asked: &Asked) -> Outcome<ExitCode> {
-    println!("{:<10} {:<8} {:>7}", "SERVER", "STATE", "PID");
+    println!("{:<15} {:<8} {:>7}", "SERVER", "STATE", "PID");
     let mut all_up = true;
     for &server in &asked.servers {
         let state = life::state(lab, server);
         all_up &= matches!(state, State::Up(_));
         let pid = state.pid().map_or("-".into(), |pid| pid.to_string());
-        println!("{:<10} {:<8} {pid:>7}", server.name(), state.word());
+        println!("{:<15} {:<8} {pid:>7}", server.name(), state.word());
         listeners(lab, server).iter().for_each(|line| println!("  {line}"));
     }
     Ok(ExitCode::from(u8::from(!all_up)))
@@ -255,6 +257,19 @@ fn print(text: &str) -> Outcome<ExitCode> {
 mod tests {
     use super::*;
     use crate::lab::ports::Ports;
+
+    #[test]
+    fn a_server_that_is_not_usual_is_meant_by_its_name_or_while_it_was_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let lab = Lab { dir: folder.path().into(), ports: Ports::at(20_000) };
+        let names = |asked: Asked| asked.servers.iter().map(|server| server.name()).collect::<Vec<_>>();
+        let usual = names(named(&lab, &[]).unwrap());
+        assert!(usual.contains(&"postfix") && !usual.contains(&"roundup"), "{usual:?}");
+        assert_eq!(names(named(&lab, &["roundup".into()]).unwrap()), ["roundup"]);
+        lab.made("running").unwrap();
+        fs::write(lab.record("roundup"), "").unwrap();
+        assert_eq!(names(named(&lab, &[]).unwrap()).len(), usual.len() + 1);
+    }
 
     #[test]
     fn status_lists_every_port_and_every_faulty_address_with_a_word() {

@@ -28,6 +28,11 @@ pub(crate) trait Server: Sync {
         &[]
     }
 
+    /// Tells whether it comes up with all others; one that does not has to be named.
+    fn is_usual(&self) -> bool {
+        true
+    }
+
     /// Tells whether it must be started by root.
     fn needs_root(&self) -> bool {
         true

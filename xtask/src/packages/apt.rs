@@ -14,11 +14,18 @@ const LOCK_SECONDS: u32 = 600;
 const UPDATE_WITHIN: Duration = Duration::from_secs(15 * 60);
 const INSTALL_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Answers to what packages would ask: servers get no configuration outside the lab.
-const ANSWERS: [(&str, &str); 3] = [
+const ANSWERS: [(&str, &str); 5] = [
     ("postfix", "postfix postfix/main_mailer_type select No configuration\n"),
     ("slapd", "slapd slapd/no_configuration boolean true\n"),
     ("roundcube-core", "roundcube-core roundcube/dbconfig-install boolean false\n"),
+    ("rt5-db-sqlite", "rt5-db-sqlite request-tracker5/dbconfig-install boolean false\n"),
+    ("request-tracker5", RT_ANSWERS),
 ];
+
+const RT_ANSWERS: &str = "request-tracker5 request-tracker5/dbconfig-install boolean false
+request-tracker5 request-tracker5/initialize-database boolean false
+request-tracker5 request-tracker5/webbaseurl string http://127.0.0.1:8085
+";
 
 /// Installs packages; everything said goes to `log`.
 pub(crate) fn install(names: &[&str], log: &Path) -> Outcome {

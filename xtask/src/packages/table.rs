@@ -1,6 +1,7 @@
 //! Debian's packages, what each is for, and how to see that it is there.
 
-use super::unpack;
+use super::{roundup, unpack};
+use crate::error::Outcome;
 use crate::programs;
 use std::fs;
 use std::path::Path;
@@ -43,9 +44,11 @@ enum Sign {
     Library(&'static str),
     /// The tree of a mail server that is never installed, for it would remove the machine's own ([`unpack::exim`]).
     Exim,
+    /// The tree of a program that Debian has no package of ([`roundup::tree`]).
+    Roundup,
 }
 
-/// A Debian package.
+/// A Debian package, or what stands in for one.
 #[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: &'static str,
@@ -57,7 +60,7 @@ pub(crate) struct Package {
 const LIBRARY_FOLDERS: [&str; 7] =
     ["/usr/lib", "/usr/lib64", "/usr/lib/*", "/usr/lib/*/lib", "/usr/lib/*/rsyslog", "/usr/lib/php/*", "/usr/local/lib"];
 
-use Sign::{Exim, File, Library, Program};
+use Sign::{Exim, File, Library, Program, Roundup};
 use Use::{Bench, Build, Lab, Tests};
 
 /// All packages. The compiler and the headers of librrd and libclang (bindgen reads the former
@@ -105,7 +108,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "monitoring-plugins-basic", sign: File("/usr/lib/nagios/plugins/check_imap"), uses: &[Tests, Bench] },
     Package { name: "monitoring-plugins-standard", sign: File("/usr/lib/nagios/plugins/check_dig"), uses: &[Tests] },
     Package { name: "prometheus-blackbox-exporter", sign: Program("prometheus-blackbox-exporter"), uses: &[Bench] },
-    Package { name: "python3", sign: File("/usr/bin/python3"), uses: &[Tests] },
+    Package { name: "python3", sign: File(roundup::PYTHON), uses: &[Tests] },
+    Package { name: "python3-pip", sign: File("/usr/lib/python3/dist-packages/pip/__init__.py"), uses: &[Tests] },
+    Package { name: roundup::ROUNDUP, sign: Roundup, uses: &[Tests] },
+    Package { name: "request-tracker5", sign: File("/usr/share/request-tracker5/libexec/rt-server"), uses: &[Tests] },
+    Package { name: "rt5-db-sqlite", sign: File("/usr/share/doc/rt5-db-sqlite/copyright"), uses: &[Tests] },
+    Package { name: "rt5-standalone", sign: File("/usr/share/perl5/Plack/Handler/Starlet.pm"), uses: &[Tests] },
     Package { name: "mandoc", sign: Program("mandoc"), uses: &[Tests] },
     Package { name: "zsh", sign: Program("zsh"), uses: &[Tests] },
     Package { name: "fish", sign: Program("fish"), uses: &[Tests] },
@@ -121,7 +129,16 @@ impl Package {
 
     /// Tells whether it is only unpacked, never installed.
     pub(crate) fn is_unpacked(&self) -> bool {
-        matches!(self.sign, Exim)
+        matches!(self.sign, Exim | Roundup)
+    }
+
+    /// Unpacks it, if it is one that is only unpacked.
+    pub(crate) fn unpack(&self, log: &Path) -> Outcome {
+        match self.sign {
+            Exim => unpack::fetch_exim(log),
+            Roundup => roundup::fetch(log),
+            Program(_) | File(_) | Library(_) => Ok(()),
+        }
     }
 
     /// Tells whether its content is on this machine.
@@ -131,6 +148,7 @@ impl Package {
             File(path) => Path::new(path).exists(),
             Library(name) => LIBRARY_FOLDERS.iter().any(|folder| holds_library(folder, name)),
             Exim => unpack::exim().is_some(),
+            Roundup => roundup::tree().is_some(),
         }
     }
 }
