@@ -4,6 +4,7 @@
 //! `view` (what reads the journal: `present` with `told`, `series_view` with `migrations`, `event_view`, `objective_view`, `alarm_view`) · `reload` · `libraries` (they come, change and go) · `incidents` (what happens to plugins) · `meter` (the host's own metrics) · `host_alarms` (what is wrong with the host) · `delivery` (who is told) · `budgets` (what is left of service levels) · `baselines` (what is usual) · [`api`] (what the
 //! command line asks) · `rrd_files` (what front ends of RRD files ask) · [`status`] · `left` (what of it is told when it has ended).
 
+mod alarm_events;
 mod alarm_view;
 pub mod api;
 mod appender;
@@ -255,17 +256,14 @@ impl Daemon {
 
     /// Does what somebody wants done to an alarm.
     fn act_on_alarm(&self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<Alarm, ActError> {
-        let (alarm, steps) = self.ledger.lend().act(number, who, act, now_ns)?;
-        steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
+        let alarm = self.ledger.lend().act(number, who, act, now_ns)?;
         self.delivery.poke();
         Ok(alarm)
     }
 
     /// Takes a message of somebody; gives the number of its alarm.
     fn take_message(&self, subject: Subject, severity: Option<Severity>, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
-        let (alarm, steps) = self.ledger.lend().message(subject, severity, now_ns)?;
-        steps.iter().for_each(|notice| alarm_view::tell(&self.appender, notice));
-        Ok(alarm)
+        self.ledger.lend().message(subject, severity, now_ns)
     }
 
     /// Writes down what the host has to report of itself.

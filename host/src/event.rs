@@ -31,6 +31,8 @@ pub struct Event {
 /// An event as a record of the journal gives it; the place tells those of one record apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
+    /// Whether one that is alike in all is the same, and was said again.
+    is_once: bool,
     place: u32,
     time_ns: i64,
     job: Option<String>,
@@ -46,7 +48,7 @@ impl Reported {
             Record::Shape(_) | Record::Silence(_) | Record::Upkeep(_) => Vec::new(),
             Record::Reading(reading) => of_run(reading),
             Record::Event(HostEvent { time_ns, job, severity, code, text }) => {
-                vec![Self { place: 0, time_ns, job, severity, code, text }]
+                vec![Self { is_once: true, place: 0, time_ns, job, severity, code, text }]
             }
         }
     }
@@ -62,6 +64,14 @@ fn of_run(reading: Reading) -> Vec<Reported> {
     });
     let events = outcome.events.into_iter().chain(dropped).zip(0..);
     events
-        .map(|(it, place)| Reported { place, time_ns, job: Some(job.clone()), severity: it.severity, code: it.code, text: it.text })
+        .map(|(it, place)| Reported {
+            is_once: false,
+            place,
+            time_ns,
+            job: Some(job.clone()),
+            severity: it.severity,
+            code: it.code,
+            text: it.text,
+        })
         .collect()
 }

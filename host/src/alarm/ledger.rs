@@ -40,6 +40,8 @@ use crate::{
 
 /// Steps that wait to be written, at most.
 const PENDING_MAX: usize = 10_000;
+/// Steps without an event that are read at the start, at most.
+const UNANNOUNCED_MAX: usize = 10_000;
 /// Steps that a slow listener may be behind.
 const STREAM_MAX: usize = 1_024;
 /// Between two looks at what time does, nanoseconds.
@@ -57,6 +59,14 @@ pub enum ActError {
     /// It could not be made durable, and did not happen.
     #[error("it cannot be stored")]
     Store(#[from] DatabaseError),
+}
+
+/// Makes events of steps that are durable.
+pub trait Announcer: Send + std::fmt::Debug {
+    /// Takes steps, in order; some may come again in another life of the program.
+    fn announce(&mut self, steps: &[Notice]);
+    /// Number of the last step up to which all events are durable; nothing if there is no news.
+    fn announced(&mut self) -> Option<u64>;
 }
 
 /// Which alarms there are, and what rules remember.
@@ -84,6 +94,8 @@ pub struct Ledger {
     depends: Depends,
     maintenance_number: u64,
     stream: broadcast::Sender<Arc<Notice>>,
+    announcer: Option<Box<dyn Announcer>>,
+    announced: u64,
     looked_ns: i64,
 }
 
@@ -91,7 +103,7 @@ impl Ledger {
     /// Opens the alarms of a data folder; a new one begins where the journal ends: what was measured before there were alarms is none.
     pub fn open(data: &Path, outbox: Box<dyn Outbox>, journal_end: u64) -> Result<Self, DatabaseError> {
         let store = Store::open(data, outbox)?;
-        let Written { position, seq, number, memories, maintenance, maintenance_number, alarms } = store.read()?;
+        let Written { position, seq, number, announced, memories, maintenance, maintenance_number, alarms } = store.read()?;
         let mut maintained = Maintained::default();
         maintenance.into_iter().for_each(|one| maintained.announce(one));
         Ok(Self {
@@ -114,8 +126,17 @@ impl Ledger {
             depends: Depends::default(),
             maintenance_number,
             stream: broadcast::Sender::new(STREAM_MAX),
+            announcer: None,
+            announced,
             looked_ns: 0,
         })
+    }
+
+    /// Has events made of steps: first of those that an earlier life made and may have died before telling.
+    pub fn announce_to(&mut self, mut announcer: Box<dyn Announcer>) -> Result<(), DatabaseError> {
+        announcer.announce(&self.store.steps_after(self.announced, UNANNOUNCED_MAX)?);
+        self.announcer = Some(announcer);
+        Ok(())
     }
 
     /// The next record of the journal that is wanted.
@@ -276,14 +297,8 @@ impl Ledger {
         }
     }
 
-    /// Takes a message of somebody: trouble, or none any more; durable when this comes back. Gives the alarm's number, if there is one, and the
-    /// steps that are durable now.
-    pub fn message(
-        &mut self,
-        subject: Subject,
-        severity: Option<Severity>,
-        now_ns: i64,
-    ) -> Result<(Option<u64>, Vec<Notice>), DatabaseError> {
+    /// Takes a message of somebody: trouble, or none any more; durable when this comes back. Gives the alarm's number, if there is one.
+    pub fn message(&mut self, subject: Subject, severity: Option<Severity>, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
         let key = subject.key.clone();
         match severity {
             Some(severity) => self.about(&key, subject, now_ns, &Input::Trouble(severity)),
@@ -294,14 +309,13 @@ impl Ledger {
                 self.step(&key, &Input::Well, now_ns, None);
             }
         }
-        let steps = self.commit()?;
-        Ok((self.alarms.get(&key).map(|alarm| alarm.life.number), steps))
+        self.commit()?;
+        Ok(self.alarms.get(&key).map(|alarm| alarm.life.number))
     }
 
-    /// Does what somebody wants done; it is durable when this comes back without an error, else it did not happen. Gives the steps that are
-    /// durable now, others that waited among them.
-    pub fn act(&mut self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<(Alarm, Vec<Notice>), ActError> {
-        let mut steps = self.commit()?;
+    /// Does what somebody wants done; it is durable when this comes back without an error, else it did not happen.
+    pub fn act(&mut self, number: u64, who: &str, act: Act, now_ns: i64) -> Result<Alarm, ActError> {
+        self.commit()?;
         let found = self.alarms.values().find(|alarm| alarm.life.number == number);
         let before = found.ok_or(ActError::Unknown(number))?.clone();
         let key = before.subject.key.clone();
@@ -318,21 +332,19 @@ impl Ledger {
         if let Some(refused) = self.step(&key, &Input::Act(who, act), now_ns, Some((who, comment.as_deref()))) {
             return Err(refused.into());
         }
-        match self.commit() {
-            Ok(made) => steps.extend(made),
-            Err(error) => {
-                self.pending.retain(|notice| notice.seq <= seq);
-                self.seq = seq;
-                self.alarms.insert(key, before);
-                return Err(error.into());
-            }
+        if let Err(error) = self.commit() {
+            self.pending.retain(|notice| notice.seq <= seq);
+            self.seq = seq;
+            self.alarms.insert(key, before);
+            return Err(error.into());
         }
-        let alarm = self.alarms.get(&key).cloned().ok_or(ActError::Unknown(number))?;
-        Ok((alarm, steps))
+        self.alarms.get(&key).cloned().ok_or(ActError::Unknown(number))
     }
 
     /// Makes durable what has changed; gives the steps that are durable now.
     pub fn commit(&mut self) -> Result<Vec<Notice>, DatabaseError> {
+        let announced = self.announcer.as_mut().and_then(|announcer| announcer.announced());
+        self.announced = announced.unwrap_or(self.announced);
         let memory = |(job, rule, series): &(String, String, String)| {
             self.memories.get(job).and_then(|memories| memories.get(&(rule.clone(), series.clone())))
         };
@@ -345,6 +357,7 @@ impl Ledger {
             position: self.position,
             seq: self.seq,
             number: self.number,
+            announced: self.announced,
             memories: memories.collect(),
             alarms: self.over.iter().chain(changed).collect(),
             steps: &self.pending,
@@ -354,6 +367,9 @@ impl Ledger {
         self.changed_alarms.clear();
         self.over.clear();
         let steps = std::mem::take(&mut self.pending);
+        if let Some(announcer) = &mut self.announcer {
+            announcer.announce(&steps);
+        }
         for notice in &steps {
             // Nobody may follow.
             let _followers = self.stream.send(Arc::new(notice.clone()));

@@ -62,6 +62,13 @@ const FORMAT: Format = Format(&[
         maintenance TEXT NOT NULL       -- JSON
     ) STRICT;
 ",
+    "
+    CREATE TABLE announced (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        seq INTEGER NOT NULL            -- of the last step whose event is durable
+    ) STRICT;
+    INSERT INTO announced SELECT 1, seq FROM place;
+",
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.
@@ -92,6 +99,8 @@ pub struct Written {
     pub seq: u64,
     /// Number of the last life.
     pub number: u64,
+    /// Number of the last step whose event is durable.
+    pub announced: u64,
     /// What rules remember.
     pub memories: Memories,
     /// Maintenance that was announced, also what is over.
@@ -111,6 +120,8 @@ pub struct Batch<'b> {
     pub seq: u64,
     /// Number of the last life.
     pub number: u64,
+    /// Number of the last step whose event is durable.
+    pub announced: u64,
     /// Memories that changed: job, rule, series; nothing where all is forgotten.
     pub memories: Vec<(&'b str, &'b str, &'b str, Option<&'b Memory>)>,
     /// Alarms that changed.
@@ -155,6 +166,17 @@ impl Store {
             transaction.commit()
         });
         written.map_err(|source| self.failed(source))
+    }
+
+    /// The first steps after one of that number, in order.
+    pub fn steps_after(&self, seq: u64, limit: usize) -> Result<Vec<Notice>, DatabaseError> {
+        let read = || -> rusqlite::Result<Vec<Notice>> {
+            let mut found = self.connection.prepare("SELECT notice FROM steps WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let rows = found.query_map([signed(seq), limit], |row| row.get::<_, String>(0))?;
+            rows.map(|row| row.and_then(|text| parsed(&text))).collect()
+        };
+        read().map_err(|source| self.failed(source))
     }
 
     /// Writes down maintenance, durably.
@@ -272,6 +294,8 @@ fn read(connection: &Connection) -> rusqlite::Result<Written> {
     if let Some([position, seq, number]) = place {
         written = Written { position: Some(position), seq, number, ..written };
     }
+    let announced = connection.query_row("SELECT seq FROM announced", [], |row| row.get::<_, i64>(0)).optional()?;
+    written.announced = announced.map_or(0, i64::unsigned_abs);
     let mut memories = connection.prepare("SELECT job, rule, series, memory FROM memories")?;
     for row in memories.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, String>(3)?)))? {
         let (job, rule, series, memory) = row?;
@@ -293,6 +317,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Written> {
 fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
     let numbers = [batch.position, batch.seq, batch.number].map(signed);
     transaction.prepare_cached("INSERT OR REPLACE INTO place VALUES (1, ?1, ?2, ?3)")?.execute(numbers)?;
+    transaction.prepare_cached("INSERT OR REPLACE INTO announced VALUES (1, ?1)")?.execute([signed(batch.announced)])?;
     let mut remember = transaction.prepare_cached("INSERT OR REPLACE INTO memories VALUES (?1, ?2, ?3, ?4)")?;
     let mut forget = transaction.prepare_cached("DELETE FROM memories WHERE job = ?1 AND rule = ?2 AND series = ?3")?;
     for (job, rule, series, memory) in &batch.memories {

@@ -9,14 +9,12 @@ use std::{
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use watchpost_journal::Position;
-use watchpost_plugin_api::Severity;
 
-use super::{appender::Appender, delivery::Routing, host_alarms::Overheard, now_ns, view::View};
+use super::{alarm_events::AlarmEvents, appender::Appender, delivery::Routing, host_alarms::Overheard, now_ns, view::View};
 use crate::{
     alarm::{
         depend::{Dependent, Depends},
         ledger::Ledger,
-        notice::{Notice, Step},
         watch::Watch,
     },
     config::Config,
@@ -31,8 +29,6 @@ use crate::{
 pub(super) const NAME: &str = "alarms";
 /// How often closed alarms that are too old are looked for.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
-/// Steps of one commit that are events one by one; the others are counted.
-const EVENTS_MAX: usize = 100;
 /// How often it is told how many alarms there are.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,8 +37,10 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
 
 impl SharedLedger {
-    pub(super) fn open(data: &Path, journal_end: Position, routing: Routing) -> Result<Self, DatabaseError> {
-        Ok(Self(Arc::new(Mutex::new(Ledger::open(data, Box::new(routing), journal_end.into())?))))
+    pub(super) fn open(data: &Path, journal_end: Position, routing: Routing, appender: Appender) -> Result<Self, DatabaseError> {
+        let mut ledger = Ledger::open(data, Box::new(routing), journal_end.into())?;
+        ledger.announce_to(Box::new(AlarmEvents::new(appender)))?;
+        Ok(Self(Arc::new(Mutex::new(ledger))))
     }
 
     /// Lends it; a holder that panicked has left it as it is in the database, or a step before.
@@ -81,7 +79,6 @@ impl SharedLedger {
 pub(super) struct AlarmView {
     ledger: SharedLedger,
     overheard: Overheard,
-    appender: Appender,
     metrics: Arc<HostMetrics>,
     pruned: Option<Instant>,
     counted: Option<Instant>,
@@ -91,14 +88,8 @@ pub(super) struct AlarmView {
 }
 
 impl AlarmView {
-    pub(super) fn new(
-        ledger: SharedLedger,
-        overheard: Overheard,
-        appender: Appender,
-        metrics: Arc<HostMetrics>,
-        poke: Arc<Notify>,
-    ) -> Self {
-        Self { ledger, overheard, appender, metrics, pruned: None, counted: None, poke, unkept: Trouble::new() }
+    pub(super) fn new(ledger: SharedLedger, overheard: Overheard, metrics: Arc<HostMetrics>, poke: Arc<Notify>) -> Self {
+        Self { ledger, overheard, metrics, pruned: None, counted: None, poke, unkept: Trouble::new() }
     }
 
     /// Makes durable what waits; false if that cannot be done now.
@@ -107,7 +98,6 @@ impl AlarmView {
         match committed {
             Ok(steps) => {
                 self.unkept.is_over(Instant::now());
-                self.report(&steps);
                 if !steps.is_empty() {
                     self.poke.notify_waiters();
                 }
@@ -127,17 +117,6 @@ impl AlarmView {
         }
     }
 
-    /// Makes events of steps that are durable.
-    fn report(&self, steps: &[Notice]) {
-        for notice in steps.iter().take(EVENTS_MAX) {
-            tell(&self.appender, notice);
-        }
-        if steps.len() > EVENTS_MAX {
-            let text = format!("{} further steps of alarms, see `watchpost alarms`", steps.len() - EVENTS_MAX);
-            self.appender.report(None, Severity::Warning, "alarm_steps", text);
-        }
-    }
-
     fn prune(&mut self) {
         if self.pruned.is_some_and(|at| at.elapsed() < PRUNE_EVERY) {
             return;
@@ -149,18 +128,6 @@ impl AlarmView {
             Err(error) => warn!("old alarms cannot be dropped: {}", crate::chain(&error)),
         }
     }
-}
-
-/// Makes an event of a step.
-pub(super) fn tell(appender: &Appender, notice: &Notice) {
-    let severity = match notice.step {
-        Step::Raised | Step::Changed | Step::Flapping => notice.severity,
-        _ => Severity::Indeterminate,
-    };
-    let by = notice.by.as_deref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let text = format!("alarm {} {}{by}: {}", notice.alarm, notice.step.name(), notice.text);
-    let job = Some(notice.job.as_str()).filter(|job| !job.is_empty());
-    appender.report(job, severity, &format!("alarm_{}", notice.step.name()), text);
 }
 
 impl View for AlarmView {

@@ -16,6 +16,12 @@ pub(super) struct Appender {
     journal: Arc<Journal>,
 }
 
+impl std::fmt::Debug for Appender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Appender").finish_non_exhaustive()
+    }
+}
+
 impl Appender {
     pub(super) fn new(journal: Arc<Journal>) -> Self {
         Self { journal }

@@ -221,7 +221,8 @@ impl Parts {
         let store: SharedStore = Arc::new(Mutex::new(store));
         let journal = Arc::new(journal);
         let routing = Routing::default();
-        let ledger = SharedLedger::open(data.path(), journal.durable_end(), routing.clone()).map_err(StartError::Alarms)?;
+        let ledger = SharedLedger::open(data.path(), journal.durable_end(), routing.clone(), Appender::new(journal.clone()));
+        let ledger = ledger.map_err(StartError::Alarms)?;
         let announced = ledger.lend().announced();
         let metrics = HostMetrics::new(env!("CARGO_PKG_VERSION"), started).map_err(|error| io::Error::other(error.to_string()));
         let metrics = Arc::new(metrics.map_err(system("cannot make the host's metrics"))?);
@@ -272,13 +273,7 @@ impl Parts {
         self.views.push(Running::start(event_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, events).map_err(cannot())?);
         let objectives = ObjectiveView::new(self.data.path(), self.watching.clone()).map_err(StartError::Objectives)?;
         self.views.push(Running::start(objective_view::NAME, Begin::ItsPlace, self.journal.clone(), dir, objectives).map_err(cannot())?);
-        let alarms = AlarmView::new(
-            self.ledger.clone(),
-            self.overheard.clone(),
-            Appender::new(self.journal.clone()),
-            self.metrics.clone(),
-            self.poke.clone(),
-        );
+        let alarms = AlarmView::new(self.ledger.clone(), self.overheard.clone(), self.metrics.clone(), self.poke.clone());
         let from = Begin::NoLaterThan(Some(self.ledger.position()));
         self.views.push(Running::start(alarm_view::NAME, from, self.journal.clone(), dir, alarms).map_err(cannot())?);
         let (end, began) = (self.journal.durable_end(), Instant::now());

@@ -207,10 +207,10 @@ async fn in_a_storm_all_is_stored_at_once_and_told_soon_alone_or_with_others() {
     let (appender, overheard, poke) = (Appender::new(journal.clone()), Overheard::default(), Arc::default());
     let routing = Routing::default();
     routing.set(&config);
-    let ledger = SharedLedger::open(&data, journal.durable_end(), routing).unwrap();
+    let ledger = SharedLedger::open(&data, journal.durable_end(), routing, appender.clone()).unwrap();
     ledger.lend().set(Watch::new(&config.rules, (0..jobs).map(shape)), now_ns());
     let metrics = Arc::new(HostMetrics::new("0", SystemTime::now()).unwrap());
-    let view = AlarmView::new(ledger.clone(), overheard.clone(), appender.clone(), metrics, Arc::clone(&poke));
+    let view = AlarmView::new(ledger.clone(), overheard.clone(), metrics, Arc::clone(&poke));
     let mut view = Running::start(NAME, Begin::ItsPlace, journal.clone(), &data.join("journal"), view).unwrap();
     let delivery = Delivery::open(&data.join(FILE), appender.clone(), overheard, poke).unwrap();
     delivery.set(&config.channels).await;

@@ -1,6 +1,7 @@
 //! The event store: one SQLite file for each day (UTC), dropped whole when its month is over.
 //!
 //! An event is known by its record's position in the journal, its place there and its time: what is taken twice is stored once.
+//! Of the host's own two that are alike to the nanosecond are one, too: a daemon that was killed may not know that it has said something.
 
 use std::{
     fs, io,
@@ -41,6 +42,13 @@ const FORMAT: Format = Format(&["
     CREATE INDEX events_by_time ON events (time_ns);
     CREATE INDEX events_by_job ON events (job, time_ns);
 "]);
+
+/// Writes an event that is not there yet.
+const INSERT: &str = "
+    INSERT OR IGNORE INTO events SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT ?8 OR NOT EXISTS (
+        SELECT 1 FROM events WHERE time_ns = ?3 AND job IS ?4 AND code = ?6 AND text = ?7
+    )
+";
 
 /// Why events cannot be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -133,14 +141,13 @@ impl EventStore {
         }
         let transaction = connection.transaction().map_err(&failed)?;
         {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)").map_err(&failed)?;
+            let mut insert = transaction.prepare_cached(INSERT).map_err(&failed)?;
             for (position, event) in &self.waiting[..count] {
                 // SQLite has signed integers only; a journal never grows that far.
                 let position = i64::try_from(*position).unwrap_or(i64::MAX);
                 let severity = number_of(event.severity);
                 insert
-                    .execute(params![position, event.place, event.time_ns, event.job, severity, event.code, event.text])
+                    .execute(params![position, event.place, event.time_ns, event.job, severity, event.code, event.text, event.is_once])
                     .map_err(&failed)?;
             }
         }

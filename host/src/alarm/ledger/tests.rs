@@ -1,6 +1,6 @@
 //! Claims about the ledger: what readings make of alarms, and that nothing is lost or told twice however often it is opened anew.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Mutex, time::Duration};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -98,6 +98,34 @@ impl Rig {
     fn told(&mut self) -> Vec<String> {
         let told = self.ledger.commit().unwrap();
         told.iter().map(|notice| format!("{} {} {:?} {}", notice.alarm, notice.step.name(), notice.severity, notice.text)).collect()
+    }
+}
+
+/// Who hears of steps, and knows up to which they are durable.
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<Mutex<(Vec<Told>, Option<u64>)>>);
+
+/// Number, name, text and count of a step.
+type Told = (u64, &'static str, String, u64);
+
+impl Heard {
+    fn take(&self) -> Vec<Told> {
+        std::mem::take(&mut self.0.lock().unwrap().0)
+    }
+
+    fn durable(&self, seq: u64) {
+        self.0.lock().unwrap().1 = Some(seq);
+    }
+}
+
+impl Announcer for Heard {
+    fn announce(&mut self, steps: &[Notice]) {
+        let steps = steps.iter().map(|step| (step.seq, step.step.name(), step.text.clone(), step.count));
+        self.0.lock().unwrap().0.extend(steps);
+    }
+
+    fn announced(&mut self) -> Option<u64> {
+        self.0.lock().unwrap().1.take()
     }
 }
 
@@ -421,18 +449,43 @@ fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
 fn messages_alike_are_one_alarm_that_one_of_them_or_somebody_ends() {
     let mut rig = Rig::new(SLOW);
     let subject = |text: &str| Subject { origin: Origin::Message, key: "opcmsg/a".into(), ..message(text) };
-    let (first, _) = rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
-    let (again, steps) = rig.ledger.message(subject("still full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
-    assert_eq!((first, again, steps.len()), (Some(1), Some(1), 0));
+    let heard = Heard::default();
+    rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
+    let first = rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    let again = rig.ledger.message(subject("still full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    assert_eq!((first, again, heard.take()), (Some(1), Some(1), vec![(1, "raised", "full".to_owned(), 1)]));
     rig.ledger.set(watch(SLOW), MONDAY * SECOND);
-    let (_, steps) = rig.ledger.message(subject("a new tape"), None, MONDAY * SECOND).unwrap();
-    assert_eq!(
-        steps.iter().map(|step| (step.step.name(), step.text.as_str(), step.count)).collect::<Vec<_>>(),
-        [("cleared", "a new tape", 2)]
-    );
+    rig.ledger.message(subject("a new tape"), None, MONDAY * SECOND).unwrap();
+    assert_eq!(heard.take(), [(2, "cleared", "a new tape".to_owned(), 2)]);
     rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
-    let (alarm, steps) = rig.ledger.act(2, "ann", Act::Close { endless: false }, MONDAY * SECOND).unwrap();
-    assert_eq!((alarm.life.stage, steps.len()), (Stage::Closed, 2));
+    assert_eq!(heard.take().iter().map(|(seq, step, ..)| (*seq, *step)).collect::<Vec<_>>(), [(3, "closed"), (4, "raised")]);
+    let alarm = rig.ledger.act(2, "ann", Act::Close { endless: false }, MONDAY * SECOND).unwrap();
+    assert_eq!(alarm.life.stage, Stage::Closed);
+    assert_eq!(heard.take().iter().map(|(seq, step, ..)| (*seq, *step)).collect::<Vec<_>>(), [(5, "cleared"), (6, "closed")]);
+}
+
+#[test]
+fn steps_are_announced_again_in_the_next_life_until_their_events_are_durable() {
+    let mut rig = Rig::new(SLOW);
+    let heard = Heard::default();
+    rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
+    let say = |rig: &mut Rig, object: &str| {
+        let subject = Subject { origin: Origin::Message, key: object.into(), ..message(object) };
+        rig.ledger.message(subject, Some(Severity::Major), MONDAY * SECOND).unwrap();
+    };
+    say(&mut rig, "a");
+    say(&mut rig, "b");
+    let seqs = |heard: &Heard| heard.take().into_iter().map(|(seq, ..)| seq).collect::<Vec<_>>();
+    assert_eq!(seqs(&heard), [1, 2]);
+    rig.killed(SLOW);
+    rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
+    assert_eq!(seqs(&heard), [1, 2]);
+    heard.durable(1);
+    say(&mut rig, "c");
+    assert_eq!(seqs(&heard), [3]);
+    rig.killed(SLOW);
+    rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
+    assert_eq!(seqs(&heard), [2, 3]);
 }
 
 /// Two thousand steps of 50 series that come and go: no more of them wait

@@ -85,6 +85,19 @@ fn what_is_taken_twice_is_stored_once() {
 }
 
 #[test]
+fn what_the_host_says_again_with_the_same_time_and_words_is_stored_once() {
+    let data = filled();
+    let mut store = EventStore::open(data.path()).unwrap();
+    let host = HostEvent { time_ns: MIDNIGHT_NS + 1, job: None, severity: Severity::Warning, code: "host".into(), text: "H.".into() };
+    assert!(store.take(11, Record::Event(host.clone())));
+    store.flush().unwrap();
+    assert_eq!(codes(data.path(), &EVER).len(), 6);
+    assert!(store.take(12, Record::Event(HostEvent { text: "I.".into(), ..host })));
+    store.flush().unwrap();
+    assert_eq!(codes(data.path(), &EVER).len(), 7);
+}
+
+#[test]
 fn a_day_goes_when_thirty_have_passed() {
     let data = filled();
     let mut store = EventStore::open(data.path()).unwrap();
