@@ -30,6 +30,7 @@ use super::{
     seat::Seats,
     store::{Batch, Memories, Outbox, Store, Written},
     together::Groups,
+    turns::Turns,
     watch::Watch,
 };
 
@@ -137,6 +138,11 @@ impl Ledger {
         announcer.announce(&self.store.steps_after(self.announced, UNANNOUNCED_MAX)?);
         self.announcer = Some(announcer);
         Ok(())
+    }
+
+    /// Takes turns with whoever else writes the alarms' database.
+    pub fn take_turns(&mut self, turns: Turns) -> Result<(), DatabaseError> {
+        self.store.take_turns(turns)
     }
 
     /// The next record of the journal that is wanted.

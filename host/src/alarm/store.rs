@@ -7,7 +7,7 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{judge::Memory, life::Stage, maintenance::Maintenance, notice::Notice, record::Alarm};
+use super::{judge::Memory, life::Stage, maintenance::Maintenance, notice::Notice, record::Alarm, turns::Turns};
 use crate::{
     database::{DatabaseError, Format},
     notify::outbox::{self, Message},
@@ -135,6 +135,7 @@ pub struct Store {
     path: PathBuf,
     connection: Connection,
     outbox: Box<dyn Outbox>,
+    turns: Turns,
 }
 
 impl std::fmt::Debug for Store {
@@ -148,7 +149,13 @@ impl Store {
     pub fn open(data: &Path, outbox: Box<dyn Outbox>) -> Result<Self, DatabaseError> {
         let path = data.join(FILE);
         let connection = FORMAT.open(&path)?;
-        Ok(Self { path, connection, outbox })
+        Ok(Self { path, connection, outbox, turns: Turns::default() })
+    }
+
+    /// Takes turns with whoever else writes, and leaves to a thread what goes to its place.
+    pub fn take_turns(&mut self, turns: Turns) -> Result<(), DatabaseError> {
+        self.turns = turns;
+        Turns::leave_to_thread(&self.connection).map_err(|source| self.failed(source))
     }
 
     /// Reads what was written last.
@@ -158,6 +165,8 @@ impl Store {
 
     /// Writes a batch, durably and whole.
     pub fn write(&mut self, batch: &Batch<'_>) -> Result<(), DatabaseError> {
+        let mut turn = self.turns.first();
+        turn.wrote(batch.memories.len() + batch.alarms.len() + batch.steps.len());
         let written = self.connection.transaction().and_then(|transaction| {
             write(&transaction, batch)?;
             for notice in batch.steps {
@@ -165,6 +174,7 @@ impl Store {
             }
             transaction.commit()
         });
+        drop(turn);
         written.map_err(|source| self.failed(source))
     }
 
@@ -182,6 +192,7 @@ impl Store {
     /// Writes down maintenance, durably.
     pub fn maintain(&mut self, maintenance: &Maintenance) -> Result<(), DatabaseError> {
         let until_ns = maintenance.ended.as_ref().map_or(maintenance.until_ns, |(_, ended)| *ended);
+        let _turn = self.turns.first();
         let write = || -> rusqlite::Result<usize> {
             let values = params![signed(maintenance.number), until_ns, written(maintenance)?];
             self.connection.execute("INSERT OR REPLACE INTO maintenance VALUES (?1, ?2, ?3)", values)
@@ -191,7 +202,9 @@ impl Store {
 
     /// Drops closed alarms that are too old or too many, some at a time; gives how many.
     pub fn prune(&mut self, now_ns: i64) -> Result<usize, DatabaseError> {
+        let turns = self.turns.clone();
         let prune = |connection: &mut Connection| -> rusqlite::Result<usize> {
+            let mut turn = turns.after();
             let transaction = connection.transaction()?;
             let closed: i64 = transaction.query_row("SELECT count(*) FROM alarms WHERE stage = 2", [], |row| row.get(0))?;
             let too_many = (closed - CLOSED_MAX).clamp(0, DROPPED_MAX);
@@ -209,6 +222,7 @@ impl Store {
                 transaction.execute("DELETE FROM steps WHERE alarm = ?1", [number])?;
                 transaction.execute("DELETE FROM alarms WHERE number = ?1", [number])?;
             }
+            turn.wrote(numbers.len());
             transaction.commit()?;
             Ok(numbers.len())
         };

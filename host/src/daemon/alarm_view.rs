@@ -15,6 +15,8 @@ use crate::{
     alarm::{
         depend::{Dependent, Depends},
         ledger::Ledger,
+        store::FILE,
+        turns::{Placing, Turns},
         watch::Watch,
     },
     config::Config,
@@ -34,23 +36,35 @@ const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// The ledger, which the view and whoever acts on alarms share.
 #[derive(Clone, Debug)]
-pub(super) struct SharedLedger(Arc<Mutex<Ledger>>);
+pub(super) struct SharedLedger {
+    ledger: Arc<Mutex<Ledger>>,
+    turns: Turns,
+    /// As long as somebody writes.
+    _placing: Arc<Placing>,
+}
 
 impl SharedLedger {
     pub(super) fn open(data: &Path, journal_end: Position, routing: Routing, appender: Appender) -> Result<Self, DatabaseError> {
-        let mut ledger = Ledger::open(data, Box::new(routing), journal_end.into())?;
+        let (mut ledger, turns) = (Ledger::open(data, Box::new(routing), journal_end.into())?, Turns::default());
         ledger.announce_to(Box::new(AlarmEvents::new(appender)))?;
-        Ok(Self(Arc::new(Mutex::new(ledger))))
+        ledger.take_turns(turns.clone())?;
+        let placing = Placing::start(&data.join(FILE), turns.clone());
+        Ok(Self { ledger: Arc::new(Mutex::new(ledger)), turns, _placing: Arc::new(placing) })
+    }
+
+    /// Whose turn it is to write to its database.
+    pub(super) fn turns(&self) -> Turns {
+        self.turns.clone()
     }
 
     /// Lends it; a holder that panicked has left it as it is in the database, or a step before.
     pub(super) fn lend(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lends it if nobody else has it.
     pub(super) fn try_lend(&self) -> Option<MutexGuard<'_, Ledger>> {
-        match self.0.try_lock() {
+        match self.ledger.try_lock() {
             Ok(ledger) => Some(ledger),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,

@@ -24,7 +24,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{appender::Appender, host_alarms::Overheard, now_ns};
 use crate::{
-    alarm::notice::Step,
+    alarm::{notice::Step, turns::Turns},
     log::{seconds, trouble::Trouble},
     notify::{
         channel::{Channel, Parcel, Sender, Undelivered},
@@ -50,7 +50,7 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a receiver is told again of what is over.
 const ENDED_AGAIN_NS: i64 = 5 * 60 * 1_000_000_000;
 /// How often what is done with and old is dropped.
-const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+const PRUNE_EVERY: Duration = Duration::from_secs(360);
 
 /// How a channel stands, as people ask for it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -76,6 +76,7 @@ pub struct ChannelState {
 /// All channels at work.
 pub(super) struct Delivery {
     path: PathBuf,
+    turns: Turns,
     sender: Sender,
     appender: Appender,
     overheard: Overheard,
@@ -99,13 +100,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Delivery {
     /// Takes the outbox of an alarms' database.
-    pub(super) fn open(database: &Path, appender: Appender, overheard: Overheard, poke: Arc<Notify>) -> rusqlite::Result<Self> {
-        let instance = Outbox::open(database)?.instance()?;
+    pub(super) fn open(
+        (database, turns): (&Path, Turns),
+        appender: Appender,
+        overheard: Overheard,
+        poke: Arc<Notify>,
+    ) -> rusqlite::Result<Self> {
+        let instance = Outbox::open(database, turns.clone())?.instance()?;
         let (running, gone) = (Mutex::default(), Gone::default());
         let (known, knows) = watch::channel(None);
-        tokio::spawn(astray::lead(database.to_owned(), knows, appender.clone(), gone.clone()));
+        tokio::spawn(astray::lead((database.to_owned(), turns.clone()), knows, appender.clone(), gone.clone()));
         Ok(Self {
             path: database.to_owned(),
+            turns,
             sender: Sender::new(&instance, database.parent().unwrap_or(Path::new("."))),
             appender,
             overheard,
@@ -147,6 +154,7 @@ impl Delivery {
         let lead = Lead {
             channel: channel.clone(),
             path: self.path.clone(),
+            turns: self.turns.clone(),
             sender: self.sender.clone(),
             appender: self.appender.clone(),
             overheard: self.overheard.clone(),
@@ -232,6 +240,7 @@ struct Failing {
 struct Lead {
     channel: Arc<Channel>,
     path: PathBuf,
+    turns: Turns,
     sender: Sender,
     appender: Appender,
     overheard: Overheard,
@@ -250,7 +259,7 @@ impl Lead {
         while !*self.stops.borrow() {
             let opened = match outbox.take() {
                 Some(outbox) => Ok(outbox),
-                None => Outbox::open(&self.path),
+                None => Outbox::open(&self.path, self.turns.clone()),
             };
             let (name, kind, most) =
                 (self.channel.name.clone(), self.channel.clone(), if self.failing.is_some() { 1 } else { round::ROWS_MAX });
@@ -425,10 +434,11 @@ impl Lead {
 
     /// Writes down what became of messages; what cannot be written is told once more.
     async fn mark(&mut self, outbox: Option<Outbox>, outcomes: Vec<Outcome>) -> (Option<Outbox>, Vec<Outcome>) {
-        let (path, now) = (self.path.clone(), now_ns());
+        let (path, turns, now) = (self.path.clone(), self.turns.clone(), now_ns());
         let marked = spawn_blocking(move || {
             let fates: Vec<(&Due, Fate)> = outcomes.iter().map(|(due, outcome)| (due, fate(due, outcome, now))).collect();
-            let marked = outbox.map_or_else(|| Outbox::open(&path), Ok).and_then(|mut outbox| outbox.mark(&fates, now).map(|()| outbox));
+            let opened = outbox.map_or_else(|| Outbox::open(&path, turns), Ok);
+            let marked = opened.and_then(|mut outbox| outbox.mark(&fates, now).map(|()| outbox));
             drop(fates);
             (marked, outcomes)
         });

@@ -328,7 +328,8 @@ impl Parts {
         let settled = plugins.ward().settle(&data, teller).map_err(system("cannot read which jobs are quarantined"));
         settled.map_err(|error| error.in_data(&config))?;
         let runner = Runner::new(past, self.paused, appender.clone(), self.latest.clone(), self.metrics.clone(), commands.clone());
-        let delivery = Delivery::open(&data.join(crate::alarm::store::FILE), appender.clone(), self.overheard.clone(), self.poke.clone());
+        let database = data.join(crate::alarm::store::FILE);
+        let delivery = Delivery::open((&database, self.ledger.turns()), appender.clone(), self.overheard.clone(), self.poke.clone());
         let delivery = delivery.map_err(|source| {
             StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source: source.into() })
         })?;

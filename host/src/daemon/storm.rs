@@ -212,7 +212,7 @@ async fn in_a_storm_all_is_stored_at_once_and_told_soon_alone_or_with_others() {
     let metrics = Arc::new(HostMetrics::new("0", SystemTime::now()).unwrap());
     let view = AlarmView::new(ledger.clone(), overheard.clone(), metrics, Arc::clone(&poke));
     let mut view = Running::start(NAME, Begin::ItsPlace, journal.clone(), &data.join("journal"), view).unwrap();
-    let delivery = Delivery::open(&data.join(FILE), appender.clone(), overheard, poke).unwrap();
+    let delivery = Delivery::open((&data.join(FILE), ledger.turns()), appender.clone(), overheard, poke).unwrap();
     delivery.set(&config.channels).await;
     let before_kib = memory_kib("VmRSS");
 
@@ -233,7 +233,7 @@ async fn in_a_storm_all_is_stored_at_once_and_told_soon_alone_or_with_others() {
     }
     let sent = began.elapsed();
     let (took, of_steps) = stored.await.unwrap();
-    let outbox = Outbox::open(&data.join(FILE)).unwrap();
+    let outbox = Outbox::open(&data.join(FILE), ledger.turns()).unwrap();
     let waits = |channel: &str| {
         let backlog = outbox.backlog(channel, now_ns()).unwrap();
         backlog.due > 0 || backlog.next_ns.is_some()

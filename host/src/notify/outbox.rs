@@ -6,17 +6,26 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
 use super::route::{Address, Routes, While};
-use crate::alarm::notice::{Notice, Step};
+use crate::alarm::{
+    notice::{Notice, Step},
+    turns::Turns,
+};
 
 /// How long another writer (the alarms themselves, a backup) may hold the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// What became of a message outlives the process, and not a power cut: what was told just before is told again then, under the same id. The
+/// next step of an alarm makes all durable that was written before it. Source: sqlite.org, "PRAGMA synchronous".
+const WRITTEN: &str = "NORMAL";
+/// What is noted before it is told is durable.
+const DURABLE: &str = "FULL";
 
 /// Nanoseconds after which a message is given up.
 const GIVEN_UP_NS: i64 = 7 * 86_400 * 1_000_000_000;
 /// Nanoseconds that a message that is done with is kept.
 const KEPT_NS: i64 = 30 * 86_400 * 1_000_000_000;
 /// Messages that are dropped in one go, at most.
-const DROPPED_MAX: i64 = 10_000;
+const DROPPED_MAX: i64 = 1_000;
 
 /// Tables of the alarms' database that are the outbox's.
 pub const TABLES: &str = "
@@ -338,12 +347,13 @@ pub struct Backlog {
 #[derive(Debug)]
 pub struct Outbox {
     connection: Connection,
+    turns: Turns,
 }
 
 impl Outbox {
     #[cfg(test)]
     pub(super) fn of(connection: Connection) -> Self {
-        Self { connection }
+        Self { connection, turns: Turns::default() }
     }
 
     #[cfg(test)]
@@ -351,22 +361,26 @@ impl Outbox {
         self.connection.transaction().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Opens the outbox of the alarms' database.
-    pub fn open(path: &Path) -> rusqlite::Result<Self> {
+    /// Opens the outbox of the alarms' database, to be written in turns.
+    pub fn open(path: &Path, turns: Turns) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY_MAX)?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { connection })
+        Turns::leave_to_thread(&connection)?;
+        connection.pragma_update(None, "synchronous", WRITTEN)?;
+        Ok(Self { connection, turns })
     }
 
     /// Messages of a channel that are due, in the order of the outbox; none of an alarm whose earlier message is to be tried again later.
     pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<Due>> {
         let mut select = self.connection.prepare_cached(
-            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox AS it
-             WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND NOT EXISTS (
-                 SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
-                 AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND earlier.condition < 2)
-             ORDER BY id LIMIT ?3",
+            // What is told stands in the rows that are chosen alone: of those that wait longer it is not read.
+            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox WHERE id IN (
+                 SELECT it.id FROM outbox AS it
+                 WHERE it.channel = ?1 AND it.state = 0 AND it.not_before_ns <= ?2 AND NOT EXISTS (
+                     SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
+                     AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND earlier.condition < 2)
+                 ORDER BY it.id LIMIT ?3)
+             ORDER BY id",
         )?;
         let found = select.query_map(params![channel, now_ns, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
         found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
@@ -389,22 +403,17 @@ impl Outbox {
         if messages.iter().all(|message| message.condition == 0) {
             return Ok(messages);
         }
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut begun = Vec::with_capacity(messages.len());
-        {
-            let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0")?;
-            for message in messages {
-                if update.execute([message.id])? == 1 {
-                    begun.push(message);
-                }
-            }
-        }
-        transaction.commit()?;
-        Ok(begun)
+        let _turn = self.turns.after();
+        self.connection.pragma_update(None, "synchronous", DURABLE)?;
+        let begun = begin(&mut self.connection, messages);
+        self.connection.pragma_update(None, "synchronous", WRITTEN)?;
+        begun
     }
 
-    /// Writes down what became of messages, durably.
+    /// Writes down what became of messages; a kill takes none of it back.
     pub fn mark(&mut self, fates: &[(&Due, Fate)], now_ns: i64) -> rusqlite::Result<()> {
+        let mut turn = self.turns.after();
+        turn.wrote(fates.len());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut done = transaction.prepare_cached(
@@ -472,6 +481,7 @@ impl Outbox {
 
     /// Gives up all that waits for a channel that is gone; gives how many messages.
     pub fn give_up(&mut self, channel: &str, now_ns: i64) -> rusqlite::Result<usize> {
+        let _turn = self.turns.after();
         let mut update = self.connection.prepare_cached(
             "UPDATE outbox SET state = 5, done_ns = ?2, why = 'the configuration has no such channel any more' WHERE channel = ?1 AND state = 0",
         )?;
@@ -486,6 +496,7 @@ impl Outbox {
     /// Gives up what a channel could not be told for a week, and drops what is done with and a month old; what a channel knows of an alarm
     /// that is there stays. Gives how many were given up.
     pub fn prune(&mut self, channel: &str, now_ns: i64) -> rusqlite::Result<usize> {
+        let mut turn = self.turns.after();
         let mut expire = self.connection.prepare_cached(
             "UPDATE outbox SET state = 2, done_ns = ?2, why = 'a week too late: ' || coalesce(why, 'never tried')
              WHERE channel = ?1 AND state = 0 AND not_before_ns < ?3",
@@ -496,9 +507,24 @@ impl Outbox {
                  SELECT id FROM outbox WHERE channel = ?1 AND state > 0 AND done_ns < ?2
                  AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2) LIMIT ?3)",
         )?;
-        drop.execute(params![channel, now_ns.saturating_sub(KEPT_NS), DROPPED_MAX])?;
+        turn.wrote(drop.execute(params![channel, now_ns.saturating_sub(KEPT_NS), DROPPED_MAX])?);
         Ok(expired)
     }
+}
+
+fn begin(connection: &mut Connection, messages: Vec<Due>) -> rusqlite::Result<Vec<Due>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut begun = Vec::with_capacity(messages.len());
+    {
+        let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0")?;
+        for message in messages {
+            if update.execute([message.id])? == 1 {
+                begun.push(message);
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(begun)
 }
 
 /// All messages of an alarm, in the order of the outbox.

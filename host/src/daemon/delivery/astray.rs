@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -14,6 +14,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{ChannelState, lock};
 use crate::{
+    alarm::turns::Turns,
     daemon::{appender::Appender, now_ns},
     notify::outbox::Outbox,
 };
@@ -27,14 +28,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(super) type Gone = Arc<Mutex<Vec<ChannelState>>>;
 
 /// Looks after them until nobody says any more which channels there are.
-pub(super) async fn lead(path: PathBuf, mut known: watch::Receiver<Option<Vec<String>>>, appender: Appender, gone: Gone) {
+pub(super) async fn lead((path, turns): (PathBuf, Turns), mut known: watch::Receiver<Option<Vec<String>>>, appender: Appender, gone: Gone) {
     let mut watched = Watched::default();
     loop {
         let names = known.borrow_and_update().clone();
         if let Some(names) = names {
-            let path = path.clone();
+            let (path, turns) = (path.clone(), turns.clone());
             let looked = spawn_blocking(move || {
-                let found = watched.look(&path, &names, Instant::now());
+                let found = Outbox::open(&path, turns).and_then(|mut outbox| watched.look(&mut outbox, &names, Instant::now()));
                 (watched, found)
             });
             let Ok((kept, found)) = looked.await else { return };
@@ -66,8 +67,7 @@ type Said = (Severity, &'static str, String);
 
 impl Watched {
     /// Looks which channels are missed, and gives up what has waited for one for long enough.
-    fn look(&mut self, path: &Path, known: &[String], now: Instant) -> rusqlite::Result<(Vec<ChannelState>, Vec<Said>)> {
-        let mut outbox = Outbox::open(path)?;
+    fn look(&mut self, outbox: &mut Outbox, known: &[String], now: Instant) -> rusqlite::Result<(Vec<ChannelState>, Vec<Said>)> {
         let found = outbox.astray(known)?;
         self.0.retain(|name, _| found.iter().any(|(missed, ..)| missed == name));
         let (mut states, mut said) = (Vec::new(), Vec::new());
@@ -140,9 +140,10 @@ mod tests {
         transaction.commit().unwrap();
 
         let (mut watched, begun) = (Watched::default(), Instant::now());
+        let mut waiting = Outbox::open(&path, Turns::default()).unwrap();
         let mut look = |known: &[&str], hours: u64| {
             let known: Vec<String> = known.iter().map(|name| (*name).to_owned()).collect();
-            let (states, said) = watched.look(&path, &known, begun + Duration::from_hours(hours)).unwrap();
+            let (states, said) = watched.look(&mut waiting, &known, begun + Duration::from_hours(hours)).unwrap();
             let states: Vec<_> = states.into_iter().map(|state| (state.channel, state.waiting)).collect();
             (states, said.into_iter().map(|(_, code, _)| code).collect::<Vec<_>>())
         };

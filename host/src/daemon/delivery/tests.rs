@@ -158,7 +158,7 @@ fn routes() -> Routes {
 
 /// A daemon's deliveries, until they are killed.
 async fn deliver(data: &Path, appender: &Appender, channel: &Channel) -> Delivery {
-    let delivery = Delivery::open(&data.join(FILE), appender.clone(), Overheard::default(), Arc::default()).unwrap();
+    let delivery = Delivery::open((&data.join(FILE), Turns::default()), appender.clone(), Overheard::default(), Arc::default()).unwrap();
     delivery.set(std::slice::from_ref(channel)).await;
     delivery
 }
@@ -188,7 +188,7 @@ async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
         spawn_blocking(move || write_lives(&data, lives, &chance))
     };
     let (began, mut kills, mut delivery) = (Instant::now(), 0, deliver(&data, &appender, &channel).await);
-    let outbox = Outbox::open(&data.join(FILE)).unwrap();
+    let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
     loop {
         tokio::time::sleep(Duration::from_millis(50 + chance.below(400))).await;
         let backlog = outbox.backlog("hook", now_ns()).unwrap();
@@ -244,7 +244,7 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
     kill(delivery);
     let before = taken();
     let delivery = deliver(&data, &appender, &channel).await;
-    let outbox = Outbox::open(&data.join(FILE)).unwrap();
+    let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
     while outbox.backlog("hook", now_ns()).unwrap() != Backlog::default() {
         assert!(began.elapsed() < PATIENCE, "{} were taken", taken());
         tokio::time::sleep(Duration::from_millis(20)).await;
