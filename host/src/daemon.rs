@@ -57,6 +57,7 @@ use crate::{
         life::Act,
         record::{Alarm, Subject},
         request::{AlarmRequest, AlarmRequestError},
+        usual::bands,
     },
     config::Config,
     console::House,
@@ -68,9 +69,11 @@ use crate::{
     expose::host_metrics::{HostMetrics, process},
     latest::{Latest, Snapshot},
     plugin::Plugins,
+    reading::Record,
     series::{
+        Position,
         drop::{DropRequest, Dropped, UndroppedError},
-        fetch::{Kept, LabelSetOf},
+        fetch::{Kept, LabelSetOf, Series, Taken},
         import::{ImportRequest, Imported, UnimportedError},
         listing::ListRequest,
         rename::{RenameRequest, Renamed, UnrenamedError},
@@ -197,12 +200,14 @@ impl Daemon {
     fn fetch(&self, request: &FetchRequest) -> Result<Fetched, FetchError> {
         let now = now_ns() / 1_000_000_000;
         // What the store has taken is in its files, or waits in it; files that a crash has torn were put right when it was opened.
-        request.answer(&self.store, now, |taken| {
+        let told = |taken: &Taken| -> Box<dyn Iterator<Item = (Position, Record)>> {
             let jobs = taken.jobs();
             let taken = taken.position().unwrap_or(0);
             let from = watchpost_journal::Position::from(taken.saturating_sub(TOLD_EXACTLY)).max(self.journal.first());
             Box::new(readings_of(self.journal.reader(from), move |job| jobs.contains(job)))
-        })
+        };
+        let usual = |series: &[Series], deviations| bands(&self.store, series, deviations, (&self.config().rules, request.zone, now));
+        request.answer(&self.store, now, told, usual)
     }
 
     /// Drops series, or tells what would be dropped; gives the label sets that are gone as well.

@@ -4,11 +4,12 @@
 //! [`row`], [`shape`], [`archive`] and [`keeping`] (what a file is made of), [`name`], [`writer`] and [`librrd`] (who writes it), [`header`]
 //! (what is checked before), [`catalogue`] (true names), [`gap`] (why there is no value), [`checkpoint`] (what a crash goes back to), [`store`] (the journal's consumer);
 //! back again: [`selector`], [`meant`] and
-//! [`time`] (what is asked), [`fetch`] (what is answered), [`output`] (as which text),
+//! [`time`] (what is asked), [`fetch`] (what is answered), [`band`] (what is usual beside it), [`output`] (as which text),
 //! `notes` (what is said besides); [`trend`] and [`quantity`] (where a series
 //! goes, and what it is not to reach); [`outside`] (files that somebody names by their paths); [`import`] (files of other programs).
 
 pub mod archive;
+pub mod band;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod drop;

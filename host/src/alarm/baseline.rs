@@ -14,6 +14,8 @@ use crate::schedule::{Holidays, Zone};
 pub const LOOKED_BACK_S: i64 = 35 * 86_400;
 /// How far back single values are looked at, seconds.
 pub const FINE_S: i64 = 2 * 86_400;
+/// Seconds of an hour.
+const HOUR_S: i64 = 3_600;
 /// Hours of a week.
 const WEEK_H: i64 = 168;
 /// Hours of a day.
@@ -66,9 +68,6 @@ pub struct Calendar {
     pub special: Option<Arc<Holidays>>,
 }
 
-/// Those of many series, by job and series.
-pub type Baselines = HashMap<(String, String), Baseline>;
-
 impl Baseline {
     /// Learns from rows of an hour, and from finer rows of late.
     ///
@@ -103,6 +102,18 @@ impl Baseline {
     /// Between which values most are at a time: so many deviations to either side of what is usual; nothing where too little is known.
     pub fn band_at(&self, time_s: i64, deviations: f64) -> Option<(f64, f64)> {
         Some(self.at(time_s)?.band(deviations))
+    }
+
+    /// The same over a span, in the mean of its hours; nothing where too little is known of one.
+    pub fn band_over(&self, from_s: i64, to_s: i64, deviations: f64) -> Option<(f64, f64)> {
+        let hours = (to_s - from_s).div_euclid(HOUR_S).max(1);
+        let (mut low, mut high) = (0.0, 0.0);
+        for hour in 0..hours {
+            // What ends with an hour is of it.
+            let (below, above) = self.band_at(to_s - 1 - hour * HOUR_S, deviations)?;
+            (low, high) = (low + below, high + above);
+        }
+        Some((low / hours as f64, high / hours as f64))
     }
 }
 

@@ -20,7 +20,6 @@ use watchpost_plugin_api::Severity;
 
 use super::{
     awaited::Awaiting,
-    baseline::Baselines,
     depend::{Depends, Moment},
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
@@ -31,6 +30,7 @@ use super::{
     store::{Batch, Memories, Outbox, Store, Written},
     together::Groups,
     turns::Turns,
+    usual::Baselines,
     watch::Watch,
 };
 

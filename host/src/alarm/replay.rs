@@ -14,10 +14,11 @@ use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Severity};
 use watchpost_services::outcome::{Outcome, Sample, Status};
 
 use super::{
-    baseline::{Baseline, Baselines, Calendar, LOOKED_BACK_S},
+    baseline::{Baseline, Calendar, LOOKED_BACK_S},
     ledger::Ledger,
     notice::{Notice, Step},
     store::NoOutbox,
+    usual::Baselines,
     watch::Watch,
 };
 use crate::{
@@ -242,9 +243,12 @@ impl Replay {
     fn learn(&mut self, now_s: i64) {
         let Some(hours) = self.hours.as_mut().filter(|_| self.learned_s.is_none_or(|at| now_s >= at + LEARN_EVERY_S)) else { return };
         self.learned_s = Some(now_s);
-        let first = self.rules.first();
-        let special = first.and_then(|rule| rule.holidays.clone());
-        let calendar = Calendar { zone: first.map(|rule| rule.zone).unwrap_or_default(), special };
+        let mut calendars: Vec<Calendar> = Vec::new();
+        for calendar in self.rules.iter().map(AlarmRule::calendar) {
+            if !calendars.contains(&calendar) {
+                calendars.push(calendar);
+            }
+        }
         let mut baselines = Baselines::default();
         for (of_series, series) in hours.iter_mut().zip(&self.series) {
             *of_series = of_series.split_off(&(now_s - LOOKED_BACK_S));
@@ -252,7 +256,9 @@ impl Replay {
                 of_series.range(..=now_s).map(|(end, (sum, count))| (*end, Some(sum / f64::from(*count)))).collect();
             let own: Vec<(String, String)> = series.spec.keys.iter().cloned().zip(series.labels.iter().cloned()).collect();
             let shown = Shown { metric: &series.spec.name, labels: &own }.to_string();
-            baselines.insert((series.shape.job.clone(), shown), Baseline::of(&means, &[], calendar.clone()));
+            for calendar in &calendars {
+                baselines.insert(calendar, &series.shape.job, shown.clone(), Baseline::of(&means, &[], calendar.clone()));
+            }
         }
         self.ledger.is_usual(baselines);
     }

@@ -1,7 +1,10 @@
 //! Which series over which range: the arguments that `fetch` and `graph` share.
 
 use super::time;
-use crate::series::request::{FetchRequest, Format};
+use crate::series::{
+    band::deviations_of,
+    request::{AskedWrong, FetchRequest, Format},
+};
 
 /// What is asked of series.
 #[derive(clap::Args)]
@@ -22,12 +25,19 @@ pub(super) struct Asked {
     /// How rows of a longer step are made: AVERAGE, MIN, MAX or LAST.
     #[arg(long, value_name = "HOW")]
     consolidation: Option<String>,
+    /// Between which values each usually is at that hour of the week, so many deviations to either side; 2 unless it is said.
+    #[arg(long, value_name = "DEVIATIONS", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = deviations)]
+    band: Option<f64>,
+}
+
+fn deviations(text: &str) -> Result<f64, String> {
+    deviations_of(text).ok_or_else(|| AskedWrong::Deviations(text.into()).to_string())
 }
 
 impl Asked {
     /// The request that this is, with a begin where none was named.
     pub(super) fn request(&self, from: &str, format: Format) -> FetchRequest {
-        let Self { series, to, step, consolidation, .. } = self;
+        let Self { series, to, step, consolidation, band, .. } = self;
         FetchRequest {
             series: series.clone(),
             from: self.from.clone().unwrap_or_else(|| from.to_owned()),
@@ -37,6 +47,7 @@ impl Asked {
             format,
             zone: time::zone(),
             gaps: false,
+            band: *band,
         }
     }
 }

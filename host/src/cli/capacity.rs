@@ -104,6 +104,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         format: Format::Json,
         zone: time::zone(),
         gaps: false,
+        band: None,
     };
     let answer = fetched(context, CANNOT, &request)?;
     let told: Vec<Told> =

@@ -14,13 +14,17 @@ use super::{
     asked::Asked,
     client::query,
     failure::{Failure, Outcome},
+    load::now,
     table::plain,
 };
 use crate::{
+    alarm::usual::bands,
+    config,
     daemon::{DataFolder, now_ns, records, take_what_is_left},
     reading::Record,
     series::{
         Position, checkpoint,
+        fetch::Series,
         request::{FetchError, FetchRequest, Fetched, Format, format_of},
         store::{Options, SeriesStore},
     },
@@ -33,12 +37,14 @@ pub(super) const EXAMPLES: &str =
      Why values are unknown is told with them (of a table with --gaps): not_scheduled (paused, removed, not_due, not_active), \
      blackout, skipped, clock_stepped, host_down, target_down and agent_failed (with the kind of failure), interrupted, not_stored \
      (it was due, and could not be written down), not_recorded (the run gave other values). Nothing is said of readings that are awaited.
+     With --band, a column each for the lower and the upper end of what is usual, learned from the five weeks before the last row.
 
 Examples:
   watchpost fetch 'connect_time{job=\"pop-paris\"}' --from now-1h
   watchpost fetch 'total_time{job=~\"pop-.*\"}' 'up{site=\"paris\"}' --json
   watchpost fetch 'up{job=\"pop-paris\"}' --from -1d --gaps
   watchpost fetch total_time --from -1d --step 1h --consolidation MAX
+  watchpost fetch total_time --from -1d --band
   watchpost fetch '{job=\"pop-paris\"}' -o paris.xlsx";
 
 /// How each failure begins.
@@ -80,7 +86,7 @@ pub(super) fn fetched(context: &Context, cannot: &str, request: &FetchRequest) -
             answer.success()?;
             Ok(Fetched { body: answer.body.to_vec(), notes: answer.notes() })
         }
-        None => from_files(&context.data_folder()?, cannot, request),
+        None => from_files(context, cannot, request),
     }
 }
 
@@ -103,10 +109,14 @@ pub(super) fn format_of_answer(named: Option<&str>, output: Option<&Path>, json:
 }
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
-fn from_files(data: &Path, cannot: &str, request: &FetchRequest) -> Result<Fetched, Failure> {
-    let (folder, store) = left(data, cannot)?;
+fn from_files(context: &Context, cannot: &str, request: &FetchRequest) -> Result<Fetched, Failure> {
+    let (folder, store) = left(&context.data_folder()?, cannot)?;
     let journal = folder.path().join("journal");
-    let answer = request.answer(&Mutex::new(store), now_ns() / 1_000_000_000, |_| offline(&journal));
+    // A configuration that is at fault has no rules to ask.
+    let rules = context.file().map(|file| config::read(&file, now()).0.rules).unwrap_or_default();
+    let (store, now_s) = (Mutex::new(store), now_ns() / 1_000_000_000);
+    let usual = |series: &[Series], deviations| bands(&store, series, deviations, (&rules, request.zone, now_s));
+    let answer = request.answer(&store, now_s, |_| offline(&journal), usual);
     answer.map_err(|error| failure(cannot, &error))
 }
 

@@ -17,10 +17,12 @@ use crate::series::{
 
 pub(super) const EXAMPLES: &str =
     "A single series shows between which values it lay as well. Grey is where nothing is known. The axis is that of your own zone (TZ).
+With --band there is a band behind each line: between which values it usually is at that hour of the week, by the zone and the holidays of the rule that asks for it, else by your own zone.
 
 Examples:
   watchpost graph 'total_time{job=\"pop-paris\"}' -o paris.png
-  watchpost graph total_time connect_time --from midnight -o day.svg";
+  watchpost graph total_time connect_time --from midnight -o day.svg
+  watchpost graph 'total_time{job=\"pop-paris\"}' --from -7d --band=3 -o week.png";
 
 /// How each failure begins.
 const CANNOT: &str = "cannot draw";

@@ -331,6 +331,7 @@ fn request(series: &str, (from, to): (i64, i64), consolidation: Consolidation) -
         format: Format::Json,
         zone: time::zone(),
         gaps: false,
+        band: None,
     }
 }
 

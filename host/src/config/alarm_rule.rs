@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     alarm::{
+        baseline::Calendar,
         bound::{Bound, Way},
         x733::{EventType, ProbableCause},
     },
@@ -432,6 +433,11 @@ impl AlarmRule {
     /// Whether its values are held against what is usual.
     pub fn asks_what_is_usual(&self) -> bool {
         self.bounds.iter().flatten().any(|bound| bound.asks_what_is_usual())
+    }
+
+    /// Which hour of the week an instant belongs to, where it asks what is usual.
+    pub fn calendar(&self) -> Calendar {
+        Calendar { zone: self.zone, special: self.holidays.clone() }
     }
 
     /// How each of its bounds looks at a value.

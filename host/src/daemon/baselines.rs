@@ -1,7 +1,6 @@
-//! What is usual of the series whose rules ask for that: learned from the store once an hour, a few series at a time.
+//! What is usual of the series whose rules ask for that: learned from the store once an hour, a job at a time.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,33 +10,32 @@ use tracing::{debug, warn};
 
 use super::{Daemon, now_ns};
 use crate::{
-    alarm::baseline::{Baseline, Baselines, Calendar, FINE_S, LOOKED_BACK_S},
+    alarm::{
+        baseline::Calendar,
+        usual::{self, Baselines},
+    },
     config::AlarmRule,
     log::trouble::Trouble,
-    series::{
-        archive::Consolidation,
-        error::SeriesError,
-        fetch::{Query, Series},
-        selector::{Selector, Shown},
-    },
+    series::{fetch::Series, meant::may_be_of, selector::Shown},
 };
 
 /// How often it is looked whether something is to be learned.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long what was learned holds.
 const HOLDS: Duration = Duration::from_secs(3_600);
-/// Seconds of an hour.
-const HOUR_S: u32 = 3_600;
+
+/// Series, as they were written, and the calendars that they are held to.
+type Asked = Vec<(String, Calendar)>;
 
 /// Learns until the daemon ends.
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut looks = interval(LOOK_EVERY);
-    let (mut learned, mut unread): (Option<(Instant, Vec<String>)>, _) = (None, Trouble::new());
+    let (mut learned, mut unread): (Option<(Instant, Asked)>, _) = (None, Trouble::new());
     loop {
         looks.tick().await;
         let config = daemon.config();
         let rules: Vec<AlarmRule> = config.rules.iter().filter(|rule| rule.enabled && rule.asks_what_is_usual()).cloned().collect();
-        let asked: Vec<String> = rules.iter().map(|rule| rule.looks_at.shown()).collect();
+        let asked: Asked = rules.iter().map(|rule| (rule.looks_at.shown(), rule.calendar())).collect();
         if learned.as_ref().is_some_and(|(at, known)| at.elapsed() < HOLDS && *known == asked) {
             continue;
         }
@@ -64,34 +62,27 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
 
 impl Daemon {
     fn learn(&self, rules: &[AlarmRule]) -> Result<Baselines, String> {
-        let mut baselines = HashMap::new();
+        let (mut baselines, now_s) = (Baselines::default(), now_ns() / 1_000_000_000);
+        let (config, jobs) = (self.config(), self.snapshot().jobs);
+        let own = |job: &str| config.jobs.iter().find(|known| known.name.as_str() == job).map_or(0, |job| job.asks.labels.len());
+        let mut learned: Vec<(&str, Calendar)> = Vec::new();
         for rule in rules {
-            let Some(series) = rule.looks_at.series() else { continue };
-            let calendar = Calendar { zone: rule.zone, special: rule.holidays.clone() };
-            self.learn_one(&series.value, &calendar, &mut baselines).map_err(|error| crate::chain(&error))?;
+            let (Some(series), calendar) = (rule.looks_at.series(), rule.calendar()) else { continue };
+            if learned.iter().any(|(known, by)| *known == series.value.as_str() && *by == calendar) {
+                continue;
+            }
+            learned.push((series.value.as_str(), calendar.clone()));
+            // One job at a time: what is learned from fits one answer, whatever the rule is about.
+            for shape in jobs.iter().map(|job| &job.shape).filter(|shape| may_be_of(&series.value, shape)) {
+                let meant = series.value.of_job(&shape.job);
+                let found = usual::learn(&self.store, &meant, &calendar, (now_s, shape.step_s)).map_err(|error| crate::chain(&error))?;
+                for (series, baseline) in found {
+                    let (job, series) = place(&series, own);
+                    baselines.insert(&calendar, &job, series, baseline);
+                }
+            }
         }
         Ok(baselines)
-    }
-
-    fn learn_one(&self, selector: &Selector, calendar: &Calendar, baselines: &mut Baselines) -> Result<(), SeriesError> {
-        let now = now_ns() / 1_000_000_000;
-        let fetch = |back: i64, step: Option<u32>| -> Result<Vec<Series>, SeriesError> {
-            let consolidation = Consolidation::Average;
-            let query = Query { selectors: vec![selector.clone()], from: now - back, to: now, step, consolidation };
-            let taken = super::series_view::lend(&self.store).ask(query, now)?;
-            // What is not in files yet is a few minutes of weeks.
-            taken.read(std::iter::empty())
-        };
-        let config = self.config();
-        let own = |job: &str| config.jobs.iter().find(|known| known.name.as_str() == job).map_or(0, |job| job.asks.labels.len());
-        let place = |series: &Series| place(series, own);
-        let mut fine: HashMap<(String, String), Series> = fetch(FINE_S, None)?.into_iter().map(|series| (place(&series), series)).collect();
-        for hours in fetch(LOOKED_BACK_S, Some(HOUR_S))? {
-            let place = place(&hours);
-            let fine = fine.remove(&place).map(|series| series.rows).unwrap_or_default();
-            baselines.insert(place, Baseline::of(&hours.rows, &fine, calendar.clone()));
-        }
-        Ok(())
     }
 }
 

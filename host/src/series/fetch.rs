@@ -88,10 +88,15 @@ pub struct Series {
 impl Series {
     /// What the row at this time is worth; unknown also where there is none.
     pub fn at(&self, time: i64) -> Option<f64> {
+        self.rows.get(self.row_of(time)?)?.1
+    }
+
+    /// The place among the rows of the one at this time.
+    pub fn row_of(&self, time: i64) -> Option<usize> {
         let (first, _) = self.rows.first()?;
         let step = i64::from(self.step.max(1));
         let (row, rest) = ((time - first).div_euclid(step), (time - first).rem_euclid(step));
-        self.rows.get(usize::try_from(row).ok()?).filter(|_| rest == 0)?.1
+        usize::try_from(row).ok().filter(|row| rest == 0 && *row < self.rows.len())
     }
 }
 

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use watchpost_plugin_api::{Kind, Unit};
 
 use super::archive::{Archive, Consolidation};
+use super::band;
 use super::librrd::Librrd;
 use super::output::COLOURS;
 use super::row::{Datum, Row};
@@ -35,6 +36,9 @@ pub const DRAWN_MAX: usize = 20;
 /// Pixels of a side of the drawing, at most.
 pub const PIXELS_MAX: u32 = 8_000;
 
+/// The band of what is usual behind a line that is alone; of one among others it has the colour of the line, so pale.
+const USUAL: Color = Color { red: 0xE6, green: 0x9F, blue: 0x00, alpha: Some(0x38) };
+const BAND_AMONG_OTHERS: u8 = 0x26;
 /// Pixels that librrd's margins take beside the drawing, about.
 const MARGIN: u32 = 110;
 /// Pixels of a letter of the legend, about.
@@ -59,6 +63,9 @@ pub struct Drawn {
     pub start: Option<i64>,
     /// Values; unknown where there is none.
     pub values: Vec<Option<f64>>,
+    /// Between which values it usually is.
+    #[serde(default)]
+    pub band: Option<band::Drawn>,
 }
 
 /// The form of a picture.
@@ -131,7 +138,7 @@ pub fn draw(series: &[Drawn], look: &Look) -> Result<Vec<u8>, GraphError> {
     let mut elements = Vec::new();
     for (number, one) in series.iter().enumerate() {
         let file = folder.path().join(format!("{number}.rrd"));
-        lay_out(one, &scale, &file)?;
+        lay_out(one, &scale, &file, is_positive(series))?;
         elements.extend(defined(number, &file)?);
     }
     let written = Written::of(series, &scale, (begin, end), look.zone);
@@ -148,6 +155,11 @@ pub fn draw(series: &[Drawn], look: &Look) -> Result<Vec<u8>, GraphError> {
     Ok(graph(format, &props, &elements)?.0)
 }
 
+/// Whether nothing is ever less than nothing.
+fn is_positive(series: &[Drawn]) -> bool {
+    series.iter().flat_map(|one| &one.values).flatten().all(|value| *value >= 0.0)
+}
+
 /// From the begin of the first row's span to the last row.
 fn range(series: &[Drawn]) -> Option<(i64, i64)> {
     let begin = series.iter().filter_map(|one| Some(one.start? - i64::from(one.step))).min()?;
@@ -155,33 +167,52 @@ fn range(series: &[Drawn]) -> Option<(i64, i64)> {
     Some((begin, end))
 }
 
-/// Makes a file of one series.
-fn lay_out(one: &Drawn, scale: &Scale, file: &Path) -> Result<(), WriteError> {
+/// Makes a file of one series: its values, and the ends of its band.
+fn lay_out(one: &Drawn, scale: &Scale, file: &Path, is_positive: bool) -> Result<(), WriteError> {
     let (step, start) = (one.step.max(1), one.start.unwrap_or(0));
     let rows = u32::try_from(one.values.len()).unwrap_or(u32::MAX).max(1);
-    let source = Source { name: "v".into(), kind: Kind::Gauge, heartbeat: step };
+    let source = |name: &str| Source { name: name.into(), kind: Kind::Gauge, heartbeat: step };
     let archive = Archive { consolidation: Consolidation::Average, steps: 1, rows };
-    let shape = FileShape { step, sources: vec![source], archives: vec![archive] };
-    let cell = |value: &Option<f64>| value.map_or(Datum::Unknown, |value| Datum::gauge(value * scale.factor));
+    let shape = FileShape { step, sources: ["v", "l", "h"].map(source).into(), archives: vec![archive] };
+    let cell = |value: Option<f64>| value.map_or(Datum::Unknown, |value| Datum::gauge(value * scale.factor));
+    let end = |ends: fn(&band::Drawn) -> &Vec<Option<f64>>, row: usize| {
+        let end = one.band.as_ref().and_then(|band| ends(band).get(row).copied().flatten());
+        // What is never below nothing has no band there.
+        cell(end.map(|end| if is_positive { end.max(0.0) } else { end }))
+    };
     let stamps = (0..).map(|row: i64| start + row * i64::from(step));
-    let rows: Vec<Row> = stamps.zip(&one.values).map(|(stamp, value)| Row { stamp, cells: vec![cell(value)] }).collect();
+    let rows = stamps.zip(one.values.iter().enumerate()).map(|(stamp, (row, value))| {
+        let cells = vec![cell(*value), end(|band| &band.low, row), end(|band| &band.high, row)];
+        Row { stamp, cells }
+    });
+    let rows: Vec<Row> = rows.collect();
     let writer = Librrd::new();
     writer.create(file, &shape, start - i64::from(step))?;
     writer.append(file, &rows)
 }
 
-/// What is computed of one series: the mean of each pixel, the least, and how far the greatest is above it.
+/// What is computed of one series: the mean of each pixel, the least, and how far the greatest is above it; the same of its band.
 fn defined(number: usize, file: &Path) -> Result<Vec<GraphElement>, GraphError> {
-    let def = |name: &str, reduce| -> Result<GraphElement, GraphError> {
-        let (var_name, rrd, ds_name) = (name_of(name, number)?, file.to_owned(), "v".to_owned());
+    let def = |name: &str, source: &str, reduce| -> Result<GraphElement, GraphError> {
+        let (var_name, rrd, ds_name) = (name_of(name, number)?, file.to_owned(), source.to_owned());
         let (step, start, end, consolidation_fn) = (None, None, None, ConsolidationFn::Avg);
         Ok(Def { var_name, rrd, ds_name, consolidation_fn, step, start, end, reduce: Some(reduce) }.into())
     };
-    let wide = CDef { var_name: name_of("wide", number)?, rpn: format!("high{number},low{number},-") };
-    Ok(vec![def("mean", ConsolidationFn::Avg)?, def("low", ConsolidationFn::Min)?, def("high", ConsolidationFn::Max)?, wide.into()])
+    let between = |name: &str, high: &str, low: &str| -> Result<GraphElement, GraphError> {
+        Ok(CDef { var_name: name_of(name, number)?, rpn: format!("{high}{number},{low}{number},-") }.into())
+    };
+    Ok(vec![
+        def("mean", "v", ConsolidationFn::Avg)?,
+        def("low", "v", ConsolidationFn::Min)?,
+        def("high", "v", ConsolidationFn::Max)?,
+        between("wide", "high", "low")?,
+        def("least", "l", ConsolidationFn::Avg)?,
+        def("most", "h", ConsolidationFn::Avg)?,
+        between("usual", "most", "least")?,
+    ])
 }
 
-/// What is seen: where nothing is known, between which values a single series lay, the means, and what is written below.
+/// What is seen: where nothing is known, what is usual, between which values a single series lay, the means, and what is written below.
 fn painted(series: &[Drawn], written: &Written) -> Result<Vec<GraphElement>, GraphError> {
     let mut elements: Vec<GraphElement> = Vec::new();
     let all_unknown = series.iter().enumerate().map(|(number, _)| format!("mean{number},UN")).collect::<Vec<_>>().join(",");
@@ -191,6 +222,11 @@ fn painted(series: &[Drawn], written: &Written) -> Result<Vec<GraphElement>, Gra
     elements.push(CDef { var_name: VarName::new("always")?, rpn: "mean0,UN,1,1,IF".into() }.into());
     elements.push(VDef { var_name: VarName::new("when")?, rpn: "always,LAST".into() }.into());
     elements.push(area("gap", rgba(0x00, 0x12), false)?);
+    for (number, _) in series.iter().enumerate().filter(|(_, one)| one.band.is_some()) {
+        let color = if series.len() == 1 { USUAL } else { Color { alpha: Some(BAND_AMONG_OTHERS), ..colour(number) } };
+        elements.push(area(&format!("least{number}"), rgba(0xff, 0x00), false)?);
+        elements.push(area(&format!("usual{number}"), color, true)?);
+    }
     if series.len() == 1 {
         elements.push(area("low0", rgba(0xff, 0x00), false)?);
         elements.push(area("wide0", Color { alpha: Some(0x50), ..colour(0) }, true)?);
@@ -223,12 +259,11 @@ fn name_of(name: &str, number: usize) -> Result<VarName, InvalidArgument> {
 fn props(series: &[Drawn], look: &Look, scale: &Scale, (begin, end): (i64, i64), width: u32) -> Result<GraphProps, GraphError> {
     let instant = |seconds: i64| UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     let font = |size, font: &str| FontParams { size, font: Some(font.to_owned()) };
-    let is_positive = series.iter().flat_map(|one| &one.values).flatten().all(|value| *value >= 0.0);
     Ok(GraphProps {
         time_range: TimeRange { start: Some(instant(begin)), end: Some(instant(end)), step_seconds: None },
         labels: Labels { title: Some(look.title.clone().unwrap_or_else(|| title(series))), vertical_label: Some(scale.label.clone()) },
         size: Size { width: Some(width), height: Some(look.height.min(PIXELS_MAX)), ..Size::default() },
-        limits: Limits { lower_limit: is_positive.then_some(0.0), ..Limits::default() },
+        limits: Limits { lower_limit: is_positive(series).then_some(0.0), ..Limits::default() },
         y_axis: YAxis { units_exponent: scale.is_plain.then_some(UnitsExponent { exp: 0 }), ..YAxis::default() },
         misc: Misc {
             colors: [

@@ -9,6 +9,7 @@ use chrono::DateTime;
 use serde::{Serialize, Serializer};
 use watchpost_plugin_api::{Kind, Unit};
 
+use super::band::Band;
 use super::fetch::Series;
 use super::gap::Gap;
 use super::selector::Shown;
@@ -26,15 +27,21 @@ const IMPLIED: [&str; 2] = ["agent", "target"];
 ///
 /// Shape: one row for each time that any series has, so that several steps fit one table. Source: RFC 4180, but for the end of a
 /// line: a bare line feed, as `awk`, `cut` and `join` want it and every spreadsheet takes it. `with_causes`: then a column for each series,
-/// titled `cause of ` it, that says why a cell is empty.
-pub fn write_csv(series: &[Series], with_causes: bool, out: &mut dyn Write) -> io::Result<()> {
+/// titled `cause of ` it, that says why a cell is empty. `bands`: of each series between which values it usually is, or none at all; they stand in
+/// two columns for each, titled `low of ` and `high of ` it.
+pub fn write_csv(series: &[Series], bands: &[Band], with_causes: bool, out: &mut dyn Write) -> io::Result<()> {
     let explained = if with_causes { series } else { &[] };
     let causes = explained.iter().map(|series| format!("cause of {}", title(series)));
-    write_line(out, ["time".to_owned()].into_iter().chain(series.iter().map(title)).chain(causes))?;
+    let ends = series.iter().zip(bands).flat_map(|(series, _)| ["low", "high"].map(|end| format!("{end} of {}", title(series))));
+    write_line(out, ["time".to_owned()].into_iter().chain(series.iter().map(title)).chain(ends).chain(causes))?;
     for time in times(series) {
         let cells = series.iter().map(|series| series.at(time).map(|value| value.to_string()).unwrap_or_default());
         let causes = explained.iter().map(|series| cause_at(series, time).map(Gap::said).unwrap_or_default());
-        write_line(out, [rfc3339(time)].into_iter().chain(cells).chain(causes))?;
+        let ends = series.iter().zip(bands).flat_map(|(series, band)| {
+            let row = series.row_of(time).and_then(|row| band.rows.get(row).copied()?);
+            row.map_or_else(Default::default, |(low, high)| [low, high].map(|end| end.to_string()))
+        });
+        write_line(out, [rfc3339(time)].into_iter().chain(cells).chain(ends).chain(causes))?;
     }
     Ok(())
 }
@@ -60,9 +67,11 @@ fn times(series: &[Series]) -> BTreeSet<i64> {
 }
 
 /// Writes a list of objects: `series` (what selects it), `metric`, `labels`, `unit`, `kind`, `step`, `start` (time of the first value),
-/// `values`, where unknown is `null`, and `gaps` (why: after `from` and up to `to` was `cause`, with a `detail` of some).
-pub fn write_json(series: &[Series], out: &mut dyn Write) -> io::Result<()> {
-    let all: Vec<Object<'_>> = series.iter().map(Object::of).collect();
+/// `values`, where unknown is `null`, and `gaps` (why: after `from` and up to `to` was `cause`, with a `detail` of some); with bands, `band`:
+/// `deviations`, and for each value `low` and `high`.
+pub fn write_json(series: &[Series], bands: &[Band], out: &mut dyn Write) -> io::Result<()> {
+    let bands = bands.iter().map(Some).chain(std::iter::repeat(None));
+    let all: Vec<Object<'_>> = series.iter().zip(bands).map(|(series, band)| Object::of(series, band)).collect();
     serde_json::to_writer(&mut *out, &all)?;
     writeln!(out)
 }
@@ -78,14 +87,16 @@ struct Object<'a> {
     start: Option<i64>,
     values: Values<'a>,
     gaps: &'a [Gap],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    band: Option<&'a Band>,
 }
 
 impl<'a> Object<'a> {
-    fn of(series: &'a Series) -> Self {
+    fn of(series: &'a Series, band: Option<&'a Band>) -> Self {
         let labels = series.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         let start = series.rows.first().map(|(time, _)| *time);
         let Series { metric, unit, kind, step, rows, gaps, .. } = series;
-        Self { series: title(series), metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows), gaps }
+        Self { series: title(series), metric, labels, unit: *unit, kind: *kind, step: *step, start, values: Values(rows), gaps, band }
     }
 }
 
@@ -153,7 +164,7 @@ mod tests {
         }
     }
 
-    fn written(write: fn(&[Series], &mut dyn Write) -> io::Result<()>) -> String {
+    fn written(write: impl Fn(&[Series], &mut dyn Write) -> io::Result<()>) -> String {
         let down = Gap { from: 60, to: 120, cause: Cause::TargetDown, detail: Some("tls".into()) };
         let a = Series { gaps: vec![down], ..series("a", 60, &[(60, Some(0.5)), (120, None)]) };
         let all = [a, series("b", 120, &[(120, Some(1e-7))])];
@@ -167,12 +178,12 @@ mod tests {
         let expected = "time,\"a{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\",\"b{job=\"\"mx\"\",site=\"\"a\\\"\"b\"\"}\"\n\
                         1970-01-01T00:01:00Z,0.5,\n\
                         1970-01-01T00:02:00Z,,0.0000001\n";
-        assert_eq!(written(|series, out| write_csv(series, false, out)), expected);
+        assert_eq!(written(|series, out| write_csv(series, &[], false, out)), expected);
     }
 
     #[test]
     fn a_table_says_why_cells_are_empty_where_that_is_asked_for() {
-        let told = written(|series, out| write_csv(series, true, out));
+        let told = written(|series, out| write_csv(series, &[], true, out));
         let lines: Vec<_> = told.lines().collect();
         assert!(lines[0].ends_with(r#","cause of a{job=""mx"",site=""a\""b""}","cause of b{job=""mx"",site=""a\""b""}""#), "{told}");
         assert_eq!(lines[1..], ["1970-01-01T00:01:00Z,0.5,,,", "1970-01-01T00:02:00Z,,0.0000001,target_down: tls,"]);
@@ -180,11 +191,24 @@ mod tests {
 
     #[test]
     fn objects_have_their_begin_and_null_where_unknown() {
-        let all: Value = serde_json::from_str(&written(write_json)).unwrap();
+        let all: Value = serde_json::from_str(&written(|series, out| write_json(series, &[], out))).unwrap();
         assert_eq!(all[0]["values"], json!([0.5, null]));
         assert_eq!(all[0]["gaps"], json!([{ "from": 60, "to": 120, "cause": "target_down", "detail": "tls" }]));
         assert_eq!(all[1]["gaps"], json!([]));
         assert_eq!([&all[0]["start"], &all[0]["step"], &all[1]["step"]], [&json!(60), &json!(60), &json!(120)]);
         assert_eq!([&all[0]["labels"]["target"], &all[0]["unit"]], [&json!("h:25"), &json!("seconds")]);
+    }
+
+    #[test]
+    fn what_is_usual_stands_beside_the_values() {
+        let (low, high) = (0.25, 0.75);
+        let bands =
+            [Band { deviations: 2.0, rows: vec![Some((low, high)), None] }, Band { deviations: 2.0, rows: vec![Some((low, high))] }];
+        let told = written(|series, out| write_csv(series, &bands, false, out));
+        let lines: Vec<_> = told.lines().collect();
+        assert!(lines[0].contains(r#","low of a{job=""mx"",site=""a\""b""}","high of a{job=""mx"",site=""a\""b""}","low of b"#), "{told}");
+        assert_eq!(lines[1..], ["1970-01-01T00:01:00Z,0.5,,0.25,0.75,,", "1970-01-01T00:02:00Z,,0.0000001,,,0.25,0.75"]);
+        let all: Value = serde_json::from_str(&written(|series, out| write_json(series, &bands, out))).unwrap();
+        assert_eq!(all[0]["band"], json!({ "deviations": 2.0, "low": [0.25, null], "high": [0.75, null] }));
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Position,
     archive::Consolidation,
+    band::{Band, DEVIATIONS, DEVIATIONS_MAX, deviations_of},
     error::SeriesError,
     fetch::{LISTED_MAX, Query, Series, Taken},
     notes,
@@ -25,7 +26,7 @@ use crate::{
 /// How often files are looked for that are moved while they are read.
 const TRIES: usize = 3;
 /// What may be asked of `fetch` by parameters of a URL.
-const PARAMETERS: [&str; 8] = ["series", "from", "to", "step", "consolidation", "format", "timezone", "gaps"];
+const PARAMETERS: [&str; 9] = ["series", "from", "to", "step", "consolidation", "format", "timezone", "gaps", "band"];
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub struct FetchRequest {
     pub zone: Zone,
     /// Whether a table says why cells are empty; the other forms always do.
     pub gaps: bool,
+    /// How many deviations the band of what is usual reaches that stands beside the values; nothing: none does.
+    pub band: Option<f64>,
 }
 
 /// What is wrong with what was asked.
@@ -125,6 +128,12 @@ pub enum AskedWrong {
         /// What was asked.
         key: &'static str,
     },
+    /// A band that is none.
+    #[error("`{0}` is no number of deviations; write one up to {DEVIATIONS_MAX}, as 3, or true for {DEVIATIONS}")]
+    Deviations(String),
+    /// A band beside what has no room for it.
+    #[error("a workbook has no band of what is usual: ask for csv or json, or for a picture")]
+    NoBand,
     /// A zone that is none.
     #[error("{0}")]
     Zone(#[from] ScheduleError),
@@ -182,7 +191,7 @@ impl FetchRequest {
     /// Reads a request from the parameters of a URL.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, AskedWrong> {
         let (from, to, format, zone) = ("now-1h".into(), "now".into(), Format::Json, Zone::default());
-        let mut request = Self { series: Vec::new(), from, to, step: None, consolidation: None, format, zone, gaps: false };
+        let mut request = Self { series: Vec::new(), from, to, step: None, consolidation: None, format, zone, gaps: false, band: None };
         for (key, value) in pairs {
             match key.as_str() {
                 "series" => request.series.push(value.clone()),
@@ -193,6 +202,8 @@ impl FetchRequest {
                 "format" => request.format = format_of(value)?,
                 "timezone" => request.zone = Zone::parse(value)?,
                 "gaps" => request.gaps = yes_or_no("gaps", value)?,
+                "band" if value == "false" => request.band = None,
+                "band" => request.band = Some(deviations_of(value).ok_or_else(|| AskedWrong::Deviations(value.clone()))?),
                 other => return Err(AskedWrong::Parameter { given: other.into(), known: &PARAMETERS }),
             }
         }
@@ -209,19 +220,24 @@ impl FetchRequest {
         pairs.push(("format", self.format.name().into()));
         pairs.push(("timezone", self.zone.name().into()));
         pairs.extend(self.gaps.then(|| ("gaps", "true".into())));
+        pairs.extend(self.band.map(|deviations| ("band", deviations.to_string())));
         pairs
     }
 
     /// Answers from a store, which is lent for moments only, and from the journal.
     ///
-    /// `journal`: the journal's records that an answer needs, in order.
+    /// `journal`: the journal's records that an answer needs, in order. `usual`: what is usual of series, so many deviations to either side.
     pub fn answer(
         &self,
         store: &Mutex<SeriesStore>,
         now: i64,
         journal: impl Fn(&Taken) -> Box<dyn Iterator<Item = (Position, Record)>>,
+        usual: impl Fn(&[Series], f64) -> Result<Vec<Band>, SeriesError>,
     ) -> Result<Fetched, FetchError> {
         let query = self.query(now)?;
+        if self.band.is_some() && self.format == Format::Xlsx {
+            return Err(AskedWrong::NoBand.into());
+        }
         let step = query.step;
         let mut tries_left = TRIES;
         loop {
@@ -232,11 +248,13 @@ impl FetchRequest {
             if tries_left > 0 && !lend(store).has_still(&taken) {
                 continue;
             }
-            return self.written(&found?, taken.missed(), step);
+            let found = found?;
+            let bands = self.band.map(|deviations| usual(&found, deviations)).transpose()?.unwrap_or_default();
+            return self.written(&found, &bands, taken.missed(), step);
         }
     }
 
-    fn written(&self, found: &[Series], missed: &[(Selector, String)], step: Option<u32>) -> Result<Fetched, FetchError> {
+    fn written(&self, found: &[Series], bands: &[Band], missed: &[(Selector, String)], step: Option<u32>) -> Result<Fetched, FetchError> {
         let mut notes: Vec<String> = missed.iter().map(|(asked, hint)| format!("no series matches {asked}: {hint}")).collect();
         if found.is_empty() {
             return Err(FetchError::NoSeries(notes));
@@ -244,8 +262,8 @@ impl FetchRequest {
         notes.extend(notes::of_steps(found, step, self.format));
         let mut body = Vec::new();
         match self.format {
-            Format::Csv => write_csv(found, self.gaps, &mut body)?,
-            Format::Json => write_json(found, &mut body)?,
+            Format::Csv => write_csv(found, bands, self.gaps, &mut body)?,
+            Format::Json => write_json(found, bands, &mut body)?,
             Format::Xlsx => write_xlsx(found, self.zone, &mut body)?,
         }
         Ok(Fetched { body, notes })

@@ -87,6 +87,14 @@ impl Selector {
         self.fixed().find(|(label, value)| *label == "job" && !value.is_empty()).map(|(_, value)| value)
     }
 
+    /// The same, but of one job only.
+    pub fn of_job(&self, job: &str) -> Self {
+        let text = format!("{} of {job}", self.text);
+        let mut matchers = self.matchers.clone();
+        matchers.push(Matcher { label: "job".into(), test: Test::Is(job.to_owned()) });
+        Self { text, matchers }
+    }
+
     /// Says whether a series is meant; a label that it does not have is empty.
     pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.matchers.iter().all(|matcher| matcher.test.holds(label(&matcher.label).unwrap_or_default()))

@@ -143,7 +143,7 @@ impl Ledger {
             return None;
         }
         let (job, _, series) = &named.place;
-        self.baselines.get(&(job.clone(), series.clone()))?.at(slot)
+        self.baselines.of(sight.rule, job, series)?.at(slot)
     }
 
     pub(super) fn remember(&mut self, job: &str, rule: &str, series: &str, memory: Memory) {

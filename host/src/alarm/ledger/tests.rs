@@ -293,7 +293,9 @@ fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
     // A second at night, three by day: Monday begins at midnight.
     let usual = |time: i64| if (time - MONDAY).rem_euclid(86_400) < 6 * 3_600 { 1.0 } else { 3.0 };
     let hours: Vec<_> = (-35 * 24..=0).map(|hour| MONDAY + hour * 3_600).map(|time| (time, Some(usual(time - 1)))).collect();
-    rig.ledger.is_usual(HashMap::from([(("mx".into(), "total_time".into()), Baseline::of(&hours, &[], Calendar::default()))]));
+    let mut baselines = Baselines::default();
+    baselines.insert(&Calendar::default(), "mx", "total_time".into(), Baseline::of(&hours, &[], Calendar::default()));
+    rig.ledger.is_usual(baselines);
     for (minute, value) in [(180, 1.01), (181, 3.0), (182, 1.0), (720, 3.0), (721, 1.0)] {
         take(&mut rig, minute, value);
     }

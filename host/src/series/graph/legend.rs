@@ -42,7 +42,9 @@ impl Written {
         let head = format!("{}  {}", " ".repeat(name + SAMPLE), columns(&HEADS.map(str::to_owned)));
         let line = |(one, cells): (&Drawn, &[String; 3])| NamedLine { name: format!("{:<name$}", one.series), figures: columns(cells) };
         let steps = steps(series);
-        let foot = format!("{} to {} {}, {steps}; grey: nothing known", clock(begin, zone), clock(end, zone), zone.name());
+        let band = series.iter().find_map(|one| one.band.as_ref());
+        let usual = band.map(|band| format!("; band: usual, {} deviations", band.deviations)).unwrap_or_default();
+        let foot = format!("{} to {} {}, {steps}; grey: nothing known{usual}", clock(begin, zone), clock(end, zone), zone.name());
         Self { head, lines: series.iter().zip(&figures).map(line).collect(), foot }
     }
 

@@ -2,7 +2,7 @@ use super::*;
 
 fn drawn(metric: &str, unit: Unit, values: &[Option<f64>]) -> Drawn {
     let (series, kind, values) = (format!("{metric}{{job=\"mx:1\",site=\"100%\\\"\"}}"), Kind::Gauge, values.to_vec());
-    Drawn { series, metric: metric.into(), unit, kind, step: 60, start: Some(1_774_742_460), values }
+    Drawn { series, metric: metric.into(), unit, kind, step: 60, start: Some(1_774_742_460), values, band: None }
 }
 
 fn look(picture: Picture) -> Look {
@@ -28,6 +28,24 @@ fn each_series_has_a_line_of_its_own_colour() {
     let (alone, both) = (svg(std::slice::from_ref(&one)), svg(&[one.clone(), two]));
     assert!(painted_in(&alone, blue) > 0 && painted_in(&alone, orange) == 0, "{}", alone.len());
     assert!(painted_in(&both, blue) > 0 && painted_in(&both, orange) > 0, "{}", both.len());
+}
+
+#[test]
+fn what_is_usual_is_a_band_behind_the_line() {
+    let values: Vec<Option<f64>> = (0..60).map(|n| Some(f64::from(n))).collect();
+    let ends = |end: f64| vec![Some(end); 60];
+    let band = Some(band::Drawn { deviations: 2.0, low: ends(-10.0), high: ends(20.0) });
+    let with = Drawn { band, ..drawn("a", Unit::Seconds, &values) };
+    let (orange, blue, second) = ([0xE6, 0x9F, 0x00], [0x00, 0x72, 0xB2], drawn("b", Unit::Seconds, &values));
+    let (alone, without) = (svg(std::slice::from_ref(&with)), svg(&[drawn("a", Unit::Seconds, &values)]));
+    assert!(painted_in(&alone, orange) > 0 && painted_in(&without, orange) == 0, "{}", alone.len());
+    // Among others it has the colour of its line.
+    let both = svg(&[with, second.clone()]);
+    assert!(
+        painted_in(&both, orange) == 0 && painted_in(&both, blue) > painted_in(&svg(&[second.clone(), second]), blue),
+        "{}",
+        both.len()
+    );
 }
 
 #[test]

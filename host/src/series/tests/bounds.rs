@@ -276,11 +276,16 @@ fn an_answer_is_made_while_the_store_takes_readings() {
     let request = FetchRequest::from_pairs(&pairs).unwrap();
     let store = Mutex::new(rig.store);
     let (journal, asked) = (rig.journal.clone(), AtomicBool::new(false));
-    let fetched = request.answer(&store, BEGIN + 300, |taken| {
-        assert!(taken.jobs().contains("mx") && taken.position() == Some(6));
-        asked.store(store.try_lock().is_ok(), Ordering::Relaxed);
-        Box::new(journal.clone().into_iter())
-    });
+    let fetched = request.answer(
+        &store,
+        BEGIN + 300,
+        |taken| {
+            assert!(taken.jobs().contains("mx") && taken.position() == Some(6));
+            asked.store(store.try_lock().is_ok(), Ordering::Relaxed);
+            Box::new(journal.clone().into_iter())
+        },
+        |_, _| Ok(Vec::new()),
+    );
     assert!(asked.load(Ordering::Relaxed), "the store is lent while files and journal are read");
     assert_eq!(String::from_utf8(fetched.unwrap().body).unwrap().lines().count(), 6);
     // A reading that comes meanwhile waits for nobody.
