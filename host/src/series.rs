@@ -41,6 +41,7 @@ pub mod shape;
 pub mod store;
 pub mod time;
 pub mod trend;
+mod update;
 pub mod writer;
 
 /// A place in the journal; later records have greater ones.

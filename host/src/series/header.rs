@@ -22,13 +22,13 @@ use super::shape::{FileShape, Source};
 /// Data sources and archives beyond which a header is taken for corrupt.
 const COUNT_MAX: u64 = 4_096;
 
-const STATIC_BYTES: u64 = 128;
-const SOURCE_BYTES: u64 = 120;
-const ARCHIVE_BYTES: u64 = 120;
-const LIVE_BYTES: u64 = 16;
-const PDP_BYTES: u64 = 112;
-const CDP_BYTES: u64 = 80;
-const POINTER_BYTES: u64 = 8;
+pub(super) const STATIC_BYTES: u64 = 128;
+pub(super) const SOURCE_BYTES: u64 = 120;
+pub(super) const ARCHIVE_BYTES: u64 = 120;
+pub(super) const LIVE_BYTES: u64 = 16;
+pub(super) const PDP_BYTES: u64 = 112;
+pub(super) const CDP_BYTES: u64 = 80;
+pub(super) const POINTER_BYTES: u64 = 8;
 const FLOAT_COOKIE: f64 = 8.642_135E130;
 
 /// The head of a file.
@@ -72,7 +72,7 @@ pub fn bytes(sources: u64, archives: u64) -> u64 {
 }
 
 /// Where the part begins that every row changes.
-fn live_offset(sources: u64, archives: u64) -> u64 {
+pub(super) fn live_offset(sources: u64, archives: u64) -> u64 {
     STATIC_BYTES + sources * SOURCE_BYTES + archives * ARCHIVE_BYTES
 }
 
@@ -109,7 +109,7 @@ fn bytes_at(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Checks magic, version and word size; gives the counts of sources and archives, and the step.
-fn checked_counts(head: &[u8]) -> Result<(u64, u64, u32), HeaderError> {
+pub(super) fn checked_counts(head: &[u8]) -> Result<(u64, u64, u32), HeaderError> {
     if head.get(..4) != Some(b"RRD\0") {
         return Err(HeaderError::Corrupt("not an RRD file"));
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rrd::ConsolidationFn;
 use rrd::error::RrdError;
-use rrd::ops::{create, fetch, info, update};
+use rrd::ops::{create, fetch, info, update as librrd_update};
 use watchpost_plugin_api::Kind;
 
 use super::archive::{Archive, Consolidation, XFF};
@@ -18,6 +18,7 @@ use super::header::{self, Header};
 use super::outside::Fact;
 use super::row::{Datum, Row};
 use super::shape::{FileShape, Source};
+use super::update::{self, Entered};
 use super::writer::{Fetched, SeriesWriter, Wanted, WriteError};
 
 /// Rows given to librrd in one call.
@@ -50,16 +51,17 @@ impl SeriesWriter for Librrd {
     }
 
     fn append(&self, path: &Path, rows: &[Row]) -> Result<(), WriteError> {
-        let header = self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
-        let new = rows.partition_point(|row| row.stamp <= header.last.stamp);
-        let _alone = gate::writing(path);
-        for part in rows.get(new..).unwrap_or_default().chunks(ROWS_PER_CALL) {
-            let batch = part.iter().map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>()));
-            update::update_all(path, update::Options { skip_past_updates: true }, batch).map_err(|error| fault(path, &error))?;
+        check_path(path)?;
+        let entered = {
+            let _alone = gate::writing(path);
+            update::enter(path, rows)
+        };
+        match entered.map_err(|error| WriteError::Header { path: path.into(), source: error.into() })? {
+            Entered::All => Ok(()),
+            Entered::Locked => Err(WriteError::Locked { path: path.into() }),
+            Entered::NotOurs => append_with_librrd(path, rows),
         }
-        Ok(())
     }
-
     fn fetch(&self, path: &Path, wanted: &Wanted) -> Result<Fetched, WriteError> {
         self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
         let resolution = Duration::from_secs(wanted.step.into());
@@ -73,9 +75,25 @@ impl SeriesWriter for Librrd {
     }
 
     fn info(&self, path: &Path) -> Result<Option<Header>, WriteError> {
-        check_path(path)?;
-        header::read(path).map_err(|source| WriteError::Header { path: path.into(), source })
+        head(path)
     }
+}
+
+fn head(path: &Path) -> Result<Option<Header>, WriteError> {
+    check_path(path)?;
+    header::read(path).map_err(|source| WriteError::Header { path: path.into(), source })
+}
+
+/// Appends rows as librrd does it.
+pub(super) fn append_with_librrd(path: &Path, rows: &[Row]) -> Result<(), WriteError> {
+    let header = head(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
+    let new = rows.partition_point(|row| row.stamp <= header.last.stamp);
+    let _alone = gate::writing(path);
+    for part in rows.get(new..).unwrap_or_default().chunks(ROWS_PER_CALL) {
+        let batch = part.iter().map(|row| (instant(row.stamp).into(), row.cells.iter().map(datum).collect::<Vec<_>>()));
+        librrd_update::update_all(path, librrd_update::Options { skip_past_updates: true }, batch).map_err(|error| fault(path, &error))?;
+    }
+    Ok(())
 }
 
 /// Reads everything that a file says of itself, in rrdtool's order; its header must have been checked.
@@ -199,11 +217,11 @@ fn function(consolidation: Consolidation) -> ConsolidationFn {
 }
 
 /// Text of every digit an `f64` has goes to librrd; its own reading of it is off by up to three units in the last place.
-fn datum(cell: &Datum) -> update::Datum {
+fn datum(cell: &Datum) -> librrd_update::Datum {
     match cell {
-        Datum::Unknown => update::Datum::Unspecified,
-        Datum::Gauge(value) => update::Datum::Float(*value),
-        Datum::Total(total) => update::Datum::Int(*total),
+        Datum::Unknown => librrd_update::Datum::Unspecified,
+        Datum::Gauge(value) => librrd_update::Datum::Float(*value),
+        Datum::Total(total) => librrd_update::Datum::Int(*total),
     }
 }
 

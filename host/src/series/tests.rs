@@ -4,6 +4,7 @@ mod agreement;
 mod bounds;
 mod crash;
 mod dropped;
+mod entered;
 mod imported;
 mod migration;
 mod outside;

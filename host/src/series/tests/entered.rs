@@ -1,0 +1,116 @@
+//! Rows that are entered here and rows that librrd takes make the same file, to the last byte.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use watchpost_plugin_api::Kind;
+
+use crate::series::archive::{Archive, Consolidation};
+use crate::series::header;
+use crate::series::librrd::{Librrd, append_with_librrd};
+use crate::series::row::{Datum, Row};
+use crate::series::shape::{FileShape, Source};
+use crate::series::update::{Entered, enter};
+use crate::series::writer::{SeriesWriter, Wanted};
+
+const BEGIN: i64 = 1_774_742_407;
+
+/// Seconds since the row before, and what each data source is made of.
+type Given = (i64, Vec<(u8, i32, u64)>);
+
+fn shapes() -> impl Strategy<Value = FileShape> {
+    let kind = prop_oneof![Just(Kind::Gauge), Just(Kind::Counter)];
+    let source = (kind, 1..300_u32).prop_map(|(kind, heartbeat)| (kind, heartbeat));
+    let how = proptest::sample::select(Consolidation::ALL.to_vec());
+    let archive = (how, 1..7_u32, 2..40_u32).prop_map(|(consolidation, steps, rows)| Archive { consolidation, steps, rows });
+    let step = prop_oneof![Just(1_u32), Just(7), Just(10), Just(60)];
+    (step, proptest::collection::vec(source, 1..5), proptest::collection::vec(archive, 1..7)).prop_map(|(step, sources, archives)| {
+        let named = sources.into_iter().enumerate();
+        let sources = named.map(|(n, (kind, heartbeat))| Source { name: format!("s{n}"), kind, heartbeat }).collect();
+        FileShape { step, sources, archives }
+    })
+}
+
+/// Numbers that librrd's own reading of text does not round.
+fn rows() -> impl Strategy<Value = Vec<Given>> {
+    let total = prop_oneof![4 => 0..1_000_u64, 1 => 4_294_967_000..4_294_968_000_u64];
+    let cells = proptest::collection::vec((0..5_u8, -1_000_000..1_000_000, total), 5);
+    proptest::collection::vec((prop_oneof![3 => 1..12_i64, 3 => Just(60), 2 => 1..300_i64, 1 => 1..5_000_i64], cells), 1..120)
+}
+
+fn cells(shape: &FileShape, given: &[(u8, i32, u64)], sums: &mut [u64]) -> Vec<Datum> {
+    let cell = |((source, (sort, quarters, total)), sum): ((&Source, &(u8, i32, u64)), &mut u64)| match (source.kind, sort) {
+        (_, 0) => Datum::Unknown,
+        (Kind::Gauge, _) => Datum::Gauge(f64::from(*quarters) / 4.0),
+        (Kind::Counter, 1) => Datum::Total(*total),
+        (Kind::Counter, _) => {
+            *sum += total % 1_000;
+            Datum::Total(*sum)
+        }
+    };
+    shape.sources.iter().zip(given).zip(sums).map(cell).collect()
+}
+
+/// What both ways make of the same rows, ours in pieces of any size.
+fn made(shape: &FileShape, given: &[Given], pieces: &[usize]) -> (tempfile::TempDir, [PathBuf; 2]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).join("_.rrd");
+    let make = |path: &Path| {
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        Librrd::new().create(path, shape, BEGIN).unwrap();
+    };
+    let (ours, theirs) = (path("mx"), path("theirs"));
+    make(&ours);
+    std::fs::create_dir(theirs.parent().unwrap()).unwrap();
+    std::fs::copy(&ours, &theirs).unwrap();
+    let (mut stamp, mut sums, mut rows) = (BEGIN, vec![0; shape.sources.len()], Vec::new());
+    for (passed, row) in given {
+        stamp += passed;
+        rows.push(Row { stamp, cells: cells(shape, row, &mut sums) });
+    }
+    append_with_librrd(&theirs, &rows).unwrap();
+    let (mut rest, mut pieces) = (&rows[..], pieces.iter().cycle());
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at((*pieces.next().unwrap()).min(rest.len()));
+        assert_eq!(enter(&ours, piece).unwrap(), Entered::All);
+        rest = after;
+    }
+    (folder, [ours, theirs])
+}
+
+/// How long nobody may give a row so that no archive goes round with it.
+fn round(shape: &FileShape) -> i64 {
+    let spans = shape.archives.iter().map(|archive| i64::from(archive.steps) * (i64::from(archive.rows) - 1));
+    i64::from(shape.step) * spans.min().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_is_what_librrd_makes_of_the_same_rows(
+        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4)
+    ) {
+        let longest = round(&shape);
+        let rows: Vec<_> = rows.into_iter().map(|(passed, cells)| (passed.min(longest), cells)).collect();
+        let (_folder, paths) = made(&shape, &rows, &pieces);
+        let [ours, theirs] = paths.map(|path| std::fs::read(path).unwrap());
+        let unequal: Vec<usize> = (0..theirs.len()).filter(|at| ours.get(*at) != theirs.get(*at)).collect();
+        prop_assert!(unequal.is_empty() && ours.len() == theirs.len(), "unequal at {unequal:?}");
+    }
+
+    #[test]
+    fn after_a_gap_in_which_archives_go_round_librrd_reads_the_same(
+        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4)
+    ) {
+        let (_folder, paths) = made(&shape, &rows, &pieces);
+        let last = header::read(&paths[0]).unwrap().unwrap().last.stamp;
+        for archive in &shape.archives {
+            let step = archive.steps * shape.step;
+            let from = last - i64::from(step) * (i64::from(archive.rows) - 1);
+            let wanted = Wanted { consolidation: archive.consolidation, from, to: last, step };
+            let [ours, theirs] = [0, 1].map(|n| Librrd::new().fetch(&paths[n], &wanted).unwrap());
+            prop_assert_eq!(ours, theirs);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Enters rows into a series file as librrd's update does, to the last byte, many of them at once.
+//!
+//! librrd takes rows as text, reads each number again, and maps the file into memory for every call. Here a file's live part is read once, rows
+//! pass over it in memory, and what changed is written: each archive's new rows in a piece, then the live part. Files that are not of
+//! the kind that `librrd` makes are left to librrd.
+//!
+//! Source: rrdcreate(1) and rrdupdate(1), "The HEARTBEAT and the STEP", "xff"; fields as `rrdtool dump` names them. That the bytes are the same is
+//! what a property holds, with Debian's librrd as the witness.
+
+mod live;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+use rustix::io::Errno;
+
+use super::archive::Consolidation;
+use super::row::{Datum, Row};
+use live::{Archive, Column, Live, Part};
+
+/// Nobody knows, in librrd's bits: what 0/0 is on this machine.
+const UNKNOWN: f64 = f64::from_bits(0xfff8_0000_0000_0000);
+
+/// What became of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entered {
+    /// The file has them.
+    All,
+    /// Another process has the file open.
+    Locked,
+    /// The file is not there, or not of the kind that is written here; it was not touched.
+    NotOurs,
+}
+
+/// Appends rows by rising stamp; those that the file already has are skipped.
+///
+/// Errors: the file cannot be read or written; nothing of its live part was changed, and none of the rows that it has.
+pub(super) fn enter(path: &Path, rows: &[Row]) -> io::Result<Entered> {
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entered::NotOurs),
+        Err(error) => return Err(error),
+    };
+    // As librrd does: other programs' librrd keeps away.
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::ACCESS | Errno::AGAIN) => return Ok(Entered::Locked),
+        done => done?,
+    }
+    let Some(mut live) = Live::read(&file)? else { return Ok(Entered::NotOurs) };
+    let new = rows.partition_point(|row| row.stamp <= live.last);
+    let Some(rows) = rows.get(new..).filter(|rows| !rows.is_empty()) else { return Ok(Entered::All) };
+    if rows.iter().any(|row| row.cells.len() != live.columns.len()) {
+        return Ok(Entered::NotOurs);
+    }
+    rows.iter().for_each(|row| live.pass(row));
+    write(&file, &mut live, rows)?;
+    Ok(Entered::All)
+}
+
+fn write(file: &File, live: &mut Live, rows: &[Row]) -> io::Result<()> {
+    for (at, bytes) in live.archives.iter().flat_map(|archive| &archive.fresh) {
+        file.write_all_at(bytes, *at)?;
+    }
+    if let Some(last) = rows.last() {
+        live.keep_given(last);
+    }
+    let (at, bytes) = live.bytes();
+    file.write_all_at(bytes, at)
+}
+
+impl Live {
+    /// Lets time pass up to a row, which says what was since the one before.
+    fn pass(&mut self, row: &Row) {
+        let (step, passed) = (self.step, row.stamp - self.last);
+        let (begun, over) = (self.last.rem_euclid(step), row.stamp.rem_euclid(step));
+        let before = (self.last - begun) / step;
+        let ended = (row.stamp - over) / step - before;
+        let amounts = self.columns.iter_mut().zip(&row.cells).map(|(column, cell)| column.amount(*cell, passed));
+        self.amounts.clear();
+        self.amounts.extend(amounts);
+        self.last = row.stamp;
+        if ended == 0 {
+            self.columns.iter_mut().zip(&self.amounts).for_each(|(column, amount)| column.go_on(*amount, passed));
+            return;
+        }
+        // A slot that had begun ends by itself; those after it are all alike.
+        let (mut before, mut ended, mut passed, mut inside) = (before, ended, passed, passed - over);
+        if begun > 0 && ended > 1 {
+            let first = step - begun;
+            let whole = seconds(passed);
+            let parts: Vec<f64> = self.amounts.iter().map(|amount| amount * seconds(first) / whole).collect();
+            let rests = self.amounts.iter().zip(&parts).map(|(amount, part)| amount - part).collect();
+            self.amounts = parts;
+            self.end_slots(before, (1, first), first);
+            self.amounts = rests;
+            (before, ended, passed, inside) = (before + 1, ended - 1, passed - first, inside - first);
+        }
+        self.end_slots(before, (ended, inside), passed);
+        self.columns.iter_mut().zip(&self.amounts).for_each(|(column, amount)| column.begin(*amount, over, passed));
+    }
+
+    /// Ends so many slots after `before` others since 1970, with those of the seconds that passed in which they did.
+    fn end_slots(&mut self, before: i64, (ended, inside): (i64, i64), passed: i64) {
+        self.slots.clear();
+        let step = self.step;
+        let slots = self.columns.iter_mut().zip(&self.amounts);
+        self.slots.extend(slots.map(|(column, amount)| column.end_slots(*amount, (ended, step), inside, passed)));
+        self.archives.iter_mut().for_each(|archive| archive.take(&self.slots, before, ended));
+    }
+}
+
+impl Column {
+    /// What was since the last row: value times seconds, or what was counted. Not a number: unknown.
+    fn amount(&mut self, cell: Datum, passed: i64) -> f64 {
+        let before = std::mem::replace(&mut self.total, cell.as_total());
+        match (before, cell) {
+            _ if passed > self.heartbeat => UNKNOWN,
+            (_, Datum::Gauge(value)) => value * seconds(passed),
+            (Some(before), Datum::Total(total)) => counted(before, total),
+            _ => UNKNOWN,
+        }
+    }
+
+    /// Nothing but time of the same slot passed.
+    fn go_on(&mut self, amount: f64, passed: i64) {
+        if amount.is_nan() {
+            self.unknown += passed;
+        } else {
+            self.sum = if self.sum.is_nan() { amount } else { self.sum + amount };
+        }
+    }
+
+    /// What slots are worth that end now: the mean of what is known, unless most of it was unknown before.
+    fn end_slots(&mut self, amount: f64, (ended, step): (i64, i64), inside: i64, passed: i64) -> f64 {
+        let unknown_inside = if amount.is_nan() { inside } else { 0 };
+        if !amount.is_nan() {
+            self.sum = if self.sum.is_nan() { 0.0 } else { self.sum } + amount / seconds(passed) * seconds(inside);
+        }
+        let is_unknown = passed > self.heartbeat || seconds(step) / 2.0 < seconds(self.unknown) || self.sum.is_nan();
+        let value = self.sum / (seconds(ended * step - self.unknown) - seconds(unknown_inside));
+        (self.unknown, self.sum) = (0, UNKNOWN);
+        if is_unknown { UNKNOWN } else { value }
+    }
+
+    /// A slot begins with this much of the time that passed.
+    fn begin(&mut self, amount: f64, over: i64, passed: i64) {
+        (self.unknown, self.sum) = if amount.is_nan() { (over, UNKNOWN) } else { (0, amount / seconds(passed) * seconds(over)) };
+    }
+}
+
+impl Archive {
+    /// Takes what slots are worth that ended, so many of the same, after `before` others since 1970.
+    fn take(&mut self, slots: &[f64], before: i64, ended: i64) {
+        // Slots until the row under way is over, and rows that are over then.
+        let left = self.steps - before.rem_euclid(self.steps);
+        let rows = if left <= ended { (ended - left) / self.steps + 1 } else { 0 };
+        for (part, value) in self.parts.iter_mut().zip(slots) {
+            part.take(*value, self.consolidation, (self.steps, self.xff), (left, ended, rows));
+        }
+        self.turn(rows);
+    }
+}
+
+impl Part {
+    fn take(&mut self, value: f64, how: Consolidation, (steps, xff): (i64, f64), (left, ended, rows): (i64, i64, i64)) {
+        if steps == 1 {
+            self.primary = value;
+            if ended > 1 {
+                self.secondary = value;
+            }
+            return;
+        }
+        if rows == 0 {
+            if value.is_nan() {
+                self.unknown += ended;
+            } else {
+                self.value = together(self.value, value, ended, how);
+            }
+            return;
+        }
+        if value.is_nan() {
+            self.unknown += left;
+        }
+        self.secondary = value;
+        self.primary = if seconds(self.unknown) > seconds(steps) * xff { UNKNOWN } else { self.whole(value, left, steps, how) };
+        // What the next row begins with.
+        let begun = (ended - left) % steps;
+        let is_blank = begun == 0 || value.is_nan();
+        self.value = match how {
+            Consolidation::Average if is_blank => 0.0,
+            Consolidation::Min if is_blank => f64::INFINITY,
+            Consolidation::Max if is_blank => f64::NEG_INFINITY,
+            Consolidation::Last if is_blank => UNKNOWN,
+            Consolidation::Average => value * seconds(begun),
+            _ => value,
+        };
+        self.unknown = if value.is_nan() { begun } else { 0 };
+    }
+
+    /// A row that is over with the last slots' value.
+    fn whole(&self, value: f64, left: i64, steps: i64, how: Consolidation) -> f64 {
+        let or = |value: f64, otherwise: f64| if value.is_nan() { otherwise } else { value };
+        match how {
+            Consolidation::Average => (or(self.value, 0.0) + or(value, 0.0) * seconds(left)) / seconds(steps - self.unknown),
+            Consolidation::Min => or(self.value, f64::INFINITY).min(or(value, f64::INFINITY)),
+            Consolidation::Max => or(self.value, f64::NEG_INFINITY).max(or(value, f64::NEG_INFINITY)),
+            Consolidation::Last => value,
+        }
+    }
+}
+
+/// What slots of the same value add to a row under way; of averages the sum, which is divided when the row is over.
+fn together(before: f64, value: f64, ended: i64, how: Consolidation) -> f64 {
+    match how {
+        Consolidation::Average if before.is_nan() => value * seconds(ended),
+        Consolidation::Average => before + value * seconds(ended),
+        _ if before.is_nan() => value,
+        Consolidation::Min => before.min(value),
+        Consolidation::Max => before.max(value),
+        Consolidation::Last => value,
+    }
+}
+
+/// What was counted between two totals, the second of which may have wrapped at 32 bits, or at 64. Of the former librrd counts one too few.
+fn counted(before: u64, total: u64) -> f64 {
+    const WRAP: f64 = 4_294_967_295.0;
+    #[expect(clippy::cast_precision_loss, reason = "as RRD keeps it")]
+    let growth = if total >= before { (total - before) as f64 } else { -((before - total) as f64) };
+    let growth = if growth < 0.0 { growth + WRAP } else { growth };
+    if growth < 0.0 { growth + (18_446_744_073_709_551_616.0 - WRAP) } else { growth }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds and slots since 1970 are exact")]
+fn seconds(count: i64) -> f64 {
+    count as f64
+}
