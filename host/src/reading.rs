@@ -1,5 +1,8 @@
 //! Records of the journal: what one run of one job produced, and what the job's series look like.
 
+mod given;
+
+pub use given::{Given, GivenOutcome, GivenSample};
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Outcome;
@@ -26,12 +29,17 @@ pub enum Record {
 impl Record {
     /// The job of a record's bytes, if they are a reading: all others are made of more than that.
     pub fn job_of_reading(payload: &[u8]) -> Option<&str> {
-        /// The place of [`Record::Reading`] among the variants.
-        const READING: u32 = 1;
-        let (variant, rest) = postcard::take_from_bytes::<u32>(payload).ok()?;
-        let (job, _) = postcard::take_from_bytes::<&str>(rest).ok()?;
-        Some(job).filter(|_| variant == READING)
+        let (job, _) = postcard::take_from_bytes::<&str>(reading_bytes(payload)?).ok()?;
+        Some(job)
     }
+}
+
+/// The bytes of the reading that a record's bytes are; nothing if they are another one.
+fn reading_bytes(payload: &[u8]) -> Option<&[u8]> {
+    /// The place of [`Record::Reading`] among the variants.
+    const READING: u32 = 1;
+    let (variant, rest) = postcard::take_from_bytes::<u32>(payload).ok()?;
+    Some(rest).filter(|_| variant == READING)
 }
 
 /// Something that the host reports of itself: nobody's run gave it.

@@ -160,11 +160,9 @@ impl SeriesView {
             info!(lasted_s = seconds(told.lasted), "readings enter their series again");
         }
     }
-}
 
-impl View for SeriesView {
-    fn take(&mut self, position: Position, record: Record) -> bool {
-        let applied = lend(&self.store).apply(position.into(), &record);
+    /// Says whether a record was taken, and what stood in the way.
+    fn is_taken(&mut self, applied: Result<Applied, SeriesError>) -> bool {
         match applied {
             Ok(Applied::Taken) => {
                 self.go_on();
@@ -180,6 +178,18 @@ impl View for SeriesView {
                 false
             }
         }
+    }
+}
+
+impl View for SeriesView {
+    fn take(&mut self, position: Position, record: Record) -> bool {
+        let applied = lend(&self.store).apply(position.into(), &record);
+        self.is_taken(applied)
+    }
+
+    fn take_bytes(&mut self, position: Position, payload: &[u8]) -> Option<bool> {
+        let applied = lend(&self.store).apply_bytes(position.into(), payload);
+        applied.transpose().map(|applied| self.is_taken(applied))
     }
 
     fn settle(&mut self) {

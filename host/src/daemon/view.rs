@@ -29,6 +29,10 @@ const BATCH: usize = 1000;
 pub(super) trait View: Send + 'static {
     /// Takes one record; false if it cannot now, and the record is to come again.
     fn take(&mut self, position: Position, record: Record) -> bool;
+    /// Takes one record as its bytes are; nothing if they are not understood.
+    fn take_bytes(&mut self, position: Position, payload: &[u8]) -> Option<bool> {
+        Some(self.take(position, postcard::from_bytes(payload).ok()?))
+    }
     /// Called after each batch, and at least four times a second.
     fn settle(&mut self);
     /// Makes durable all that was taken; then the place may move. Gives the place that is safe to go on from.
@@ -202,9 +206,9 @@ impl<V: View> Follower<V> {
                 Ok(None) => return true,
                 Err(error) => return self.stumbled(&error),
             };
-            let taken = match postcard::from_bytes::<Record>(&payload) {
-                Ok(record) => self.view.take(position, record),
-                Err(_) => self.pass_over(position),
+            let taken = match self.view.take_bytes(position, &payload) {
+                Some(taken) => taken,
+                None => self.pass_over(position),
             };
             if !taken {
                 *reader = self.journal.reader(position);

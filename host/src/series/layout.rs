@@ -1,14 +1,15 @@
 //! Which cells of which files a reading fills.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use watchpost_plugin_api::{Kind, Unit};
-use watchpost_services::outcome::{Outcome, Sample};
 
 use super::catalogue::{Column, Job, SeriesFile};
 use super::name::{LabelSet, SOURCES_MAX, of_part, of_series, part};
 use super::row::Datum;
 use super::shape::{FileShape, Wishes};
+use crate::reading::{GivenOutcome, GivenSample};
 
 /// The metric that tells whether the target is up.
 pub const UP: &str = "up";
@@ -16,20 +17,25 @@ pub const UP: &str = "up";
 pub const RUN_DURATION: &str = "run_duration";
 
 /// The groups of metrics of one job that share their label keys: one file for each group and label set, with [`SOURCES_MAX`] of them at most.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Layout {
     step: u32,
     wishes: Wishes,
     groups: Vec<Group>,
-    places: HashMap<String, (usize, usize)>,
+    /// Group and column of each metric, in the order of the metrics, which is that of most readings.
+    order: Vec<(String, (usize, usize))>,
+    /// The same for who comes out of it.
+    places: HashMap<String, usize>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Group {
     keys: Vec<String>,
     /// Which of the groups with these keys it is, from 0 on: metrics beyond those that a file has room for are in the next.
     part: usize,
     columns: Vec<(String, Kind, Unit)>,
+    /// What its files are made of.
+    shape: Arc<FileShape>,
 }
 
 /// One row that a reading gives.
@@ -45,22 +51,29 @@ impl Layout {
     /// Groups the metrics of a job.
     pub fn of(job: &Job) -> Self {
         let host = [(UP.into(), Kind::Gauge, Unit::Number), (RUN_DURATION.into(), Kind::Gauge, Unit::Seconds)];
-        let mut groups = vec![Group { keys: Vec::new(), part: 0, columns: host.into() }];
-        let mut places = HashMap::new();
+        let unshaped = || Arc::new(FileShape { step: 0, sources: Vec::new(), archives: Vec::new() });
+        let mut groups = vec![Group { keys: Vec::new(), part: 0, columns: host.into(), shape: unshaped() }];
+        let mut order = Vec::with_capacity(job.metrics.len());
         for spec in job.metrics.iter().map(|metric| &metric.spec) {
             let last = groups.iter().rposition(|group| group.keys == spec.keys);
             let has_room = |index: &usize| groups.get(*index).is_some_and(|group| group.columns.len() < SOURCES_MAX);
             let group = last.filter(has_room).unwrap_or_else(|| {
                 let part = last.and_then(|index| groups.get(index)).map_or(0, |full| full.part + 1);
-                groups.push(Group { keys: spec.keys.clone(), part, columns: Vec::new() });
+                groups.push(Group { keys: spec.keys.clone(), part, columns: Vec::new(), shape: unshaped() });
                 groups.len() - 1
             });
             if let Some(found) = groups.get_mut(group) {
-                places.insert(spec.name.clone(), (group, found.columns.len()));
+                order.push((spec.name.clone(), (group, found.columns.len())));
                 found.columns.push((spec.name.clone(), spec.kind, spec.unit));
             }
         }
-        Self { step: job.step.max(1), wishes: job.wishes.clone(), groups, places }
+        let step = job.step.max(1);
+        for group in &mut groups {
+            let metrics = group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind));
+            group.shape = Arc::new(FileShape::of(step, metrics, &job.wishes));
+        }
+        let places = order.iter().zip(0..).map(|((name, _), place)| (name.clone(), place)).collect();
+        Self { step, wishes: job.wishes.clone(), groups, order, places }
     }
 
     /// Seconds between slots.
@@ -74,18 +87,15 @@ impl Layout {
     }
 
     /// The shape of the files of each group, and its labels' keys.
-    pub fn shapes(&self) -> impl Iterator<Item = (&[String], FileShape)> {
-        self.groups.iter().map(|group| {
-            let metrics = group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind));
-            (group.keys.as_slice(), FileShape::of(self.step, metrics, &self.wishes))
-        })
+    pub fn shapes(&self) -> impl Iterator<Item = (&[String], &FileShape)> {
+        self.groups.iter().map(|group| (group.keys.as_slice(), &*group.shape))
     }
 
     /// The shape of the file of this label set, and what its columns are.
-    pub fn file(&self, labels: &LabelSet) -> Option<(FileShape, Vec<Column>)> {
+    pub fn file(&self, labels: &LabelSet) -> Option<(Arc<FileShape>, Vec<Column>)> {
         let is_meant = |group: &&Group| group.part == part(labels) && group.keys.iter().eq(of_series(labels).iter().map(|(key, _)| key));
         let group = self.groups.iter().find(is_meant)?;
-        let shape = FileShape::of(self.step, group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind)), &self.wishes);
+        let shape = Arc::clone(&group.shape);
         let named = group.columns.iter().zip(&shape.sources);
         let columns = named.map(|((metric, kind, unit), source)| Column {
             source: source.name.clone(),
@@ -105,17 +115,16 @@ impl Layout {
     /// Spreads an outcome over the files; also says how many samples fit nowhere.
     ///
     /// Unknown: every cell that nothing was recorded for. A file for which nothing at all is known gets no row.
-    pub fn spread(&self, outcome: &Outcome) -> (Vec<Filled>, u64) {
+    pub fn spread(&self, outcome: &GivenOutcome<'_>) -> (Vec<Filled>, u64) {
         let mut rows = vec![Filled { labels: Vec::new(), cells: self.host_cells(outcome) }];
-        let mut refused = 0;
+        let (mut refused, mut expected) = (0, 0);
         for sample in &outcome.samples {
-            let Some((labels, column, cell)) = self.place(sample) else {
+            let Some((group, labels, column, cell)) = self.place(sample, &mut expected) else {
                 refused += 1;
                 continue;
             };
             let row = rows.iter().position(|row| row.labels == labels).unwrap_or_else(|| {
-                let width = self.places.get(&sample.metric).and_then(|(group, _)| self.groups.get(*group)).map_or(0, |g| g.columns.len());
-                rows.push(Filled { labels, cells: vec![Datum::Unknown; width] });
+                rows.push(Filled { labels, cells: vec![Datum::Unknown; group.columns.len()] });
                 rows.len() - 1
             });
             if let Some(place) = rows.get_mut(row).and_then(|row| row.cells.get_mut(column)) {
@@ -126,7 +135,7 @@ impl Layout {
         (rows, refused)
     }
 
-    fn host_cells(&self, outcome: &Outcome) -> Vec<Datum> {
+    fn host_cells(&self, outcome: &GivenOutcome<'_>) -> Vec<Datum> {
         let mut cells = vec![Datum::Unknown; self.groups.first().map_or(0, |group| group.columns.len())];
         let up = outcome.status.up().map_or(Datum::Unknown, Datum::gauge);
         // A run that never came to measure has no duration; 0 would be an answer.
@@ -139,8 +148,12 @@ impl Layout {
         cells
     }
 
-    fn place(&self, sample: &Sample) -> Option<(LabelSet, usize, Datum)> {
-        let (group, column) = *self.places.get(&sample.metric)?;
+    /// Finds where a sample belongs; `expected` is where in the order the next one is looked for first.
+    fn place(&self, sample: &GivenSample<'_>, expected: &mut usize) -> Option<(&Group, LabelSet, usize, Datum)> {
+        let is_next = self.order.get(*expected).is_some_and(|(name, _)| name == sample.metric);
+        let place = if is_next { *expected } else { *self.places.get(sample.metric)? };
+        *expected = place + 1;
+        let (group, column) = self.order.get(place)?.1;
         let group = self.groups.get(group)?;
         let (_, kind, _) = group.columns.get(column)?;
         let cell = match kind {
@@ -148,7 +161,7 @@ impl Layout {
             Kind::Counter => Datum::total(sample.value),
         };
         let fits = group.keys.len() == sample.labels.len();
-        let series = || group.keys.iter().cloned().zip(sample.labels.iter().cloned()).collect();
-        fits.then(|| (of_part(series(), group.part), column, cell))
+        let series = || group.keys.iter().cloned().zip(sample.labels.iter().map(|label| (*label).to_owned())).collect();
+        fits.then(|| (group, of_part(series(), group.part), column, cell))
     }
 }

@@ -6,6 +6,8 @@ mod copied;
 mod counts;
 mod drop;
 mod flush;
+mod held;
+mod layouts;
 mod migration;
 mod open_file;
 mod open_files;
@@ -24,6 +26,7 @@ pub use adopt::Adoption;
 pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
 pub use flush::{FLUSH_EVERY, Flushed};
+use layouts::Layouts;
 use migration::Migrations;
 pub use migration::{Migration, Stay};
 use open_file::OpenFile;
@@ -34,7 +37,7 @@ pub use recover::Recovered;
 use super::Position;
 use super::catalogue::{Catalogue, Job, SeriesFile, UNSEEN_S};
 use super::error::SeriesError;
-use super::layout::{Filled, Layout};
+use super::layout::Filled;
 use super::librrd::Librrd;
 use super::name::{LabelSet, of_series};
 use super::plan::Span;
@@ -42,7 +45,7 @@ use super::row::Row;
 use super::shape::Wishes;
 use super::writer::SeriesWriter;
 use crate::log::trouble::Trouble;
-use crate::reading::{Cause, Reading, Record, Shape, Upkeep};
+use crate::reading::{Cause, Given, Record, Shape, Upkeep};
 
 /// Folder of series files in the data folder.
 pub const FOLDER: &str = "series";
@@ -83,7 +86,7 @@ pub struct SeriesStore {
     options: Options,
     catalogue: Catalogue,
     writer: Box<dyn SeriesWriter>,
-    layouts: HashMap<String, Layout>,
+    layouts: Layouts,
     /// Jobs of which it was told that they have more label sets than there is room for.
     crowded: HashSet<String>,
     files: OpenFiles,
@@ -125,7 +128,7 @@ impl SeriesStore {
         let folder = prepared(data)?;
         let opened_folder = File::open(&folder).map_err(|source| SeriesError::Folder { path: folder.clone(), source })?;
         let catalogue = Catalogue::open(data)?;
-        let layouts = catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        let layouts = Layouts::of(&catalogue);
         let migrations = Migrations::of(&catalogue);
         let position = catalogue.checkpoint().map(|checkpoint| checkpoint.position);
         Ok(Self {
@@ -160,15 +163,12 @@ impl SeriesStore {
     ///
     /// Errors: the catalogue or the folder failed; the record was not taken, give it again.
     pub fn apply(&mut self, position: Position, record: &Record) -> Result<Applied, SeriesError> {
-        if self.applied.is_some_and(|applied| position <= applied) {
-            return Ok(Applied::Taken);
-        }
-        if self.unsure || self.rows_held >= self.options.rows_held_max.max(self.files.count() * self.options.rows_held_per_file) {
-            return Ok(Applied::Behind);
+        if let Some(answer) = self.answered(position) {
+            return Ok(answer);
         }
         let applied = match record {
             Record::Shape(shape) => self.reshape(shape),
-            Record::Reading(reading) => self.take(reading)?,
+            Record::Reading(reading) => self.take(&Given::of(reading))?,
             Record::Upkeep(upkeep) => self.keep(upkeep)?,
             Record::Event(event) => {
                 self.catalogue.gaps_mut().hear(event.time_ns);
@@ -183,6 +183,33 @@ impl SeriesStore {
             self.applied = Some(position);
         }
         Ok(applied)
+    }
+
+    /// Takes one record as its bytes are; nothing if they are not understood.
+    ///
+    /// Shape: as for [`Self::apply`].
+    pub fn apply_bytes(&mut self, position: Position, payload: &[u8]) -> Result<Option<Applied>, SeriesError> {
+        let Some(reading) = Given::read(payload) else {
+            let Ok(record) = postcard::from_bytes(payload) else { return Ok(None) };
+            return self.apply(position, &record).map(Some);
+        };
+        if let Some(answer) = self.answered(position) {
+            return Ok(Some(answer));
+        }
+        let applied = self.take(&reading)?;
+        if applied == Applied::Taken {
+            self.applied = Some(position);
+        }
+        Ok(Some(applied))
+    }
+
+    /// What is answered without a look at the record: it was taken before, or there is no room for one.
+    fn answered(&self, position: Position) -> Option<Applied> {
+        if self.applied.is_some_and(|applied| position <= applied) {
+            return Some(Applied::Taken);
+        }
+        let rows_max = self.options.rows_held_max.max(self.files.count() * self.options.rows_held_per_file);
+        (self.unsure || self.rows_held >= rows_max).then_some(Applied::Behind)
     }
 
     /// Counts a row whose label set is one too many; the first of a job is told.
@@ -308,20 +335,20 @@ impl SeriesStore {
 
     fn lay_out(&mut self, job: &str) {
         if let Some(known) = self.catalogue.jobs().get(job) {
-            self.layouts.insert(job.into(), Layout::of(known));
+            self.layouts.put(job, known);
         }
     }
 
-    fn take(&mut self, reading: &Reading) -> Result<Applied, SeriesError> {
+    fn take(&mut self, reading: &Given<'_>) -> Result<Applied, SeriesError> {
         let would_grow = |job: &Job| job.would_grow(&reading.outcome.declared);
-        if !reading.outcome.declared.is_empty() && self.catalogue.jobs().get(&reading.job).is_some_and(would_grow) {
-            if !self.close(&reading.job) {
+        if !reading.outcome.declared.is_empty() && self.catalogue.jobs().get(reading.job).is_some_and(would_grow) {
+            if !self.close(reading.job) {
                 return Ok(Applied::Behind);
             }
-            self.catalogue.declare(&reading.job, &reading.outcome.declared);
-            self.lay_out(&reading.job);
+            self.catalogue.declare(reading.job, &reading.outcome.declared);
+            self.lay_out(reading.job);
         }
-        let Some(layout) = self.layouts.get(&reading.job) else {
+        let Some(layout) = self.layouts.get(reading.job) else {
             self.counts.readings_unshaped += 1;
             return Ok(Applied::Taken);
         };
@@ -338,26 +365,26 @@ impl SeriesStore {
         Ok(Applied::Taken)
     }
 
-    fn ensure_open(&mut self, reading: &Reading, labels: &LabelSet) -> Result<(), SeriesError> {
-        if self.files.get(&reading.job, labels).is_some() {
+    fn ensure_open(&mut self, reading: &Given<'_>, labels: &LabelSet) -> Result<(), SeriesError> {
+        if self.files.get(reading.job, labels).is_some() {
             return Ok(());
         }
-        match self.place(&reading.job, labels, reading.slot)? {
+        match self.place(reading.job, labels, reading.slot)? {
             Place::Past => self.counts.rows_past += 1,
-            Place::Refused => self.refuse_row(&reading.job),
-            Place::File(file) => self.files.insert(&reading.job, labels.clone(), *file),
+            Place::Refused => self.refuse_row(reading.job),
+            Place::File(file) => self.files.insert(reading.job, labels.clone(), *file),
         }
         Ok(())
     }
 
-    fn hold(&mut self, reading: &Reading, row: Filled) {
-        match self.files.get_mut(&reading.job, &row.labels) {
+    fn hold(&mut self, reading: &Given<'_>, row: Filled) {
+        match self.files.get_mut(reading.job, &row.labels) {
             None => {} // counted when no place was found
             Some(file) if file.is_free(reading.slot) => {
                 let is_first = file.held.is_empty();
                 self.rows_held += file.hold(reading.slot, row.cells);
                 if is_first {
-                    self.put_off(&reading.job, &row.labels);
+                    self.put_off(reading.job, &row.labels);
                 }
             }
             Some(_) if reading.cause == Cause::Manual => self.counts.rows_manual += 1,

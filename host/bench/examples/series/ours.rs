@@ -14,7 +14,7 @@ use std::{
 use watchpost::{
     reading::Record,
     series::{
-        catalogue::{Column, Job},
+        catalogue::Job,
         layout::Layout,
         shape::FileShape,
         store::{Applied, Options, SeriesStore},
@@ -74,8 +74,7 @@ impl Ours {
     /// Takes what the journal has.
     pub(crate) fn follow(&mut self) {
         while let Some((position, payload)) = self.reader.next().unwrap() {
-            let record = postcard::from_bytes(&payload).unwrap();
-            while self.store.apply(position.into(), &record).unwrap() == Applied::Behind {
+            while self.store.apply_bytes(position.into(), &payload).unwrap().unwrap() == Applied::Behind {
                 self.store.flush();
             }
         }
@@ -89,7 +88,7 @@ impl Ours {
 }
 
 fn shape_of(job: &Job) -> Option<FileShape> {
-    Layout::of(job).file(&Vec::new()).map(|(shape, _): (FileShape, Vec<Column>)| shape)
+    Layout::of(job).file(&Vec::new()).map(|(shape, _)| FileShape::clone(&shape))
 }
 
 /// Makes every file, with the first sample of each.

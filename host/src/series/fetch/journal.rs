@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::pick::Pick;
 use super::track::Track;
-use crate::reading::{Reading, Record};
+use crate::reading::{Given, Reading, Record};
 use crate::series::Position;
 use crate::series::catalogue::Job;
 use crate::series::layout::{Filled, Layout};
@@ -72,7 +72,7 @@ impl<'a> Overlay<'a> {
 
     fn read(&mut self, reading: &Reading) {
         let Some(job) = self.jobs.get_mut(reading.job.as_str()) else { return };
-        let (rows, _) = job.layout.spread(&reading.outcome);
+        let (rows, _) = job.layout.spread(&Given::of(reading).outcome);
         for Filled { labels, cells } in rows {
             if let Some(file) = job.files.get_mut(&labels) {
                 file.read(reading.slot, cells, self.range);

@@ -8,7 +8,7 @@ use watchpost_services::outcome::Status;
 
 use super::silences::Silences;
 use super::{Cause, Gap, of_reason, of_status};
-use crate::reading::{Cause as RunCause, Reading, Reason, Silence};
+use crate::reading::{Cause as RunCause, Given, Reason, Silence};
 
 /// Spans of one job that are kept, at most; the oldest give way.
 pub const SPANS_MAX: usize = 10_000;
@@ -136,12 +136,12 @@ impl Book {
     }
 
     /// Takes a reading of a job with this step.
-    pub fn take(&mut self, reading: &Reading, step: u32) {
+    pub fn take(&mut self, reading: &Given<'_>, step: u32) {
         let outcome = &reading.outcome;
         self.hear(outcome.started_ns.saturating_add_unsigned(outcome.duration_ns));
-        let known = match self.jobs.get_mut(&reading.job) {
+        let known = match self.jobs.get_mut(reading.job) {
             Some(known) => known,
-            None => self.jobs.entry(reading.job.clone()).or_default(),
+            None => self.jobs.entry(reading.job.to_owned()).or_default(),
         };
         known.read(reading.slot, i64::from(step.max(1)), reading.cause, &outcome.status);
     }
@@ -236,6 +236,7 @@ mod tests {
     use watchpost_services::outcome::Outcome;
 
     use super::*;
+    use crate::reading::Reading;
 
     const STEP: i64 = 60;
 
@@ -264,9 +265,9 @@ mod tests {
         let mut book = Book::default();
         for did in did {
             match did {
-                Read(slot) => book.take(&reading(*slot, RunCause::Schedule, None), 60),
-                Asked(slot) => book.take(&reading(*slot, RunCause::Manual, None), 60),
-                Failed(slot, kind) => book.take(&reading(*slot, RunCause::Schedule, Some(*kind)), 60),
+                Read(slot) => book.take(&Given::of(&reading(*slot, RunCause::Schedule, None)), 60),
+                Asked(slot) => book.take(&Given::of(&reading(*slot, RunCause::Manual, None)), 60),
+                Failed(slot, kind) => book.take(&Given::of(&reading(*slot, RunCause::Schedule, Some(*kind))), 60),
                 Silent(slot, reason) => book.fall_silent(&silence(*slot, *reason)),
             }
         }
@@ -313,7 +314,7 @@ mod tests {
     fn whoever_reads_without_a_daemon_is_told_that_none_runs() {
         let mut book = Book::default();
         for slot in 1..4 {
-            book.take(&reading(slot, RunCause::Schedule, None), 60);
+            book.take(&Given::of(&reading(slot, RunCause::Schedule, None)), 60);
         }
         book.stop();
         let ahead = book.job("mx").unwrap().ahead(10 * STEP);

@@ -137,7 +137,7 @@ fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
         path: file.name.clone(),
         image: header::image(&file.path, &file.shape)?,
         last: file.last().and_then(waits),
-        held: file.held.clone(),
+        held: file.held.rows(),
         before: file.before.as_ref().and_then(waits),
     })
 }

@@ -178,7 +178,7 @@ impl SeriesStore {
 /// Appends what is held to every file that was made: on several threads, where many files have many rows, and none on two.
 fn append_all(writer: &dyn SeriesWriter, files: &mut [&mut OpenFile]) -> Vec<Result<(), WriteError>> {
     let append = |file: &&mut OpenFile| match file.exists {
-        true => writer.append(&file.path, &file.held),
+        true => writer.append(&file.path, &file.held.rows()),
         false => Err(WriteError::Missing { path: file.path.clone() }),
     };
     let rows: usize = files.iter().map(|file| file.held.len()).sum();

@@ -1,8 +1,10 @@
 //! One series file while readings come in for it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
+use super::held::Held;
 use crate::series::plan::{Span, plan, spans};
 use crate::series::row::{Datum, Row};
 use crate::series::shape::FileShape;
@@ -22,11 +24,11 @@ pub(super) struct OpenFile {
     /// Whether it was made.
     pub(super) exists: bool,
     /// What it is made of.
-    pub(super) shape: FileShape,
+    pub(super) shape: Arc<FileShape>,
     /// The last row of the file, or that it goes on from; nothing before the first.
     pub(super) before: Option<Row>,
     /// Rows after it that are not in the file yet.
-    pub(super) held: Vec<Row>,
+    pub(super) held: Held,
     /// When they are to be in the file.
     pub(super) due: Option<Instant>,
     /// The slot of the last reading since the last checkpoint.
@@ -48,7 +50,7 @@ impl OpenFile {
     pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>) -> usize {
         let (before, own) = plan(self.last(), slot, cells, self.shape.step, self.shape.counter_heartbeat());
         let count = 1 + usize::from(before.is_some());
-        self.held.extend(before);
+        before.into_iter().for_each(|row| self.held.push(row));
         self.held.push(own);
         self.seen = Some(slot);
         count
@@ -57,8 +59,7 @@ impl OpenFile {
     /// Forgets held rows, now that the file has them. Gives how many they were.
     pub(super) fn release(&mut self) -> usize {
         let count = self.held.len();
-        self.before = self.held.pop().or(self.before.take());
-        self.held.clear();
+        self.before = self.held.clear().or(self.before.take());
         self.due = None;
         count
     }
@@ -70,12 +71,12 @@ impl OpenFile {
 
     /// What the slots of held rows are worth.
     pub(super) fn held_spans(&self) -> Vec<Span> {
-        spans(self.before.as_ref(), &self.held, self.shape.step)
+        spans(self.before.as_ref(), &self.held.rows(), self.shape.step)
     }
 
     /// The instant that a new file begins at: that of the row that it goes on from, else one step before its first row.
     pub(super) fn start(&self) -> Option<i64> {
-        let first = self.held.first()?.stamp - i64::from(self.shape.step);
+        let first = self.held.first_stamp()? - i64::from(self.shape.step);
         Some(self.before.as_ref().map_or(first, |before| before.stamp))
     }
 }

@@ -6,13 +6,14 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::SeriesStore;
+use super::held::Held;
 use super::open_file::OpenFile;
 use crate::series::catalogue::{Change, SeriesFile};
 use crate::series::error::SeriesError;
 use crate::series::header::Header;
-use crate::series::layout::Layout;
 use crate::series::name::{ENDING, LabelSet, file_stem, file_stem_marked, is_job_name, of_series};
 use crate::series::shape::FileShape;
 use crate::series::writer::WriteError;
@@ -46,7 +47,7 @@ impl SeriesStore {
     ///
     /// What lies there in another shape is set aside first, for its rows to be taken over; what is damaged goes to the quarantine.
     pub(super) fn place(&mut self, job: &str, labels: &LabelSet, slot: i64) -> Result<Place, SeriesError> {
-        let wanted = self.layouts.get(job).and_then(|layout: &Layout| layout.file(labels));
+        let wanted = self.layouts.get(job).and_then(|layout| layout.file(labels));
         let (Some((shape, columns)), Some(known)) = (wanted, self.catalogue.jobs().get(job)) else { return Ok(Place::Refused) };
         if let Some(current) = known.current(labels).cloned() {
             match self.found(&self.folder.join(&current.path), &shape)? {
@@ -232,13 +233,13 @@ impl SeriesStore {
             }
         }
         file.exists = true;
-        Ok(self.writer.append(&file.path, &file.held)?)
+        Ok(self.writer.append(&file.path, &file.held.rows())?)
     }
 }
 
 /// A file with nothing held.
-pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: FileShape, header: Option<Header>) -> OpenFile {
+pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: Arc<FileShape>, header: Option<Header>) -> OpenFile {
     let (path, exists) = (folder.join(&name), header.is_some());
     let before = header.map(|header| header.last);
-    OpenFile { id, name, path, exists, shape, before, held: Vec::new(), due: None, seen: None }
+    OpenFile { id, name, path, exists, shape, before, held: Held::default(), due: None, seen: None }
 }

@@ -9,6 +9,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use super::held::Held;
+use super::layouts::Layouts;
 use super::migration::Migrations;
 use super::open_files::OpenFiles;
 use super::place::open_file;
@@ -18,7 +20,6 @@ use crate::series::catalogue::{Catalogue, Change};
 use crate::series::checkpoint::{self, CheckpointError, Still};
 use crate::series::error::SeriesError;
 use crate::series::header::{self, Image};
-use crate::series::layout::Layout;
 
 /// What librrd appends to the name of a file that it is making.
 const UNFINISHED_CHARS: usize = 6;
@@ -86,7 +87,7 @@ impl SeriesStore {
     pub fn go_back(&mut self, journal_is_whole: bool) -> Result<Recovered, SeriesError> {
         self.unsure = true;
         self.catalogue = Catalogue::open(&self.data)?;
-        self.layouts = self.catalogue.jobs().iter().map(|(name, job)| (name.clone(), Layout::of(job))).collect();
+        self.layouts = Layouts::of(&self.catalogue);
         self.files = OpenFiles::default();
         self.undoable.clear();
         self.migrations = Migrations::again(&self.catalogue);
@@ -118,7 +119,7 @@ impl SeriesStore {
         let mut file = open_file(id, still.path, &self.folder, shape, None);
         file.exists = still.image.is_some();
         self.rows_held += still.held.len();
-        (file.held, file.before) = (still.held, still.before);
+        (file.held, file.before) = (Held::of(still.held), still.before);
         self.files.insert(&still.job, still.labels, file);
     }
 

@@ -1,0 +1,118 @@
+//! Rows that wait for their file, packed: there are many of them in a large store.
+
+use crate::series::row::{Datum, Row};
+
+/// Bits that tell what a cell is, and cells whose bits share a word.
+const TAG_BITS: usize = 2;
+const TAGS: usize = 64 / TAG_BITS;
+const GAUGE: u64 = 1;
+const TOTAL: u64 = 2;
+/// Rows that room is made for at once.
+const GROWTH: usize = 12;
+
+/// Rows of one file, by rising stamp, each of as many cells.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Of each row: its stamp, what its cells are, their bits.
+    words: Vec<u64>,
+    count: usize,
+    /// The last one, as it was given.
+    last: Option<Row>,
+}
+
+impl Held {
+    /// Takes rows, all of as many cells.
+    pub(super) fn of(rows: Vec<Row>) -> Self {
+        let mut held = Self::default();
+        rows.into_iter().for_each(|row| held.push(row));
+        held
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Takes one more row.
+    pub(super) fn push(&mut self, row: Row) {
+        let words = 1 + row.cells.len().div_ceil(TAGS) + row.cells.len();
+        if self.words.capacity() - self.words.len() < words {
+            self.words.reserve_exact(words * GROWTH);
+        }
+        self.words.push(row.stamp.cast_unsigned());
+        let tag = |cell: &Datum| match cell {
+            Datum::Unknown => 0,
+            Datum::Gauge(_) => GAUGE,
+            Datum::Total(_) => TOTAL,
+        };
+        let tags = |cells: &[Datum]| cells.iter().rev().fold(0, |tags, cell| tags << TAG_BITS | tag(cell));
+        self.words.extend(row.cells.chunks(TAGS).map(tags));
+        self.words.extend(row.cells.iter().map(|cell| match cell {
+            Datum::Unknown => 0,
+            Datum::Gauge(value) => value.to_bits(),
+            Datum::Total(total) => *total,
+        }));
+        self.count += 1;
+        self.last = Some(row);
+    }
+
+    pub(super) fn last(&self) -> Option<&Row> {
+        self.last.as_ref()
+    }
+
+    /// The stamp of the first one.
+    pub(super) fn first_stamp(&self) -> Option<i64> {
+        self.words.first().map(|stamp| stamp.cast_signed())
+    }
+
+    /// All of them, as they were given.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let Some(width) = self.last.as_ref().map(|row| row.cells.len()) else { return Vec::new() };
+        let tags = width.div_ceil(TAGS);
+        let cell = |(n, bits): (usize, &u64), words: &[u64]| {
+            let tag = words.get(n / TAGS).map_or(0, |word| word >> (n % TAGS * TAG_BITS) & 3);
+            match tag {
+                GAUGE => Datum::Gauge(f64::from_bits(*bits)),
+                TOTAL => Datum::Total(*bits),
+                _ => Datum::Unknown,
+            }
+        };
+        let row = |words: &[u64]| {
+            let (stamp, words) = words.split_first()?;
+            let (words, bits) = words.split_at_checked(tags)?;
+            Some(Row { stamp: stamp.cast_signed(), cells: bits.iter().enumerate().map(|bits| cell(bits, words)).collect() })
+        };
+        self.words.chunks_exact(1 + tags + width).filter_map(row).collect()
+    }
+
+    /// Forgets all; gives the last one.
+    pub(super) fn clear(&mut self) -> Option<Row> {
+        std::mem::take(self).last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_as_they_were_given() {
+        for width in [1, 8, 31, 32, 33, 100] {
+            let cell = |row: usize, n: usize| match (row * 7 + n) % 5 {
+                0 => Datum::Unknown,
+                1 => Datum::Gauge(-0.0),
+                2 => Datum::Gauge(n as f64 / 3.0),
+                3 => Datum::Total(u64::MAX - n as u64),
+                _ => Datum::Total(0),
+            };
+            let rows: Vec<_> =
+                (0..70_usize).map(|row| Row { stamp: row as i64 * 10 - 300, cells: (0..width).map(|n| cell(row, n)).collect() }).collect();
+            let mut held = Held::of(rows.clone());
+            assert_eq!((held.rows(), held.len(), held.first_stamp(), held.last()), (rows.clone(), 70, Some(-300), rows.last()));
+            assert_eq!((held.clear(), held.is_empty(), held.rows()), (rows.last().cloned(), true, Vec::new()));
+        }
+    }
+}
