@@ -29,6 +29,7 @@ mod past;
 mod plan;
 mod plugins;
 mod reload;
+mod rosters;
 mod rule_replay;
 mod rule_suggest;
 mod rule_test;
@@ -121,6 +122,9 @@ enum Command {
     /// Lists channels and what waits for them, tests one, prints the MIB.
     #[command(after_help = notify::EXAMPLES)]
     Notify(notify::Arguments),
+    /// Lists who is on duty, and shows when.
+    #[command(after_help = rosters::EXAMPLES)]
+    Rosters(rosters::Arguments),
     /// Lists what is an alarm, and how bad.
     #[command(after_help = "Examples:\n  watchpost rules\n  watchpost rules list --json")]
     Rules(rules::Arguments),
@@ -197,6 +201,7 @@ pub fn main() -> ExitCode {
         Command::Maintenance(arguments) => maintenance::run(&context, &arguments),
         Command::Opcmsg(arguments) => opcmsg::run(&context, &arguments),
         Command::Notify(arguments) => notify::run(&context, &arguments),
+        Command::Rosters(arguments) => rosters::run(&context, &arguments),
         Command::Rules(arguments) => rules::run(&context, &arguments),
         Command::Jobs(arguments) => jobs::run(&context, &arguments),
         Command::Plugins(arguments) => plugins::run(&context, &arguments),

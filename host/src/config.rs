@@ -31,9 +31,11 @@ mod name;
 mod near;
 mod objective;
 mod path;
+mod person;
 mod place;
 mod plugin;
 mod reader;
+mod roster;
 mod route;
 mod row;
 mod rrdcached;
@@ -53,6 +55,7 @@ use std::{
     collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use ad_hoc::ad_hoc;
@@ -78,7 +81,7 @@ pub use timing::Timing;
 
 use crate::{
     alarm::host::HostRules,
-    notify::{channel::Channel, route::Route},
+    notify::{channel::Channel, person::Person, roster::Roster, route::Route},
     schedule::UnixTime,
 };
 
@@ -115,6 +118,10 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// Who is told of which.
     pub routes: Vec<Route>,
+    /// Persons; their channels are among those.
+    pub persons: Vec<Arc<Person>>,
+    /// Who takes turns.
+    pub rosters: Vec<Roster>,
     /// Files that secrets of channels come from.
     pub secret_files: Vec<PathBuf>,
 }
@@ -191,6 +198,10 @@ pub struct Draft {
     pub channels: Vec<Channel>,
     /// The routes without a fault.
     pub routes: Vec<Route>,
+    /// The persons without a fault.
+    pub persons: Vec<Arc<Person>>,
+    /// The rosters without a fault.
+    pub rosters: Vec<Roster>,
     /// Files that secrets of channels come from.
     pub secret_files: Vec<PathBuf>,
 }
@@ -215,6 +226,7 @@ impl Draft {
         let (jobs, rows, rules, objectives) = (self.jobs.clone(), self.rows.clone(), self.rules.clone(), self.objectives.clone());
         let maintenance = self.maintenance.clone();
         let (channels, routes, secret_files) = (self.channels.clone(), self.routes.clone(), self.secret_files.clone());
+        let (persons, rosters) = (self.persons.clone(), self.rosters.clone());
         Some(Config {
             file: file.into(),
             data,
@@ -231,6 +243,8 @@ impl Draft {
             objectives,
             channels,
             routes,
+            persons,
+            rosters,
             secret_files,
         })
     }

@@ -3,16 +3,19 @@
 //! A step of an alarm's life is written into the outbox in the transaction that makes it; from there each channel takes what is its own,
 //! in order for each alarm, and again until it is delivered: at least once, with the same id each time.
 //!
-//! Reading order: [`route`] (who is told of what) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] (in which
+//! Reading order: [`route`] (who is told of what) · [`person`] and [`roster`] (who there is, and when) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] and [`language`] (in which
 //! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`]; [`http`] carries two of them.
 
 pub mod alertmanager;
 pub mod channel;
 pub mod exec;
 pub mod http;
+pub mod language;
 pub mod mail;
 pub mod opcmsg;
 pub mod outbox;
+pub mod person;
+pub mod roster;
 pub mod route;
 pub mod snmp;
 pub mod syslog;

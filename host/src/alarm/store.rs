@@ -69,6 +69,7 @@ const FORMAT: Format = Format(&[
     ) STRICT;
     INSERT INTO announced SELECT 1, seq FROM place;
 ",
+    outbox::TABLES_OF_PEOPLE,
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.

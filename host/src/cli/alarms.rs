@@ -66,13 +66,14 @@ enum Command {
     /// Says why there is the alarm: its rule, the values of late, what was done.
     #[command(after_help = "Example:\n  watchpost alarms explain 1")]
     Explain(One),
-    /// Says why a channel was told of an alarm, or was not.
+    /// Says why somebody was told of an alarm, or was not.
     #[command(after_help = "Example:\n  watchpost alarms why-not 1 ops-mail")]
     WhyNot {
         #[command(flatten)]
         one: One,
-        /// The channel's name.
-        channel: String,
+        /// The name of a channel, a person or a roster.
+        #[arg(value_name = "WHO")]
+        who: String,
     },
     /// Takes care of an alarm: others see who.
     #[command(after_help = "Example:\n  watchpost alarms own 1")]
@@ -155,7 +156,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Some(Command::List(arguments)) => list(context, arguments),
         Some(Command::Show(one)) => show(context, one),
         Some(Command::Explain(one)) => explain(context, one),
-        Some(Command::WhyNot { one, channel }) => why_not::run(context, one, channel),
+        Some(Command::WhyNot { one, who }) => why_not::run(context, one, who),
         Some(Command::Own(one)) => act(context, one, "own", &[]),
         Some(Command::Ack { one, undo: true, .. }) => act(context, one, "unacknowledge", &[]),
         Some(Command::Ack { one, for_, .. }) => act(context, one, "acknowledge", &for_pairs(for_.as_deref())),

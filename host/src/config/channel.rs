@@ -1,5 +1,7 @@
 //! `[[channel]]`: a way in which people or programs are told of alarms.
 
+mod mail;
+
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use async_snmp::{AuthProtocol, Oid, PrivProtocol};
@@ -7,7 +9,6 @@ use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
 };
-use lettre::message::Mailbox;
 
 use super::{
     At, Fault, Faults, Place, Rule,
@@ -25,7 +26,6 @@ use crate::{
         channel::{Channel, Hidden, Kind},
         exec::Exec,
         http::Receiver,
-        mail::{Mail, Security},
         opcmsg::Opcmsg,
         snmp::{self, Login, Snmp},
         syslog::{Syslog, Transport},
@@ -51,6 +51,8 @@ const TYPES: [(&str, &[&str]); 7] = [
             "ca_file",
             "from",
             "html",
+            "language",
+            "languages",
             "password",
             "server",
             "subject",
@@ -164,6 +166,7 @@ fn check_one(at: &At<Table>, faults: &mut Faults) -> Option<At<Channel>> {
         timeout: timeout?.unwrap_or(TIMEOUT),
         name: name.value,
         kind,
+        person: None,
     };
     Some(At { value: channel, place: name.place })
 }
@@ -282,62 +285,6 @@ impl Walk<'_> {
         let message = format!("`{key}`: \"{}\" is no {what}", text.escape_debug());
         self.faults.push(Fault::new(Rule::ChannelAddressIllegal, &text.place, message).hint(hint));
         None
-    }
-
-    fn mail(&mut self) -> Option<Mail> {
-        let server = self.needed("server", "which server takes the mail: server = \"127.0.0.1:25\"");
-        let server = server.and_then(|text| {
-            host_and_port(&text, Some(25)).or_else(|| self.illegal(&text, "server", "host with a port", "write \"mx1.example.org:25\""))
-        });
-        let security = self.choice("tls", &[("none", Security::None), ("starttls", Security::Starttls), ("implicit", Security::Implicit)]);
-        let from = self.needed("from", "whom the mail is from: from = \"watchpost@example.org\"");
-        let from = from.and_then(|text| self.mailbox("from", &text));
-        let to = match self.reader.text_or_texts("to", self.faults).required(
-            "to",
-            self.place,
-            "whom it goes to: to = [\"ops@example.org\"]",
-            self.faults,
-        ) {
-            Some(At { value: Texts { items, whole }, place }) => {
-                let found: Vec<Mailbox> = items.iter().filter_map(|text| self.mailbox("to", text)).collect();
-                if items.is_empty() && whole {
-                    self.faults
-                        .push(Fault::new(Rule::KeyMissing, &place, "`to`: nobody is named").hint("write to = [\"ops@example.org\"]"));
-                }
-                (whole && found.len() == items.len() && !found.is_empty()).then_some(found)
-            }
-            None => None,
-        };
-        let (user, password, ca_file) = (self.optional("user"), self.secret("password"), self.file("ca_file"));
-        let (subject, text, html) =
-            (self.template("subject", Format::Line), self.template("text", Format::Text), self.template("html", Format::Html));
-        let ((host, port), login) = (server?, (user?, password?));
-        let is_near = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-        let security = security?.unwrap_or(if is_near { Security::None } else { Security::Starttls });
-        let login = match login {
-            (Some(user), Some(password)) => {
-                if security == Security::None && !is_near {
-                    let fault = Fault::new(Rule::ChannelPlain, &user.place, "`password`: crosses the network in plain sight");
-                    self.faults.push(fault.hint("write tls = \"starttls\""));
-                }
-                Some((user.value, password))
-            }
-            (None, None) => None,
-            _ => {
-                let fault = Fault::new(Rule::KeyMissing, self.place, "`user` and `password`: one of them is missing");
-                self.faults.push(fault.hint("write both, or none where the server asks nobody who he is"));
-                return None;
-            }
-        };
-        let ca_file = ca_file?;
-        Some(Mail { host, port, security, ca_file, login, from: from?, to: to?, subject: subject?, text: text?, html: html? })
-    }
-
-    fn mailbox(&mut self, key: &str, text: &At<String>) -> Option<Mailbox> {
-        match text.parse() {
-            Ok(mailbox) => Some(mailbox),
-            Err(_) => self.illegal(text, key, "mail address", "write \"ops@example.org\" or \"Operations <ops@example.org>\""),
-        }
     }
 
     fn webhook(&mut self) -> Option<Webhook> {

@@ -14,7 +14,10 @@ use super::{
     main_file::{self, Paths, usual_hint},
     maintenance::MaintenanceWindow,
     name::JobName,
-    objective, route,
+    objective,
+    person::{self, Persons},
+    roster,
+    route::{self, Known},
     row::{self, Row},
     schedule_file,
     text::{self, Table},
@@ -30,9 +33,17 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
     let channels = channel::check(&main.channels, faults);
     let whole = channels.len() == main.channels.len();
-    let routes = route::check(&main.routes, &channels, whole, &mut Almanac::at(now), faults);
+    let mut almanac = Almanac::at(now);
+    let Persons { persons, channels: own, used, whole: persons_whole } =
+        person::check(&main.persons, &channels, whole, &mut almanac, faults);
+    let rosters = roster::check(&main.rosters, &persons, &channels, persons_whole, &mut almanac, faults);
+    let people_whole = persons_whole && rosters.len() == main.rosters.len();
+    let known = Known { channels: &channels, persons: &persons, rosters: &rosters, used: &used, channels_whole: whole, people_whole };
+    let routes = route::check(&main.routes, &known, &mut almanac, faults);
     let secret_files = channel::secret_files(&main.channels);
-    let channels = channels.into_iter().map(|channel| channel.value).collect();
+    let channels = channels.into_iter().map(|channel| channel.value).chain(own).collect();
+    let persons = persons.into_iter().map(|person| person.value).collect();
+    let rosters = rosters.into_iter().map(|roster| roster.value).collect();
     let mut sound = Vec::with_capacity(jobs.len());
     let mut faulty = Vec::new();
     for checked in jobs {
@@ -61,6 +72,8 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
         objectives,
         channels,
         routes,
+        persons,
+        rosters,
         secret_files,
     }
 }

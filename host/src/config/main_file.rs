@@ -18,14 +18,24 @@ use super::{
 use crate::alarm::host::HostRules;
 
 /// Keys that it has.
-const KEYS: [&str; 11] =
-    ["channel", "data", "host_alarms", "listen", "objective", "plugin", "plugins", "route", "rrdcached", "schedules", "store"];
+const KEYS: [&str; 13] = [
+    "channel",
+    "data",
+    "host_alarms",
+    "listen",
+    "objective",
+    "person",
+    "plugin",
+    "plugins",
+    "roster",
+    "route",
+    "rrdcached",
+    "schedules",
+    "store",
+];
 
 /// Where the web pages and `/metrics` listen unless said otherwise: loopback only.
 const LISTEN: &str = "127.0.0.1:9470";
-
-/// Tables that have their place in the plan, and what they come with.
-const LATER: [(&str, &str); 1] = [("person", "comes with rotas")];
 
 /// Keys that stand in a schedule file.
 const OF_SCHEDULE_FILE: [&str; 5] = ["job", "defaults", "rule", "maintenance", "row"];
@@ -44,6 +54,8 @@ pub(super) struct MainFile {
     objectives: Vec<RawObjective>,
     channels: Vec<At<Table>>,
     routes: Vec<At<Table>>,
+    persons: Vec<At<Table>>,
+    rosters: Vec<At<Table>>,
 }
 
 /// What the main file means; the schedules are still to be read. What was told of is absent.
@@ -59,6 +71,8 @@ pub(super) struct Main {
     pub(super) objectives: Vec<RawObjective>,
     pub(super) channels: Vec<At<Table>>,
     pub(super) routes: Vec<At<Table>>,
+    pub(super) persons: Vec<At<Table>>,
+    pub(super) rosters: Vec<At<Table>>,
 }
 
 /// Files or folders that a key names.
@@ -73,9 +87,6 @@ pub(super) struct Paths {
 /// Takes the shape of the main file.
 pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
     let mut reader = Reader::new("watchpost.toml", &KEYS, &tree.value);
-    for (key, with) in LATER {
-        reader.refuse_until(key, with, faults);
-    }
     for key in OF_SCHEDULE_FILE {
         reader.refuse_here(key, "belongs in a schedule file, not in watchpost.toml", faults);
     }
@@ -92,6 +103,8 @@ pub(super) fn parse(tree: &At<Table>, faults: &mut Faults) -> MainFile {
         objectives: reader.tables("objective", faults).iter().map(|table| RawObjective::parse(table, faults)).collect(),
         channels: owned(reader.tables("channel", faults)),
         routes: owned(reader.tables("route", faults)),
+        persons: owned(reader.tables("person", faults)),
+        rosters: owned(reader.tables("roster", faults)),
     };
     reader.finish(faults);
     file
@@ -117,6 +130,8 @@ impl MainFile {
             objectives: self.objectives,
             channels: self.channels,
             routes: self.routes,
+            persons: self.persons,
+            rosters: self.rosters,
         }
     }
 }

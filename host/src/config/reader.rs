@@ -180,12 +180,6 @@ impl<'t> Reader<'t> {
         }
     }
 
-    /// Refuses a key that has its place in the plan and is not there yet.
-    pub(super) fn refuse_until(&mut self, key: &'static str, with: &str, faults: &mut Faults) {
-        let hint = "leave it out: this version knows nothing of it yet";
-        faults.extend(self.refuse(key, Rule::KeyLater, with).map(|fault| fault.hint(hint)));
-    }
-
     /// Refuses a key that belongs elsewhere.
     pub(super) fn refuse_here(&mut self, key: &'static str, why: &str, faults: &mut Faults) {
         faults.extend(self.refuse(key, Rule::KeyElsewhere, why));

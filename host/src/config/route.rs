@@ -1,11 +1,11 @@
 //! `[[route]]`: which channels are told of which alarms.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use watchpost_plugin_api::Severity;
 
 use super::{
-    At, Fault, Faults, Rule,
+    At, Fault, Faults, Place, Rule,
     near::did_you_mean,
     reader::{Field, Reader, Texts},
     text::Table,
@@ -15,6 +15,8 @@ use crate::{
     alarm::x733::{SEVERITIES, severity_named},
     notify::{
         channel::Channel,
+        person::Person,
+        roster::Roster,
         route::{Escalation, Route},
     },
     schedule::Windows,
@@ -22,38 +24,77 @@ use crate::{
 };
 
 /// Keys that it has.
-const KEYS: [&str; 11] =
-    ["active", "channels", "delay", "escalate", "group_by", "group_wait", "holidays", "match", "repeat", "severity", "timezone"];
+const KEYS: [&str; 12] =
+    ["active", "channels", "delay", "escalate", "group_by", "group_wait", "holidays", "match", "repeat", "severity", "timezone", "to"];
 /// Keys of an escalation.
-const KEYS_OF_ESCALATION: [&str; 2] = ["after", "channels"];
+const KEYS_OF_ESCALATION: [&str; 3] = ["after", "channels", "to"];
 /// How long a group gathers unless said otherwise.
 const GROUP_WAIT: Duration = Duration::from_secs(30);
 
-/// Checks all routes against the channels there are.
-///
-/// `whole`: every channel was read; otherwise one that is not known may be there.
-pub(super) fn check(tables: &[At<Table>], channels: &[At<Channel>], whole: bool, almanac: &mut Almanac, faults: &mut Faults) -> Vec<Route> {
-    let names: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
-    let routes: Vec<Route> = tables.iter().filter_map(|table| Walk { names: &names, whole, almanac, faults }.route(table)).collect();
-    let all = routes.len() == tables.len();
-    for channel in channels.iter().filter(|_| all) {
-        let named = |route: &Route| {
-            route.channels.iter().chain(route.escalate.iter().flat_map(|further| &further.channels)).any(|name| *name == channel.name)
-        };
-        if !routes.iter().any(named) {
+/// Whom routes may name.
+pub(super) struct Known<'k> {
+    /// Channels of the configuration.
+    pub(super) channels: &'k [At<Channel>],
+    /// Persons.
+    pub(super) persons: &'k [At<Arc<Person>>],
+    /// Rosters.
+    pub(super) rosters: &'k [At<Roster>],
+    /// Channels that tell persons.
+    pub(super) used: &'k BTreeSet<String>,
+    /// Whether every channel was read; otherwise one that is not known may be there.
+    pub(super) channels_whole: bool,
+    /// Whether every person and every roster was read.
+    pub(super) people_whole: bool,
+}
+
+/// Checks all routes against who there is.
+pub(super) fn check(tables: &[At<Table>], known: &Known<'_>, almanac: &mut Almanac, faults: &mut Faults) -> Vec<Route> {
+    let mut named = BTreeSet::new();
+    let routes: Vec<Route> = tables.iter().filter_map(|table| Walk { known, named: &mut named, almanac, faults }.route(table)).collect();
+    if routes.len() == tables.len() {
+        known.tell_idle(&named, faults);
+    }
+    routes
+}
+
+impl Known<'_> {
+    fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let persons = self.persons.iter().map(|person| person.name.as_str());
+        self.channels
+            .iter()
+            .map(|channel| channel.name.as_str())
+            .chain(persons)
+            .chain(self.rosters.iter().map(|roster| roster.name.as_str()))
+    }
+
+    /// Tells of those whom nobody names.
+    fn tell_idle(&self, named: &BTreeSet<String>, faults: &mut Faults) {
+        for channel in self.channels.iter().filter(|channel| !named.contains(&channel.name) && !self.used.contains(&channel.name)) {
             let message = format!("channel {}: no route names it, it will be told nothing", channel.name);
             faults.push(
                 Fault::new(Rule::ChannelIdle, &channel.place, message)
                     .hint(format!("write [[route]] with channels = [\"{}\"]", channel.name)),
             );
         }
+        let on_duty: BTreeSet<&String> = self
+            .rosters
+            .iter()
+            .flat_map(|roster| roster.members.iter().chain(roster.exceptions.iter().map(|exception| &exception.person)))
+            .collect();
+        let persons =
+            self.persons.iter().filter(|person| !on_duty.contains(&person.name)).map(|person| (&person.name, &person.place, "person"));
+        let rosters = self.rosters.iter().map(|roster| (&roster.name, &roster.place, "roster"));
+        for (name, place, what) in persons.chain(rosters).filter(|(name, ..)| !named.contains(*name)) {
+            let message = format!("{what} {name}: no route names it, nothing will be told");
+            faults.push(Fault::new(Rule::PersonIdle, place, message).hint(format!("write [[route]] with to = [\"{name}\"]")));
+        }
     }
-    routes
 }
 
 struct Walk<'w> {
-    names: &'w [&'w str],
-    whole: bool,
+    known: &'w Known<'w>,
+    /// Who is named so far.
+    named: &'w mut BTreeSet<String>,
     almanac: &'w mut Almanac,
     faults: &'w mut Faults,
 }
@@ -65,15 +106,14 @@ impl Walk<'_> {
         let severity = reader.text("severity", self.faults);
         let (active, holidays, timezone) =
             (reader.text_or_texts("active", self.faults), reader.text("holidays", self.faults), reader.text("timezone", self.faults));
-        let channels = reader.text_or_texts("channels", self.faults);
+        let (channels, to) = (reader.text_or_texts("channels", self.faults), reader.text_or_texts("to", self.faults));
         let spans = ["delay", "group_wait", "repeat"].map(|key| (key, reader.text(key, self.faults)));
         let group_by = reader.texts("group_by", self.faults);
         let escalate = reader.tables("escalate", self.faults);
         reader.finish(self.faults);
-        let channels = channels.required("channels", &at.place, "who is told: channels = [\"ops-mail\"]", self.faults);
-        let channels = channels.and_then(|texts| self.channels(&texts));
-        let matches = self.matches(matches);
-        let severity = self.severity(severity);
+        let channels = self.told(channels, to, &at.place, "who is told: channels = [\"ops-mail\"], or to = [\"ann\"]");
+        let matches = check_match(matches, self.faults);
+        let severity = check_severity(severity, self.faults);
         let zone = check_zone(&timezone, self.faults);
         let active = self.active(&active, &holidays);
         let [delay, group_wait, repeat] = spans.map(|(key, text)| self.span(key, &text));
@@ -102,65 +142,77 @@ impl Walk<'_> {
 
     fn escalation(&mut self, at: &At<&Table>) -> Option<Escalation> {
         let mut reader = Reader::new("`escalate`", &KEYS_OF_ESCALATION, at.value);
-        let (after, channels) = (reader.text("after", self.faults), reader.text_or_texts("channels", self.faults));
+        let after = reader.text("after", self.faults);
+        let (channels, to) = (reader.text_or_texts("channels", self.faults), reader.text_or_texts("to", self.faults));
         reader.finish(self.faults);
-        let hint = "write escalate = [{ after = \"15m\", channels = [\"boss\"] }]";
+        let hint = "write escalate = [{ after = \"15m\", to = [\"boss\"] }]";
         let after = after.required("after", &at.place, hint, self.faults).and_then(|text| self.span("after", &Field::Given(text))?);
-        let channels = channels.required("channels", &at.place, hint, self.faults).and_then(|texts| self.channels(&texts));
+        let channels = self.told(channels, to, &at.place, hint);
         Some(Escalation { after: after?, channels: channels? })
     }
 
-    fn channels(&mut self, texts: &At<Texts>) -> Option<Vec<String>> {
-        let mut named = Vec::new();
-        for text in &texts.items {
-            if self.names.contains(&text.as_str()) {
-                named.push(text.value.clone());
-            } else if self.whole {
-                let message = format!("`channels`: no channel is called \"{}\"", text.escape_debug());
-                let hint = if self.names.is_empty() {
-                    "channels are `[[channel]]` tables in watchpost.toml".to_owned()
-                } else {
-                    did_you_mean(text, "channels", self.names.iter().copied())
-                };
-                self.faults.push(Fault::new(Rule::RouteChannelUnknown, &text.place, message).hint(hint));
-            }
+    /// Who is told: channels, addresses of persons, and rosters.
+    fn told(&mut self, channels: Field<Texts>, to: Field<Texts>, place: &Place, hint: &str) -> Option<Vec<String>> {
+        if to.is_absent() {
+            let texts = channels.required("channels", place, hint, self.faults)?;
+            return self.all("channels", &texts, Self::channel);
         }
+        let to = to.given().and_then(|texts| self.all("to", &texts, Self::anybody));
+        let channels = match channels {
+            Field::Absent => Some(Vec::new()),
+            Field::Broken => None,
+            Field::Given(texts) => self.all("channels", &texts, Self::channel),
+        };
+        let (mut told, to) = (channels?, to?);
+        told.extend(to);
+        let mut seen = BTreeSet::new();
+        told.retain(|name| seen.insert(name.clone()));
+        Some(told)
+    }
+
+    fn all(&mut self, key: &str, texts: &At<Texts>, find: fn(&mut Self, &At<String>) -> Option<Vec<String>>) -> Option<Vec<String>> {
+        let found: Vec<Vec<String>> = texts.items.iter().filter_map(|text| find(self, text)).collect();
         if texts.items.is_empty() && texts.whole {
-            let fault = Fault::new(Rule::KeyMissing, &texts.place, "`channels`: nobody is named");
-            self.faults.push(fault.hint("write channels = [\"ops-mail\"]"));
+            let fault = Fault::new(Rule::KeyMissing, &texts.place, format!("`{key}`: nobody is named"));
+            self.faults.push(fault.hint(format!("write {key} = [\"{}\"]", if key == "to" { "ann" } else { "ops-mail" })));
         }
-        (texts.whole && !named.is_empty() && named.len() == texts.items.len()).then_some(named)
+        (texts.whole && !found.is_empty() && found.len() == texts.items.len()).then(|| found.concat())
     }
 
-    fn matches(&mut self, field: Field<String>) -> Option<Option<Selector>> {
-        match field {
-            Field::Absent => Some(None),
-            Field::Broken => None,
-            Field::Given(text) => match Selector::parse(&text) {
-                Ok(selector) => Some(Some(selector)),
-                Err(error) => {
-                    let message = format!("`match`: \"{}\" selects no alarms", text.escape_debug());
-                    self.faults.push(Fault::new(Rule::RouteMatchIllegal, &text.place, message).hint(error.to_string()));
-                    None
-                }
-            },
+    fn channel(&mut self, text: &At<String>) -> Option<Vec<String>> {
+        let names = || self.known.channels.iter().map(|channel| channel.name.as_str());
+        self.named.insert(text.value.clone());
+        if names().any(|name| name == text.as_str()) {
+            return Some(vec![text.value.clone()]);
         }
+        if self.known.channels_whole {
+            let message = format!("`channels`: no channel is called \"{}\"", text.escape_debug());
+            let hint = if self.known.names().any(|name| name == text.as_str()) {
+                format!("persons and rosters are told by to = [\"{}\"]", text.value)
+            } else if self.known.channels.is_empty() {
+                "channels are `[[channel]]` tables in watchpost.toml".to_owned()
+            } else {
+                did_you_mean(text, "channels", names())
+            };
+            self.faults.push(Fault::new(Rule::RouteChannelUnknown, &text.place, message).hint(hint));
+        }
+        None
     }
 
-    fn severity(&mut self, field: Field<String>) -> Option<Severity> {
-        match field {
-            Field::Absent => Some(Severity::Indeterminate),
-            Field::Broken => None,
-            Field::Given(text) => {
-                let found = severity_named(&text);
-                if found.is_none() {
-                    let message = format!("`severity`: \"{}\" is no severity", text.escape_debug());
-                    let hint = did_you_mean(&text, "severities", SEVERITIES.into_iter().map(|(name, _)| name));
-                    self.faults.push(Fault::new(Rule::RouteSeverityUnknown, &text.place, message).hint(hint));
-                }
-                found
-            }
+    fn anybody(&mut self, text: &At<String>) -> Option<Vec<String>> {
+        self.named.insert(text.value.clone());
+        if let Some(person) = self.known.persons.iter().find(|person| person.name == text.value) {
+            return Some(person.addresses.clone());
         }
+        if self.known.names().any(|name| name == text.as_str()) {
+            return Some(vec![text.value.clone()]);
+        }
+        if self.known.channels_whole && self.known.people_whole {
+            let message = format!("`to`: no person, roster or channel is called \"{}\"", text.escape_debug());
+            let hint = did_you_mean(text, "there are", self.known.names());
+            self.faults.push(Fault::new(Rule::RouteChannelUnknown, &text.place, message).hint(hint));
+        }
+        None
     }
 
     fn span(&mut self, key: &str, text: &Field<String>) -> Option<Option<Duration>> {
@@ -190,5 +242,38 @@ impl Walk<'_> {
             .collect();
         let whole = texts.whole && sound.len() == texts.items.len();
         whole.then(|| Windows::parse(sound, [], holidays.unwrap_or_default()).ok()).flatten()
+    }
+}
+
+/// Reads which alarms are meant, by their labels.
+pub(super) fn check_match(field: Field<String>, faults: &mut Faults) -> Option<Option<Selector>> {
+    match field {
+        Field::Absent => Some(None),
+        Field::Broken => None,
+        Field::Given(text) => match Selector::parse(&text) {
+            Ok(selector) => Some(Some(selector)),
+            Err(error) => {
+                let message = format!("`match`: \"{}\" selects no alarms", text.escape_debug());
+                faults.push(Fault::new(Rule::RouteMatchIllegal, &text.place, message).hint(error.to_string()));
+                None
+            }
+        },
+    }
+}
+
+/// Reads the least severity; any where nothing is said.
+pub(super) fn check_severity(field: Field<String>, faults: &mut Faults) -> Option<Severity> {
+    match field {
+        Field::Absent => Some(Severity::Indeterminate),
+        Field::Broken => None,
+        Field::Given(text) => {
+            let found = severity_named(&text);
+            if found.is_none() {
+                let message = format!("`severity`: \"{}\" is no severity", text.escape_debug());
+                let hint = did_you_mean(&text, "severities", SEVERITIES.into_iter().map(|(name, _)| name));
+                faults.push(Fault::new(Rule::RouteSeverityUnknown, &text.place, message).hint(hint));
+            }
+            found
+        }
     }
 }

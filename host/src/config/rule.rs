@@ -44,8 +44,6 @@ rules! {
     KeyUnknown = "key-unknown",
     /// A key that has to be there is there.
     KeyMissing = "key-missing",
-    /// A key of the plan waits for what it comes with.
-    KeyLater = "key-later",
     /// A key stands in its own file and table.
     KeyElsewhere = "key-elsewhere",
     /// A value has the type of its key.
@@ -390,6 +388,33 @@ rules! {
     /// A route says by labels which alarms it is about.
     RouteMatchIllegal = "route-match-illegal",
 
+    /// Each person has a name of his or her own.
+    PersonTwice = "person-twice",
+    /// The name of a person or a roster can be shown.
+    PersonNameIllegal = "person-name-illegal",
+    /// A person is told by channels that there are.
+    PersonChannelUnknown = "person-channel-unknown",
+    /// A person's addresses are such, and of channels that tell persons.
+    PersonAddressIllegal = "person-address-illegal",
+    /// A person's language is one that we speak, or the channel.
+    PersonLanguageUnknown = "person-language-unknown",
+    /// Somebody can be told some time.
+    PersonNeverThere = "person-never-there",
+    /// Somebody is named by a route or a roster; a warning.
+    PersonIdle = "person-idle",
+    /// A time that comes again is one of a day or a week.
+    MomentIllegal = "moment-illegal",
+    /// Each roster has a name of its own.
+    RosterTwice = "roster-twice",
+    /// Persons are on duty.
+    RosterMemberUnknown = "roster-member-unknown",
+    /// Turns end when there is a hand-over.
+    RosterTurnIllegal = "roster-turn-illegal",
+    /// Days of a roster are such.
+    RosterDaysIllegal = "roster-days-illegal",
+    /// One person is on duty at a time.
+    RosterTwoAtOnce = "roster-two-at-once",
+
     /// A setting of the command line is a key with a value.
     SettingIllegal = "setting-illegal",
 }
@@ -414,6 +439,7 @@ impl Rule {
             | Self::ConfigFileUnreadable
             | Self::ChannelPlain
             | Self::ChannelIdle
+            | Self::PersonIdle
             | Self::SecretPlain => Weight::Warning,
             _ => Weight::Error,
         }

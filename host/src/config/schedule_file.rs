@@ -62,8 +62,8 @@ const KEYS_OF_DEFAULTS: [&str; 17] = [
 const KEYS_OF_TARGET: [&str; 3] = ["name", "labels", "config"];
 
 /// Keys that stand in the main file.
-const OF_MAIN_FILE: [&str; 10] =
-    ["data", "host_alarms", "plugins", "schedules", "listen", "channel", "route", "person", "objective", "plugin"];
+const OF_MAIN_FILE: [&str; 11] =
+    ["data", "host_alarms", "plugins", "schedules", "listen", "channel", "route", "person", "roster", "objective", "plugin"];
 
 /// What a job and `[defaults]` have in common.
 #[derive(Clone, Debug, Default)]

@@ -41,6 +41,10 @@ impl Almanac {
         Self { now, rhythms: HashMap::new(), holidays: HashMap::new() }
     }
 
+    pub(super) fn now(&self) -> UnixTime {
+        self.now
+    }
+
     fn rhythm_of(&mut self, text: &str, timetable: &Timetable) -> Rhythm {
         let key = (text.to_owned(), timetable.zone().name());
         *self.rhythms.entry(key).or_insert_with(|| timetable.rhythm(self.now))

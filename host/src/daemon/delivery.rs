@@ -1,6 +1,7 @@
 //! Deliveries: a task for each channel takes from the outbox what is its own, and tells it until it is taken.
 
 mod astray;
+mod duty;
 mod round;
 mod routing;
 #[cfg(test)]
@@ -25,10 +26,12 @@ use watchpost_plugin_api::Severity;
 use super::{appender::Appender, host_alarms::Overheard, now_ns};
 use crate::{
     alarm::{notice::Step, turns::Turns},
+    config::Config,
     log::{seconds, trouble::Trouble},
     notify::{
         channel::{Channel, Parcel, Sender, Undelivered},
         outbox::{Backlog, Due, Fate, Outbox},
+        route::Routes,
         text::sample,
     },
 };
@@ -36,6 +39,7 @@ pub(super) use routing::Routing;
 
 use astray::Gone;
 use round::{Outcome, Round, deliver};
+use routing::routes_of;
 
 /// Longest pause between two looks: a message that is due is seen at once, for whoever writes it says so.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -85,6 +89,8 @@ pub(super) struct Delivery {
     /// Channels of the configuration, for who looks after the messages of others.
     known: watch::Sender<Option<Vec<String>>>,
     gone: Gone,
+    /// Routes of the configuration, for who hands on what is told to rosters.
+    routes: watch::Sender<Arc<Routes>>,
 }
 
 struct Running {
@@ -110,6 +116,8 @@ impl Delivery {
         let (running, gone) = (Mutex::default(), Gone::default());
         let (known, knows) = watch::channel(None);
         tokio::spawn(astray::lead((database.to_owned(), turns.clone()), knows, appender.clone(), gone.clone()));
+        let (routes, in_force) = watch::channel(Arc::default());
+        tokio::spawn(duty::lead((database.to_owned(), turns.clone()), in_force, poke.clone()));
         Ok(Self {
             path: database.to_owned(),
             turns,
@@ -120,12 +128,19 @@ impl Delivery {
             running,
             known,
             gone,
+            routes,
         })
     }
 
     /// Has channels look at once: something new is in the outbox.
     pub(super) fn poke(&self) {
         self.poke.notify_waiters();
+    }
+
+    /// Has the channels of a configuration at work, and has who is on duty by its rosters told.
+    pub(super) async fn obey(&self, config: &Config) {
+        self.routes.send_replace(Arc::new(routes_of(config)));
+        self.set(&config.channels).await;
     }
 
     /// Has these channels at work, and no others; one that is as it was goes on.
@@ -143,7 +158,8 @@ impl Delivery {
         for channel in channels {
             running.entry(channel.name.clone()).or_insert_with(|| self.start(channel));
         }
-        self.known.send_replace(Some(running.keys().cloned().collect()));
+        let rosters = self.routes.borrow().people.rosters.keys().cloned().collect::<Vec<_>>();
+        self.known.send_replace(Some(running.keys().cloned().chain(rosters).collect()));
     }
 
     fn start(&self, channel: &Channel) -> Running {
@@ -434,11 +450,11 @@ impl Lead {
 
     /// Writes down what became of messages; what cannot be written is told once more.
     async fn mark(&mut self, outbox: Option<Outbox>, outcomes: Vec<Outcome>) -> (Option<Outbox>, Vec<Outcome>) {
-        let (path, turns, now) = (self.path.clone(), self.turns.clone(), now_ns());
+        let (path, turns, person, now) = (self.path.clone(), self.turns.clone(), self.channel.person.clone(), now_ns());
         let marked = spawn_blocking(move || {
             let fates: Vec<(&Due, Fate)> = outcomes.iter().map(|(due, outcome)| (due, fate(due, outcome, now))).collect();
             let opened = outbox.map_or_else(|| Outbox::open(&path, turns), Ok);
-            let marked = opened.and_then(|mut outbox| outbox.mark(&fates, now).map(|()| outbox));
+            let marked = opened.and_then(|mut outbox| outbox.mark(&fates, person.as_deref(), now).map(|()| outbox));
             drop(fates);
             (marked, outcomes)
         });

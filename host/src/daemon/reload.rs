@@ -128,7 +128,7 @@ impl Daemon {
         self.watching.set(&config, &jobs);
         self.routing.set(&config);
         self.ledger.set(&config, &jobs);
-        self.delivery.set(&config.channels).await;
+        self.delivery.obey(&config).await;
         self.latest.set_jobs(jobs.iter().map(|job| JobView { shape: job.shape.clone(), next_due_ns: None }));
         let mut plugins = plugins;
         plugins.guard(Sandboxes::of(&config));

@@ -9,6 +9,7 @@ use super::{
     exec::Exec,
     mail::Mail,
     opcmsg::Opcmsg,
+    person::Person,
     snmp::{self, Snmp},
     syslog::Syslog,
     text::{self, Words},
@@ -29,6 +30,8 @@ pub struct Channel {
     pub heartbeat: Option<Duration>,
     /// How long one delivery may take.
     pub timeout: Duration,
+    /// Whose it is, if it is somebody's: hours, quiet hours and digests hold.
+    pub person: Option<Arc<Person>>,
 }
 
 /// How a channel tells.
@@ -143,6 +146,11 @@ impl Kind {
             Self::Webhook(webhook) => webhook.together(),
             Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) => 1,
         }
+    }
+
+    /// Whether it may be a person's own.
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Self::Mail(_) | Self::Webhook(_) | Self::Exec(_) | Self::Snmp(_) | Self::Syslog(_) | Self::Opcmsg(_))
     }
 
     /// Whether it can tell of many alarms in one message when too many wait.

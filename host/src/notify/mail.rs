@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 5322, RFC 3834 (`Auto-Submitted`).
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
@@ -18,14 +18,19 @@ use lettre::{
     },
 };
 use minijinja::HtmlEscape;
+use sha2::{Digest, Sha256};
 use watchpost_plugin_api::Tls;
 use watchpost_services::tls_reason;
 
 use super::{
     channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
-    text::{Template, body, plain_line, title},
+    language::{Language, Voice},
+    text::{Template, body_in, hex, plain_line},
 };
-use crate::alarm::notice::{Notice, Step};
+use crate::{
+    alarm::notice::{Notice, Step},
+    schedule::Zone,
+};
 
 /// Alarms of a digest that are told in full; of the others a line.
 const IN_FULL_MAX: usize = 20;
@@ -47,6 +52,19 @@ pub struct Mail {
     pub from: Mailbox,
     /// Whom it goes to.
     pub to: Vec<Mailbox>,
+    /// What mails say, where it is not what they usually say.
+    pub own: Templates,
+    /// What they say to persons who read another language.
+    pub languages: BTreeMap<String, Templates>,
+    /// How the reader is spoken to.
+    pub voice: Voice,
+    /// Whose own channel it is; mails of one step to two persons are two mails.
+    pub reader: Option<String>,
+}
+
+/// What mails say.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Templates {
     /// What subjects say.
     pub subject: Option<Template>,
     /// What the text says.
@@ -122,10 +140,29 @@ impl Mail {
         parameters.build().map_err(|error| Undelivered::later(crate::chain(&error)))
     }
 
+    /// The same for one reader: to an address of his own, in his language, by his clock.
+    ///
+    /// Shape: nothing where neither we nor the channel's templates speak the language.
+    pub fn to_one(&self, reader: &str, to: Mailbox, language: Option<&str>, zone: Zone) -> Option<Self> {
+        let own = language.and_then(|code| self.languages.get(code));
+        let spoken = match language {
+            None => Some(self.voice.language),
+            Some(code) => Language::parse(code).or_else(|| own.map(|_| Language::default())),
+        };
+        let own = own.cloned().unwrap_or_default();
+        let templates = Templates {
+            subject: own.subject.or_else(|| self.own.subject.clone()),
+            text: own.text.or_else(|| self.own.text.clone()),
+            html: own.html.or_else(|| self.own.html.clone()),
+        };
+        let voice = Voice { language: spoken?, zone: Some(zone) };
+        Some(Self { to: vec![to], own: templates, voice, reader: Some(reader.to_owned()), ..self.clone() })
+    }
+
     fn of_one(&self, sender: &Sender, notice: &Notice) -> Result<Message, Undelivered> {
-        let subject = said(self.subject.as_ref(), &[notice], || title(notice))?;
-        let text = said(self.text.as_ref(), &[notice], || body(notice))?;
-        let html = said(self.html.as_ref(), &[notice], || html(&[notice]))?;
+        let subject = self.said(self.own.subject.as_ref(), &[notice], || self.voice.title(notice))?;
+        let text = self.said(self.own.text.as_ref(), &[notice], || body_in(notice, self.voice))?;
+        let html = self.said(self.own.html.as_ref(), &[notice], || html(&[notice], self.voice))?;
         // What begins a thread is the alarm, not whatever of it this channel heard first.
         let thread = Some(format!("alarm-{}", notice.alarm));
         let begins = notice.step == Step::Raised;
@@ -136,23 +173,31 @@ impl Mail {
     fn of_many(&self, sender: &Sender, notices: &[&Notice]) -> Result<Message, Undelivered> {
         let (Some(first), Some(last)) = (notices.first(), notices.last()) else { return Err(Undelivered::never("nothing to tell")) };
         let active = notices.iter().filter(|notice| notice.active).count();
-        let subject = || format!("{} steps of alarms, {active} of alarms that are there: {}", notices.len(), title(first));
+        let subject = || self.voice.summary(notices.len(), active, first);
         let text = || {
-            let lines: String = notices.iter().map(|notice| title(notice) + "\n").collect();
-            let whole: Vec<String> = notices.iter().take(IN_FULL_MAX).map(|notice| body(notice)).collect();
+            let lines: String = notices.iter().map(|notice| self.voice.title(notice) + "\n").collect();
+            let whole: Vec<String> = notices.iter().take(IN_FULL_MAX).map(|notice| body_in(notice, self.voice)).collect();
             format!("{lines}\n{}", whole.join("\n--\n\n"))
         };
-        let subject = plain_line(&said(self.subject.as_ref(), notices, subject)?);
-        let text = said(self.text.as_ref(), notices, text)?;
-        let html = said(self.html.as_ref(), notices, || html(notices))?;
+        let subject = plain_line(&self.said(self.own.subject.as_ref(), notices, subject)?);
+        let text = self.said(self.own.text.as_ref(), notices, text)?;
+        let html = self.said(self.own.html.as_ref(), notices, || html(notices, self.voice))?;
         let id = format!("digest-{}-{}-{}", first.seq, last.seq, notices.len());
         self.message(sender, &Letter { id, subject, text, html, ..Letter::default() })
+    }
+
+    fn said(&self, template: Option<&Template>, notices: &[&Notice], usual: impl Fn() -> String) -> Result<String, Undelivered> {
+        template.map_or_else(|| Ok(usual()), |template| template.render_in(notices, self.voice).map_err(Undelivered::never))
     }
 
     fn message(&self, sender: &Sender, letter: &Letter) -> Result<Message, Undelivered> {
         let domain = self.from.email.domain();
         let id = |what: &str| format!("<{what}.{}@{domain}>", sender.instance);
-        let mut message = Message::builder().from(self.from.clone()).subject(&letter.subject).message_id(Some(id(&letter.id)));
+        let own_id = match &self.reader {
+            Some(reader) => id(&format!("{}.{}", letter.id, hex(&Sha256::digest(reader)[..6]))),
+            None => id(&letter.id),
+        };
+        let mut message = Message::builder().from(self.from.clone()).subject(&letter.subject).message_id(Some(own_id));
         for to in &self.to {
             message = message.to(to.clone());
         }
@@ -190,25 +235,24 @@ struct Letter {
     html: String,
 }
 
-fn said(template: Option<&Template>, notices: &[&Notice], usual: impl Fn() -> String) -> Result<String, Undelivered> {
-    template.map_or_else(|| Ok(usual()), |template| template.render(notices).map_err(Undelivered::never))
-}
-
 fn escaped(text: &str) -> String {
     HtmlEscape(&plain_line(text)).to_string()
 }
 
 /// Alarms as a page: the words of the text, and a colour for how bad it is.
-fn html(notices: &[&Notice]) -> String {
+fn html(notices: &[&Notice], voice: Voice) -> String {
     let mut page = String::from("<!doctype html><html><body style=\"font:14px sans-serif;color:#1a1a1a\">");
     for notice in notices {
         let colour = if notice.active { colour(notice) } else { "#2e7d32" };
         page.push_str(&format!(
             "<h2 style=\"font-size:16px;border-left:6px solid {colour};padding-left:8px\">{}</h2>",
-            escaped(&title(notice))
+            escaped(&voice.title(notice))
         ));
         if notices.len() <= IN_FULL_MAX {
-            page.push_str(&format!("<pre style=\"font:13px monospace;white-space:pre-wrap\">{}</pre>", HtmlEscape(&body(notice))));
+            page.push_str(&format!(
+                "<pre style=\"font:13px monospace;white-space:pre-wrap\">{}</pre>",
+                HtmlEscape(&body_in(notice, voice))
+            ));
         }
     }
     page + "</body></html>"

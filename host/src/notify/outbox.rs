@@ -1,15 +1,27 @@
 //! The outbox: messages to channels, written in the transaction that makes the step they tell of, and kept until they are delivered.
 
+mod duty;
+mod held;
+mod messages;
+
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
 
-use super::route::{Address, Routes, While};
+use super::{
+    person::Person,
+    route::{Address, Routes, While},
+};
 use crate::alarm::{
     notice::{Notice, Step},
     turns::Turns,
 };
+use duty::hand_on;
+use held::{Held, Telling, ripen};
+
+pub use held::is_digest;
+pub use messages::{Message, messages_of};
 
 /// How long another writer (the alarms themselves, a backup) may hold the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -42,7 +54,7 @@ pub const TABLES: &str = "
         repeat_s INTEGER,                       -- told again after so long, while nobody has taken it
         begun INTEGER NOT NULL DEFAULT 0,       -- a channel may have it already
         attempts INTEGER NOT NULL DEFAULT 0,
-        state INTEGER NOT NULL DEFAULT 0,       -- 0 waits, 1 delivered, 2 refused for good, 3 no longer needed, 4 withheld, 5 given up
+        state INTEGER NOT NULL DEFAULT 0,       -- 0 waits, 1 delivered, 2 refused for good, 3 no longer needed, 4 withheld, 5 given up, 6 handed on
         why TEXT,                               -- it failed, was refused, not needed or withheld
         done_ns INTEGER
     ) STRICT;
@@ -53,6 +65,12 @@ pub const TABLES: &str = "
     INSERT INTO instance VALUES (1, lower(hex(randomblob(6))));
     CREATE INDEX outbox_waits ON outbox (channel, not_before_ns, id) WHERE state = 0;
     CREATE INDEX outbox_of_alarm ON outbox (alarm, channel, id);
+";
+
+/// What the outbox has for persons and rosters.
+pub const TABLES_OF_PEOPLE: &str = "
+    ALTER TABLE outbox ADD COLUMN via TEXT;         -- the roster by which somebody is told
+    ALTER TABLE outbox ADD COLUMN ripe_ns INTEGER;  -- when it would be told if nobody had to be waited for
 ";
 
 /// What became of a message.
@@ -71,6 +89,8 @@ pub enum State {
     Withheld,
     /// There is nobody to take it any more.
     GivenUp,
+    /// Whoever is on duty has a message of his own instead.
+    HandedOn,
 }
 
 impl State {
@@ -83,10 +103,11 @@ impl State {
             Self::NotNeeded => "not needed",
             Self::Withheld => "withheld",
             Self::GivenUp => "given up",
+            Self::HandedOn => "handed on",
         }
     }
 
-    const ALL: [Self; 6] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld, Self::GivenUp];
+    const ALL: [Self; 7] = [Self::Waits, Self::Delivered, Self::Refused, Self::NotNeeded, Self::Withheld, Self::GivenUp, Self::HandedOn];
 
     fn number(self) -> i64 {
         Self::ALL.iter().zip(0..).find(|(state, _)| **state == self).map_or(0, |(_, number)| number)
@@ -121,6 +142,7 @@ pub fn put(transaction: &Transaction<'_>, notice: &Notice, routes: &Routes) -> r
     if routes.wants.is_empty() {
         return Ok(());
     }
+    ripen(transaction, notice)?;
     let mut box_ = Put { transaction, notice, routes, json: serde_json::to_string(notice).unwrap_or_default() };
     match notice.step {
         step if step.ends() => box_.end(),
@@ -146,31 +168,34 @@ impl Put<'_> {
     fn tell(&mut self) -> rusqlite::Result<()> {
         let addressed = self.routes.addressed(self.notice);
         for address in &addressed {
+            address.via.as_ref().map_or(Ok(()), |roster| self.renew_by(roster))?;
             let known = self.known(&address.channel)?;
             let wants = self.routes.wants(&address.channel, self.notice.step);
             match known {
+                Known { told: true, .. } if self.routes.people.rosters.contains_key(&address.channel) => self.tell_on_duty(address)?,
                 Known { told: true, .. } if self.notice.silenced.is_some() => self.withhold(&address.channel)?,
                 // The escalation of an alarm whose acknowledgement has run out starts anew.
                 Known { told: true, pending: None } if address.condition == While::Untaken && self.notice.step == Step::Unacknowledged => {
-                    self.insert(address)?;
+                    self.insert(address, Telling::Begins)?;
                 }
                 Known { told: true, pending } if wants => {
                     // What was to remind of it would tell what is past.
                     pending.map_or(Ok(()), |id| self.replace(id))?;
-                    self.insert(&Address { repeat_s: address.repeat_s, ..self.at_once(&address.channel) })?;
+                    let Address { channel, repeat_s, via, .. } = address;
+                    self.insert(&Address { repeat_s: *repeat_s, via: via.clone(), ..self.at_once(channel) }, Telling::GoesOn)?;
                 }
                 Known { told: true, .. } => {}
-                Known { pending: Some(id), .. } => self.renew(id)?,
+                Known { pending: Some(id), .. } => self.renew(id, address)?,
                 Known { .. } if self.notice.silenced.is_some() => self.withhold(&address.channel)?,
                 // To a channel that hears of it for the first time it is raised, whatever happened.
-                Known { .. } if self.routes.wants(&address.channel, Step::Raised) => self.insert(address)?,
+                Known { .. } if self.routes.wants(&address.channel, Step::Raised) => self.insert(address, Telling::Begins)?,
                 Known { .. } => {}
             }
         }
         let names: Vec<&str> = addressed.iter().map(|address| address.channel.as_str()).collect();
         for channel in self.told()?.iter().filter(|channel| !names.contains(&channel.as_str())) {
             if self.notice.silenced.is_none() && self.routes.wants(channel, self.notice.step) {
-                self.insert(&self.at_once(channel))?;
+                self.insert(&self.at_once(channel), Telling::GoesOn)?;
             }
         }
         Ok(())
@@ -180,7 +205,7 @@ impl Put<'_> {
     fn follow(&mut self) -> rusqlite::Result<()> {
         for channel in self.told()? {
             if self.routes.wants(&channel, self.notice.step) {
-                self.insert(&self.at_once(&channel))?;
+                self.insert(&self.at_once(&channel), Telling::GoesOn)?;
             }
         }
         Ok(())
@@ -209,7 +234,7 @@ impl Put<'_> {
     fn known(&self, channel: &str) -> rusqlite::Result<Known> {
         let mut known = Known::default();
         let mut select = self.transaction.prepare_cached(
-            "SELECT id, state, condition, begun FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state IN (0, 1, 2) ORDER BY id",
+            "SELECT id, state, condition, begun FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state IN (0, 1, 2, 6) ORDER BY id",
         )?;
         let mut rows = select.query(params![number(self.notice.alarm), channel])?;
         while let Some(row) = rows.next()? {
@@ -234,19 +259,36 @@ impl Put<'_> {
 
     fn at_once(&self, channel: &str) -> Address {
         let not_before_ns = self.notice.time_ns;
-        Address { channel: channel.to_owned(), not_before_ns, condition: While::Always, group: None, repeat_s: None }
+        Address { channel: channel.to_owned(), not_before_ns, condition: While::Always, group: None, repeat_s: None, via: None }
     }
 
-    fn insert(&self, address: &Address) -> rusqlite::Result<()> {
+    fn insert(&self, address: &Address, telling: Telling) -> rusqlite::Result<()> {
+        let held = self.held(address, telling)?;
+        if held.digest.is_none() && self.routes.people.owner(&address.channel).is_some() {
+            self.bring_forward(&address.channel, held.not_before_ns)?;
+        }
         let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via, ripe_ns, why)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?;
         let Notice { alarm, seq, active, .. } = self.notice;
-        let Address { channel, not_before_ns, condition, group, repeat_s } = address;
-        let repeat_s = repeat_s.map(number);
-        let condition = condition_number(*condition);
-        insert.execute(params![channel, number(*alarm), number(*seq), active, self.json, group, not_before_ns, condition, repeat_s])?;
+        let Held { not_before_ns, ripe_ns, condition, group, digest, repeat_s, why } = held;
+        let (repeat_s, condition, group) = (repeat_s.map(number), condition_number(condition), digest.as_deref().or(group));
+        let Address { channel, via, .. } = address;
+        insert.execute(params![
+            channel,
+            number(*alarm),
+            number(*seq),
+            active,
+            self.json,
+            group,
+            not_before_ns,
+            condition,
+            repeat_s,
+            via,
+            ripe_ns,
+            why
+        ])?;
         Ok(())
     }
 
@@ -267,10 +309,13 @@ impl Put<'_> {
         Ok(())
     }
 
-    /// Gives a message that is still to be told what is true now.
-    fn renew(&self, id: i64) -> rusqlite::Result<()> {
-        let mut update = self.transaction.prepare_cached("UPDATE outbox SET notice = ?2, seq = ?3 WHERE id = ?1")?;
-        update.execute(params![id, self.json, number(self.notice.seq)])?;
+    /// Gives a message that is still to be told what is true now; what has become worse may be told sooner.
+    fn renew(&self, id: i64, address: &Address) -> rusqlite::Result<()> {
+        let not_before_ns = self.held(address, Telling::Begins)?.not_before_ns;
+        let mut update = self
+            .transaction
+            .prepare_cached("UPDATE outbox SET notice = ?2, seq = ?3, not_before_ns = min(not_before_ns, ?4) WHERE id = ?1")?;
+        update.execute(params![id, self.json, number(self.notice.seq), not_before_ns])?;
         Ok(())
     }
 }
@@ -292,6 +337,8 @@ pub struct Due {
     pub attempts: u32,
     repeat_s: Option<i64>,
     condition: i64,
+    /// The roster by which somebody is told.
+    via: Option<String>,
 }
 
 /// What became of an attempt.
@@ -311,25 +358,6 @@ pub enum Fate {
         /// What the channel said.
         why: String,
     },
-}
-
-/// A message of an alarm, for who asks why somebody was told or not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// The channel's name.
-    pub channel: String,
-    /// The step that it tells of.
-    pub seq: u64,
-    /// What became of it.
-    pub state: State,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// It failed, was refused, not needed or withheld.
-    pub why: Option<String>,
-    /// It waits until then, nanoseconds since 1970.
-    pub not_before_ns: i64,
-    /// When it was done with.
-    pub done_ns: Option<i64>,
 }
 
 /// How a channel stands.
@@ -374,11 +402,11 @@ impl Outbox {
     pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<Due>> {
         let mut select = self.connection.prepare_cached(
             // What is told stands in the rows that are chosen alone: of those that wait longer it is not read.
-            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox WHERE id IN (
+            "SELECT id, notice, grouped, attempts, repeat_s, condition, via FROM outbox WHERE id IN (
                  SELECT it.id FROM outbox AS it
                  WHERE it.channel = ?1 AND it.state = 0 AND it.not_before_ns <= ?2 AND NOT EXISTS (
                      SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
-                     AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND earlier.condition < 2)
+                     AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND (earlier.condition < 2 OR earlier.begun = 1))
                  ORDER BY it.id LIMIT ?3)
              ORDER BY id",
         )?;
@@ -386,21 +414,32 @@ impl Outbox {
         found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
     }
 
-    /// All messages that wait to be told with a group, due or not.
+    /// All messages that wait to be told with a group, due or not; those that somebody may have already are told again without further ones.
     pub fn group(&self, channel: &str, group: &str, most: usize) -> rusqlite::Result<Vec<Due>> {
         let mut select = self.connection.prepare_cached(
-            "SELECT id, notice, grouped, attempts, repeat_s, condition FROM outbox
-             WHERE channel = ?1 AND state = 0 AND grouped = ?2 ORDER BY id LIMIT ?3",
+            "SELECT id, notice, grouped, attempts, repeat_s, condition, via FROM outbox
+             WHERE channel = ?1 AND state = 0 AND grouped = ?2 AND begun = (
+                 SELECT max(begun) FROM outbox WHERE channel = ?1 AND state = 0 AND grouped = ?2)
+             ORDER BY id LIMIT ?3",
         )?;
         let found = select.query_map(params![channel, group, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
         found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
     }
 
+    /// The earliest digest that waits to be told, due or not: a later one is not told before it.
+    pub fn next_digest(&self, channel: &str) -> rusqlite::Result<Option<String>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT min(grouped) FROM outbox WHERE channel = ?1 AND state = 0 AND grouped BETWEEN ?2 AND ?3")?;
+        select.query_row(params![channel, held::DIGEST, format!("{}~", held::DIGEST)], |row| row.get(0))
+    }
+
     /// Notes that a channel is about to get messages, durably; gives those that are still to be told.
     ///
-    /// Only what may be taken back needs it: from here on it is not, and the end of its alarm is told too.
+    /// What may be taken back needs it: from here on it is not, and the end of its alarm is told too. A group does, so that it is the same
+    /// when it is told again.
     pub fn begin(&mut self, messages: Vec<Due>) -> rusqlite::Result<Vec<Due>> {
-        if messages.iter().all(|message| message.condition == 0) {
+        if messages.iter().all(|message| message.condition == 0 && message.group.is_none()) {
             return Ok(messages);
         }
         let _turn = self.turns.after();
@@ -410,8 +449,36 @@ impl Outbox {
         begun
     }
 
+    /// Gives what is due to rosters to whoever is on duty now, durably; says whether there was anything.
+    pub fn hand_on(&mut self, routes: &Routes, now_ns: i64) -> rusqlite::Result<bool> {
+        if !self.any_due(routes, now_ns)? {
+            return Ok(false);
+        }
+        let _turn = self.turns.after();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut handed = false;
+        for roster in routes.people.rosters.keys() {
+            handed |= hand_on(&transaction, roster, routes, now_ns)?;
+        }
+        transaction.commit()?;
+        Ok(handed)
+    }
+
+    fn any_due(&self, routes: &Routes, now_ns: i64) -> rusqlite::Result<bool> {
+        let mut select =
+            self.connection.prepare_cached("SELECT 1 FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 LIMIT 1")?;
+        for roster in routes.people.rosters.keys() {
+            if select.exists(params![roster, now_ns])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Writes down what became of messages; a kill takes none of it back.
-    pub fn mark(&mut self, fates: &[(&Due, Fate)], now_ns: i64) -> rusqlite::Result<()> {
+    ///
+    /// `person`: whose the channel is, if it is somebody's: reminders come when he or she may be told.
+    pub fn mark(&mut self, fates: &[(&Due, Fate)], person: Option<&Person>, now_ns: i64) -> rusqlite::Result<()> {
         let mut turn = self.turns.after();
         turn.wrote(fates.len());
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -423,16 +490,22 @@ impl Outbox {
                 .prepare_cached("UPDATE outbox SET attempts = attempts + 1, not_before_ns = ?2, why = ?3 WHERE id = ?1 AND state = 0")?;
             let mut repeat = transaction.prepare_cached(
                 "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
-                 SELECT channel, alarm, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox WHERE id = ?1 AND repeat_s IS NOT NULL
+                 SELECT coalesce(via, channel), alarm, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox
+                 WHERE id = ?1 AND repeat_s IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM outbox AS end WHERE end.alarm = outbox.alarm AND end.id > outbox.id
-                                 AND end.channel = outbox.channel)",
+                                 AND end.channel = outbox.channel)
+                 AND NOT EXISTS (SELECT 1 FROM outbox AS known WHERE known.alarm = outbox.alarm AND known.channel = outbox.via
+                                 AND known.state = 0)",
             )?;
             for (message, fate) in fates {
                 match fate {
                     Fate::Delivered => {
                         done.execute(params![message.id, State::Delivered.number(), None::<String>, now_ns])?;
                         if let Some(repeat_s) = message.repeat_s {
-                            repeat.execute(params![message.id, now_ns.saturating_add(repeat_s.saturating_mul(1_000_000_000))])?;
+                            let again_ns = now_ns.saturating_add(repeat_s.saturating_mul(1_000_000_000));
+                            let person = person.filter(|_| message.via.is_none());
+                            let when_ns = person.map_or(again_ns, |person| person.when(&message.notice, again_ns).at_ns);
+                            repeat.execute(params![message.id, when_ns])?;
                         }
                     }
                     Fate::Refused { why } => {
@@ -516,10 +589,12 @@ fn begin(connection: &mut Connection, messages: Vec<Due>) -> rusqlite::Result<Ve
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut begun = Vec::with_capacity(messages.len());
     {
-        let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0")?;
+        let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0 RETURNING notice")?;
         for message in messages {
-            if update.execute([message.id])? == 1 {
-                begun.push(message);
+            // It may have been given what is true now since it was read.
+            let notice = update.query_row([message.id], |row| row.get::<_, String>(0)).optional()?;
+            if let Some(notice) = notice.and_then(|notice| serde_json::from_str(&notice).ok()) {
+                begun.push(Due { notice, ..message });
             }
         }
     }
@@ -527,28 +602,10 @@ fn begin(connection: &mut Connection, messages: Vec<Due>) -> rusqlite::Result<Ve
     Ok(begun)
 }
 
-/// All messages of an alarm, in the order of the outbox.
-pub fn messages_of(connection: &Connection, alarm: u64) -> rusqlite::Result<Vec<Message>> {
-    let mut select =
-        connection.prepare("SELECT channel, seq, state, attempts, why, not_before_ns, done_ns FROM outbox WHERE alarm = ?1 ORDER BY id")?;
-    let found = select.query_map([number(alarm)], |row| {
-        Ok(Message {
-            channel: row.get(0)?,
-            seq: row.get::<_, i64>(1)?.unsigned_abs(),
-            state: State::of(row.get(2)?),
-            attempts: u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX),
-            why: row.get(4)?,
-            not_before_ns: row.get(5)?,
-            done_ns: row.get(6)?,
-        })
-    })?;
-    found.collect()
-}
-
 /// A message that this program does not understand is none: it is of another version.
 fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Due>> {
     let text: String = row.get(1)?;
     let Ok(notice) = serde_json::from_str(&text) else { return Ok(None) };
     let attempts = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
-    Ok(Some(Due { id: row.get(0)?, notice, group: row.get(2)?, attempts, repeat_s: row.get(4)?, condition: row.get(5)? }))
+    Ok(Some(Due { id: row.get(0)?, notice, group: row.get(2)?, attempts, repeat_s: row.get(4)?, condition: row.get(5)?, via: row.get(6)? }))
 }

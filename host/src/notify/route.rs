@@ -7,6 +7,7 @@ use std::{
 
 use watchpost_plugin_api::Severity;
 
+use super::person::People;
 use crate::{
     alarm::{
         notice::{Notice, Step},
@@ -79,6 +80,8 @@ pub struct Address {
     pub group: Option<String>,
     /// Again after so many seconds.
     pub repeat_s: Option<u64>,
+    /// The roster by which it is on duty.
+    pub via: Option<String>,
 }
 
 /// The routes in force, and what each channel wants to hear.
@@ -88,6 +91,8 @@ pub struct Routes {
     pub routes: Vec<Route>,
     /// Steps that each channel is told of, by its name.
     pub wants: BTreeMap<String, BTreeSet<Step>>,
+    /// Who there is behind channels and rosters.
+    pub people: People,
 }
 
 impl Route {
@@ -132,14 +137,16 @@ impl Route {
 }
 
 impl Routes {
-    /// Whether a channel wants to hear of a step.
+    /// Whether a channel wants to hear of a step; who is on duty is asked when somebody is.
     pub fn wants(&self, channel: &str, step: Step) -> bool {
-        self.wants.get(channel).is_some_and(|steps| steps.contains(&step))
+        self.people.rosters.contains_key(channel) || self.wants.get(channel).is_some_and(|steps| steps.contains(&step))
     }
 
     /// Who is told that an alarm is there; each channel once, by the route that tells it first.
+    ///
+    /// Shape: a roster that is to be told at once is whoever is on duty; one that is to be told later stands for itself.
     pub fn addressed(&self, notice: &Notice) -> Vec<Address> {
-        let mut found: BTreeMap<&str, Address> = BTreeMap::new();
+        let mut found: BTreeMap<String, Address> = BTreeMap::new();
         let about = self.routes.iter().enumerate().filter(|(_, route)| route.is_about(notice));
         for (number, route) in about {
             let Some(opens) = route.opens(notice.time_ns) else { continue };
@@ -154,19 +161,41 @@ impl Routes {
                 further.channels.iter().map(move |channel| (channel, at, While::Untaken, None, None))
             });
             for (channel, not_before_ns, condition, group, repeat_s) in own.chain(others) {
-                let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s };
-                let sooner = |known: &Address| (known.not_before_ns, known.condition) <= (not_before_ns, condition);
-                if !found.get(channel.as_str()).is_some_and(sooner) {
-                    found.insert(channel, address);
+                let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s, via: None };
+                for address in self.now_or_later(address, notice.time_ns) {
+                    // Who is on duty is told as such: no hours of his hold.
+                    let rank = |address: &Address| (address.not_before_ns, address.condition, address.via.is_none());
+                    if found.get(&address.channel).is_none_or(|known| rank(known) > rank(&address)) {
+                        found.insert(address.channel.clone(), address);
+                    }
                 }
             }
         }
         found.into_values().collect()
     }
+
+    fn now_or_later(&self, address: Address, now_ns: i64) -> Vec<Address> {
+        let is_roster = self.people.rosters.contains_key(&address.channel);
+        if is_roster && address.not_before_ns <= now_ns { self.on_duty(&address, now_ns) } else { vec![address] }
+    }
+
+    /// The addresses of whoever is on duty at an instant, in place of that of a roster; one of them is told again if nobody answers.
+    pub fn on_duty(&self, address: &Address, at_ns: i64) -> Vec<Address> {
+        let addresses = self.people.on_duty(&address.channel, at_ns).map(|person| person.addresses.as_slice()).unwrap_or_default();
+        let told = addresses.iter().filter(|channel| self.wants(channel, Step::Raised));
+        told.zip(0..)
+            .map(|(channel, number)| Address {
+                channel: channel.clone(),
+                via: Some(address.channel.clone()),
+                repeat_s: address.repeat_s.filter(|_| number == 0),
+                ..address.clone()
+            })
+            .collect()
+    }
 }
 
 /// What an alarm answers to a label of a route.
-fn label_of<'n>(notice: &'n Notice, label: &str) -> Option<&'n str> {
+pub(super) fn label_of<'n>(notice: &'n Notice, label: &str) -> Option<&'n str> {
     match label {
         NAME_LABEL => Some(notice.series.split('{').next().unwrap_or_default()),
         "agent" => Some(&notice.agent),

@@ -1,12 +1,14 @@
 //! Stories of alarms and of who is told of them.
 
+mod people;
+
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use rusqlite::Connection;
 use watchpost_plugin_api::Severity;
 
 use super::{
-    outbox::{self, Fate, Outbox, TABLES},
+    outbox::{self, Fate, Outbox, TABLES, TABLES_OF_PEOPLE},
     route::{Escalation, Route, Routes},
 };
 use crate::{
@@ -91,9 +93,9 @@ fn step(alarm: u64, step: Step, severity: Severity) -> Happens {
 fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
     let wants = routes.iter().flat_map(|route| route.channels.iter().chain(route.escalate.iter().flat_map(|further| &further.channels)));
     let wants: BTreeMap<_, _> = wants.map(|channel| (channel.clone(), Step::ALL.into_iter().collect())).collect();
-    let routes = Routes { routes, wants };
+    let routes = Routes { routes, wants, ..Routes::default() };
     let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(TABLES).unwrap();
+    connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
     let mut outbox = Outbox::of(connection);
     let mut said = String::new();
     for (second, happens) in story {
@@ -116,7 +118,7 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
                         }
                     }
                     let fates: Vec<_> = due.iter().map(|it| (it, fate(it))).collect();
-                    outbox.mark(&fates, second * SECOND).unwrap();
+                    outbox.mark(&fates, None, second * SECOND).unwrap();
                 }
             }
         }

@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, SecondsFormat};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, value::Serde};
 use serde::Serialize;
 use watchpost_plugin_api::Severity;
 
+use super::language::{Line, Voice};
 use crate::{
-    alarm::{
-        notice::{Notice, Step},
-        x733::severity_name,
-    },
+    alarm::notice::{Notice, Step},
     plain,
 };
 
@@ -38,62 +35,65 @@ pub struct Words<'n> {
 impl<'n> Words<'n> {
     /// Puts a notice into words.
     pub fn of(notice: &'n Notice) -> Self {
-        let (time, since) = (Self::time(notice.time_ns), Self::time(notice.raised_ns));
-        Self { notice, state: state(notice), title: title(notice), time, since }
+        Self::said(notice, Voice::default())
+    }
+
+    /// Puts a notice into words of some language.
+    pub fn said(notice: &'n Notice, voice: Voice) -> Self {
+        let (time, since) = (voice.time(notice.time_ns), voice.time(notice.raised_ns));
+        Self { notice, state: voice.state(notice), title: voice.title(notice), time, since }
     }
 
     /// An instant, as RFC 3339 has it.
     pub fn time(at_ns: i64) -> String {
-        DateTime::from_timestamp_nanos(at_ns).to_rfc3339_opts(SecondsFormat::Secs, true)
+        Voice::default().time(at_ns)
     }
 }
 
 /// The severity in capitals, or what else became of it.
 pub fn state(notice: &Notice) -> String {
-    match notice.step {
-        Step::Cleared | Step::Closed | Step::Withdrawn => notice.step.name().to_uppercase(),
-        _ => severity_name(notice.severity).to_uppercase(),
-    }
+    Voice::default().state(notice)
 }
 
 /// A notice in one line.
 pub fn title(notice: &Notice) -> String {
-    let what = match notice.step {
-        Step::Raised | Step::Changed | Step::Unsilenced | Step::Cleared | Step::Closed | Step::Withdrawn => String::new(),
-        step => format!(" {}{}", step.name(), notice.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default()),
-    };
-    plain_line(&format!("[{}]{what} {}", state(notice), notice.text))
+    Voice::default().title(notice)
 }
 
 /// A notice in lines of words.
 pub fn body(notice: &Notice) -> String {
+    body_in(notice, Voice::default())
+}
+
+/// A notice in lines of words of some language.
+pub fn body_in(notice: &Notice, voice: Voice) -> String {
     let mut lines = vec![plain_line(&notice.text), String::new()];
-    let mut say = |what: &str, said: &str| {
+    let mut say = |what: Line, said: &str| {
         if !said.is_empty() {
-            lines.push(format!("{what:12} {}", plain_line(said)));
+            lines.push(format!("{:12} {}", voice.line(what), plain_line(said)));
         }
     };
-    say("State", &state(notice));
-    say("Step", notice.step.name());
-    say("By", notice.by.as_deref().unwrap_or_default());
-    say("Comment", notice.comment.as_deref().unwrap_or_default());
-    say("Job", &notice.job);
-    say("Agent", &notice.agent);
-    say("Target", &notice.target);
-    say("Series", &notice.series);
-    say("Value", notice.value.as_deref().unwrap_or_default());
-    say("Bound", notice.bound.as_deref().unwrap_or_default());
-    say("Rule", &notice.rule);
-    say("Kind", notice.event_type.name());
-    say("Cause", notice.cause.name());
-    say("Since", &Words::time(notice.raised_ns));
-    say("Now", &Words::time(notice.time_ns));
-    say("Seen", &format!("{} times", notice.count));
-    say("Owner", notice.owner.as_deref().unwrap_or_default());
-    say("Labels", &notice.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "));
-    say("Alarm", &notice.alarm.to_string());
-    say("To do", notice.instruction.as_deref().unwrap_or_default());
-    say("Read more", notice.link.as_deref().unwrap_or_default());
+    say(Line::State, &voice.state(notice));
+    say(Line::Step, voice.step(notice.step));
+    say(Line::By, notice.by.as_deref().unwrap_or_default());
+    say(Line::Comment, notice.comment.as_deref().unwrap_or_default());
+    say(Line::Job, &notice.job);
+    say(Line::Agent, &notice.agent);
+    say(Line::Target, &notice.target);
+    say(Line::Series, &notice.series);
+    say(Line::Value, notice.value.as_deref().unwrap_or_default());
+    say(Line::Bound, notice.bound.as_deref().unwrap_or_default());
+    say(Line::Rule, &notice.rule);
+    say(Line::Kind, notice.event_type.name());
+    say(Line::Cause, notice.cause.name());
+    say(Line::Since, &voice.time(notice.raised_ns));
+    say(Line::Now, &voice.time(notice.time_ns));
+    say(Line::Seen, &voice.times(notice.count));
+    say(Line::Owner, notice.owner.as_deref().unwrap_or_default());
+    say(Line::Labels, &notice.labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" "));
+    say(Line::Alarm, &notice.alarm.to_string());
+    say(Line::ToDo, notice.instruction.as_deref().unwrap_or_default());
+    say(Line::ReadMore, notice.link.as_deref().unwrap_or_default());
     lines.join("\n") + "\n"
 }
 
@@ -169,7 +169,14 @@ impl Template {
     ///
     /// Errors: what is wrong with it.
     pub fn render(&self, notices: &[&Notice]) -> Result<String, String> {
-        let all: Vec<Words<'_>> = notices.iter().map(|notice| Words::of(notice)).collect();
+        self.render_in(notices, Voice::default())
+    }
+
+    /// Says it with words of some language.
+    ///
+    /// Errors: what is wrong with it.
+    pub fn render_in(&self, notices: &[&Notice], voice: Voice) -> Result<String, String> {
+        let all: Vec<Words<'_>> = notices.iter().map(|notice| Words::said(notice, voice)).collect();
         let first = all.first().map(|first| Value::from(Serde(first))).unwrap_or_default();
         let all: Vec<Value> = all.iter().map(|notice| Value::from(Serde(notice))).collect();
         let template = self.environment.get_template("it").map_err(|error| said(&error))?;

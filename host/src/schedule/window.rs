@@ -9,7 +9,7 @@ use super::naive::Naive;
 use super::unix_time::DAY;
 
 /// Every day of the week.
-const DAILY: u8 = 0b111_1111;
+pub(super) const DAILY: u8 = 0b111_1111;
 
 /// Some stretches of local time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +121,11 @@ fn read_days(word: &str) -> Result<Days, WindowFault> {
         let (first, last) = (read_date(first)?, read_date(last)?);
         return if first <= last { Ok(Days::Dated(first, last)) } else { Err(WindowFault::Backwards { word: word.to_owned() }) };
     }
+    read_weekdays(word).map(Days::Weekly)
+}
+
+/// Reads `MON-FRI` or `SAT,SUN` into a bit for each day from Sunday.
+pub(super) fn read_weekdays(word: &str) -> Result<u8, WindowFault> {
     let mut set = 0;
     for item in word.split(',') {
         let (first, last) = item.split_once('-').unwrap_or((item, item));
@@ -128,7 +133,7 @@ fn read_days(word: &str) -> Result<Days, WindowFault> {
         let length = (last + 7 - first) % 7;
         set |= (0..=length).fold(0, |set, n| set | 1 << ((first + n) % 7));
     }
-    Ok(Days::Weekly(set))
+    Ok(set)
 }
 
 fn read_weekday(name: &str) -> Result<u8, WindowFault> {
@@ -159,7 +164,7 @@ fn read_stretch(text: &str) -> Result<(i64, i64), WindowFault> {
 }
 
 /// Reads `8`, `08:00` or `24:00` into seconds from midnight.
-fn read_time(text: &str) -> Option<i64> {
+pub(super) fn read_time(text: &str) -> Option<i64> {
     let (hour, minute) = text.split_once(':').unwrap_or((text, "00"));
     let digits = |part: &str, most: usize| part.len() <= most && !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(hour, 2) || !digits(minute, 2) || minute.len() != 2 {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::error::ScheduleError;
 use super::holidays::Holidays;
-use super::naive::Naive;
 use super::unix_time::DAY;
 use super::window::Window;
 use super::zone::Zone;
@@ -66,7 +65,7 @@ impl Windows {
     }
 
     /// Finds the first instant from `instant` on at which the job may run; `None` if that is ten years of blackout away.
-    pub(super) fn opens_from(&self, instant: i64, zone: Zone) -> Option<i64> {
+    pub(crate) fn opens_from(&self, instant: i64, zone: Zone) -> Option<i64> {
         let (mut at, mut until) = (instant, None);
         loop {
             let open = if self.active.is_empty() { at } else { self.begins_from(&self.active, at, zone)? };
@@ -108,7 +107,7 @@ impl Windows {
 
     /// Finds the end of the longest stretch that holds an instant.
     fn covers(&self, windows: &[Window], instant: i64, zone: Zone) -> Option<i64> {
-        let today = day_of(instant, zone);
+        let today = zone.day_at(instant);
         let days = today - 1..=today + 1;
         let stretches = days.flat_map(|day| self.stretches(windows, day, zone));
         stretches.filter(|(from, until)| (*from..*until).contains(&instant)).map(|(_, until)| until).max()
@@ -119,7 +118,7 @@ impl Windows {
         if self.covers(windows, instant, zone).is_some() {
             return Some(instant);
         }
-        let today = day_of(instant, zone);
+        let today = zone.day_at(instant);
         windows.iter().filter_map(|window| self.begins_after(window, today, instant, zone)).min()
     }
 
@@ -137,8 +136,4 @@ impl Windows {
         let local = windows.iter().flat_map(move |window| window.on_day(day, &self.holidays));
         local.map(move |(from, until)| (zone.first_at(from), zone.last_at(until))).filter(|(from, until)| from < until)
     }
-}
-
-fn day_of(instant: i64, zone: Zone) -> Naive {
-    (instant + zone.offset_at(instant)).div_euclid(DAY)
 }

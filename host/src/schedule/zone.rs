@@ -43,6 +43,11 @@ impl Zone {
         self.0.from_utc_datetime(&time.to_utc().naive_utc()).date_naive()
     }
 
+    /// Gives the day on which an instant lies there, counted from 1970.
+    pub(crate) fn day_at(self, instant: i64) -> i64 {
+        (instant + self.offset_at(instant)).div_euclid(DAY)
+    }
+
     /// Gives local time minus UTC, in seconds.
     pub(crate) fn offset_at(self, instant: i64) -> i64 {
         let utc = UnixTime::from_secs(instant).to_utc().naive_utc();

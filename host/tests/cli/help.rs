@@ -76,7 +76,11 @@ async fn every_command_has_an_example_and_every_example_does_what_it_says() {
     }
     let promise = "[[objective]]\nname = \"mail in Paris\"\nseries = 'up{site=\"paris\"}'\ntarget = \"99.9%\"\n";
     let channel = "[[channel]]\nname = \"ops-mail\"\ntype = \"exec\"\ncommand = [\"/bin/true\"]\n[[route]]\nchannels = [\"ops-mail\"]\n";
-    fs::write(&main, fs::read_to_string(&main).unwrap() + promise + channel).unwrap();
+    let person = |name: &str| format!("[[person]]\nname = {name:?}\naddresses = [{{ channel = \"ops-mail\" }}]\n");
+    let roster =
+        "[[roster]]\nname = \"mail-duty\"\nmembers = [\"ann\", \"bob\"]\nhandover = \"MON 09:00\"\n[[route]]\nto = \"mail-duty\"\n";
+    let people = person("ann") + &person("bob") + roster;
+    fs::write(&main, fs::read_to_string(&main).unwrap() + promise + channel + &people).unwrap();
     // A daemon that sent a trap of SNMPv3 has left its engine.
     fs::write(house.data().join("snmp-engine"), "80001f8804746573742d656e67 1\n").unwrap();
     // A schedule that we ship, as far as its rows go.

@@ -1,7 +1,7 @@
 //! The whole product against real servers: Postfix, Dovecot and BIND measure up, rrdtool and Prometheus read what comes of it.
 //!
 //! Reading order: `servers` (the lab) · `watch` (a daemon on it) · `demo` (the shipped demo, running; most stories share one), `jobs` (what
-//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `told`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `shipped`, `init`;
+//! it promises) · `scrape` (what `/metrics` says) · then one file for each onlooker: `phases`, `mailbox`, `told`, `people`, `imap`, `webmail`, `rrdtool`, `prometheus`, `session`, `shipped`, `init`;
 //! `timing` (others' clocks, over a `wire`); `examples` (agents to copy); `nagios` (what other people's plugins find); `counts` (what servers publish, and what the kernel knows of them);
 //! `conformance` (how our own agents behave);
 //! `esm` (each figure of the ESM table, beside what others say);
@@ -28,6 +28,7 @@ mod jobs;
 mod mailbox;
 mod nagios;
 mod outage;
+mod people;
 mod phases;
 mod programs;
 mod prometheus;

@@ -21,7 +21,7 @@ fn the_mails_of_an_alarm_are_one_thread_and_each_comes_once() {
         server.port()
     );
     let house = server::house(&server, &channel);
-    let mailbox = Mailbox { demo: &demo, mark: format!("told-{}", server.port()) };
+    let mailbox = Mailbox { demo: &demo, user: "alice", mark: format!("told-{}", server.port()) };
     let daemon = house.start();
     let arrived = |count: usize| {
         let found = until(DELIVERY_TIMEOUT, || {
@@ -84,7 +84,7 @@ fn mail_goes_within_tls_with_a_login_and_not_past_a_certificate_that_is_wrong() 
     for name in ["starttls", "implicit"] {
         assert_eq!(house.run(&["notify", "test", name]).ok(), format!("{name}: a test was delivered\n"));
     }
-    let mailbox = Mailbox { demo: &demo, mark };
+    let mailbox = Mailbox { demo: &demo, user: "alice", mark };
     until(DELIVERY_TIMEOUT, || {
         sleep(Duration::from_millis(200));
         (mailbox.mails().len() == 2).then_some(())
@@ -103,22 +103,27 @@ fn mail_goes_within_tls_with_a_login_and_not_past_a_certificate_that_is_wrong() 
     assert!(daemon.stop().status.success());
 }
 
-/// Alice's mailbox, as Dovecot shows it.
-struct Mailbox<'d> {
-    demo: &'d Demo,
-    mark: String,
+/// Somebody's mailbox, as Dovecot shows it.
+pub(crate) struct Mailbox<'d> {
+    pub(crate) demo: &'d Demo,
+    pub(crate) user: &'static str,
+    pub(crate) mark: String,
 }
 
 impl Mailbox<'_> {
     /// Heads of the mails with the mark in their subject, the oldest first.
-    fn mails(&self) -> Vec<String> {
+    pub(crate) fn mails(&self) -> Vec<String> {
+        // A long line of a head is folded.
+        self.sections("HEADER").iter().map(|head| head.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ")).collect()
+    }
+
+    /// A section of each of those mails.
+    pub(crate) fn sections(&self, section: &str) -> Vec<String> {
         let inbox = format!("imap://127.0.0.1:{}/INBOX", self.demo.lab.port("imap"));
-        let login = format!("alice@lab.test:{}", self.demo.lab.password("alice"));
+        let login = format!("{}@lab.test:{}", self.user, self.demo.lab.password(self.user));
         let ask = |url: &str, more: &[&str]| programs::output_of("curl", &[&["-sS", "--max-time", "10", url, "-u", &login], more].concat());
         let found = ask(&inbox, &["-X", &format!("SEARCH SUBJECT \"{}\"", self.mark)]);
         let numbers = found.trim().strip_prefix("* SEARCH").unwrap_or_else(|| panic!("{found}")).to_owned();
-        let head = |number: &str| ask(&format!("{inbox};MAILINDEX={number};SECTION=HEADER"), &[]);
-        // A long line of a head is folded.
-        numbers.split_whitespace().map(|number| head(number).replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ")).collect()
+        numbers.split_whitespace().map(|number| ask(&format!("{inbox};MAILINDEX={number};SECTION={section}"), &[])).collect()
     }
 }

@@ -133,7 +133,7 @@ mod tests {
             escalate: Vec::new(),
         };
         let wants = ["old", "new"].map(|name| (name.to_owned(), Step::ALL.into()));
-        let routes = Routes { routes: vec![route], wants: wants.into() };
+        let routes = Routes { routes: vec![route], wants: wants.into(), ..Routes::default() };
         let mut connection = rusqlite::Connection::open(&path).unwrap();
         let transaction = connection.transaction().unwrap();
         outbox::put(&transaction, &sample(Step::Raised), &routes).unwrap();

@@ -9,7 +9,7 @@ use crate::{
     alarm::notice::Notice,
     notify::{
         channel::{Channel, Parcel, Sender, Undelivered},
-        outbox::{Due, Outbox},
+        outbox::{Due, Outbox, is_digest},
     },
 };
 
@@ -41,6 +41,10 @@ impl Round {
         let mut groups: Vec<String> = grouped.into_iter().filter_map(|due| due.group).collect();
         groups.sort();
         groups.dedup();
+        if groups.iter().any(|group| is_digest(group)) {
+            let next = outbox.next_digest(&channel.name)?;
+            groups.retain(|group| !is_digest(group) || Some(group) == next.as_ref());
+        }
         for group in groups {
             let together = outbox.group(&channel.name, &group, TOGETHER_MAX)?;
             chains.push(vec![outbox.begin(together)?]);

@@ -7,7 +7,7 @@ use rusqlite::Transaction;
 use crate::{
     alarm::{notice::Notice, store::Outbox},
     config::Config,
-    notify::{outbox, route::Routes},
+    notify::{outbox, person::People, route::Routes},
 };
 
 /// Writes down who is to be told, by the routes in force.
@@ -17,10 +17,14 @@ pub(in crate::daemon) struct Routing(Arc<RwLock<Arc<Routes>>>);
 impl Routing {
     /// Takes what is in force from now on.
     pub(in crate::daemon) fn set(&self, config: &Config) {
-        let wants = config.channels.iter().map(|channel| (channel.name.clone(), channel.tell.clone())).collect();
-        let routes = Routes { routes: config.routes.clone(), wants };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(routes_of(config));
     }
+}
+
+/// The routes of a configuration.
+pub(super) fn routes_of(config: &Config) -> Routes {
+    let wants = config.channels.iter().map(|channel| (channel.name.clone(), channel.tell.clone())).collect();
+    Routes { routes: config.routes.clone(), wants, people: People::new(&config.persons, &config.rosters) }
 }
 
 impl Outbox for Routing {

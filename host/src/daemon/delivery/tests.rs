@@ -3,6 +3,8 @@
 //!
 //! `WATCHPOST_PROVE_DELIVERIES` lives; `cargo xtask prove delivery` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their chances.
 
+mod people;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU64, Ordering},
@@ -116,6 +118,12 @@ async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, chance: Arc<Cha
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Got> {
+    let (id, said) = request(stream).await?;
+    Some((id, said["alarm"].as_u64()?, said["seq"].as_u64()?))
+}
+
+/// Reads a request: its id, and its body.
+async fn request(stream: &mut TcpStream) -> Option<(String, serde_json::Value)> {
     let mut bytes = Vec::new();
     loop {
         let mut piece = [0; 4096];
@@ -129,15 +137,14 @@ async fn read(stream: &mut TcpStream) -> Option<Got> {
         if body.len() < header("content-length: ")?.parse().ok()? {
             continue;
         }
-        let said: serde_json::Value = serde_json::from_str(body).ok()?;
-        return Some((header("idempotency-key: ")?, said["alarm"].as_u64()?, said["seq"].as_u64()?));
+        return Some((header("idempotency-key: ")?, serde_json::from_str(body).ok()?));
     }
 }
 
 fn channel(port: u16) -> Channel {
     let receiver = Address { url: format!("http://127.0.0.1:{port}/").parse().unwrap(), ca_file: None };
     let kind = Kind::Webhook(Webhook { receiver, headers: Vec::new(), secret: None, body: Body::Own });
-    Channel { name: "hook".into(), kind, tell: Step::ALL.into(), heartbeat: None, timeout: Duration::from_secs(1) }
+    Channel { name: "hook".into(), kind, tell: Step::ALL.into(), heartbeat: None, timeout: Duration::from_secs(1), person: None }
 }
 
 fn routes() -> Routes {
@@ -153,7 +160,7 @@ fn routes() -> Routes {
         repeat: None,
         escalate: Vec::new(),
     };
-    Routes { routes: vec![route], wants: [("hook".to_owned(), Step::ALL.into())].into() }
+    Routes { routes: vec![route], wants: [("hook".to_owned(), Step::ALL.into())].into(), ..Routes::default() }
 }
 
 /// A daemon's deliveries, until they are killed.
@@ -185,7 +192,7 @@ async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
 
     let written = {
         let (data, chance) = (data.clone(), chance.clone());
-        spawn_blocking(move || write_lives(&data, lives, &chance))
+        spawn_blocking(move || write_lives(&data, lives, &chance, &routes()))
     };
     let (began, mut kills, mut delivery) = (Instant::now(), 0, deliver(&data, &appender, &channel).await);
     let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
@@ -256,10 +263,10 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
 }
 
 /// Writes the steps of all lives, those of one in their order, those of many mixed.
-fn write_lives(data: &Path, lives: u64, chance: &Chance) {
+fn write_lives(data: &Path, lives: u64, chance: &Chance, routes: &Routes) {
     let mut connection = Connection::open(data.join(FILE)).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
-    let (routes, mut open, mut seq): (Routes, Vec<(u64, usize)>, u64) = (routes(), Vec::new(), 0);
+    let (mut open, mut seq): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
     let mut begun = 0;
     while begun < lives || !open.is_empty() {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
@@ -276,7 +283,7 @@ fn write_lives(data: &Path, lives: u64, chance: &Chance) {
             seq += 1;
             let mut notice = Notice { seq, alarm, time_ns: now_ns(), ..sample(STEPS[step]) };
             notice.key = format!("job/rule/{alarm}");
-            outbox::put(&transaction, &notice, &routes).unwrap();
+            outbox::put(&transaction, &notice, routes).unwrap();
             if step + 1 == STEPS.len() {
                 open.swap_remove(at);
             } else {

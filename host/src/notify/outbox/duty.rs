@@ -1,0 +1,45 @@
+//! What is told to a roster goes to whoever is on duty when it is due.
+
+use rusqlite::{Transaction, params};
+
+use super::number;
+use crate::notify::route::{Address, Routes, While};
+
+/// Gives what is due to one roster to whoever is on duty.
+pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Routes, now_ns: i64) -> rusqlite::Result<bool> {
+    let mut select = transaction.prepare_cached(
+        "SELECT id, alarm, not_before_ns, repeat_s FROM outbox WHERE channel = ?1 AND state = 0 AND (not_before_ns <= ?2 OR grouped IN (
+             SELECT grouped FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND grouped IS NOT NULL))
+         ORDER BY id",
+    )?;
+    let due = select.query_map(params![roster, now_ns], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let due = due.collect::<rusqlite::Result<Vec<(i64, i64, i64, Option<i64>)>>>()?;
+    let mut known_already = transaction.prepare_cached(
+        "UPDATE outbox SET state = 3, done_ns = ?3, why = 'told on duty' WHERE alarm = ?1 AND channel = ?2 AND state = 0 AND begun = 0
+         AND condition > 0",
+    )?;
+    let mut give = transaction.prepare_cached(
+        "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via)
+         SELECT ?2, alarm, seq, active, notice, grouped, not_before_ns, condition, ?3, channel FROM outbox WHERE id = ?1",
+    )?;
+    let mut done = transaction.prepare_cached("UPDATE outbox SET state = 6, done_ns = ?2, why = ?3 WHERE id = ?1")?;
+    for (id, alarm, not_before_ns, repeat_s) in &due {
+        let place = Address {
+            channel: roster.to_owned(),
+            not_before_ns: *not_before_ns,
+            condition: While::Always,
+            group: None,
+            repeat_s: repeat_s.map(i64::unsigned_abs),
+            via: None,
+        };
+        let told = routes.on_duty(&place, now_ns);
+        for own in &told {
+            known_already.execute(params![alarm, own.channel, now_ns])?;
+            give.execute(params![id, own.channel, own.repeat_s.map(number)])?;
+        }
+        let person = routes.people.on_duty(roster, now_ns).map_or("nobody", |person| person.name.as_str());
+        let why = if told.is_empty() { format!("{person} is on duty, and is told of no alarm") } else { format!("{person} is on duty") };
+        done.execute(params![id, now_ns, why])?;
+    }
+    Ok(!due.is_empty())
+}
