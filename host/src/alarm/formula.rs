@@ -101,6 +101,11 @@ impl Formula {
         &self.names
     }
 
+    /// The names that each stand for one series, by their places.
+    pub fn alone(&self) -> impl Iterator<Item = usize> + '_ {
+        self.steps.iter().filter_map(|step| if let Step::One(name) = step { Some(*name) } else { None })
+    }
+
     /// The unit of what it gives.
     ///
     /// Errors: what cannot be added or compared.

@@ -124,6 +124,32 @@ pub fn find<'s>(
     Ok(Found { by, measures, measure: Some(measure).filter(|_| all_known) })
 }
 
+impl Found {
+    /// A name that stands for one series and means several that belong together: its place, and two of them.
+    pub fn crowded<'s>(
+        &self,
+        expression: &SeriesExpression,
+        shapes: impl Iterator<Item = &'s Shape> + Clone,
+    ) -> Option<(usize, [String; 2])> {
+        let every = of_every_run();
+        expression.formula.value.alone().find_map(|name| {
+            let selector = &expression.series.get(name)?.value;
+            let mut groups: HashMap<Vec<&str>, String> = HashMap::new();
+            for shape in shapes.clone() {
+                for spec in every.iter().chain(&shape.metrics).filter(|spec| may_be(selector, shape, spec)) {
+                    // What a metric's own labels tell apart is known with its values.
+                    let group: Option<Vec<&str>> = self.by.iter().map(|label| label_of(shape, label)).collect();
+                    let shown = format!("{} of {}", spec.name, shape.job);
+                    if let Some(other) = group.and_then(|group| groups.insert(group, shown.clone())) {
+                        return Some((name, [other, shown]));
+                    }
+                }
+            }
+            None
+        })
+    }
+}
+
 /// The labels that a job gives all its series.
 fn labels_of(shape: &Shape) -> impl Iterator<Item = String> + '_ {
     ["agent", "job", "target"].map(str::to_owned).into_iter().chain(shape.labels.iter().map(|(key, _)| key.clone()))
@@ -166,6 +192,12 @@ impl Together {
 }
 
 impl Groups {
+    /// What those come to just now that a job has a part in.
+    pub fn of_job(&self, job: &str, expression: &SeriesExpression) -> Vec<Sum> {
+        let groups = self.of_job.get(job).into_iter().flatten().filter_map(|key| Some((key, self.groups.get(key)?)));
+        groups.map(|(key, group)| group.came_to(key.clone(), expression)).collect()
+    }
+
     /// Takes a reading of a job that may have a part in it; gives what can be calculated now.
     pub fn take(&mut self, together: &Together, shape: &Shape, reading: &Reading) -> Vec<Sum> {
         let Some(expression) = together.expression() else { return Vec::new() };
@@ -232,9 +264,14 @@ impl Groups {
 
 impl Group {
     fn sum(&mut self, group: Vec<String>, expression: &SeriesExpression) -> Sum {
+        let sum = self.came_to(group, expression);
+        self.0.iter_mut().flatten().for_each(|operand| operand.is_new = false);
+        sum
+    }
+
+    fn came_to(&self, group: Vec<String>, expression: &SeriesExpression) -> Sum {
         let parts: Vec<Vec<Option<f64>>> = self.0.iter().map(|operands| operands.iter().map(|operand| operand.value).collect()).collect();
         let value = expression.formula.value.value(|name| parts.get(name).map(Vec::as_slice).unwrap_or_default());
-        self.0.iter_mut().flatten().for_each(|operand| operand.is_new = false);
         Sum { group, value, parts }
     }
 }

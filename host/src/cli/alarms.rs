@@ -1,5 +1,6 @@
 //! `watchpost alarms`
 
+mod parts;
 mod why_not;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ use crate::{
         request::{AlarmRequest, AlarmRequestError, Found, LIMIT, Whole, whole},
         x733::severity_name,
     },
-    config,
+    config::{self, LooksAt},
     daemon::now_ns,
     expose::http::MORE,
 };
@@ -306,11 +307,18 @@ fn print_steps(steps: &[Notice]) {
 fn explain(context: &Context, one: &One) -> Outcome {
     const CANNOT: &str = "cannot explain the alarm";
     let found = whole_of(context, one, CANNOT)?;
-    let rule = rule_of(context, &found.alarm);
+    let written = rule_of(context, &found.alarm);
+    let rule = written.as_ref().map(super::rules::Shown::of);
     let has_series = rule.as_ref().is_none_or(|rule| rule.has_series);
     let values = if has_series { values_of_late(context, &found.alarm, CANNOT)? } else { Vec::new() };
+    let expression =
+        written.as_ref().and_then(|rule| if let LooksAt::Expression(expression) = &rule.looks_at { Some(expression) } else { None });
+    let together = expression.map(|expression| Ok((expression, parts::of_late(context, &found.alarm, expression, CANNOT)?))).transpose()?;
     if context.json {
-        let values: Vec<_> = values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect();
+        let values = match &together {
+            Some((_, rows)) => serde_json::json!(rows),
+            None => values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect(),
+        };
         let Whole { alarm, steps, messages } = &found;
         return print_json(&serde_json::json!({ "alarm": alarm, "steps": steps, "messages": messages, "rule": rule, "values": values }));
     }
@@ -321,7 +329,9 @@ fn explain(context: &Context, one: &One) -> Outcome {
         None => println!("its rule, {}, is not in the configuration", table::plain(&found.alarm.subject.rule)),
     }
     println!();
-    if values.is_empty() {
+    if let Some((expression, rows)) = together.as_ref().filter(|(_, rows)| !rows.is_empty()) {
+        parts::print(rows, expression);
+    } else if values.is_empty() {
         println!("no values of late are stored");
     } else {
         let shown = |value: &Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| value.to_string());
@@ -337,11 +347,11 @@ fn explain(context: &Context, one: &One) -> Outcome {
     Ok(())
 }
 
-fn rule_of(context: &Context, alarm: &Alarm) -> Option<super::rules::Shown> {
+fn rule_of(context: &Context, alarm: &Alarm) -> Option<config::AlarmRule> {
     let (draft, _) = config::read(&context.file().ok()?, super::load::now());
     let subject = &alarm.subject;
     let is_it = |rule: &&config::AlarmRule| rule.name.value == subject.rule && rule.of_job.as_ref().is_none_or(|job| *job == subject.job);
-    draft.rules.iter().find(is_it).map(super::rules::Shown::of)
+    draft.rules.iter().find(is_it).cloned()
 }
 
 /// One series as the API gives it.

@@ -1,5 +1,7 @@
 //! `watchpost rules test`: values in, the story of alarms out.
 
+mod behind;
+
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are tho
   values = [0.1, \"0.9 x3\", \"unknown\", 0.1]
   expect = [\"1m raised warning\", \"2m30s cleared\"]
 
-A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names.
+A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names. depends_on = { link-paris = [1, \"down x3\"] } tells how that fares which the job depends on, a value beside each of its own; what nobody would be told of then is expected as \"1m raised major, silenced\".
 
 Example:
   watchpost rules test rules-test.toml";
@@ -74,6 +76,9 @@ struct Test {
     rule: Option<String>,
     #[serde(default)]
     series: BTreeMap<String, Vec<Value>>,
+    /// What its job depends on, as the configuration names it, and the values of that.
+    #[serde(default)]
+    depends_on: BTreeMap<String, Vec<Value>>,
     expect: Vec<String>,
 }
 
@@ -139,23 +144,36 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
     let step_s = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
     let told = told(test, draft).map_err(wrong)?;
     let shape = shape(test, &told, draft, step_s).map_err(wrong)?;
+    let behind = behind::all(test, draft, step_s).map_err(wrong)?;
     let folder = tempfile::tempdir().map_err(|error| Failure::of(CANNOT, &error))?;
     let failed = |error: crate::database::DatabaseError| Failure::of(CANNOT, &error);
     let mut ledger = Ledger::open(folder.path(), Box::new(NoOutbox), 0).map_err(failed)?;
     let start = test.start.unwrap_or(START_S);
-    ledger.set(Watch::new(&draft.rules, [shape]), start * SECOND_NS);
+    ledger.depend(behind::depends(test, &shape, &behind, draft));
+    ledger.set(Watch::new(&draft.rules, std::iter::once(shape).chain(behind.iter().map(|one| one.shape().clone()))), start * SECOND_NS);
     let mut story = Vec::new();
     let readings = told.iter().map(|told| told.values.len()).max().unwrap_or(0);
+    let mut position = 0;
     for at in 0..i64::try_from(readings).unwrap_or(0) {
-        ledger.take(at.unsigned_abs(), &reading(&test.job, &told, at, start + step_s * at));
-        for notice in ledger.commit().map_err(failed)? {
+        let at_s = start + step_s * at;
+        let others = behind.iter().map(|one| reading(one.job(), std::slice::from_ref(one.told()), at, at_s));
+        for reading in others.chain([reading(&test.job, &told, at, at_s)]) {
+            ledger.take(position, &reading);
+            position += 1;
+        }
+        if !behind.is_empty() {
+            ledger.look(at_s * SECOND_NS);
+        }
+        for notice in ledger.commit().map_err(failed)?.into_iter().filter(|notice| behind.iter().all(|one| one.job() != notice.job)) {
             let severity = severity_name(notice.severity);
             let after = elapsed(step_s * at);
             // An end is told by itself: how bad it was is known.
             story.push(if notice.step.ends() {
                 format!("{after} {}", notice.step.name())
             } else {
-                format!("{after} {} {severity}", notice.step.name())
+                // What nobody is told of is there all the same.
+                let silenced = if notice.silenced.is_some() { ", silenced" } else { "" };
+                format!("{after} {} {severity}{silenced}", notice.step.name())
             });
         }
     }
@@ -225,7 +243,7 @@ fn told(test: &Test, draft: &Draft) -> Result<Vec<Told>, String> {
     let names = expression.formula.value.names().iter().zip(&expression.series);
     let own = |name: &str, selector: &Selector| -> Result<Told, String> {
         let written = test.series.get(name).ok_or_else(|| format!("`series` has no values of `{name}`"))?;
-        let of_job = |label: &str| ["agent", "job", "target"].contains(&label) || own_labels(test, draft).any(|(key, _)| key == label);
+        let of_job = |label: &str| ["agent", "job", "target"].contains(&label) || own_labels(&test.job, draft).any(|(key, _)| key == label);
         let fixed: BTreeMap<String, String> = selector.fixed().map(|(label, value)| (label.to_owned(), value.to_owned())).collect();
         let metric = fixed.get(NAME_LABEL).cloned().ok_or_else(|| format!("the series of `{name}` name no metric"))?;
         let labels = fixed.into_iter().filter(|(label, _)| label != NAME_LABEL && !of_job(label)).collect();
@@ -234,8 +252,8 @@ fn told(test: &Test, draft: &Draft) -> Result<Vec<Told>, String> {
     names.map(|(name, selector)| own(name, &selector.value)).collect()
 }
 
-fn own_labels<'d>(test: &Test, draft: &'d Draft) -> impl Iterator<Item = (&'d str, &'d str)> {
-    let job = draft.jobs.iter().find(|job| job.name.as_str() == test.job);
+fn own_labels<'d>(job: &str, draft: &'d Draft) -> impl Iterator<Item = (&'d str, &'d str)> {
+    let job = draft.jobs.iter().find(|known| known.name.as_str() == job);
     job.into_iter().flat_map(|job| &job.asks.labels).map(|(key, value)| (key.as_str(), value.value.as_str()))
 }
 
@@ -257,7 +275,7 @@ fn shape(test: &Test, told: &[Told], draft: &Draft, step_s: i64) -> Result<Shape
             job: test.job.clone(),
             agent: job.asks.agent.value.clone(),
             target: "test".into(),
-            labels: own_labels(test, draft).map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            labels: own_labels(&test.job, draft).map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             step_s: u32::try_from(step_s).unwrap_or(u32::MAX),
             metrics,
         }

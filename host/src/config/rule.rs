@@ -263,6 +263,8 @@ rules! {
     ExpressionNameUnknown = "expression-name-unknown",
     /// An expression adds and compares what is of one unit.
     ExpressionUnitsMixed = "expression-units-mixed",
+    /// A name that stands for one series means one; a warning.
+    ExpressionNameSeveral = "expression-name-several",
     /// What clears an alarm is some values.
     ClearAfterOutOfRange = "clear-after-out-of-range",
     /// A kind of trouble is registered.
@@ -440,6 +442,7 @@ impl Rule {
             | Self::ChannelPlain
             | Self::ChannelIdle
             | Self::PersonIdle
+            | Self::ExpressionNameSeveral
             | Self::SecretPlain => Weight::Warning,
             _ => Weight::Error,
         }

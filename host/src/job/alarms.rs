@@ -45,7 +45,10 @@ fn of_expression(rule: &AlarmRule, expression: &SeriesExpression, jobs: &[Job], 
     };
     let mut faults: Vec<Fault> = expression.series.iter().filter_map(unknown).collect();
     let measure = match find(expression, rule.of_job.as_deref(), shapes.clone()) {
-        Ok(found) => found.measure,
+        Ok(found) => {
+            faults.extend(found.crowded(expression, shapes.clone()).and_then(|(name, both)| crowded(expression, name, &both)));
+            found.measure
+        }
         Err(why) => {
             let message = format!("`expression`: \"{}\" has no unit: {why}", expression.formula.value);
             let hint = "counters are what they rise in a second";
@@ -61,6 +64,14 @@ fn of_expression(rule: &AlarmRule, expression: &SeriesExpression, jobs: &[Job], 
         Some(Fault::new(Rule::AlarmUnitWrong, &bound.place, message).hint(format!("the expression gives {measure}")))
     }));
     faults
+}
+
+/// A name alone that means several series that belong together, of which nobody knows which is meant: it would be unknown for ever.
+fn crowded(expression: &SeriesExpression, name: usize, both: &[String; 2]) -> Option<Fault> {
+    let (series, name) = (expression.series.get(name)?, expression.formula.value.names().get(name)?);
+    let message = format!("`{name}` stands alone for one series, and means several that belong together: {}", both.join(", "));
+    let hint = format!("write avg({name}), or say what tells them apart: by = [\"job\"]");
+    Some(Fault::new(Rule::ExpressionNameSeveral, &series.place, message).hint(hint))
 }
 
 /// A threshold on a metric that its job's agent does not declare: nearly so called, it is misspelt; else it may still come with a run.

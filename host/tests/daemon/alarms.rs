@@ -259,6 +259,25 @@ fn rules_are_tested_without_a_daemon() {
 }
 
 #[test]
+fn a_test_of_rules_knows_what_its_job_depends_on() {
+    let behind = job("mx", "every = \"30s\"\ndepends_on = \"link\"", 25) + DOWN;
+    let house = House::new(&(behind + &job("link", "every = \"30s\"", 26) + DOWN));
+    let file = house.folder().join("tests.toml");
+    let test = |link: &str, expect: &str| {
+        let head = "[[test]]\nname = \"dead\"\njob = \"mx\"\nmetric = \"up\"\nevery = \"30s\"\nvalues = [1, \"down x6\", 1]\n";
+        fs::write(&file, format!("{head}{link}\nexpect = {expect}\n")).unwrap();
+        house.run(&["rules", "test", file.to_str().unwrap()])
+    };
+    let dead = "depends_on = { link = [1, \"down x6\", 1] }";
+    assert_eq!(test(dead, "[\"1m raised critical, silenced\", \"3m30s cleared\"]").ok(), "ok     dead\n");
+    // The link is well: somebody is told, once that is known.
+    let well = test("depends_on = { link = [\"1 x8\"] }", "[]");
+    assert!(well.out.contains("1m raised critical, silenced") && well.out.contains("1m unsilenced critical"), "{well:?}");
+    let wrong = test("depends_on = { lin = [1] }", "[]");
+    assert!(wrong.code == Some(2) && wrong.err.contains("`mx` does not depend on `lin`; did you mean `link`?"), "{wrong:?}");
+}
+
+#[test]
 fn alarms_of_a_newer_program_are_refused_at_the_start() {
     let house = House::new("");
     fs::create_dir(house.data()).unwrap();
