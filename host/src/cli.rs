@@ -31,6 +31,7 @@ mod plugins;
 mod reload;
 mod rosters;
 mod rule_replay;
+mod rule_standing;
 mod rule_suggest;
 mod rule_test;
 mod rules;

@@ -25,6 +25,7 @@ mod meter;
 mod migrations;
 mod names;
 mod objective_view;
+mod pasts;
 mod present;
 mod reload;
 mod rrd_files;

@@ -25,6 +25,11 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// How far back, seconds.
+    pub fn back(self) -> i64 {
+        self.back
+    }
+
     /// That of all these.
     pub fn of(looked_at: impl Iterator<Item = Of>) -> Self {
         let windows: Vec<i64> = looked_at.filter_map(|of| Some(seconds(of.looks_back()?))).collect();
@@ -66,6 +71,29 @@ impl History {
         let old = self.points.iter().skip(1).position(is_needed).unwrap_or(self.points.len());
         self.points.drain(..old.min(self.points.len().saturating_sub(2)));
         true
+    }
+
+    /// When the first and the last value came that are remembered.
+    pub fn span(&self) -> Option<(i64, i64)> {
+        Some((self.points.first()?.0, self.points.last()?.0))
+    }
+
+    /// Takes what was before the first value: rows by rising time, of a counter what it rose in each second of a row. Says whether more is
+    /// remembered now.
+    ///
+    /// Unknown: of a counter nothing is known before a row that is not.
+    pub fn precede(&mut self, rows: &[(i64, Option<f64>)], step_s: i64, is_total: bool, reach: Reach) -> bool {
+        let Some(first) = self.points.first().copied() else { return false };
+        let before = if is_total { totals(first, rows, step_s) } else { known_before(first.0, rows) };
+        let mut whole = Self::default();
+        for (at_s, value) in before.into_iter().chain(self.points.iter().copied()) {
+            whole.take(at_s, value, is_total, reach);
+        }
+        let is_more = whole.points.first().is_some_and(|(at_s, _)| *at_s < first.0);
+        if is_more {
+            *self = whole;
+        }
+        is_more
     }
 
     /// Whether nothing is remembered.
@@ -125,6 +153,23 @@ impl History {
         let growth = if goes_somewhere { trend.growth.likely } else { 0.0 };
         Some(trend.level + growth * ahead.as_secs_f64() / DAY_S)
     }
+}
+
+/// Known values before an instant.
+fn known_before(first_s: i64, rows: &[(i64, Option<f64>)]) -> Vec<(i64, f64)> {
+    rows.iter().filter(|(at_s, _)| *at_s < first_s).filter_map(|(at_s, value)| Some((*at_s, (*value)?))).collect()
+}
+
+/// What a counter's total was at the beginning of each row, back from a total that is known to a row that is not.
+fn totals((first_s, total): (i64, f64), rows: &[(i64, Option<f64>)], step_s: i64) -> Vec<(i64, f64)> {
+    let (mut end_s, mut total, mut totals) = (first_s, total, Vec::new());
+    for (at_s, rate) in rows.iter().rev().skip_while(|(at_s, _)| *at_s > first_s) {
+        let Some(rate) = rate.filter(|_| *at_s == end_s) else { break };
+        (end_s, total) = (at_s - step_s, total - rate * step_s as f64);
+        totals.push((end_s, total));
+    }
+    totals.reverse();
+    totals
 }
 
 fn seconds(span: Duration) -> i64 {

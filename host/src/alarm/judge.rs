@@ -110,6 +110,11 @@ impl Memory {
         self.level == 0 && self.recent.is_empty() && self.history.is_empty() && self.events.is_empty()
     }
 
+    /// What stands, if anything does.
+    pub fn standing_level(&self) -> Option<Level> {
+        Some(self.level).filter(|level| *level > 0)
+    }
+
     /// Whether nothing stands, and the latest value crossed nothing.
     pub fn is_calm(&self) -> bool {
         self.level == 0 && self.recent.last().is_none_or(|(level, _)| *level == 0)

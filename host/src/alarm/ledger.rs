@@ -3,23 +3,26 @@
 //! Readings come from the journal, each once and in order; what people do comes between them. Both change what is here first, and
 //! [`commit`](Ledger::commit) makes it durable as one: place in the journal, memories, alarms, steps and what is to be told.
 
+pub mod beginning;
 mod behind;
 mod hearing;
 mod joining;
 mod judging;
+pub mod standing;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
     sync::Arc,
     time::Instant,
 };
 
+use beginning::Beginning;
 use tokio::sync::broadcast;
 use watchpost_plugin_api::Severity;
 
 use super::{
-    awaited::Awaiting,
+    awaited::{Awaiting, Place},
     depend::{Depends, Moment},
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
@@ -91,6 +94,10 @@ pub struct Ledger {
     /// Series that belong together, by rule and the job of a threshold.
     groups: HashMap<(String, Option<String>), Groups>,
     baselines: Baselines,
+    /// Series that rules have begun to look at.
+    beginnings: Vec<Beginning>,
+    /// Those that did since the rules are in force.
+    begun_once: HashSet<Place>,
     maintained: Maintained,
     depends: Depends,
     maintenance_number: u64,
@@ -123,6 +130,8 @@ impl Ledger {
             seats: Seats::default(),
             groups: HashMap::new(),
             baselines: Baselines::default(),
+            beginnings: Vec::new(),
+            begun_once: HashSet::new(),
             maintained,
             depends: Depends::default(),
             maintenance_number,
@@ -184,6 +193,7 @@ impl Ledger {
     pub fn set(&mut self, watch: Watch, now_ns: i64) {
         self.watch = Arc::new(watch);
         self.seats.clear();
+        self.begun_once.clear();
         self.groups.clear();
         let watch = self.watch.clone();
         self.awaiting.retain(|(job, rule, _)| watch.has(job, rule));

@@ -24,6 +24,8 @@ pub struct Seat {
     pub is_remembered: bool,
     /// Whether it is looked out for.
     pub is_awaited: bool,
+    /// Whether its past was asked for.
+    pub has_begun: bool,
     named: Option<Arc<Named>>,
 }
 
@@ -55,6 +57,11 @@ impl Seats {
         self.0.clear();
     }
 
+    /// Labels of a job's metric, by its number, that gave values.
+    pub fn known(&self, job: &str, metric: usize) -> impl Iterator<Item = &Vec<String>> {
+        self.0.get(job).and_then(|metrics| metrics.get(metric)).into_iter().flat_map(HashMap::keys)
+    }
+
     /// Those of a job that has so many metrics.
     pub fn of_job(&mut self, job: &str, metrics: usize) -> &mut [OfMetric] {
         if !self.0.contains_key(job) {
@@ -78,7 +85,7 @@ pub fn of_series<'s>(known: &'s mut OfMetric, labels: &[String], make: impl FnOn
 impl Seat {
     /// One of which nothing is known but its bounds.
     pub fn new(limited: Option<Limited>) -> Self {
-        Self { limited, is_remembered: true, is_awaited: false, named: None }
+        Self { limited, is_remembered: true, is_awaited: false, has_begun: false, named: None }
     }
 
     /// What its series is called; made where that was not asked before.

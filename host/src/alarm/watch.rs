@@ -139,6 +139,16 @@ impl Watch {
         }
     }
 
+    /// Shows each metric of a job that a rule looks at: its number, the rule, and whether the rule looks at a series of these labels.
+    pub fn looked_at(&self, job: &str, mut see: impl FnMut(usize, &MetricSpec, &Arc<AlarmRule>, &dyn Fn(&[String]) -> bool)) {
+        let Some(OfJob { shape, metrics, .. }) = self.jobs.get(job) else { return };
+        for (number, aims) in metrics.values() {
+            for aim in aims {
+                see(*number, &aim.spec, &aim.rule, &|labels| aim.limits_of(shape, labels).is_some());
+            }
+        }
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> &[Arc<AlarmRule>] {
         &self.rules
@@ -147,6 +157,11 @@ impl Watch {
     /// The rule of that name that looks at a job.
     pub fn rule(&self, job: &str, rule: &str) -> Option<&Arc<AlarmRule>> {
         self.jobs.get(job)?.rules.iter().find(|known| known.name.value == rule)
+    }
+
+    /// Every rule that may look at a series of a job.
+    pub fn rules_of(&self, job: &str) -> &[Arc<AlarmRule>] {
+        self.jobs.get(job).map(|of_job| of_job.rules.as_slice()).unwrap_or_default()
     }
 
     /// What a job looks like, and the rules that look at its events.

@@ -22,7 +22,7 @@ With --band there is a band behind each line: between which values it usually is
 Examples:
   watchpost graph 'total_time{job=\"pop-paris\"}' -o paris.png
   watchpost graph total_time connect_time --from midnight -o day.svg
-  watchpost graph 'total_time{job=\"pop-paris\"}' --from -7d --band=3 -o week.png";
+  watchpost graph 'total_time{job=\"pop-paris\"}' --band=3 -o usual.png";
 
 /// How each failure begins.
 const CANNOT: &str = "cannot draw";

@@ -53,6 +53,13 @@ pub(super) struct OfJob {
     job: Option<String>,
 }
 
+impl OfJob {
+    /// The job's name, if one was named.
+    pub(super) fn job(&self) -> Option<&str> {
+        self.job.as_deref()
+    }
+}
+
 impl Range {
     pub(super) fn seconds(&self, cannot: &str) -> Result<(i64, i64), Failure> {
         let clock = Clock { now: crate::daemon::now_ns() / 1_000_000_000, zone: time::zone() };

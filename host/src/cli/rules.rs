@@ -11,7 +11,7 @@ use super::{
     load::now,
     print_json,
     rule_replay::{self, OfJob, Range},
-    rule_suggest, table,
+    rule_standing, rule_suggest, table,
 };
 use crate::{
     config::{self, AlarmRule, LooksAt, SEVERITIES},
@@ -27,8 +27,21 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Lists the rules of the configuration, and the thresholds of jobs.
-    #[command(after_help = "Examples:\n  watchpost rules list\n  watchpost rules list --json")]
-    List,
+    #[command(after_help = "Examples:\n  watchpost rules list\n  watchpost rules list --series\n  watchpost rules list --json")]
+    List {
+        /// How each series stands with each rule: ok, trouble or unknown.
+        #[arg(long)]
+        series: bool,
+    },
+    /// Shows one rule, and how each of its series stands: ok, trouble or unknown.
+    #[command(after_help = rule_standing::EXAMPLES)]
+    Show {
+        /// The rule, or the threshold, by its name.
+        #[arg(value_name = "RULE")]
+        rule: String,
+        #[command(flatten)]
+        of: OfJob,
+    },
     /// Holds the rules to values of a file, and compares the stories.
     #[command(after_help = super::rule_test::EXAMPLES)]
     Test {
@@ -138,6 +151,11 @@ impl Shown {
         }
     }
 
+    /// Whether anybody looks at it.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
     fn bounds(&self) -> String {
         if self.bounds.is_empty() {
             return "as bad as its event".to_owned();
@@ -152,7 +170,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Some(Command::Replay { rule, of, range }) => return rule_replay::run_replay(context, rule, of, range),
         Some(Command::Diff { first, second, of, range }) => return rule_replay::run_diff(context, [first, second], of, range),
         Some(Command::Suggest { series, below, range }) => return rule_suggest::run(context, series, *below, range),
-        Some(Command::List) | None => {}
+        Some(Command::Show { rule, of }) => return rule_standing::show(context, rule, of),
+        Some(Command::List { series: true }) => return rule_standing::list(context),
+        Some(Command::List { series: false }) | None => {}
     }
     let file = context.file()?;
     let (draft, faults) = config::read(&file, now());

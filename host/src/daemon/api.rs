@@ -8,6 +8,7 @@ mod channels;
 mod maintenance;
 mod messages;
 mod plugins;
+mod rules;
 
 use std::{
     io,
@@ -111,6 +112,7 @@ pub(super) async fn serve(listener: UnixListener, daemon: Arc<Daemon>, stop: imp
         .merge(maintenance::routes())
         .merge(messages::routes())
         .merge(channels::routes())
+        .merge(rules::routes())
         .route("/api/v1/fetch", get(fetch))
         .route("/api/v1/series", get(series))
         .route("/api/v1/series/drop", post(drop_series))

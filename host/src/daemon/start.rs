@@ -38,6 +38,7 @@ use super::{
     migrations::{Migrations, Pending},
     names::{DISABLED, Names, PAUSED},
     objective_view::{self, ObjectiveView, Watching},
+    pasts,
     present::{self, Present},
     rrd_files::RrdFiles,
     runner::{LabelSets, Past, Runner},
@@ -367,6 +368,7 @@ impl Parts {
         let meter = tokio::spawn(meter::lead(daemon.clone()));
         let budgets = tokio::spawn(budgets::lead(daemon.clone()));
         let baselines = tokio::spawn(baselines::lead(daemon.clone()));
+        let pasts = tokio::spawn(pasts::lead(daemon.clone()));
         let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
         let outward = tokio::spawn(serve(
             listener,
@@ -400,6 +402,7 @@ impl Parts {
         meter.abort();
         budgets.abort();
         baselines.abort();
+        pasts.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
             error!("{error}");
         }

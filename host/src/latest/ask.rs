@@ -57,6 +57,14 @@ pub struct Unknown {
     pub why: String,
 }
 
+impl JobState {
+    /// Why a metric of the job has no value, where it has none.
+    pub fn why_unknown(&self, spec: &MetricSpec, now_ns: i64) -> Unknown {
+        let since = self.since_ns(now_ns).map(seconds);
+        Unknown { health: self.health(now_ns).name().to_owned(), since, why: why(self, spec, now_ns) }
+    }
+}
+
 impl Snapshot {
     /// Finds the last values of the series that are meant.
     pub fn find(&self, selector: &Selector) -> Found {
@@ -136,15 +144,7 @@ fn known(job: &JobState, spec: &MetricSpec, sample: &Sample, labels: BTreeMap<St
 }
 
 fn unknown(job: &JobState, spec: &MetricSpec, now_ns: i64) -> SeriesNow {
-    let why = match (&job.last, job.fresh(now_ns)) {
-        (None, _) if job.next_due_ns.is_none() => "it is paused, and has not run yet".to_owned(),
-        (None, _) => "it has not run yet".to_owned(),
-        (Some(last), _) if Health::of(&last.status) == Health::Unknown => failure(&last.status),
-        (Some(_), None) => "its last values are too old".to_owned(),
-        (Some(last), Some(_)) if last.status.is_ok() => format!("its last run recorded no `{}`", spec.name),
-        (Some(last), Some(_)) => failure(&last.status),
-    };
-    let since = job.since_ns(now_ns).map(seconds);
+    let unknown = Some(job.why_unknown(spec, now_ns));
     SeriesNow {
         metric: spec.name.clone(),
         labels: labels(&job.shape, spec, &[]),
@@ -153,7 +153,18 @@ fn unknown(job: &JobState, spec: &MetricSpec, now_ns: i64) -> SeriesNow {
         value: None,
         rate: None,
         time: None,
-        unknown: Some(Unknown { health: job.health(now_ns).name().to_owned(), since, why }),
+        unknown,
+    }
+}
+
+fn why(job: &JobState, spec: &MetricSpec, now_ns: i64) -> String {
+    match (&job.last, job.fresh(now_ns)) {
+        (None, _) if job.next_due_ns.is_none() => "it is paused, and has not run yet".to_owned(),
+        (None, _) => "it has not run yet".to_owned(),
+        (Some(last), _) if Health::of(&last.status) == Health::Unknown => failure(&last.status),
+        (Some(_), None) => "its last values are too old".to_owned(),
+        (Some(last), Some(_)) if last.status.is_ok() => format!("its last run recorded no `{}`", spec.name),
+        (Some(last), Some(_)) => failure(&last.status),
     }
 }
 

@@ -27,14 +27,19 @@ impl Told {
         let file = house.folder().join("told");
         let told = Self { house, file };
         told.tell("");
-        let path = told.file.display();
+        told.rules(rules);
+        told.house.add_to_main("[host_alarms.disk_low]\nenabled = false\n");
+        told
+    }
+
+    /// Has these rules beside the job.
+    fn rules(&self, rules: &str) {
+        let path = self.file.display();
         let job = format!(
             "[[job]]\nname = \"spool\"\nagent = \"exec\"\nevery = \"1s\"\nlabels = {{ site = \"paris\" }}\n\
              config = {{ argv = [\"/bin/cat\", \"{path}\"], format = \"json-lines\", files = [\"{path}\"] }}\n"
         );
-        told.house.schedule(&(job + rules));
-        told.house.add_to_main("[host_alarms.disk_low]\nenabled = false\n");
-        told
+        self.house.schedule(&(job + rules));
     }
 
     /// Has the program say something from now on, all of it or nothing.
@@ -93,6 +98,7 @@ fn changes_rates_and_expressions_raise_and_clear() {
     told.alarm_is("grows", "cleared");
     let explained = told.house.run(&["alarms", "explain", &share["number"].to_string()]).ok();
     assert!(explained.contains("rule share on deferred / (deferred + active) with deferred = queue_size"), "{explained}");
+    assert!(explained.contains("DEFERRED") && explained.contains("0.714"), "what it was calculated from is told: {explained}");
     // What is not known is not well.
     told.tell("");
     std::thread::sleep(Duration::from_secs(3));
@@ -211,4 +217,48 @@ fn restored(dump: &str) -> Vec<u8> {
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {
     let (_, rest) = text.split_once(before)?;
     rest.split_once(after).map(|(found, _)| found.trim())
+}
+
+#[test]
+fn a_series_without_a_value_is_unknown_and_a_new_rule_begins_with_what_is_stored() {
+    let full = "[[rule]]\nname = \"full\"\nseries = 'queue_size{queue=\"deferred\"}'\nmajor = \"> 50\"\n";
+    let told = Told::new(full);
+    told.waiting(10, 40);
+    let daemon = told.house.start();
+    let series = |rule: &str| -> Value {
+        let said = told.house.run(&["rules", "show", rule, "--json"]).ok();
+        serde_json::from_str::<Value>(&said).unwrap()["series"][0].clone()
+    };
+    let is = |rule: &str, state: &str| {
+        let found = until(SOON, || Some(series(rule)).filter(|one| one["state"] == state));
+        found.unwrap_or_else(|| panic!("{rule} is not {state}: {:?}", series(rule)))
+    };
+    is("full", "ok");
+    told.waiting(60, 40);
+    let trouble = is("full", "trouble");
+    assert_eq!(
+        (trouble["severity"].as_str(), trouble["series"].as_str()),
+        (Some("major"), Some("queue_size{queue=\"deferred\"}")),
+        "{trouble}"
+    );
+    told.tell("");
+    let unknown = is("full", "unknown");
+    assert!(unknown["why"].as_str().unwrap().contains("recorded no `queue_size`"), "{unknown}");
+    assert_eq!(told.alarm("full").unwrap()["stage"], "active", "what is not known is not over");
+    let listed = told.house.run(&["rules", "list", "--series"]).ok();
+    assert!(listed.contains("RULE") && listed.contains("unknown"), "{listed}");
+    let wrong = told.house.run(&["rules", "show", "ful"]);
+    assert!(wrong.err.contains("did you mean `full`?"), "{}", wrong.err);
+    // A minute of it is stored: a rule that looks back at as much knows it at once.
+    told.waiting(10, 40);
+    is("full", "ok");
+    std::thread::sleep(Duration::from_secs(60));
+    told.rules(
+        &(full.to_owned() + "[[rule]]\nname = \"grows\"\nseries = 'queue_size{queue=\"deferred\"}'\nmajor = \"change > 500 in 50s\"\n"),
+    );
+    let begun = std::time::Instant::now();
+    told.house.run(&["reload"]).ok();
+    is("grows", "ok");
+    assert!(begun.elapsed() < Duration::from_secs(45), "it knew no sooner than without what is stored: {:?}", begun.elapsed());
+    assert!(daemon.stop().status.success());
 }

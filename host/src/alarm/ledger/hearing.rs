@@ -176,7 +176,7 @@ fn is_meant(selector: &Selector, shape: Option<&Shape>, event: &Event<'_>) -> bo
 }
 
 /// What a rule's alarm of a job's events is called: by their code, where it asks for one.
-fn named(rule: &AlarmRule, pattern: &EventPattern, job: &str) -> Named {
+pub(super) fn named(rule: &AlarmRule, pattern: &EventPattern, job: &str) -> Named {
     let code = pattern.event.value.fixed().find(|(label, code)| (*label == NAME_LABEL || *label == "code") && !code.is_empty());
     let own = code.map(|(_, code)| ("code".to_owned(), code.to_owned())).into_iter().collect();
     Named::new(job, &rule.name.value, EVENTS, own)

@@ -41,14 +41,9 @@ impl Ledger {
 
     fn judge_sum(&mut self, together: &Together, shape: &Shape, sum: &Sum, reading: &Reading, now_ns: i64) {
         let rule = &together.rule;
-        let labels: Vec<(String, String)> = together.by.iter().cloned().zip(sum.group.iter().cloned()).collect();
-        let is_of_job = together.by.iter().any(|label| label == "job");
-        let is_own =
-            |label: &str| !is_of_job || !["agent", "job", "target"].contains(&label) && shape.labels.iter().all(|(key, _)| key != label);
-        let own: Vec<(String, String)> = labels.into_iter().filter(|(label, _)| is_own(label)).collect();
-        let job = if is_of_job { &shape.job } else { "" };
-        let Some(expression) = together.expression() else { return };
-        let named = Named::new(job, &rule.name.value, &expression.formula.value.to_string(), own);
+        let Some(named) = named(together, shape, &sum.group) else { return };
+        let job = named.place.0.as_str();
+        let is_of_job = !job.is_empty();
         let known = self.memories.get(job).and_then(|memories| memories.get(&named.within_job));
         let before = known.cloned().unwrap_or_default();
         let mut memory: Memory = before.clone();
@@ -113,6 +108,17 @@ impl Ledger {
             }
         }
     }
+}
+
+/// What belongs together is called, by the labels that it has in common.
+pub(super) fn named(together: &Together, shape: &Shape, group: &[String]) -> Option<Named> {
+    let labels = together.by.iter().cloned().zip(group.iter().cloned());
+    let is_of_job = together.by.iter().any(|label| label == "job");
+    let is_own =
+        |label: &str| !is_of_job || !["agent", "job", "target"].contains(&label) && shape.labels.iter().all(|(key, _)| key != label);
+    let own: Vec<(String, String)> = labels.filter(|(label, _)| is_own(label)).collect();
+    let job = if is_of_job { &shape.job } else { "" };
+    Some(Named::new(job, &together.rule.name.value, &together.expression()?.formula.value.to_string(), own))
 }
 
 /// What an expression was calculated from, in words: "deferred 60 messages, active 40 messages".

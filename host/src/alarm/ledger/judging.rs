@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use watchpost_plugin_api::{Severity, Unit};
 use watchpost_services::outcome::Status;
 
-use super::Ledger;
+use super::{Ledger, beginning::Beginning};
 use crate::{
     alarm::{
         awaited::Awaited,
@@ -95,6 +95,14 @@ impl Ledger {
         let Some(memory) = of_job.get_mut(&named.within_job) else { return };
         let before = memory.standing();
         let is_newer = !sight.has_history() || memory.history.take(reading.slot, sight.value, sight.is_total(), sight.limits().reach());
+        if sight.has_history() && !seat.has_begun {
+            seat.has_begun = true;
+            // A seat of what only a run declares lasts no longer than it.
+            if self.begun_once.insert(named.place.clone()) {
+                let begun = memory.history.span().and_then(|span| Beginning::of(sight, &named, span));
+                Self::begins(&mut self.beginnings, begun);
+            }
+        }
         let figure = |history: &History, of: Of| figure(of, sight, history, usual).filter(|_| is_newer);
         let seen = sight.limits().judge(|of| figure(&memory.history, of));
         let finding = seen.map_or(Finding::Nothing, |seen| {
@@ -138,7 +146,7 @@ impl Ledger {
     }
 
     /// What is usual of a series at the time of a slot, if its rule asks and that is known.
-    fn usual(&self, sight: &Sight<'_>, named: &Named, slot: i64) -> Option<Usual> {
+    pub(super) fn usual(&self, sight: &Sight<'_>, named: &Named, slot: i64) -> Option<Usual> {
         if !sight.asks_what_is_usual() {
             return None;
         }
@@ -168,7 +176,7 @@ pub(super) fn awaited(sight: &Sight<'_>, named: &Named) -> Awaited {
 }
 
 /// What a limit looks at, of a value that has just come.
-fn figure(of: Of, sight: &Sight<'_>, history: &History, usual: Option<Usual>) -> Option<f64> {
+pub(super) fn figure(of: Of, sight: &Sight<'_>, history: &History, usual: Option<Usual>) -> Option<f64> {
     let step_s = i64::from(sight.shape.step_s);
     let value = || {
         let rate = Of::Rate(Duration::from_secs(1), None);

@@ -19,7 +19,9 @@ use crate::{
     schedule::UnixTime,
 };
 
+mod beginning;
 mod kinds;
+mod standing;
 
 const SECOND: i64 = 1_000_000_000;
 /// Monday, 2026-03-30, 00:00 UTC.

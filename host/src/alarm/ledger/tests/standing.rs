@@ -1,0 +1,108 @@
+//! Claims about how series stand: what is not known is never well, and what is in trouble need not be an alarm.
+
+use super::*;
+use crate::{
+    alarm::ledger::standing::{Standing, State},
+    latest::{JobView, Latest},
+};
+
+struct Both {
+    rig: Rig,
+    latest: Latest,
+    taken: u64,
+}
+
+impl Both {
+    fn new(text: &str) -> Self {
+        let latest = Latest::default();
+        latest.set_jobs([JobView { shape: shape(), next_due_ns: Some(0) }]);
+        Self { rig: Rig::new(text), latest, taken: 0 }
+    }
+
+    fn take(&mut self, minute: i64, samples: Option<&[(&str, &[&str], f64)]>) {
+        let reading = Reading { stale_ns: (MONDAY + 60 * minute + 90) * SECOND, ..reading(minute, samples) };
+        self.latest.apply(&reading);
+        self.rig.ledger.take(self.taken, &reading);
+        self.taken += 1;
+    }
+
+    fn at(&self, minute: i64) -> Vec<Standing> {
+        self.rig.ledger.standings(&self.latest.snapshot((MONDAY + 60 * minute) * SECOND), |_| true)
+    }
+
+    /// Series, state, and why it is unknown or what is wrong.
+    fn told(&self, minute: i64) -> Vec<String> {
+        let told = |one: Standing| format!("{} {}: {}", one.series, one.state.name(), one.why.unwrap_or_else(|| "-".into()));
+        self.at(minute).into_iter().map(told).collect()
+    }
+}
+
+#[test]
+fn a_series_without_a_value_is_unknown_with_its_reason_and_never_well() {
+    let mut both = Both::new(SLOW);
+    assert_eq!(both.told(0), ["total_time unknown: it has not run yet"]);
+    both.take(0, Some(&[("total_time", &[], 0.1)]));
+    assert_eq!(both.told(0), ["total_time ok: -"]);
+    both.take(1, None);
+    assert_eq!(both.told(1), ["total_time unknown: connect: refused"]);
+    assert_eq!(both.at(1)[0].since, Some((MONDAY + 60) as f64));
+    both.take(2, Some(&[]));
+    assert_eq!(both.told(2), ["total_time unknown: its last run recorded no `total_time`"]);
+    both.take(3, Some(&[("total_time", &[], 0.1)]));
+    assert_eq!(both.told(5), ["total_time unknown: its last values are too old"]);
+}
+
+#[test]
+fn trouble_is_told_with_its_alarm_and_before_there_is_one_it_is_none() {
+    let mut both = Both::new(&format!("{SLOW}raise_after = 2\n"));
+    both.take(0, Some(&[("total_time", &[], 3.0)]));
+    assert_eq!(both.told(0), ["total_time trouble: its last value is beyond a bound, and is not enough for an alarm yet"]);
+    assert_eq!(both.at(0)[0].alarm, None);
+    both.take(1, Some(&[("total_time", &[], 3.0)]));
+    let found = both.at(1);
+    assert_eq!((found[0].state, found[0].severity, found[0].alarm), (State::Trouble, Some(Severity::Major), Some(1)));
+    both.take(2, None);
+    let found = both.at(2);
+    assert_eq!((found[0].state, found[0].alarm), (State::Unknown, Some(1)), "nobody knows whether it goes on");
+}
+
+#[test]
+fn of_several_series_the_one_that_is_missing_is_told() {
+    let mut both = Both::new("[[job.threshold]]\nmetric = \"queue_size\"\nminor = \"> 10\"\n");
+    both.take(0, Some(&[("queue_size", &["active"], 1.0), ("queue_size", &["deferred"], 11.0)]));
+    both.take(1, Some(&[("queue_size", &["active"], 1.0)]));
+    let told = both.told(1);
+    let expected =
+        ["queue_size{queue=\"active\"} ok: -", "queue_size{queue=\"deferred\"} unknown: the last run gave others of its metric only"];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_looks_back_further_than_is_known_is_unknown() {
+    let mut both = Both::new("[[job.threshold]]\nmetric = \"total_time\"\nminor = \"change > 1s in 3m\"\n");
+    for minute in 0..5 {
+        both.take(minute, Some(&[("total_time", &[], 0.1)]));
+        let expected = if minute < 3 { "total_time unknown: its values do not reach back far enough yet" } else { "total_time ok: -" };
+        assert_eq!(both.told(minute), [expected], "{minute}");
+    }
+    let mut both = Both::new("[[job.threshold]]\nmetric = \"total_time\"\nminor = \"> 3 deviations\"\n");
+    both.take(0, Some(&[("total_time", &[], 0.1)]));
+    assert_eq!(both.told(0), ["total_time unknown: too little is known of what is usual of it"]);
+}
+
+#[test]
+fn expressions_and_events_have_a_state_too() {
+    let share = "[[rule]]\nname = \"share\"\nexpression = \"deferred / (deferred + active)\"\nmajor = \"> 50%\"\n\
+                 series = { deferred = 'queue_size{queue=\"deferred\"}', active = 'queue_size{queue=\"active\"}' }\n";
+    let mut both = Both::new(share);
+    assert_eq!(both.told(0), ["deferred / (deferred + active) unknown: nothing that belongs together has given values yet"]);
+    both.take(0, Some(&[("queue_size", &["active"], 3.0), ("queue_size", &["deferred"], 1.0)]));
+    assert_eq!(both.told(0), ["deferred / (deferred + active) ok: -"]);
+    both.take(1, Some(&[("queue_size", &["active"], 3.0)]));
+    assert_eq!(both.told(1), ["deferred / (deferred + active) unknown: no value of deferred"]);
+    let mut both = Both::new("[[rule]]\nname = \"full\"\nevent = 'disk_full'\n");
+    both.take(0, Some(&[]));
+    assert_eq!(both.told(0), ["events{code=\"disk_full\"} ok: -"]);
+    both.take(1, None);
+    assert_eq!(both.told(1), ["events{code=\"disk_full\"} unknown: connect: refused"], "that it is quiet is known by runs");
+}
