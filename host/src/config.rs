@@ -48,6 +48,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
+mod ticket;
 mod timing;
 mod value;
 

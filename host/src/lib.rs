@@ -2,7 +2,7 @@
 //!
 //! Reading order, along the one flow: [`config`] (files to checked jobs) · [`job`] (held to their agents) · [`schedule`] (when a job is
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
-//! scrape) · [`event`] (what was reported) · [`database`] (SQLite files) · [`alarm`] (what is wrong) · [`notify`] (who is told) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
+//! scrape) · [`event`] (what was reported) · [`database`] (SQLite files) · [`alarm`] (what is wrong) · [`notify`] (who is told) · [`ticket`] (what stands in other people's systems) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
 //! (a first schedule) · [`scaffold`] (a first agent) · [`conformance`] (whether it
 //! behaves) · [`log`] (what all of it tells).
 
@@ -26,6 +26,7 @@ pub mod reading;
 pub mod scaffold;
 pub mod schedule;
 pub mod series;
+pub mod ticket;
 
 /// An error with its causes, each said once: `cannot open the journal: permission denied`.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -179,6 +179,11 @@ impl Ledger {
         self.watch.clone()
     }
 
+    /// An alarm that goes on, or went last of its key.
+    pub fn alarm(&self, number: u64) -> Option<&Alarm> {
+        self.alarms.values().find(|alarm| alarm.life.number == number)
+    }
+
     /// How many alarms are active, by severity.
     pub fn active(&self) -> BTreeMap<Severity, usize> {
         let mut counts: BTreeMap<Severity, usize> = SEVERITIES.iter().map(|(severity, _)| (*severity, 0)).collect();

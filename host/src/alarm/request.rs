@@ -9,7 +9,7 @@ use super::{
     life::Stage,
     notice::Notice,
     record::Alarm,
-    store::{Query, find, messages, steps},
+    store::{Query, find, messages, steps, tickets_of},
     x733::severity_named,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     notify::outbox::Message,
     schedule::{ScheduleError, Zone},
     series::time::{self, Clock, TimeError},
+    ticket::store::Shown,
 };
 
 /// Alarms that are listed unless more are asked for.
@@ -107,6 +108,9 @@ pub struct Whole {
     /// What channels were told of it, or are to be, in order.
     #[serde(default)]
     pub messages: Vec<Message>,
+    /// Its tickets in other systems.
+    #[serde(default)]
+    pub tickets: Vec<Shown>,
 }
 
 impl AlarmRequest {
@@ -176,7 +180,8 @@ pub fn whole(data: &Path, number: u64) -> Result<Whole, AlarmRequestError> {
     let query = Query { number: Some(number), ..Query::default() };
     let (alarms, _) = find(data, &query, 1, |_| true)?;
     let alarm = alarms.into_iter().next().ok_or(AlarmRequestError::Unknown(number))?;
-    Ok(Whole { alarm, steps: steps(data, number)?, messages: messages(data, number)? })
+    let tickets = tickets_of(data, &alarm.subject.key, number)?;
+    Ok(Whole { alarm, steps: steps(data, number)?, messages: messages(data, number)?, tickets })
 }
 
 fn severity_of(word: &str) -> Result<Severity, AlarmRequestError> {

@@ -11,6 +11,7 @@ use super::{judge::Memory, life::Stage, maintenance::Maintenance, notice::Notice
 use crate::{
     database::{DatabaseError, Format},
     notify::outbox::{self, Message},
+    ticket::store::{self as tickets, Shown},
 };
 
 /// Name of the file in the data folder.
@@ -21,7 +22,7 @@ pub const KEPT_NS: i64 = 400 * 86_400 * 1_000_000_000;
 pub const CLOSED_MAX: i64 = 1_000_000;
 /// Alarms that are dropped in one transaction, at most.
 const DROPPED_MAX: i64 = 1_000;
-/// The tables, by the formats that brought them; those of the outbox are the notifiers'.
+/// The tables, by the formats that brought them; those of the outbox are the notifiers', those of tickets the tickets'.
 const FORMAT: Format = Format(&[
     "
     CREATE TABLE place (
@@ -70,6 +71,7 @@ const FORMAT: Format = Format(&[
     INSERT INTO announced SELECT 1, seq FROM place;
 ",
     outbox::TABLES_OF_PEOPLE,
+    tickets::TABLES,
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.
@@ -280,6 +282,11 @@ pub fn steps(data: &Path, number: u64) -> Result<Vec<Notice>, DatabaseError> {
 /// Reads what channels were told of a life, or are to be.
 pub fn messages(data: &Path, number: u64) -> Result<Vec<Message>, DatabaseError> {
     look(data, |connection| outbox::messages_of(connection, number))
+}
+
+/// Reads the tickets that told of a life of an alarm.
+pub fn tickets_of(data: &Path, key: &str, number: u64) -> Result<Vec<Shown>, DatabaseError> {
+    look(data, |connection| tickets::tickets_of(connection, key, number))
 }
 
 fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {

@@ -26,6 +26,7 @@ use crate::{
     config::{self, LooksAt},
     daemon::now_ns,
     expose::http::MORE,
+    ticket::store::Shown,
 };
 
 pub(super) const EXAMPLES: &str = "A threshold of a job says what is an alarm, and how bad:
@@ -258,6 +259,7 @@ fn show(context: &Context, one: &One) -> Outcome {
         return print_json(&found);
     }
     about(&found.alarm);
+    print_tickets(&found.tickets);
     println!();
     print_steps(&found.steps);
     Ok(())
@@ -290,6 +292,24 @@ fn about(alarm: &Alarm) {
     }
 }
 
+/// Tickets in other people's systems: how each stands, what is being asked of it, and what went wrong.
+fn print_tickets(tickets: &[Shown]) {
+    for ticket in tickets {
+        let id = ticket.id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let word = ticket.word.as_ref().filter(|word| *word != ticket.state.name()).map(|word| format!(" ({word})")).unwrap_or_default();
+        let owner = ticket.owner.as_ref().map(|owner| format!(", taken by {owner}")).unwrap_or_default();
+        let mut lines = vec![format!("ticket{id} of {}, channel {}: {}{word}{owner}", ticket.system, ticket.channel, ticket.state.name())];
+        lines.extend(ticket.link.as_ref().map(|link| format!("  see {link}")));
+        let tries = if ticket.attempts > 0 { format!(", failed {} times", ticket.attempts) } else { String::new() };
+        let next = ticket.next_ns.filter(|next| *next > 0).map(|next| format!(", again {}", at(next))).unwrap_or_default();
+        lines.extend(ticket.pending.as_ref().map(|what| format!("  pending: {what}{tries}{next}")));
+        lines.extend(ticket.error.as_ref().map(|why| format!("  failing: {why}")));
+        for line in lines {
+            println!("{}", table::plain(&line));
+        }
+    }
+}
+
 fn print_steps(steps: &[Notice]) {
     let row = |notice: &Notice| {
         let said = notice.comment.clone().or_else(|| notice.value.clone());
@@ -319,10 +339,13 @@ fn explain(context: &Context, one: &One) -> Outcome {
             Some((_, rows)) => serde_json::json!(rows),
             None => values.iter().map(|(time, value)| serde_json::json!({ "time": time, "value": value })).collect(),
         };
-        let Whole { alarm, steps, messages } = &found;
-        return print_json(&serde_json::json!({ "alarm": alarm, "steps": steps, "messages": messages, "rule": rule, "values": values }));
+        let Whole { alarm, steps, messages, tickets } = &found;
+        return print_json(&serde_json::json!({
+            "alarm": alarm, "steps": steps, "messages": messages, "tickets": tickets, "rule": rule, "values": values,
+        }));
     }
     about(&found.alarm);
+    print_tickets(&found.tickets);
     println!();
     match &rule {
         Some(rule) => super::rules::print_one(rule),

@@ -95,7 +95,10 @@ fn test(context: &Context, channel: &str) -> Outcome {
     if context.json {
         return print_json(&told);
     }
-    println!("{}: a test was delivered", plain(channel));
+    match told["tried"].as_str() {
+        Some(tried) => println!("{}: {}", plain(channel), plain(tried)),
+        None => println!("{}: a test was delivered", plain(channel)),
+    }
     Ok(())
 }
 

@@ -17,6 +17,7 @@ use super::{
     reader::{Field, Reader, Texts},
     secret,
     text::{Data, Table},
+    ticket,
     timing::check_span,
 };
 use crate::{
@@ -35,9 +36,9 @@ use crate::{
 };
 
 /// Keys that every channel has.
-const COMMON: [&str; 5] = ["heartbeat", "name", "tell", "timeout", "type"];
+const COMMON: [&str; 4] = ["name", "tell", "timeout", "type"];
 /// Types, each with the keys of its own.
-const TYPES: [(&str, &[&str]); 7] = [
+const TYPES: [(&str, &[&str]); 8] = [
     ("alertmanager", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "urls"]),
     ("exec", &["heartbeat", "name", "tell", "timeout", "type", "command"]),
     (
@@ -84,6 +85,26 @@ const TYPES: [(&str, &[&str]); 7] = [
         ],
     ),
     ("syslog", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "facility", "server"]),
+    // A ticket is no sign of life.
+    (
+        "ticket",
+        &[
+            "name",
+            "tell",
+            "timeout",
+            "type",
+            "ca_file",
+            "delay",
+            "poll",
+            "reopen_within",
+            "secret",
+            "settings",
+            "system",
+            "template",
+            "url",
+            "user",
+        ],
+    ),
     ("webhook", &["heartbeat", "name", "tell", "timeout", "type", "body", "ca_file", "format", "headers", "secret", "url"]),
 ];
 /// Characters of a name, at most.
@@ -155,13 +176,15 @@ fn check_one(at: &At<Table>, faults: &mut Faults) -> Option<At<Channel>> {
         "snmp" => walk.snmp().map(Kind::Snmp),
         "syslog" => walk.syslog().map(Kind::Syslog),
         "exec" => walk.exec().map(Kind::Exec),
+        "ticket" => ticket::check(&mut walk).map(|desk| Kind::Ticket(Box::new(desk))),
         _ => walk.opcmsg().map(Kind::Opcmsg),
     };
     let Walk { reader, faults, .. } = walk;
     reader.finish(faults);
     let (name, kind) = (name?, kind?);
+    let tell = tell?.unwrap_or_else(|| kind.usual_steps().into_iter().collect());
     let channel = Channel {
-        tell: tell?.unwrap_or_else(|| kind.usual_steps().into_iter().collect()).into_iter().collect(),
+        tell: tell.into_iter().chain(kind.needed_steps().iter().copied()).collect(),
         heartbeat: heartbeat?,
         timeout: timeout?.unwrap_or(TIMEOUT),
         name: name.value,
@@ -187,10 +210,10 @@ fn is_name(name: &At<String>, faults: &mut Faults) -> bool {
 }
 
 /// One table on its way to a channel; what gives `None` was told of.
-struct Walk<'t> {
-    reader: Reader<'t>,
-    place: &'t Place,
-    faults: &'t mut Faults,
+pub(super) struct Walk<'t> {
+    pub(super) reader: Reader<'t>,
+    pub(super) place: &'t Place,
+    pub(super) faults: &'t mut Faults,
 }
 
 impl Walk<'_> {
@@ -214,8 +237,12 @@ impl Walk<'_> {
         (texts.whole && steps.len() == texts.items.len()).then_some(Some(steps))
     }
 
-    fn span(&mut self, key: &'static str, within: std::ops::RangeInclusive<Duration>) -> Option<Option<Duration>> {
+    pub(super) fn span(&mut self, key: &'static str, within: std::ops::RangeInclusive<Duration>) -> Option<Option<Duration>> {
         let text = self.reader.text(key, self.faults);
+        // No time at all is no span, and may be meant here.
+        if within.contains(&Duration::ZERO) && matches!(&text, Field::Given(text) if text.value == "0s") {
+            return Some(Some(Duration::ZERO));
+        }
         match check_span(key, &text, self.faults) {
             Field::Absent => Some(None),
             Field::Broken => None,
@@ -229,7 +256,7 @@ impl Walk<'_> {
         }
     }
 
-    fn optional(&mut self, key: &'static str) -> Option<Option<At<String>>> {
+    pub(super) fn optional(&mut self, key: &'static str) -> Option<Option<At<String>>> {
         match self.reader.text(key, self.faults) {
             Field::Absent => Some(None),
             Field::Broken => None,
@@ -237,11 +264,11 @@ impl Walk<'_> {
         }
     }
 
-    fn needed(&mut self, key: &'static str, hint: &str) -> Option<At<String>> {
+    pub(super) fn needed(&mut self, key: &'static str, hint: &str) -> Option<At<String>> {
         self.reader.text(key, self.faults).required(key, self.place, hint, self.faults)
     }
 
-    fn file(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
+    pub(super) fn file(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
         let Some(text) = self.optional(key)? else { return Some(None) };
         check_path(key, &text, self.faults).map(|path| Some(absolute(path).value))
     }
@@ -258,7 +285,7 @@ impl Walk<'_> {
         found
     }
 
-    fn secret(&mut self, key: &'static str) -> Option<Option<Hidden>> {
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Option<Hidden>> {
         match self.reader.any(key, self.faults) {
             Field::Absent => Some(None),
             Field::Broken => None,
@@ -348,7 +375,7 @@ impl Walk<'_> {
         whole.then(|| found.into_iter().map(|url| Receiver { url: with_path(&url, "/api/v2/alerts"), ca_file: ca_file.clone() }).collect())
     }
 
-    fn url(&mut self, key: &str, text: &At<String>) -> Option<Uri> {
+    pub(super) fn url(&mut self, key: &str, text: &At<String>) -> Option<Uri> {
         let url: Option<Uri> = text.parse().ok();
         let url = url.filter(|url| matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some_and(|host| !host.is_empty()));
         let url = url.filter(|url| url.authority().is_some_and(|authority| !authority.as_str().contains('@')));
@@ -467,7 +494,7 @@ impl Walk<'_> {
 }
 
 /// Fetches a secret, or takes the plain one and warns.
-fn secret_of(path: &str, at: &At<Data>, faults: &mut Faults) -> Option<Hidden> {
+pub(super) fn secret_of(path: &str, at: &At<Data>, faults: &mut Faults) -> Option<Hidden> {
     match &at.value {
         Data::Text(text) => {
             let warning = Fault::new(Rule::SecretPlain, &at.place, format!("`{path}`: a secret in plain sight"));

@@ -383,6 +383,16 @@ rules! {
     ChannelPlain = "channel-plain",
     /// A channel is named by a route; a warning.
     ChannelIdle = "channel-idle",
+    /// A ticket system is one of those that come with the program.
+    TicketSystemUnknown = "ticket-system-unknown",
+    /// A template of a ticket system can be read.
+    TicketTemplateUnreadable = "ticket-template-unreadable",
+    /// A place in a ticket system's answer is a JSON pointer.
+    TicketPointerIllegal = "ticket-pointer-illegal",
+    /// A ticket system's template asks for each setting that is given.
+    TicketSettingUnknown = "ticket-setting-unknown",
+    /// Tickets can be looked for, or the system itself makes one of one key.
+    TicketKeyless = "ticket-keyless",
     /// A route names channels that there are.
     RouteChannelUnknown = "route-channel-unknown",
     /// A route is about severities that there are.

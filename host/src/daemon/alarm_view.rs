@@ -10,11 +10,20 @@ use tokio::sync::Notify;
 use tracing::{error, info, warn};
 use watchpost_journal::Position;
 
-use super::{alarm_events::AlarmEvents, appender::Appender, delivery::Routing, host_alarms::Overheard, now_ns, view::View};
+use super::{
+    alarm_events::AlarmEvents,
+    appender::Appender,
+    delivery::{Hands, Routing},
+    host_alarms::Overheard,
+    now_ns,
+    view::View,
+};
 use crate::{
     alarm::{
         depend::{Dependent, Depends},
-        ledger::Ledger,
+        ledger::{ActError, Ledger},
+        life::Act,
+        record::Alarm,
         store::FILE,
         turns::{Placing, Turns},
         watch::Watch,
@@ -86,6 +95,30 @@ impl SharedLedger {
     /// The place in the journal that it goes on from.
     pub(super) fn position(&self) -> Position {
         self.lend().position().into()
+    }
+}
+
+/// What people do to alarms in other people's systems.
+pub(super) struct OfPeople {
+    ledger: SharedLedger,
+    poke: Arc<Notify>,
+}
+
+impl OfPeople {
+    pub(super) fn new(ledger: SharedLedger, poke: Arc<Notify>) -> Self {
+        Self { ledger, poke }
+    }
+}
+
+impl Hands for OfPeople {
+    fn alarm(&self, number: u64) -> Option<Alarm> {
+        self.ledger.lend().alarm(number).cloned()
+    }
+
+    fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError> {
+        self.ledger.lend().act(number, who, act, now_ns())?;
+        self.poke.notify_waiters();
+        Ok(())
     }
 }
 

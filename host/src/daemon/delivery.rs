@@ -6,6 +6,7 @@ mod round;
 mod routing;
 #[cfg(test)]
 mod tests;
+mod tickets;
 
 use std::{
     collections::BTreeMap,
@@ -29,13 +30,18 @@ use crate::{
     config::Config,
     log::{seconds, trouble::Trouble},
     notify::{
-        channel::{Channel, Parcel, Sender, Undelivered},
+        channel::{Channel, Kind, Parcel, Sender, Undelivered},
         outbox::{Backlog, Due, Fate, Outbox},
         route::Routes,
         text::sample,
     },
+    ticket::{
+        desk::{Desk, Talk},
+        wire::{Http, Wire},
+    },
 };
 pub(super) use routing::Routing;
+pub(super) use tickets::Hands;
 
 use astray::Gone;
 use round::{Outcome, Round, deliver};
@@ -91,6 +97,8 @@ pub(super) struct Delivery {
     gone: Gone,
     /// Routes of the configuration, for who hands on what is told to rosters.
     routes: watch::Sender<Arc<Routes>>,
+    /// Who does to alarms what people do in tickets.
+    hands: Arc<dyn Hands>,
 }
 
 struct Running {
@@ -129,7 +137,13 @@ impl Delivery {
             known,
             gone,
             routes,
+            hands: Arc::new(tickets::NoHands),
         })
+    }
+
+    /// Has somebody do to alarms what people do in tickets.
+    pub(super) fn with_hands(self, hands: Arc<dyn Hands>) -> Self {
+        Self { hands, ..self }
     }
 
     /// Has channels look at once: something new is in the outbox.
@@ -167,6 +181,11 @@ impl Delivery {
         let state = ChannelState { channel: channel.name.clone(), kind: channel.kind.name().into(), ..ChannelState::default() };
         let state = Arc::new(Mutex::new(state));
         let (stop, stops) = watch::channel(false);
+        if let Kind::Ticket(desk) = &channel.kind {
+            let wire = Http { receiver: desk.receiver.clone(), sender: self.sender.clone() };
+            let task = tokio::spawn(self.tickets(&channel, desk, Arc::new(wire), &state, stops, Arc::new(now_ns)).lead());
+            return Running { channel, state, stop, task };
+        }
         let lead = Lead {
             channel: channel.clone(),
             path: self.path.clone(),
@@ -184,6 +203,43 @@ impl Delivery {
         Running { channel, state, stop, task: tokio::spawn(lead.lead()) }
     }
 
+    /// What looks after the tickets of a channel.
+    fn tickets(
+        &self,
+        channel: &Arc<Channel>,
+        desk: &Desk,
+        wire: Arc<dyn Wire>,
+        state: &Arc<Mutex<ChannelState>>,
+        stops: watch::Receiver<bool>,
+        clock: tickets::Clock,
+    ) -> tickets::Lead {
+        let shared = tickets::Shared {
+            channel: channel.clone(),
+            desk: desk.clone(),
+            wire,
+            hands: self.hands.clone(),
+            clock,
+            instance: self.sender.instance.clone(),
+            session: Mutex::default(),
+            store: Mutex::default(),
+            path: self.path.clone(),
+            turns: self.turns.clone(),
+        };
+        tickets::Lead {
+            shared: Arc::new(shared),
+            appender: self.appender.clone(),
+            overheard: self.overheard.clone(),
+            poke: self.poke.clone(),
+            state: state.clone(),
+            stops,
+            failing: None,
+            unread: Trouble::new(),
+            rests: false,
+            rested_ns: 0,
+            looked_ns: 0,
+        }
+    }
+
     /// How each channel stands, and those that are gone while messages wait for them.
     pub(super) fn states(&self) -> Vec<ChannelState> {
         let mut states: Vec<ChannelState> = lock(&self.running).values().map(|running| lock(&running.state).clone()).collect();
@@ -193,19 +249,27 @@ impl Delivery {
 
     /// Sends a channel an alarm that is none.
     ///
+    /// Of a system of tickets only what changes nothing is tried. Gives what was tried, where that is worth telling.
+    ///
     /// Errors: no channel of that name, or what went wrong.
-    pub(super) async fn test(&self, name: &str) -> Result<(), TestError> {
+    pub(super) async fn test(&self, name: &str) -> Result<Option<String>, TestError> {
         let (channel, known) = {
             let running = lock(&self.running);
             (running.get(name).map(|running| running.channel.clone()), running.keys().cloned().collect())
         };
         let channel = channel.ok_or(TestError::Unknown { known })?;
+        if let Kind::Ticket(desk) = &channel.kind {
+            let (wire, session) = (Http { receiver: desk.receiver.clone(), sender: self.sender.clone() }, Mutex::default());
+            let asked = timeout(channel.timeout, Talk::new(desk, &wire, &session).test()).await;
+            let asked = asked.unwrap_or_else(|_| Err(late(channel.timeout).why().to_owned()));
+            return asked.map(Some).map_err(|why| TestError::Undelivered { why });
+        }
         let mut notice = sample(Step::Raised);
         notice.time_ns = now_ns();
         notice.raised_ns = notice.time_ns;
         let sent = timeout(channel.timeout, channel.kind.deliver(&self.sender, Parcel::Test(&notice))).await;
         let sent = sent.unwrap_or_else(|_| Err(late(channel.timeout)));
-        sent.map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() })
+        sent.map(|()| None).map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() })
     }
 
     /// Lets what is being told be told, and ends.
@@ -484,7 +548,12 @@ fn again(attempts: u32, salt: u64) -> Duration {
 }
 
 fn until(next_ns: Option<i64>) -> Duration {
-    let wait = next_ns.map(|at| u64::try_from(at - now_ns()).unwrap_or_default());
+    until_at(next_ns, now_ns())
+}
+
+/// How long to wait at an instant for what is due next.
+fn until_at(next_ns: Option<i64>, now_ns: i64) -> Duration {
+    let wait = next_ns.map(|at| u64::try_from(at.saturating_sub(now_ns)).unwrap_or_default());
     wait.map_or(LOOK_EVERY, |wait| Duration::from_nanos(wait).clamp(Duration::from_millis(1), LOOK_EVERY))
 }
 

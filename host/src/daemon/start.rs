@@ -334,6 +334,8 @@ impl Parts {
         let delivery = delivery.map_err(|source| {
             StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source: source.into() })
         })?;
+        let hands = alarm_view::OfPeople::new(self.ledger.clone(), self.poke.clone());
+        let delivery = delivery.with_hands(Arc::new(hands));
         let daemon = Arc::new(Daemon {
             file,
             started: self.started,

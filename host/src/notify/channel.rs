@@ -15,7 +15,10 @@ use super::{
     text::{self, Words},
     webhook::Webhook,
 };
-use crate::alarm::notice::{Notice, Step};
+use crate::{
+    alarm::notice::{Notice, Step},
+    ticket::desk::Desk,
+};
 
 /// One `[[channel]]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +54,8 @@ pub enum Kind {
     Exec(Exec),
     /// By OpenView's own program.
     Opcmsg(Opcmsg),
+    /// By tickets of another system.
+    Ticket(Box<Desk>),
 }
 
 /// Why something was not delivered.
@@ -135,6 +140,7 @@ impl Kind {
             Self::Syslog(_) => "syslog",
             Self::Exec(_) => "exec",
             Self::Opcmsg(_) => "opcmsg",
+            Self::Ticket(_) => "ticket",
         }
     }
 
@@ -144,7 +150,7 @@ impl Kind {
             Self::Alertmanager(_) => 200,
             Self::Syslog(_) => 100,
             Self::Webhook(webhook) => webhook.together(),
-            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) => 1,
+            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) | Self::Ticket(_) => 1,
         }
     }
 
@@ -173,6 +179,23 @@ impl Kind {
             Self::Syslog(syslog) => syslog.deliver(sender, parcel).await,
             Self::Exec(exec) => exec.deliver(sender, parcel).await,
             Self::Opcmsg(opcmsg) => opcmsg.deliver(parcel).await,
+            Self::Ticket(_) => Err(Undelivered::later("a ticket is no message: it is brought to what the alarm is")),
+        }
+    }
+
+    /// Steps that it is told of whatever the configuration says: a ticket that is made is resolved.
+    pub fn needed_steps(&self) -> &'static [Step] {
+        match self {
+            Self::Ticket(_) => &[Step::Raised, Step::Cleared, Step::Withdrawn],
+            _ => &[],
+        }
+    }
+
+    /// How long an alarm goes on before it is told, if nobody takes it before.
+    pub fn delay(&self) -> Duration {
+        match self {
+            Self::Ticket(desk) => desk.delay,
+            _ => Duration::ZERO,
         }
     }
 
@@ -181,6 +204,8 @@ impl Kind {
         match self {
             // Whoever keeps a state of its own gets everything.
             Self::Webhook(_) | Self::Exec(_) | Self::Syslog(_) | Self::Snmp(_) => Step::ALL.into(),
+            // What is cleared is over for a ticket; that it is closed a day later opens none again.
+            Self::Ticket(_) => Step::ALL.into_iter().filter(|step| *step != Step::Closed).collect(),
             Self::Alertmanager(_) | Self::Opcmsg(_) => {
                 [Step::Raised, Step::Changed, Step::Unshelved, Step::Unsilenced, Step::Cleared, Step::Closed, Step::Withdrawn].into()
             }

@@ -7,7 +7,7 @@ use hyper::{
     Method, Request, StatusCode, Uri,
     body::{Buf, Bytes},
     client::conn::http1,
-    header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+    header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -35,10 +35,11 @@ pub struct Receiver {
 }
 
 /// What a receiver said.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) text: String,
-    after: Option<Duration>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    pub(crate) after: Option<Duration>,
 }
 
 impl Receiver {
@@ -49,6 +50,18 @@ impl Receiver {
         method: Method,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: String,
+    ) -> Result<Answer, Undelivered> {
+        self.ask(sender, method, headers, body, ANSWER_BYTES_MAX).await
+    }
+
+    /// Sends a body and reads what is answered, up to so many bytes.
+    pub(crate) async fn ask(
+        &self,
+        sender: &Sender,
+        method: Method,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: String,
+        answer_bytes_max: usize,
     ) -> Result<Answer, Undelivered> {
         let (host, secure) = (self.url.host().unwrap_or_default(), self.url.scheme_str() == Some("https"));
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -68,9 +81,9 @@ impl Receiver {
             let mut wanted = Tls::verify(name);
             wanted.ca_file.clone_from(&self.ca_file);
             let (stream, _) = sender.shared.handshake(&wanted, stream).await.map_err(|error| failed(error.message().to_owned()))?;
-            ask(stream, request).await.map_err(failed)
+            ask(stream, request, answer_bytes_max).await.map_err(failed)
         } else {
-            ask(stream, request).await.map_err(failed)
+            ask(stream, request, answer_bytes_max).await.map_err(failed)
         }
     }
 }
@@ -99,7 +112,7 @@ pub(super) fn json() -> (HeaderName, HeaderValue) {
     (CONTENT_TYPE, HeaderValue::from_static("application/json"))
 }
 
-async fn ask<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, String>
+async fn ask<S>(stream: S, request: Request<Full<Bytes>>, bytes_max: usize) -> Result<Answer, String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -110,11 +123,11 @@ where
     let answer = asking.send_request(request).await.map_err(told)?;
     let (head, body) = answer.into_parts();
     let after = head.headers.get(RETRY_AFTER).and_then(|after| patience(after.to_str().ok()?)).map(|after| after.min(AFTER_MAX));
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| format!("the answer: {error}"))?;
+    let body = Limited::new(body, bytes_max).collect().await.map_err(|error| format!("the answer: {error}"))?;
     drop(connection);
     let mut bytes = body.aggregate();
     let text = String::from_utf8_lossy(&bytes.copy_to_bytes(bytes.remaining())).into_owned();
-    Ok(Answer { status: head.status, text, after })
+    Ok(Answer { status: head.status, headers: head.headers, text, after })
 }
 
 /// How long a receiver wants to be left alone: seconds, or until a date (RFC 9110, 10.2.3).

@@ -602,6 +602,36 @@ fn begin(connection: &mut Connection, messages: Vec<Due>) -> rusqlite::Result<Ve
     Ok(begun)
 }
 
+/// What became of a message that is done with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The channel has it.
+    Delivered,
+    /// The channel will never take it.
+    Refused(String),
+    /// What it was to tell is over.
+    NotNeeded(String),
+}
+
+/// Notes that a channel is about to get a message; false where it is no longer to be told, or tells of another step by now.
+pub fn begin_one(transaction: &Transaction<'_>, id: i64, seq: u64) -> rusqlite::Result<bool> {
+    let mut update =
+        transaction.prepare_cached("UPDATE outbox SET begun = 1, attempts = attempts + 1 WHERE id = ?1 AND seq = ?2 AND state = 0")?;
+    Ok(update.execute([id, number(seq)])? == 1)
+}
+
+/// Writes down that a message is done with.
+pub fn finish(transaction: &Transaction<'_>, id: i64, done: &Done, now_ns: i64) -> rusqlite::Result<()> {
+    let (state, why) = match done {
+        Done::Delivered => (State::Delivered, None),
+        Done::Refused(why) => (State::Refused, Some(why)),
+        Done::NotNeeded(why) => (State::NotNeeded, Some(why)),
+    };
+    let mut update = transaction.prepare_cached("UPDATE outbox SET state = ?2, why = ?3, done_ns = ?4 WHERE id = ?1 AND state = 0")?;
+    update.execute(params![id, state.number(), why, now_ns])?;
+    Ok(())
+}
+
 /// A message that this program does not understand is none: it is of another version.
 fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Due>> {
     let text: String = row.get(1)?;

@@ -93,6 +93,8 @@ pub struct Routes {
     pub wants: BTreeMap<String, BTreeSet<Step>>,
     /// Who there is behind channels and rosters.
     pub people: People,
+    /// How long an alarm goes on, and nobody takes it, before a channel is told: of those that want it so.
+    pub delays: BTreeMap<String, Duration>,
 }
 
 impl Route {
@@ -161,6 +163,11 @@ impl Routes {
                 further.channels.iter().map(move |channel| (channel, at, While::Untaken, None, None))
             });
             for (channel, not_before_ns, condition, group, repeat_s) in own.chain(others) {
+                let (not_before_ns, condition) = match self.delays.get(channel).filter(|delay| !delay.is_zero()) {
+                    Some(_) if notice.acknowledged || notice.owner.is_some() => continue,
+                    Some(delay) => (not_before_ns.max(later(notice.time_ns, *delay)), While::Untaken),
+                    None => (not_before_ns, condition),
+                };
                 let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s, via: None };
                 for address in self.now_or_later(address, notice.time_ns) {
                     // Who is on duty is told as such: no hours of his hold.

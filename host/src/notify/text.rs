@@ -194,7 +194,7 @@ impl Template {
 }
 
 /// What a template's error says, its place first.
-fn said(error: &minijinja::Error) -> String {
+pub(crate) fn said(error: &minijinja::Error) -> String {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let detail = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
     line + &detail

@@ -112,7 +112,7 @@ fn signature(secret: &Hidden, body: &str) -> Option<HeaderValue> {
 }
 
 /// Finds a failure in an answer that calls itself a success: a JSON object whose `status`, `ok`, `success` or `error` says so.
-fn says_no_error(text: &str) -> Result<(), Undelivered> {
+pub(crate) fn says_no_error(text: &str) -> Result<(), Undelivered> {
     let Ok(Value::Object(said)) = serde_json::from_str::<Value>(text) else { return Ok(()) };
     let is_no = |key: &str| said.get(key) == Some(&Value::Bool(false));
     let status = said.get("status").and_then(Value::as_str).map(str::to_lowercase);

@@ -36,11 +36,14 @@ fn check_accepts_what_each_guide_has_its_reader_write() {
                 house.add_to_main(file.text);
             } else {
                 fs::write(house.folder().join(file.name), file.text).unwrap();
-                own.push(format!("\"{}\"", file.name));
+                // A template of tickets is named by a channel, and is no schedule.
+                if !page.files().any(|main| main.text.contains(&format!("template = \"{}\"", file.name))) {
+                    own.push(format!("\"{}\"", file.name));
+                }
             }
         }
         house.replace_in_main("schedules = [", &format!("schedules = [{}", own.iter().map(|name| format!("{name}, ")).collect::<String>()));
-        let said = house.command(&["check"]).env("SNMP_COMMUNITY", "public").output().unwrap();
+        let said = house.command(&["check"]).env("SNMP_COMMUNITY", "public").env("DESK_TOKEN", "t").output().unwrap();
         assert!(said.status.success(), "{guide}: {}", String::from_utf8_lossy(&said.stderr));
     }
 }

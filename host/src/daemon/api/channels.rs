@@ -32,7 +32,9 @@ struct Which {
 
 async fn test(State(daemon): Shared, Query(which): Query<Which>) -> Response {
     match daemon.delivery.test(&which.channel).await {
-        Ok(()) => Json(serde_json::json!({ "channel": which.channel, "delivered": true })).into_response(),
+        Ok(None) => Json(serde_json::json!({ "channel": which.channel, "delivered": true })).into_response(),
+        // Nothing was delivered: what can be tried without changing anything was.
+        Ok(Some(tried)) => Json(serde_json::json!({ "channel": which.channel, "delivered": false, "tried": tried })).into_response(),
         Err(TestError::Undelivered { why }) => refused(StatusCode::BAD_GATEWAY, why),
         Err(TestError::Unknown { known }) => {
             let near = nearest(&which.channel, known.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));

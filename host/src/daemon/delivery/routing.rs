@@ -24,7 +24,8 @@ impl Routing {
 /// The routes of a configuration.
 pub(super) fn routes_of(config: &Config) -> Routes {
     let wants = config.channels.iter().map(|channel| (channel.name.clone(), channel.tell.clone())).collect();
-    Routes { routes: config.routes.clone(), wants, people: People::new(&config.persons, &config.rosters) }
+    let delays = config.channels.iter().map(|channel| (channel.name.clone(), channel.kind.delay())).collect();
+    Routes { routes: config.routes.clone(), wants, delays, people: People::new(&config.persons, &config.rosters) }
 }
 
 impl Outbox for Routing {

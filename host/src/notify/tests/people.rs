@@ -63,7 +63,7 @@ impl Story {
         let persons: Vec<Arc<Person>> = persons.into_iter().map(Arc::new).collect();
         let addresses = persons.iter().flat_map(|person| person.addresses.clone());
         let wants = addresses.chain(["ops".into()]).map(|channel| (channel, Step::ALL.into())).collect();
-        let routes = Routes { routes, wants, people: People::new(&persons, rosters) };
+        let routes = Routes { routes, wants, people: People::new(&persons, rosters), ..Routes::default() };
         Self { outbox: Outbox::of(connection), routes, told: String::new() }
     }
 

@@ -1,0 +1,101 @@
+//! What people do in a ticket, done to its alarm.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+use super::Shared;
+use crate::{
+    alarm::{
+        ledger::ActError,
+        life::{Act, Stage},
+        record::{Alarm, Origin},
+    },
+    ticket::life::{Seen, Ticket},
+};
+
+/// Characters of a comment, at most.
+const COMMENT_CHARS_MAX: usize = 2_000;
+
+/// Who can do something to alarms.
+pub(in crate::daemon) trait Hands: Send + Sync {
+    /// An alarm as it stands.
+    fn alarm(&self, number: u64) -> Option<Alarm>;
+    /// Does what somebody wants done.
+    fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError>;
+}
+
+/// Can do nothing.
+pub(in crate::daemon) struct NoHands;
+
+impl Hands for NoHands {
+    fn alarm(&self, _: u64) -> Option<Alarm> {
+        None
+    }
+
+    fn act(&self, _: u64, _: &str, _: Act) -> Result<(), ActError> {
+        Ok(())
+    }
+}
+
+/// Does to an alarm what people did in its ticket; false where that could not be written down.
+pub(super) async fn take(shared: &Arc<Shared>, ticket: &Ticket, seen: Vec<Seen>) -> bool {
+    let (shared, number) = (shared.clone(), ticket.alarm);
+    let id = ticket.id.clone().unwrap_or_default();
+    let done = spawn_blocking(move || seen.into_iter().all(|seen| do_it(&shared, number, &id, seen)));
+    done.await.unwrap_or(false)
+}
+
+fn do_it(shared: &Shared, number: u64, id: &str, seen: Seen) -> bool {
+    let Some(alarm) = shared.hands.alarm(number) else { return true };
+    let channel = &shared.channel.name;
+    let who = |name: Option<&str>| format!("{}@{channel}", name.unwrap_or("somebody"));
+    let life = &alarm.life;
+    let (by, acts) = match seen {
+        Seen::Took(name) => {
+            let by = who(Some(&name));
+            let acts = if life.owner.as_deref() == Some(&by) { Vec::new() } else { vec![Act::Own] };
+            (by, acts)
+        }
+        Seen::Wrote(comment) => {
+            let (by, text) = (who(comment.author.as_deref()), in_one_line(&comment.text));
+            let is_known = life.notes.iter().any(|note| note.by == by && note.text == text);
+            (by, if is_known { Vec::new() } else { vec![Act::Annotate(text)] })
+        }
+        Seen::Ended { by, word } => {
+            let by = who(by.as_deref());
+            let is_seen = life.acknowledged.is_some();
+            let acts = match life.stage {
+                Stage::Closed => Vec::new(),
+                Stage::Cleared => vec![Act::Close { endless: false }],
+                // Nothing else ever ends it.
+                Stage::Active if alarm.subject.origin == Origin::Message => vec![Act::Close { endless: true }],
+                Stage::Active if is_seen => Vec::new(),
+                Stage::Active => {
+                    vec![Act::Annotate(format!("ticket {id} is {word}, and the reason is still there")), Act::Acknowledge(None)]
+                }
+            };
+            (by, acts)
+        }
+        Seen::Reopened => {
+            let ours = life.acknowledged.as_ref().is_some_and(|seen| seen.by.ends_with(&format!("@{channel}")));
+            (who(None), if ours { vec![Act::Unacknowledge] } else { Vec::new() })
+        }
+    };
+    acts.into_iter().all(|act| match shared.hands.act(number, &by, act) {
+        Ok(()) => true,
+        // Somebody else was first, or it is over.
+        Err(ActError::Refused(_) | ActError::Unknown(_)) => true,
+        Err(error @ ActError::Store(_)) => {
+            warn!(channel, "what {} did in ticket {id} cannot be stored: {}", crate::plain(&by), crate::chain(&error));
+            false
+        }
+    })
+}
+
+/// What somebody wrote, as a note has it.
+fn in_one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    crate::plain(&words.join(" ")).chars().take(COMMENT_CHARS_MAX).collect()
+}

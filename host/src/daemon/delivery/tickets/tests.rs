@@ -1,0 +1,358 @@
+//! Lives of alarms told in tickets of a system that fails in every way, by a daemon that is killed at random: exactly one ticket for each,
+//! every step in it once, and nothing left open; what people do there is seen once, and what we do is taken for nobody's.
+//!
+//! Time is virtual. `WATCHPOST_PROVE_TICKETS` lives; `cargo xtask prove tickets` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their
+//! chances.
+
+use std::{collections::BTreeSet, path::Path, sync::Weak, time::Duration};
+
+use rusqlite::{Connection, params};
+use tokio::{task::JoinHandle, time::sleep};
+use watchpost_journal::{Journal, Options};
+
+use super::{
+    system::{BEGIN_NS, Chance, LAG, Made, System, TIMEOUT},
+    *,
+};
+use crate::{
+    alarm::{
+        ledger::ActError,
+        life::{Act, Life, Note, Stage, Until},
+        notice::{Notice, Step},
+        record::{Alarm, Origin, Subject},
+        store::{FILE, NoOutbox, Store},
+    },
+    daemon::delivery::{Delivery, lock},
+    notify::{
+        channel::Kind,
+        outbox,
+        route::{Route, Routes},
+        text::sample,
+    },
+    ticket::life::{key, mark},
+};
+
+/// Lives of the daily run.
+const LIVES: u64 = 200;
+const SECOND: i64 = 1_000_000_000;
+/// How soon an alarm is raised again to be told in the ticket that there is.
+const REOPEN_WITHIN: i64 = 600 * SECOND;
+
+/// What was done to an alarm, and by whom.
+type Deeds = Vec<(u64, String, Act)>;
+
+/// Remembers what was done to alarms.
+#[derive(Default)]
+struct Memory(Mutex<(BTreeMap<u64, Alarm>, Deeds)>);
+
+impl Hands for Memory {
+    fn alarm(&self, number: u64) -> Option<Alarm> {
+        lock(&self.0).0.get(&number).cloned()
+    }
+
+    fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError> {
+        let mut held = lock(&self.0);
+        if let Some(alarm) = held.0.get_mut(&number) {
+            match &act {
+                Act::Annotate(text) => alarm.life.notes.push(Note { time_ns: 0, by: who.into(), text: text.clone() }),
+                Act::Acknowledge(until_ns) => alarm.life.acknowledged = Some(Until { by: who.into(), until_ns: *until_ns }),
+                Act::Own => alarm.life.owner = Some(who.into()),
+                _ => {}
+            }
+        }
+        held.1.push((number, who.to_owned(), act));
+        Ok(())
+    }
+}
+
+/// An alarm as a step tells of it.
+fn alarm_of(notice: &Notice) -> Alarm {
+    let stage = if notice.active { Stage::Active } else { Stage::Cleared };
+    let mut life = Life::default();
+    (life.number, life.stage) = (notice.alarm, stage);
+    let Notice { key, rule, agent, job, target, series, labels, event_type, cause, value, bound, text, .. } = notice.clone();
+    let (instruction, link) = (None, None);
+    let origin = Origin::Rule;
+    let subject =
+        Subject { key, origin, rule, agent, job, target, series, labels, event_type, cause, value, bound, text, instruction, link };
+    Alarm { life, subject }
+}
+
+/// A channel as the configuration gives it.
+fn channel(folder: &Path) -> Channel {
+    let rest = crate::ticket::template::SHIPPED.iter().find(|(name, _)| *name == "rest").unwrap().1;
+    let template = rest.replace("search_lag = \"0s\"", &format!("search_lag = \"{}s\"", LAG.as_secs()));
+    assert_ne!(template, rest);
+    std::fs::write(folder.join("rest.toml"), template).unwrap();
+    std::fs::create_dir_all(folder.join("plugins")).unwrap();
+    std::fs::create_dir_all(folder.join("schedules")).unwrap();
+    let main = format!(
+        "[[channel]]\nname = \"desk\"\ntype = \"ticket\"\nurl = \"http://desk.lab.test\"\ntemplate = \"rest.toml\"\ndelay = \"0s\"\n\
+         poll = \"5m\"\nreopen_within = \"10m\"\ntimeout = \"{}s\"\n\n[[route]]\nchannels = [\"desk\"]\n",
+        TIMEOUT.as_secs()
+    );
+    std::fs::write(folder.join("watchpost.toml"), main).unwrap();
+    let (draft, faults) = crate::config::read(&folder.join("watchpost.toml"), crate::schedule::UnixTime::from_secs(BEGIN_NS / SECOND));
+    draft.channels.into_iter().next().unwrap_or_else(|| panic!("{faults}"))
+}
+
+fn routes(channel: &Channel) -> Routes {
+    let route = Route {
+        matches: None,
+        severity: Severity::Indeterminate,
+        active: None,
+        zone: crate::schedule::Zone::default(),
+        channels: vec!["desk".into()],
+        delay: Duration::ZERO,
+        group_by: Vec::new(),
+        group_wait: Duration::ZERO,
+        repeat: None,
+        escalate: Vec::new(),
+    };
+    let (wants, delays) = ([("desk".to_owned(), channel.tell.clone())], [("desk".to_owned(), channel.kind.delay())]);
+    Routes { routes: vec![route], wants: wants.into(), delays: delays.into(), ..Routes::default() }
+}
+
+/// One ticket that there is to be: the life that it is made for, and the steps that are in it.
+#[derive(Clone, Debug)]
+struct Expected {
+    key: String,
+    steps: Vec<u64>,
+    lives: Vec<u64>,
+}
+
+/// The steps of all lives in their order, and the tickets that there are to be.
+fn stories(lives: u64, instance: &str, chance: &Chance) -> (Vec<Notice>, Vec<Expected>) {
+    let (mut notices, mut expected) = (Vec::<Notice>::new(), Vec::<Expected>::new());
+    let (mut number, mut alarm_number) = (0_u64, 0_u64);
+    while number < lives {
+        alarm_number += 1;
+        let alarm_key = format!("job/rule/{alarm_number}");
+        let mut at_ns = BEGIN_NS + i64::try_from(chance.below(lives * 2)).unwrap() * SECOND;
+        let mut ended_ns = None::<i64>;
+        // Most alarms have one life, some more: soon after the one before, or long after it.
+        loop {
+            number += 1;
+            let raised_ns = at_ns;
+            let anew = ended_ns.is_none_or(|ended| raised_ns - ended > REOPEN_WITHIN);
+            if anew {
+                expected.push(Expected { key: key(instance, &alarm_key, number), steps: Vec::new(), lives: Vec::new() });
+            }
+            let mut steps = vec![Step::Raised];
+            steps.extend(
+                (0..chance.below(3)).map(|_| [Step::Changed, Step::Owned, Step::Annotated][usize::try_from(chance.below(3)).unwrap()]),
+            );
+            steps.push(if chance.below(10) == 0 { Step::Withdrawn } else { Step::Cleared });
+            for step in steps {
+                let seq = notices.len() as u64;
+                let text = format!("up of <b>{alarm_key}</b>\r\nSubject: no \"{{{{ 7 }}}}\"");
+                let notice = Notice { seq, alarm: number, key: alarm_key.clone(), time_ns: at_ns, raised_ns, text, ..sample(step) };
+                notices.push(notice);
+                at_ns += i64::try_from(1 + chance.below(400)).unwrap() * SECOND;
+            }
+            ended_ns = notices.last().map(|notice| notice.time_ns);
+            if number == lives || chance.below(4) > 0 {
+                break;
+            }
+            let pause_s = if chance.below(2) == 0 { 1 + chance.below(550) } else { 700 + chance.below(2_000) };
+            at_ns = ended_ns.unwrap_or(at_ns) + i64::try_from(pause_s).unwrap() * SECOND;
+        }
+    }
+    notices.sort_by_key(|notice| (notice.time_ns, notice.seq));
+    let mut tickets: BTreeMap<String, usize> = BTreeMap::new();
+    let mut known: BTreeMap<u64, usize> = BTreeMap::new();
+    for (notice, seq) in notices.iter_mut().zip(1..) {
+        notice.seq = seq;
+        let at = *known.entry(notice.alarm).or_insert_with(|| {
+            let own = key(instance, &notice.key, notice.alarm);
+            let made_for_it = expected.iter().position(|ticket| ticket.key == own);
+            if let Some(at) = made_for_it {
+                tickets.insert(notice.key.clone(), at);
+            }
+            tickets[&notice.key]
+        });
+        expected[at].steps.push(seq);
+        if expected[at].lives.last() != Some(&notice.alarm) {
+            expected[at].lives.push(notice.alarm);
+        }
+    }
+    (notices, expected)
+}
+
+/// A daemon that looks after tickets, until it is killed.
+struct Daemon {
+    task: JoinHandle<()>,
+    shared: Weak<Shared>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Daemon {
+    fn start(delivery: &Delivery, channel: &Arc<Channel>, system: &System) -> Self {
+        let Kind::Ticket(desk) = &channel.kind else { panic!("no tickets") };
+        let (stop, stops) = watch::channel(false);
+        let clock = system.clone();
+        let lead = delivery.tickets(channel, desk, Arc::new(system.clone()), &Arc::default(), stops, Arc::new(move || clock.now_ns()));
+        let shared = Arc::downgrade(&lead.shared);
+        Self { task: tokio::spawn(lead.lead()), shared, _stop: stop }
+    }
+
+    /// As if the process were gone; what it was just writing is written.
+    async fn kill(self) {
+        self.task.abort();
+        while self.shared.strong_count() > 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// What people did: the ticket's key, who, and what he wrote, or nothing where he resolved it.
+type Deed = (String, &'static str, Option<String>);
+
+/// Now and then somebody writes something into an open ticket, or resolves it.
+fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
+    let mut world = lock(&system.world);
+    let mut open: Vec<&mut Made> = world.tickets.iter_mut().filter(|ticket| ticket.state != "resolved").collect();
+    if open.is_empty() {
+        return;
+    }
+    let at = usize::try_from(chance.below(open.len() as u64)).unwrap();
+    let Some(ticket) = open.get_mut(at) else { return };
+    if chance.below(4) == 0 {
+        (ticket.state, ticket.closed_by) = ("resolved".into(), Some("bob".into()));
+        deeds.push((ticket.key.clone(), "bob", None));
+    } else {
+        let text = format!("looked at it, {}", deeds.len());
+        ticket.comments.push(("alice".into(), text.clone()));
+        deeds.push((ticket.key.clone(), "alice", Some(text)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_alarm_has_one_ticket_with_every_step_and_none_is_left_open() {
+    let lives = std::env::var("WATCHPOST_PROVE_TICKETS").map_or(LIVES, |count| count.parse().unwrap());
+    let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed: u64 = seed.unwrap_or_else(|| crate::daemon::now_ns().unsigned_abs());
+    println!("WATCHPOST_PROVE_SEED={seed}");
+    let chance = Arc::new(Chance(seed.into()));
+    // Nothing that is proved rests on a disk.
+    let folder = tempfile::tempdir_in(if Path::new("/dev/shm").is_dir() { "/dev/shm" } else { "/tmp" }).unwrap();
+    let data = folder.path().to_owned();
+    drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
+    let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
+    let channel = Arc::new(channel(&data));
+    let hands: Arc<Memory> = Arc::default();
+    let delivery =
+        Delivery::open((&data.join(FILE), Turns::default()), Appender::new(Arc::new(journal)), Overheard::default(), Arc::default())
+            .unwrap();
+    let delivery = delivery.with_hands(hands.clone());
+    let instance = Outbox::open(&data.join(FILE), Turns::default()).unwrap().instance().unwrap();
+    let (notices, expected) = stories(lives, &instance, &chance);
+    let system = System::new(chance.clone(), true);
+    let (began, mut kills, mut deeds, mut waiting) = (Instant::now(), 0, Vec::new(), VecDeque::from(notices));
+    let routes = routes(&channel);
+    let mut connection = Connection::open(data.join(FILE)).unwrap();
+    connection.busy_timeout(Duration::from_secs(10)).unwrap();
+    let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
+    let mut daemon = Daemon::start(&delivery, &channel, &system);
+    let last_ns = waiting.back().unwrap().time_ns;
+    loop {
+        sleep(Duration::from_millis(200 + chance.below(4_000))).await;
+        write(&mut connection, &mut waiting, &routes, &hands, system.now_ns());
+        if chance.below(40) == 0 {
+            people(&system, &chance, &mut deeds);
+        }
+        // Kills become rare towards the end, or there were none.
+        if chance.below(if waiting.is_empty() { 40 } else { 8 }) == 0 {
+            daemon.kill().await;
+            kills += 1;
+            daemon = Daemon::start(&delivery, &channel, &system);
+        }
+        let backlog = outbox.backlog("desk", system.now_ns()).unwrap();
+        if waiting.is_empty() && backlog.due == 0 && backlog.next_ns.is_none() {
+            break;
+        }
+        assert!(system.now_ns() < last_ns + 86_400 * SECOND, "{backlog:?} after {kills} kills");
+    }
+    // Late requests come in, and everything is read once more.
+    sleep(Duration::from_secs(1_200)).await;
+    daemon.kill().await;
+    let world = lock(&system.world);
+    let wrong = judge(&world.tickets, &expected, &deeds, &lock(&hands.0).1);
+    println!(
+        "{lives} lives of {} tickets in {} h, {kills} kills, {} requests of which {} failed, {} creates doubled, {} deeds of people, {} s",
+        expected.len(),
+        (system.now_ns() - BEGIN_NS) / (3_600 * SECOND),
+        world.requests,
+        world.faults,
+        world.doubled,
+        deeds.len(),
+        seconds(began.elapsed())
+    );
+    assert_eq!(wrong, [""; 0]);
+    assert!(kills > 0 && world.faults > 0);
+}
+
+/// Writes the steps whose time has come, as the ledger does.
+fn write(connection: &mut Connection, waiting: &mut VecDeque<Notice>, routes: &Routes, hands: &Memory, now_ns: i64) {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
+    while waiting.front().is_some_and(|notice| notice.time_ns <= now_ns) {
+        let Some(notice) = waiting.pop_front() else { break };
+        outbox::put(&transaction, &notice, routes).unwrap();
+        let stage = if notice.active { 0 } else { 1 };
+        let values = params![i64::try_from(notice.alarm).unwrap(), notice.key, stage];
+        transaction.execute("INSERT OR REPLACE INTO alarms VALUES (?1, ?2, ?3, NULL, '{}')", values).unwrap();
+        let mut held = lock(&hands.0);
+        let known = held.0.entry(notice.alarm).or_insert_with(|| alarm_of(&notice));
+        known.life.stage = alarm_of(&notice).life.stage;
+    }
+    transaction.commit().unwrap();
+}
+
+/// Says what is not as it should be.
+fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, String, Act)]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut of_keys: BTreeMap<&str, Vec<&Made>> = BTreeMap::new();
+    tickets.iter().for_each(|ticket| of_keys.entry(&ticket.key).or_default().push(ticket));
+    for Expected { key, steps, lives } in expected {
+        let found = of_keys.remove(key.as_str()).unwrap_or_default();
+        let is_duplicate = |ticket: &&&Made| ticket.comments.iter().any(|(_, text)| text.ends_with("/duplicate"));
+        let (duplicates, true_ones): (Vec<&Made>, Vec<&Made>) = found.iter().partition(|ticket| is_duplicate(ticket));
+        if let Some(open) = found.iter().find(|ticket| ticket.state != "resolved") {
+            wrong.push(format!("{key}: ticket {} is left {}", open.id, open.state));
+        }
+        let [ticket] = true_ones.as_slice() else {
+            wrong.push(format!("{key}: {} tickets beside {} duplicates", true_ones.len(), duplicates.len()));
+            continue;
+        };
+        let said = std::iter::once(&ticket.text).chain(ticket.comments.iter().map(|(_, text)| text));
+        let told: Vec<u64> = said.filter_map(|text| text.rsplit_once(&format!("{key}/"))?.1.trim().parse().ok()).collect();
+        if told != *steps {
+            wrong.push(format!("{key}: steps {told:?} instead of {steps:?}"));
+        }
+        if let Some(text) = steps.first().map(|seq| mark(key, *seq)).filter(|mark| !ticket.text.ends_with(mark)) {
+            wrong.push(format!("{key}: the ticket itself does not bear {text}"));
+        }
+        let of_it = acts.iter().filter(|(alarm, ..)| lives.contains(alarm));
+        let mut done: Vec<(String, Option<String>)> = of_it
+            .filter_map(|(_, who, act)| match act {
+                Act::Annotate(text) if text.starts_with("ticket ") => None,
+                Act::Annotate(text) => Some((who.clone(), Some(text.clone()))),
+                _ => Some((who.clone(), None)),
+            })
+            .collect();
+        done.sort();
+        done.dedup();
+        let mut did: Vec<(String, Option<String>)> =
+            deeds.iter().filter(|(of, ..)| of == key).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect();
+        did.sort();
+        did.dedup();
+        // What somebody resolves while its alarm ends was over anyway.
+        let missed: BTreeSet<_> = did.iter().filter(|deed| !done.contains(deed)).collect();
+        let invented: Vec<_> = done.iter().filter(|deed| !did.contains(deed)).collect();
+        if !invented.is_empty() || missed.iter().any(|(_, text)| text.is_some()) {
+            wrong.push(format!("{key}: people did {did:?}, and {done:?} was done for them"));
+        }
+    }
+    wrong.extend(of_keys.keys().map(|key| format!("{key}: nobody asked for it")));
+    wrong
+}

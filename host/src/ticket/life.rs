@@ -1,0 +1,707 @@
+//! What a ticket needs next: the reconciler. Pure: it is told what was asked and heard, and says what to ask.
+//!
+//! A step of the alarm waits until the ticket has it. From what is known of the ticket follows the next question:
+//!
+//! | the ticket                          | the step begins a life            | the step goes on        | the step ends the life            |
+//! |-------------------------------------|-----------------------------------|-------------------------|-----------------------------------|
+//! | was never asked for                 | search, then create               | search, then create     | nothing to end                    |
+//! | may have been made (no sure answer) | search until the window is over; found: that one is it; else create   |  as before; not found: nothing to end |
+//! | is open                             | comment                           | comment                 | comment, read, resolve            |
+//! | is resolved or closed by us         | read, reopen, comment             | comment                 | comment                           |
+//! | is resolved or closed by a person   | as before, within `reopen_within` | comment                 | comment                           |
+//! | is gone, or cannot be reopened      | another ticket                    | nothing                 | nothing                           |
+//!
+//! Whatever changes a ticket is written down before it is sent. Where its outcome is not known (no answer, 5xx, a failure inside a
+//! success, a kill), it is looked for before it is sent again, until the *window* is over: twice the deadline of a request and the time
+//! for which a search may lag. A resolve and a reopen are never under way at the same time. Where several tickets bear one key, the
+//! oldest stays and the others are resolved as its duplicates.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::alarm::notice::{Notice, Step};
+
+/// Lives of an alarm that are remembered of one ticket, at most: the latest.
+const LIVES_MAX: usize = 100;
+/// Comments that are remembered as seen, at most: the latest.
+const SEEN_MAX: usize = 500;
+/// Letters of a key behind its beginning.
+const KEY_CHARS: usize = 26;
+/// So often the system has to say that it knows no such ticket, before that is believed.
+const GONE_AFTER: u32 = 12;
+/// Between two looks for what may have been made, at least, nanoseconds.
+const LOOK_AGAIN_MIN_NS: i64 = 100_000_000;
+
+/// How a ticket stands, as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// There is none yet.
+    #[default]
+    Unmade,
+    /// Somebody is to do something.
+    Open,
+    /// The problem is over.
+    Resolved,
+    /// Nobody does anything any more.
+    Closed,
+    /// The system knows it no longer.
+    Gone,
+}
+
+impl State {
+    /// Names it, as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unmade => "not made yet",
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+            Self::Closed => "closed",
+            Self::Gone => "gone",
+        }
+    }
+
+    fn is_over(self) -> bool {
+        matches!(self, Self::Resolved | Self::Closed)
+    }
+}
+
+/// What can be asked of a system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Which tickets bear the key?
+    Search,
+    /// Make one.
+    Create,
+    /// Which comments are there?
+    Look,
+    /// Write the step into it.
+    Comment,
+    /// How does it stand?
+    Read,
+    /// The problem is over.
+    Resolve,
+    /// The problem is there again.
+    Reopen,
+    /// Somebody takes care of it.
+    Take,
+    /// This other one is a duplicate.
+    Retire(String),
+}
+
+impl Ask {
+    /// Whether it changes something.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Search | Self::Look | Self::Read)
+    }
+
+    /// Names it, as people read it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::Create => "create",
+            Self::Look => "read comments",
+            Self::Comment => "comment",
+            Self::Read => "read",
+            Self::Resolve => "resolve",
+            Self::Reopen => "reopen",
+            Self::Take => "take",
+            Self::Retire(_) => "resolve a duplicate",
+        }
+    }
+}
+
+/// A comment as the system has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Its id.
+    pub id: String,
+    /// Who wrote it.
+    pub author: Option<String>,
+    /// What, in lines.
+    pub text: String,
+}
+
+/// What is heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Tickets that bear the key, by their ids, in the order of the answer.
+    Found(Vec<String>),
+    /// It was made, and has this id.
+    Made(String),
+    /// The comments there are.
+    Comments(Vec<Comment>),
+    /// How it stands; the state is nothing where its word is none of the template's.
+    Stands {
+        /// What of it is known here.
+        state: Option<State>,
+        /// The system's word.
+        word: String,
+        /// Which state of the ticket that is.
+        version: Option<String>,
+        /// Who takes care of it.
+        owner: Option<String>,
+        /// Who resolved or closed it.
+        closed_by: Option<String>,
+    },
+    /// It was done.
+    Done,
+    /// It was not done, and never will be.
+    Refused(String),
+    /// It was not done; another time it may be.
+    Later(String),
+    /// The ticket has changed in between: it was not done.
+    Outdated(String),
+    /// There is no such ticket.
+    Gone(String),
+    /// Nobody knows whether it was done.
+    Unknown(String),
+}
+
+/// What a person did in the system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Took care of it.
+    Took(String),
+    /// Resolved or closed it.
+    Ended {
+        /// Who, if the system says so.
+        by: Option<String>,
+        /// The system's word for the state it is in.
+        word: String,
+    },
+    /// Opened it again.
+    Reopened,
+    /// Wrote something.
+    Wrote(Comment),
+}
+
+/// What a system can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says of one request whether the template has it")]
+pub struct Can {
+    /// Find tickets by their key.
+    pub search: bool,
+    /// Say how one stands.
+    pub read: bool,
+    /// Say what was written.
+    pub comments: bool,
+    /// Be written into.
+    pub comment: bool,
+    /// Be resolved.
+    pub resolve: bool,
+    /// Be reopened.
+    pub reopen: bool,
+    /// Be taken.
+    pub take: bool,
+    /// Say that it has changed in between.
+    pub versioned: bool,
+}
+
+/// A change whose outcome is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsure {
+    /// What was sent.
+    pub ask: Ask,
+    /// Of which step.
+    pub seq: u64,
+    /// When, nanoseconds since 1970.
+    pub since_ns: i64,
+    /// Until when it may take effect.
+    pub until_ns: i64,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// This is to be asked.
+    Ask(Ask),
+    /// Nothing before this instant, nanoseconds since 1970.
+    Wait(i64),
+    /// The step is where it belongs.
+    Settled,
+    /// The step is for another ticket.
+    Anew,
+}
+
+/// A ticket, as it is known here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is still to be done, or not")]
+pub struct Ticket {
+    /// The channel.
+    pub channel: String,
+    /// The system's name.
+    pub system: String,
+    /// What the system knows it by: the same for every attempt to make it.
+    pub key: String,
+    /// What the alarm is known by over all its lives.
+    pub alarm_key: String,
+    /// The life that it was made for.
+    pub first: u64,
+    /// The life that it tells of.
+    pub alarm: u64,
+    /// All lives that it told of.
+    pub lives: Vec<u64>,
+    /// The system's id.
+    pub id: Option<String>,
+    /// Where people look at it.
+    pub link: Option<String>,
+    /// How it stands.
+    pub state: State,
+    /// The system's word for that.
+    pub word: Option<String>,
+    /// Which state of it that is.
+    pub version: Option<String>,
+    /// Who takes care of it.
+    pub owner: Option<String>,
+    /// Whether it is to be over.
+    pub over: bool,
+    /// When its alarm's life ended, nanoseconds since 1970.
+    pub ended_ns: Option<i64>,
+    /// The last step that is in it.
+    pub told: u64,
+    /// The step that is being told.
+    pub telling: u64,
+    /// Whether it is still to be reopened.
+    pub reopens: bool,
+    /// Whether it is still to be resolved.
+    pub resolves: bool,
+    /// Whether its owner is still to be told.
+    pub takes: bool,
+    /// How often the system was asked to make it.
+    pub creates: u32,
+    /// A change whose outcome is not known.
+    pub unsure: Option<Unsure>,
+    /// A comment of which it is not known whether it was written.
+    pub written: Option<Unsure>,
+    /// Until when a resolve, or else a reopen, may still take effect.
+    pub late: Option<(Ask, i64)>,
+    /// When nothing was found last.
+    pub searched_ns: Option<i64>,
+    /// When the comment was not there last.
+    pub looked_ns: Option<i64>,
+    /// Whether it was read since it was changed last.
+    pub fresh: bool,
+    /// Whether duplicates were looked for since the step came.
+    pub swept: bool,
+    /// Duplicates that are to be resolved, and those that were.
+    pub duplicates: Vec<String>,
+    /// Duplicates that are resolved.
+    pub retired: Vec<String>,
+    /// Comments that were seen.
+    pub seen: Vec<String>,
+    /// Why the system will never take the step, if so.
+    pub refused: Option<String>,
+    /// Whether its owner, when read next, is what we made him.
+    pub took: bool,
+    /// Attempts that failed, one after the other.
+    pub attempts: u32,
+    /// Not before this instant, nanoseconds since 1970.
+    pub next_ns: i64,
+    /// When it was read last without need.
+    pub polled_ns: i64,
+    /// What went wrong last, and has not gone well since.
+    pub error: Option<String>,
+    /// What is being asked.
+    pub asking: Option<String>,
+    /// The alarm as it was told last.
+    pub notice: Notice,
+}
+
+/// The key of a ticket: nobody else's, and the same whoever makes it again.
+pub fn key(instance: &str, alarm_key: &str, first: u64) -> String {
+    const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let digest = Sha256::digest(format!("{instance}\n{alarm_key}\n{first}"));
+    let bit = |at: usize| digest.get(at / 8).is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1);
+    let letter = |at: usize| LETTERS[(0..5).fold(0, |value, more| value << 1 | usize::from(bit(at * 5 + more)))];
+    let letters: String = (0..KEY_CHARS).map(|at| char::from(letter(at))).collect();
+    format!("watchpost-{letters}")
+}
+
+/// What a comment bears, so that it is known again: the key and the step's number.
+pub fn mark(key: &str, seq: u64) -> String {
+    format!("{key}/{seq}")
+}
+
+/// Whether a comment bears a mark on a line of its own: one that is quoted is somebody else's.
+pub fn bears(text: &str, mark: &str) -> bool {
+    text.lines().any(|line| line.trim() == mark)
+}
+
+/// Whether a comment is one of ours.
+fn is_ours(text: &str, key: &str) -> bool {
+    let is_mark = |line: &str| line.trim().strip_prefix(key).and_then(|rest| rest.strip_prefix('/')).is_some_and(|seq| !seq.contains(' '));
+    text.lines().any(is_mark)
+}
+
+impl Ticket {
+    /// One that is to be made for a step.
+    pub fn new(channel: &str, system: &str, instance: &str, notice: &Notice) -> Self {
+        Self {
+            channel: channel.into(),
+            system: system.into(),
+            key: key(instance, &notice.key, notice.alarm),
+            alarm_key: notice.key.clone(),
+            first: notice.alarm,
+            alarm: notice.alarm,
+            lives: vec![notice.alarm],
+            id: None,
+            link: None,
+            state: State::Unmade,
+            word: None,
+            version: None,
+            owner: None,
+            over: false,
+            ended_ns: None,
+            told: 0,
+            telling: 0,
+            reopens: false,
+            resolves: false,
+            takes: false,
+            creates: 0,
+            unsure: None,
+            written: None,
+            late: None,
+            searched_ns: None,
+            looked_ns: None,
+            fresh: false,
+            swept: false,
+            duplicates: Vec::new(),
+            retired: Vec::new(),
+            seen: Vec::new(),
+            refused: None,
+            took: false,
+            attempts: 0,
+            next_ns: 0,
+            polled_ns: 0,
+            error: None,
+            asking: None,
+            notice: notice.clone(),
+        }
+    }
+
+    /// Whether it tells of a life that begins so soon after the last one, or of one that it knows.
+    pub fn tells_of(&self, notice: &Notice, reopen_within_ns: i64) -> bool {
+        if self.lives.contains(&notice.alarm) {
+            return true;
+        }
+        let soon = self.ended_ns.is_none_or(|ended| notice.raised_ns.saturating_sub(ended) <= reopen_within_ns);
+        soon && self.state != State::Gone && (self.id.is_some() || self.unsure.is_some())
+    }
+
+    /// Takes a step that is to be told.
+    pub fn take(&mut self, notice: &Notice) {
+        if self.telling == notice.seq {
+            return;
+        }
+        self.telling = notice.seq;
+        self.notice = notice.clone();
+        (self.fresh, self.swept, self.looked_ns, self.refused) = (false, false, None, None);
+        if !self.lives.contains(&notice.alarm) {
+            self.lives.push(notice.alarm);
+            self.lives.drain(..self.lives.len().saturating_sub(LIVES_MAX));
+            (self.alarm, self.over, self.ended_ns, self.resolves) = (notice.alarm, false, None, false);
+            self.reopens = self.id.is_some();
+        }
+        if notice.step.ends() {
+            (self.over, self.ended_ns, self.reopens, self.resolves) = (true, Some(notice.time_ns), false, true);
+        }
+        self.takes = notice.step == Step::Owned && !self.is_from_here();
+    }
+
+    /// Whether the step came from the ticket itself.
+    fn is_from_here(&self) -> bool {
+        let by = self.notice.by.as_deref().and_then(|by| by.strip_suffix(&self.channel));
+        by.is_some_and(|name| name.ends_with('@'))
+    }
+
+    /// What is to be asked so that the ticket has the step.
+    pub fn next(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
+        match &self.id {
+            None => self.next_unmade(can, now_ns, window_ns),
+            Some(_) if self.state == State::Gone => {
+                if self.reopens && self.first != self.notice.alarm {
+                    Next::Anew
+                } else {
+                    Next::Settled
+                }
+            }
+            Some(_) => self.next_made(can, now_ns, window_ns),
+        }
+    }
+
+    fn next_unmade(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
+        let found_out = match &self.unsure {
+            None => !can.search || self.searched_ns.is_some(),
+            Some(unsure) if can.search => match again(unsure, self.searched_ns, window_ns) {
+                Some(at_ns) if at_ns > now_ns => return Next::Wait(at_ns),
+                again => again.is_none(),
+            },
+            // Whoever knows a key by himself is asked again.
+            Some(_) => !self.notice.step.ends(),
+        };
+        match found_out {
+            _ if self.notice.step.ends() && self.unsure.is_none() => Next::Settled,
+            true if self.notice.step.ends() => Next::Settled,
+            true => Next::Ask(Ask::Create),
+            false if can.search => Next::Ask(Ask::Search),
+            false => Next::Ask(Ask::Create),
+        }
+    }
+
+    fn next_made(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
+        if let Some(duplicate) = self.duplicates.first() {
+            return Next::Ask(Ask::Retire(duplicate.clone()));
+        }
+        if self.reopens && self.state.is_over() {
+            return match self.may(&Ask::Resolve, now_ns) {
+                Some(wait) => wait,
+                None if can.read && !self.fresh => Next::Ask(Ask::Read),
+                None if can.reopen => Next::Ask(Ask::Reopen),
+                None => Next::Anew,
+            };
+        }
+        if self.told < self.telling && can.comment && !self.is_from_here() {
+            return self.next_comment(can, now_ns, window_ns);
+        }
+        if self.takes && can.take && self.notice.owner.is_some() {
+            return if can.versioned && can.read && !self.fresh { Next::Ask(Ask::Read) } else { Next::Ask(Ask::Take) };
+        }
+        if self.resolves {
+            if can.search && !self.swept {
+                return Next::Ask(Ask::Search);
+            }
+            if self.state == State::Open && can.resolve {
+                return match self.may(&Ask::Reopen, now_ns) {
+                    Some(wait) => wait,
+                    None if can.read && !self.fresh => Next::Ask(Ask::Read),
+                    None => Next::Ask(Ask::Resolve),
+                };
+            }
+        }
+        Next::Settled
+    }
+
+    fn next_comment(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
+        if let Some(unsure) = self.written.as_ref().filter(|unsure| can.comments && unsure.seq == self.telling) {
+            match again(unsure, self.looked_ns, window_ns) {
+                Some(at_ns) if at_ns > now_ns => return Next::Wait(at_ns),
+                Some(_) => return Next::Ask(Ask::Look),
+                None => {}
+            }
+        }
+        if can.versioned && can.read && !self.fresh { Next::Ask(Ask::Read) } else { Next::Ask(Ask::Comment) }
+    }
+
+    /// Waits for the opposite to be past taking effect.
+    fn may(&self, opposite: &Ask, now_ns: i64) -> Option<Next> {
+        let unsure = self.unsure.as_ref().map(|unsure| (&unsure.ask, unsure.until_ns));
+        let late = self.late.as_ref().map(|(ask, until_ns)| (ask, *until_ns));
+        let until_ns = [unsure, late].into_iter().flatten().filter(|(ask, _)| *ask == opposite).map(|(_, until_ns)| until_ns).max()?;
+        (until_ns > now_ns).then_some(Next::Wait(until_ns))
+    }
+
+    /// Notes that a change is about to be sent: this is written down before it is.
+    pub fn send(&mut self, ask: &Ask, now_ns: i64, window_ns: i64) {
+        self.asking = Some(ask.name().to_owned());
+        if !ask.changes() {
+            return;
+        }
+        self.fresh = false;
+        let sent = Unsure { ask: ask.clone(), seq: self.telling, since_ns: now_ns, until_ns: now_ns.saturating_add(window_ns) };
+        match ask {
+            Ask::Comment => self.written = Some(sent),
+            // It may be said twice of a duplicate that it is one.
+            Ask::Retire(_) => {}
+            _ => {
+                self.outlive();
+                self.unsure = Some(sent);
+            }
+        }
+        match ask {
+            Ask::Create => {
+                self.creates = self.creates.saturating_add(1);
+                self.searched_ns = None;
+            }
+            Ask::Comment => self.looked_ns = None,
+            _ => {}
+        }
+    }
+
+    /// Ends being unsure of a change, and remembers until when it may still take effect.
+    fn outlive(&mut self) {
+        if let Some(unsure) = self.unsure.take().filter(|unsure| matches!(unsure.ask, Ask::Resolve | Ask::Reopen)) {
+            let known = self.late.as_ref().filter(|(ask, _)| *ask == unsure.ask).map_or(0, |(_, until_ns)| *until_ns);
+            self.late = Some((unsure.ask, unsure.until_ns.max(known)));
+        }
+    }
+
+    /// Takes what was heard; gives what a person did.
+    pub fn hear(&mut self, ask: &Ask, heard: Heard, now_ns: i64) -> Vec<Seen> {
+        let is_sure = !matches!(heard, Heard::Unknown(_));
+        let failed = match &heard {
+            // What will never be taken is not asked again.
+            Heard::Refused(_) if matches!(ask, Ask::Comment | Ask::Take | Ask::Reopen | Ask::Retire(_)) => None,
+            Heard::Refused(why) | Heard::Later(why) | Heard::Outdated(why) | Heard::Gone(why) | Heard::Unknown(why) => Some(why.clone()),
+            _ => None,
+        };
+        self.attempts = if failed.is_some() { self.attempts.saturating_add(1) } else { 0 };
+        let is_done = failed.is_none();
+        self.error = failed;
+        if is_done {
+            self.asking = None;
+        }
+        if is_sure && self.unsure.as_ref().is_some_and(|unsure| unsure.ask == *ask) {
+            self.unsure = None;
+        }
+        if is_sure && *ask == Ask::Comment {
+            self.written = None;
+        }
+        match (ask, heard) {
+            (Ask::Search, Heard::Found(ids)) => self.found(ids, now_ns),
+            (Ask::Create, Heard::Made(id)) => self.made(id),
+            (Ask::Comment, Heard::Done) => self.told = self.telling,
+            (Ask::Comment, Heard::Refused(why)) => (self.told, self.refused) = (self.telling, Some(why)),
+            (Ask::Take, Heard::Done) => (self.takes, self.took) = (false, true),
+            (Ask::Take, Heard::Refused(_)) => self.takes = false,
+            (Ask::Resolve, Heard::Done) => (self.state, self.resolves) = (State::Resolved, false),
+            (Ask::Reopen, Heard::Done) => (self.state, self.reopens) = (State::Open, false),
+            // What cannot be reopened stays as it is.
+            (Ask::Reopen, Heard::Refused(_)) => self.state = State::Gone,
+            (Ask::Retire(id), Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => {
+                self.duplicates.retain(|other| other != id);
+                self.retired.push(id.clone());
+            }
+            (Ask::Look, Heard::Comments(comments)) => return self.read_comments(comments, now_ns),
+            (Ask::Read, Heard::Stands { state, word, version, owner, closed_by }) => {
+                return self.stands(state, word, version, owner, closed_by, now_ns);
+            }
+            (_, Heard::Gone(_)) if self.attempts > GONE_AFTER => self.state = State::Gone,
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn found(&mut self, mut ids: Vec<String>, now_ns: i64) {
+        ids.sort_by_key(|id| id.parse::<u64>().unwrap_or(0));
+        self.swept = true;
+        if self.id.is_none() {
+            let Some(first) = ids.first().cloned() else {
+                self.searched_ns = Some(now_ns);
+                return;
+            };
+            let asked_for = self.unsure.as_ref().filter(|unsure| unsure.ask == Ask::Create).map(|unsure| unsure.seq);
+            self.made(first);
+            self.unsure = None;
+            match asked_for {
+                // It tells of the step that it was made for.
+                Some(seq) => self.told = seq,
+                // An earlier daemon made it, and what is known here is older than that: the step may be in it.
+                None => {
+                    self.told = 0;
+                    self.written = Some(Unsure { ask: Ask::Comment, seq: self.telling, since_ns: 0, until_ns: 0 });
+                }
+            }
+        }
+        let others = ids.into_iter().filter(|id| self.id.as_ref() != Some(id) && !self.retired.contains(id)).collect();
+        self.duplicates = others;
+    }
+
+    fn made(&mut self, id: String) {
+        (self.id, self.state, self.told) = (Some(id), State::Open, self.telling);
+        (self.searched_ns, self.fresh) = (None, false);
+    }
+
+    fn read_comments(&mut self, comments: Vec<Comment>, now_ns: i64) -> Vec<Seen> {
+        if let Some(unsure) = &self.written {
+            let mark = mark(&self.key, unsure.seq);
+            if comments.iter().any(|comment| bears(&comment.text, &mark)) {
+                self.told = self.told.max(unsure.seq);
+                self.written = None;
+            } else {
+                self.looked_ns = Some(now_ns);
+            }
+        }
+        let mut wrote = Vec::new();
+        for comment in comments {
+            if self.seen.contains(&comment.id) {
+                continue;
+            }
+            self.seen.push(comment.id.clone());
+            if !is_ours(&comment.text, &self.key) && !comment.text.trim().is_empty() {
+                wrote.push(Seen::Wrote(comment));
+            }
+        }
+        self.seen.drain(..self.seen.len().saturating_sub(SEEN_MAX));
+        wrote
+    }
+
+    fn stands(
+        &mut self,
+        state: Option<State>,
+        word: String,
+        version: Option<String>,
+        owner: Option<String>,
+        closed_by: Option<String>,
+        now_ns: i64,
+    ) -> Vec<Seen> {
+        let mut seen = Vec::new();
+        let may_be_ours = |ask: &Ask| {
+            let late = self.late.as_ref().is_some_and(|(late, until_ns)| late == ask && *until_ns > now_ns);
+            late || self.unsure.as_ref().is_some_and(|unsure| unsure.ask == *ask)
+        };
+        match state {
+            None => self.error = Some(format!("`{word}` is none of the states that the template knows")),
+            Some(state) => {
+                if self.state == State::Open && state.is_over() {
+                    if may_be_ours(&Ask::Resolve) {
+                        self.reopens |= !self.over;
+                    } else {
+                        seen.push(Seen::Ended { by: closed_by.clone(), word: word.clone() });
+                    }
+                } else if self.state == State::Resolved && state == State::Closed {
+                    seen.push(Seen::Ended { by: closed_by.clone(), word: word.clone() });
+                } else if self.state.is_over() && state == State::Open && !may_be_ours(&Ask::Reopen) {
+                    seen.push(Seen::Reopened);
+                }
+                self.state = state;
+                if state.is_over() {
+                    self.resolves = false;
+                } else {
+                    self.reopens = false;
+                }
+                if self.unsure.as_ref().is_some_and(|unsure| matches!(unsure.ask, Ask::Resolve | Ask::Reopen | Ask::Take)) {
+                    self.outlive();
+                }
+            }
+        }
+        if std::mem::take(&mut self.took) {
+            self.owner = owner;
+        } else if owner != self.owner {
+            seen.extend(owner.clone().map(Seen::Took));
+            self.owner = owner;
+        }
+        (self.word, self.version, self.fresh) = (Some(word), version, true);
+        seen
+    }
+
+    /// Notes that the ticket has the step.
+    pub fn settle(&mut self) {
+        self.told = self.told.max(self.telling);
+        (self.reopens, self.resolves, self.takes, self.fresh, self.asking) = (false, false, false, false, None);
+    }
+}
+
+/// When it is looked again for what may have been made: at once, from time to time, and when the window is over; then no more.
+fn again(unsure: &Unsure, last_ns: Option<i64>, window_ns: i64) -> Option<i64> {
+    match last_ns {
+        None => Some(unsure.since_ns),
+        Some(last) if last >= unsure.until_ns => None,
+        Some(last) => Some(last.saturating_add((window_ns / 8).max(LOOK_AGAIN_MIN_NS)).min(unsure.until_ns)),
+    }
+}
+
+#[cfg(test)]
+#[path = "life/tests.rs"]
+mod tests;

@@ -1,0 +1,235 @@
+//! What is known of tickets, in the alarms' database: written before anything is sent, and with the message that is done with.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::{Deserialize, Serialize};
+
+use super::life::{State, Ticket};
+use crate::{
+    alarm::{notice::Notice, turns::Turns},
+    notify::outbox::{self, Done},
+};
+
+/// How long another writer may hold the file.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+/// Tickets that are dropped in one go, at most.
+const DROPPED_MAX: i64 = 10_000;
+
+/// Tables of the alarms' database that are the tickets'.
+pub const TABLES: &str = "
+    CREATE TABLE tickets (
+        alarm_key TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        first INTEGER NOT NULL,                 -- life of the alarm that it was made for
+        alarm INTEGER NOT NULL,                 -- life that it tells of
+        next_ns INTEGER NOT NULL,               -- nothing is asked before
+        polled_ns INTEGER NOT NULL,
+        reads INTEGER NOT NULL,                 -- whether it is read from time to time
+        ticket TEXT NOT NULL,                   -- JSON
+        PRIMARY KEY (alarm_key, channel, first)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX tickets_to_read ON tickets (channel, polled_ns) WHERE reads = 1;
+";
+
+/// A step that is to be told in a ticket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Its number in the outbox.
+    pub id: i64,
+    /// The step.
+    pub notice: Notice,
+}
+
+/// A ticket, as people are shown it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The channel.
+    pub channel: String,
+    /// The system's name.
+    pub system: String,
+    /// The system's id; none while there is none.
+    pub id: Option<String>,
+    /// Where it is looked at.
+    pub link: Option<String>,
+    /// How it stands, as far as is known.
+    pub state: State,
+    /// The system's word for that.
+    pub word: Option<String>,
+    /// Who takes care of it there.
+    pub owner: Option<String>,
+    /// What the system knows it by.
+    pub key: String,
+    /// What is being asked, if anything is.
+    pub pending: Option<String>,
+    /// How often that failed, one time after the other.
+    pub attempts: u32,
+    /// When it is asked again, nanoseconds since 1970.
+    pub next_ns: Option<i64>,
+    /// What went wrong last.
+    pub error: Option<String>,
+}
+
+impl Shown {
+    fn of(ticket: Ticket) -> Self {
+        let next_ns = ticket.asking.is_some().then_some(ticket.next_ns);
+        let Ticket { channel, system, id, link, state, word, owner, key, asking, attempts, error, .. } = ticket;
+        Self { channel, system, id, link, state, word, owner, key, pending: asking, attempts, next_ns, error }
+    }
+}
+
+/// Tickets as channels see them.
+#[derive(Debug)]
+pub struct Tickets {
+    connection: Connection,
+    turns: Turns,
+}
+
+impl Tickets {
+    /// Opens them in the alarms' database, to be written in turns.
+    pub fn open(path: &Path, turns: Turns) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY_MAX)?;
+        Turns::leave_to_thread(&connection)?;
+        // What was sent must be known after a power cut too.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(Self { connection, turns })
+    }
+
+    /// Alarms, by their keys, of which a channel is to tell something now, the one that waits longest first.
+    pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT notice ->> '$.key' AS key FROM outbox
+             WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2
+             AND NOT EXISTS (SELECT 1 FROM tickets WHERE tickets.channel = ?1 AND alarm_key = notice ->> '$.key' AND next_ns > ?2)
+             GROUP BY key ORDER BY min(id) LIMIT ?3",
+        )?;
+        select.query_map(params![channel, now_ns, signed(most)], |row| row.get(0))?.collect()
+    }
+
+    /// Alarms, by their keys, whose tickets are to be read again: those that are not closed.
+    pub fn unread(&self, channel: &str, before_ns: i64, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT alarm_key FROM tickets WHERE channel = ?1 AND reads = 1 AND polled_ns <= ?2 AND next_ns <= ?3
+             AND alarm IN (SELECT number FROM alarms WHERE stage < 2)
+             AND NOT EXISTS (SELECT 1 FROM tickets AS later WHERE later.alarm_key = tickets.alarm_key AND later.channel = ?1
+                             AND later.first > tickets.first)
+             ORDER BY polled_ns LIMIT ?4",
+        )?;
+        select.query_map(params![channel, before_ns, now_ns, signed(most)], |row| row.get(0))?.collect()
+    }
+
+    /// Reads no longer what belongs to alarms that are closed, until there is something to tell of them.
+    pub fn rest(&self, channel: &str) -> rusqlite::Result<usize> {
+        let mut update = self.connection.prepare_cached(
+            "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2)",
+        )?;
+        let _turn = self.turns.after();
+        update.execute([channel])
+    }
+
+    /// The latest ticket of an alarm.
+    pub fn latest(&self, channel: &str, alarm_key: &str) -> rusqlite::Result<Option<Ticket>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 ORDER BY first DESC LIMIT 1")?;
+        let text = select.query_row(params![alarm_key, channel], |row| row.get::<_, String>(0)).optional()?;
+        text.map(|text| parsed(&text)).transpose()
+    }
+
+    /// The first step of an alarm that is to be told now; one that this program does not understand is passed over.
+    pub fn first(&self, channel: &str, alarm_key: &str, now_ns: i64) -> rusqlite::Result<Option<Row>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT id, notice FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND notice ->> '$.key' = ?3 ORDER BY id",
+        )?;
+        let rows = select.query_map(params![channel, now_ns, alarm_key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        for row in rows {
+            let (id, text) = row?;
+            if let Ok(notice) = serde_json::from_str(&text) {
+                return Ok(Some(Row { id, notice }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes down how a ticket stands, durably, before something is asked for a step; false where the step is no longer to be told.
+    pub fn begin(&mut self, row: &Row, ticket: &Ticket) -> rusqlite::Result<bool> {
+        let mut turn = self.turns.after();
+        turn.wrote(1);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let goes_on = outbox::begin_one(&transaction, row.id, row.notice.seq)?;
+        if goes_on {
+            save(&transaction, ticket)?;
+        }
+        transaction.commit()?;
+        Ok(goes_on)
+    }
+
+    /// Writes down how a ticket stands, durably.
+    pub fn save(&mut self, ticket: &Ticket) -> rusqlite::Result<()> {
+        let mut turn = self.turns.after();
+        turn.wrote(1);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        save(&transaction, ticket)?;
+        transaction.commit()
+    }
+
+    /// Writes down what became of a step, and how its ticket stands, durably and as one.
+    pub fn settle(&mut self, row: &Row, done: &Done, ticket: Option<&Ticket>, now_ns: i64) -> rusqlite::Result<()> {
+        let mut turn = self.turns.after();
+        turn.wrote(1);
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        outbox::finish(&transaction, row.id, done, now_ns)?;
+        if let Some(ticket) = ticket {
+            save(&transaction, ticket)?;
+        }
+        transaction.commit()
+    }
+
+    /// Drops tickets of alarms that are dropped.
+    pub fn prune(&self, channel: &str) -> rusqlite::Result<usize> {
+        let mut drop = self.connection.prepare_cached(
+            "DELETE FROM tickets WHERE (alarm_key, channel, first) IN (
+                 SELECT alarm_key, channel, first FROM tickets WHERE channel = ?1 AND alarm NOT IN (SELECT number FROM alarms)
+                 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.alarm = tickets.alarm AND outbox.channel = ?1 AND state = 0) LIMIT ?2)",
+        )?;
+        let _turn = self.turns.after();
+        drop.execute(params![channel, DROPPED_MAX])
+    }
+}
+
+/// All tickets that told of a life of an alarm, in the order of their channels.
+pub fn tickets_of(connection: &Connection, alarm_key: &str, alarm: u64) -> rusqlite::Result<Vec<Shown>> {
+    let mut select = connection.prepare("SELECT ticket FROM tickets WHERE alarm_key = ?1 ORDER BY channel, first")?;
+    let texts = select.query_map([alarm_key], |row| row.get::<_, String>(0))?;
+    let mut shown = Vec::new();
+    for text in texts {
+        let ticket: Ticket = parsed(&text?)?;
+        if ticket.lives.contains(&alarm) {
+            shown.push(Shown::of(ticket));
+        }
+    }
+    Ok(shown)
+}
+
+fn save(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(ticket).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let reads = ticket.id.is_some() && ticket.state != State::Gone;
+    let Ticket { alarm_key, channel, first, alarm, next_ns, polled_ns, .. } = ticket;
+    insert.execute(params![alarm_key, channel, number(*first), number(*alarm), next_ns, polled_ns, reads, text])?;
+    Ok(())
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn signed(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    let failed = |error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into());
+    serde_json::from_str(text).map_err(failed)
+}
