@@ -90,6 +90,8 @@ pub struct SeriesStore {
     /// Jobs of which it was told that they have more label sets than there is room for.
     crowded: HashSet<String>,
     files: OpenFiles,
+    /// Jobs with rows that wait for a file which is none of the layout any more.
+    outgrown: HashSet<String>,
     /// Files that a crash can be undone of: the checkpoint has their head, or it is noted what was done to them since.
     undoable: HashSet<String>,
     rows_held: usize,
@@ -141,6 +143,7 @@ impl SeriesStore {
             layouts,
             crowded: HashSet::new(),
             files: OpenFiles::default(),
+            outgrown: HashSet::new(),
             undoable: HashSet::new(),
             rows_held: 0,
             applied: position,
@@ -347,6 +350,12 @@ impl SeriesStore {
             }
             self.catalogue.declare(reading.job, &reading.outcome.declared);
             self.lay_out(reading.job);
+        }
+        if self.outgrown.contains(reading.job) {
+            if !self.close(reading.job) {
+                return Ok(Applied::Behind);
+            }
+            self.outgrown.remove(reading.job);
         }
         let Some(layout) = self.layouts.get(reading.job) else {
             self.counts.readings_unshaped += 1;

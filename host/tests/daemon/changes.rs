@@ -5,7 +5,7 @@ use std::{fs, thread, time::Duration};
 use serde_json::Value;
 
 use crate::{
-    harness::{House, until},
+    harness::{House, http, until},
     servers::{job, willing},
 };
 
@@ -64,4 +64,34 @@ async fn a_job_with_another_step_other_archives_and_another_name_has_one_series(
     assert!(jobs.contains("quiet") && !jobs.contains("calm"), "{jobs}");
     daemon.stop();
     assert_eq!(rows(&house, "quiet").iter().find(|row| row.0 == first).map(|row| row.1), Some(Some(1.0)), "without a daemon as well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn series_of_a_job_that_is_gone_are_renamed_at_the_socket_and_nowhere_else() {
+    let server = willing().await;
+    let other = job("other", "every = \"1s\"", server.port());
+    let house = House::new(&(job("calm", "every = \"1s\"", server.port()) + &other));
+    let daemon = house.start();
+    until(PATIENCE, || house.run(&["fetch", "up{job=\"calm\"}"]).code.filter(|code| *code == 0)).expect("it has a series");
+    thread::sleep(WHILE);
+    let asked = |from: &str, to: &str| http::ask(&house.socket(), "POST", &format!("/api/v1/series/rename?from={from}&to={to}")).unwrap();
+    let measured = asked("calm", "quiet");
+    assert_eq!(measured.status, 400, "{}", measured.body);
+    assert!(measured.body.contains("job `calm` is measured: call it `quiet` in its schedule, with was"), "{}", measured.body);
+    house.schedule(&other);
+    house.run(&["reload"]).ok();
+    let before: Vec<_> = rows(&house, "calm").into_iter().filter(|row| row.1.is_some()).collect();
+    let strange = asked("clam", "quiet");
+    assert!(strange.status == 400 && strange.body.contains("did you mean `calm`?"), "{} {}", strange.status, strange.body);
+    assert_ne!(daemon.get("/api/v1/series/rename?from=calm&to=quiet").map(|answer| answer.status).unwrap(), 200, "by TCP nothing changes");
+    let renamed = asked("calm", "quiet");
+    let told: Value = serde_json::from_str(&renamed.body).unwrap_or_else(|_| panic!("{}", renamed.body));
+    assert_eq!((renamed.status, told), (200, serde_json::json!({ "from": "calm", "to": "quiet", "files": 1 })));
+    let after: Vec<_> = rows(&house, "quiet").into_iter().filter(|row| row.1.is_some()).collect();
+    assert!(before.len() >= 2 && before.iter().all(|row| after.contains(row)), "{before:?} {after:?}");
+    assert!(house.data().join("series/quiet/_.rrd").exists() && !house.data().join("series/calm/_.rrd").exists());
+    daemon.kill();
+    let daemon = house.start();
+    assert!(rows(&house, "quiet").iter().any(|row| row.1.is_some()), "it is so for the next daemon, too");
+    daemon.stop();
 }

@@ -89,6 +89,33 @@ async fn what_was_not_to_run_or_could_not_has_its_cause() {
     daemon.stop();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_due_not_active_or_not_given_says_so() {
+    let server = willing().await;
+    // Its slots are of one second, and it is due in one of three.
+    let seldom = job("seldom", "cron = \"*/3 * * * * *\"", server.port());
+    let calm = |more: &str| job("calm", &format!("every = \"1s\"\n{more}"), server.port());
+    let house = House::new(&(calm("") + &seldom));
+    let daemon = house.start();
+    let series = "up{job=\"calm\"}";
+    until(PATIENCE, || house.run(&["fetch", series]).code.filter(|code| *code == 0)).expect("it has a series");
+    thread::sleep(WHILE);
+    let opens = Utc::now().date_naive() + Days::new(2);
+    house.schedule(&(calm(&format!("active = \"{opens}\"")) + &seldom));
+    house.run(&["reload"]).ok();
+    thread::sleep(WHILE);
+    await_gaps(&house, series, &["not_scheduled not_active"]);
+    house.schedule(&(calm("") + &seldom));
+    house.run(&["reload"]).ok();
+    await_gaps(&house, "up{job=\"seldom\"}", &["not_scheduled not_due"]);
+    thread::sleep(WHILE);
+    await_gaps(&house, series, &["not_scheduled not_active"]);
+    // A session without TLS has every other time, and was fine.
+    let without = gaps(&house, "tls_time{job=\"calm\"}");
+    assert!(without.contains(&"not_recorded".to_owned()) && without.contains(&"not_scheduled not_active".to_owned()), "{without:?}");
+    daemon.stop();
+}
+
 #[test]
 fn what_failed_has_its_kind_and_what_was_cut_short_says_so() {
     let silent = Silent::new();

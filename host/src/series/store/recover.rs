@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::held::Held;
 use super::layouts::Layouts;
@@ -20,6 +21,7 @@ use crate::series::catalogue::{Catalogue, Change};
 use crate::series::checkpoint::{self, CheckpointError, Still};
 use crate::series::error::SeriesError;
 use crate::series::header::{self, Image};
+use crate::series::shape::FileShape;
 
 /// What librrd appends to the name of a file that it is making.
 const UNFINISHED_CHARS: usize = 6;
@@ -113,10 +115,16 @@ impl SeriesStore {
 
     /// Takes rows that could not be written then, and wait for their file again.
     fn hold_again(&mut self, still: Still) {
-        let shape = self.layouts.get(&still.job).and_then(|layout| layout.file(&still.labels)).map(|(shape, _)| shape);
-        let id = self.catalogue.jobs().get(&still.job).and_then(|job| job.current(&still.labels)).map(|file| file.id);
-        let (Some(shape), Some(id)) = (shape, id) else { return };
-        let mut file = open_file(id, still.path, &self.folder, shape, None);
+        let Some(job) = self.catalogue.jobs().get(&still.job) else { return };
+        let Some(known) = job.current(&still.labels) else { return };
+        let laid_out = self.layouts.get(&still.job).filter(|layout| layout.fits(known)).and_then(|layout| layout.file(&still.labels));
+        let shape = laid_out.map(|(shape, _)| shape).unwrap_or_else(|| {
+            // An earlier version laid it out; it gets these rows, and another file what comes after them.
+            self.outgrown.insert(still.job.clone());
+            let metrics = known.columns.iter().map(|column| (column.metric.as_str(), column.kind));
+            Arc::new(FileShape::of(known.step, metrics, &job.wishes))
+        });
+        let mut file = open_file(known.id, still.path, &self.folder, shape, None);
         file.exists = still.image.is_some();
         self.rows_held += still.held.len();
         (file.held, file.before) = (Held::of(still.held), still.before);

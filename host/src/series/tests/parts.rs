@@ -2,13 +2,21 @@
 
 use std::sync::Mutex;
 
-use watchpost_plugin_api::MetricSpec;
+use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
 use super::rig::{Rig, counter, gauge, query, sample, shape};
+use crate::reading::Record;
+use crate::series::catalogue::{Catalogue, Checkpointed, Column, SeriesFile};
+use crate::series::checkpoint::{self, Still};
 use crate::series::drop::DropRequest;
 use crate::series::header;
+use crate::series::layout::{RUN_DURATION, UP};
+use crate::series::librrd::Librrd;
 use crate::series::name::SOURCES_MAX;
-use crate::series::store::Applied;
+use crate::series::row::{Datum, Row};
+use crate::series::shape::{FileShape, Wishes};
+use crate::series::store::{Applied, Options, SeriesStore};
+use crate::series::writer::SeriesWriter;
 
 /// A multiple of every step.
 const BEGIN: i64 = 1_774_742_400;
@@ -24,7 +32,7 @@ fn measure(rig: &mut Rig, metrics: &[MetricSpec], (from, to): (i64, i64)) {
     for slot in (from + 60..=to).step_by(60) {
         let value = |metric: &MetricSpec| {
             let number: f64 = metric.name.rsplit('_').next().unwrap().parse().unwrap();
-            if metric.kind == watchpost_plugin_api::Kind::Counter { number * (slot - BEGIN) as f64 } else { number }
+            if metric.kind == Kind::Counter { number * (slot - BEGIN) as f64 } else { number }
         };
         let samples = metrics.iter().map(|metric| sample(&metric.name, if metric.keys.is_empty() { &[] } else { &["a"] }, value(metric)));
         rig.read(slot, samples.collect());
@@ -138,4 +146,88 @@ fn all_files_of_a_label_set_are_dropped_and_renamed_together() {
     let files = std::fs::read_dir(rig.folder.path().join("series/mx-new")).unwrap().count();
     let rows = rig.rows("metric_39{job=\"mx-new\"}", BEGIN + 60, BEGIN + 600, false);
     assert!(files == 2 && rows.iter().all(|(_, value)| *value == Some(39.0)), "{files} {rows:?}");
+}
+
+/// What an earlier version left that put all metrics into one file: the file with its first rows, and a checkpoint with those that wait.
+fn left_by_an_earlier_version(all: &[MetricSpec], (written, last): (i64, i64)) -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let Record::Shape(described) = shape(60, all) else { unreachable!() };
+    let mut columns: Vec<(&str, Kind, Unit)> = vec![(UP, Kind::Gauge, Unit::Number), (RUN_DURATION, Kind::Gauge, Unit::Seconds)];
+    columns.extend(all.iter().map(|metric| (metric.name.as_str(), metric.kind, metric.unit)));
+    let wishes = Wishes::default();
+    let shape = FileShape::of(60, columns.iter().map(|(name, kind, _)| (*name, *kind)), &wishes);
+    let row = |slot: i64| {
+        let cells =
+            columns.iter().map(|(name, kind, _)| match (name.rsplit_once('_').and_then(|(_, number)| number.parse::<u64>().ok()), kind) {
+                (Some(number), Kind::Counter) => Datum::Total(number * (slot - BEGIN).unsigned_abs()),
+                (Some(number), Kind::Gauge) => Datum::Gauge(number as f64),
+                (None, _) => Datum::Gauge(1.0),
+            });
+        Row { stamp: slot, cells: cells.collect() }
+    };
+    let rows = |from: i64, to: i64| (from + 60..=to).step_by(60).map(row).collect::<Vec<_>>();
+    let path = folder.path().canonicalize().unwrap().join("series/mx/_.rrd");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    Librrd::new().create(&path, &shape, BEGIN).unwrap();
+    Librrd::new().append(&path, &rows(BEGIN, written)).unwrap();
+    let mut catalogue = Catalogue::open(folder.path()).unwrap();
+    catalogue.put_shape(&described);
+    let column = |((metric, kind, unit), source): (&(&str, Kind, Unit), &crate::series::shape::Source)| Column {
+        source: source.name.clone(),
+        metric: (*metric).into(),
+        kind: *kind,
+        unit: *unit,
+    };
+    let file = SeriesFile {
+        id: 0,
+        labels: Vec::new(),
+        path: "mx/_.rrd".into(),
+        generation: 0,
+        step: 60,
+        first_slot: BEGIN + 60,
+        since: BEGIN + 60,
+        last_slot: last,
+        columns: columns.iter().zip(&shape.sources).map(column).collect(),
+    };
+    catalogue.add_file("mx", file);
+    let still = Still {
+        job: "mx".into(),
+        labels: Vec::new(),
+        path: "mx/_.rrd".into(),
+        image: header::image(&path, &shape).unwrap(),
+        last: Some(row(last)),
+        held: rows(written, last),
+        before: Some(row(written)),
+    };
+    checkpoint::write(folder.path(), 7, [Ok(still)].into_iter()).unwrap();
+    catalogue.commit(Checkpointed { mark: 7, position: 0 }).unwrap();
+    checkpoint::settle(folder.path()).unwrap();
+    drop(catalogue);
+    let mut store = SeriesStore::open(folder.path(), Options::default()).unwrap();
+    let recovered = store.recover(true).unwrap();
+    assert_eq!((recovered.heads, recovered.heads_unfit), (1, 0));
+    Rig { folder, store, journal: Vec::new() }
+}
+
+#[test]
+fn rows_that_waited_for_a_file_of_more_columns_than_there_are_now_enter_it_and_what_follows_goes_on_in_others() {
+    let all = metrics(0..40, 0);
+    let (written, last, end) = (BEGIN + 600, BEGIN + 1_200, BEGIN + 1_800);
+    for killed_again in [false, true] {
+        let mut rig = left_by_an_earlier_version(&all, (written, last));
+        assert_eq!(rig.store.rows_held(), 10);
+        measure(&mut rig, &all, (last, end));
+        if killed_again {
+            rig.crash();
+        }
+        rig.flush();
+        for migrated in [false, true] {
+            if migrated {
+                rig.migrate();
+            }
+            let known = check(&mut rig, &all, (BEGIN, end), false);
+            assert!(known >= 29, "killed again {killed_again}, migrated {migrated}: {known}");
+        }
+        assert_eq!(names(&rig), ["_+2.rrd", "_.rrd"], "killed again {killed_again}");
+    }
 }
