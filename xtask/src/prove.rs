@@ -73,7 +73,7 @@ const PROOFS: &[Proof] = &[
         count: 10_000,
         release: false,
         shows: "every step of every alarm's life arrives at a receiver that fails in all ways, told by a daemon that is killed at random: in \
-                its order, and again only under the same id",
+                its order, and again only under the same id; so do digests of persons, and what is for whoever is on duty",
     },
     Proof {
         name: "storm",

@@ -86,11 +86,24 @@ pub enum Security {
 
 impl Mail {
     pub(super) async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<(), Undelivered> {
-        let message = match parcel {
+        let Some(message) = self.written(sender, parcel)? else { return Ok(()) };
+        let transport = self.transport(sender)?;
+        transport.send(message).await.map(drop).map_err(|error| {
+            let mut wanted = Tls::verify(self.host.clone());
+            wanted.ca_file.clone_from(&self.ca_file);
+            let why = tls_reason(&error, &wanted).unwrap_or_else(|| crate::chain(&error));
+            let why = format!("{}:{}: {}", self.host, self.port, plain_line(&why));
+            if error.is_permanent() { Undelivered::never(why) } else { Undelivered::later(why) }
+        })
+    }
+
+    /// The mail that tells it; nothing where none does.
+    pub(super) fn written(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<Option<Message>, Undelivered> {
+        match parcel {
             Parcel::Notices([one]) => self.of_one(sender, one),
             Parcel::Test(notice) => self.of_one(sender, notice),
             Parcel::Notices(many) => self.of_many(sender, many),
-            Parcel::Standing(_) => return Ok(()),
+            Parcel::Standing(_) => return Ok(None),
             Parcel::Heartbeat { at_ns } => {
                 let said = heartbeat(sender, at_ns);
                 self.message(
@@ -104,15 +117,8 @@ impl Mail {
                     },
                 )
             }
-        }?;
-        let transport = self.transport(sender)?;
-        transport.send(message).await.map(drop).map_err(|error| {
-            let mut wanted = Tls::verify(self.host.clone());
-            wanted.ca_file.clone_from(&self.ca_file);
-            let why = tls_reason(&error, &wanted).unwrap_or_else(|| crate::chain(&error));
-            let why = format!("{}:{}: {}", self.host, self.port, plain_line(&why));
-            if error.is_permanent() { Undelivered::never(why) } else { Undelivered::later(why) }
-        })
+        }
+        .map(Some)
     }
 
     fn transport(&self, sender: &Sender) -> Result<AsyncSmtpTransport<Tokio1Executor>, Undelivered> {

@@ -58,26 +58,22 @@ impl Roster {
         self.stands_in(day).unwrap_or_else(|| self.turn_of(day))
     }
 
-    /// The shifts that lie in `from..until`, whole, in their order.
+    /// The shifts that have an instant in `from..until`, whole, in their order; a turn is one, unless somebody stands in for a part of it.
     pub fn shifts(&self, from: i64, until: i64) -> Vec<Shift<'_>> {
-        let mut shifts: Vec<Shift<'_>> = Vec::new();
-        let first = self.day_of(from);
-        // Whoever asks from the middle of a shift is told when it began: a turn is not longer than its days.
-        for day in (first - self.turn_days + 1).. {
-            let begins = self.begins(day);
-            if begins >= until || shifts.len() >= SHIFTS_MAX {
-                break;
-            }
+        let mut shifts: Vec<(i64, Shift<'_>)> = Vec::new();
+        // A turn is no longer than its days: what is asked about began no earlier.
+        for day in (self.day_of(from) - self.turn_days + 1).. {
+            let (begins, ends, number) = (self.begins(day), self.begins(day + 1), self.number_of(day));
             let turn = self.turn_of(day);
             let person = self.stands_in(day).unwrap_or(turn);
-            let shift = Shift { from: begins, until: self.begins(day + 1), person, instead_of: (person != turn).then_some(turn) };
+            let is_full = shifts.len() >= SHIFTS_MAX;
             match shifts.last_mut() {
-                Some(last) if (last.person, last.instead_of) == (shift.person, shift.instead_of) => last.until = shift.until,
-                _ => shifts.push(shift),
+                Some((last, shift)) if (*last, shift.person) == (number, person) => shift.until = ends,
+                _ if begins >= until || is_full => break,
+                _ => shifts.push((number, Shift { from: begins, until: ends, person, instead_of: (person != turn).then_some(turn) })),
             }
         }
-        shifts.retain(|shift| shift.until > from && shift.from < shift.until);
-        shifts
+        shifts.into_iter().map(|(_, shift)| shift).filter(|shift| shift.until > from && shift.from < shift.until).collect()
     }
 
     /// When a day of duty begins.
@@ -92,10 +88,14 @@ impl Roster {
         (today - 3..=today + 1).rev().find(|day| self.begins(*day) <= instant).unwrap_or(today)
     }
 
+    /// The number of the turn that a day is of.
+    fn number_of(&self, day: i64) -> i64 {
+        (day - self.anchor).div_euclid(self.turn_days.max(1))
+    }
+
     fn turn_of(&self, day: i64) -> &str {
-        let turn = (day - self.anchor).div_euclid(self.turn_days.max(1));
         let members = i64::try_from(self.members.len()).unwrap_or(1).max(1);
-        let at = usize::try_from(turn.rem_euclid(members)).unwrap_or(0);
+        let at = usize::try_from(self.number_of(day).rem_euclid(members)).unwrap_or(0);
         self.members.get(at).map_or("", String::as_str)
     }
 
@@ -134,6 +134,12 @@ mod tests {
         for pair in shifts.windows(2) {
             assert_eq!(pair[0].until, pair[1].from, "a gap, or two at once: {pair:?}");
             assert_ne!((pair[0].person, pair[0].instead_of), (pair[1].person, pair[1].instead_of));
+        }
+        // Whoever asks about an instant is told of the same shift.
+        for shift in &shifts {
+            for at in [shift.from, (shift.from + shift.until) / 2, shift.until - 1] {
+                assert_eq!(roster.shifts(at, at + 1), std::slice::from_ref(shift));
+            }
         }
         // Every minute of the days around a change of the clock, of others each half-hour; and both sides of each hand-over.
         let near_change = |at: i64| roster.zone.offset_at(at - 2 * DAY_S) != roster.zone.offset_at(at + 2 * DAY_S);
@@ -254,6 +260,8 @@ mod tests {
     fn turns_reach_back_before_their_first_day() {
         let roster = roster("UTC", "09:00", 2, "2026-06-01");
         let on = |text: &str| roster.on_duty(at(text));
+        let alone = Roster { members: vec!["ann".into()], ..roster.clone() };
+        assert_eq!(alone.shifts(at("2026-06-02T00:00:00Z"), at("2026-06-04T00:00:00Z")).len(), 2, "each turn is one");
         assert_eq!(on("2026-06-01T09:00:00Z"), "ann");
         assert_eq!(on("2026-06-01T08:59:59Z"), "cy");
         assert_eq!(on("2026-06-03T09:00:00Z"), "bob");

@@ -1,5 +1,6 @@
 //! Stories of alarms and of who is told of them.
 
+mod mail;
 mod people;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};

@@ -1,0 +1,101 @@
+//! Mails to persons: what a hostile alarm says does nothing in any language, alone and in a digest.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::notify::{
+    channel::{Parcel, Sender},
+    language::Voice,
+    mail::{Mail, Security, Templates},
+    text::{Format, Template},
+};
+
+fn mail() -> Mail {
+    let own = |source: &str| Templates { subject: Some(Template::parse(source, Format::Line).unwrap()), ..Templates::default() };
+    Mail {
+        host: "127.0.0.1".into(),
+        port: 25,
+        security: Security::None,
+        ca_file: None,
+        login: None,
+        from: "Watchpost <watchpost@lab.test>".parse().unwrap(),
+        to: vec!["ops@lab.test".parse().unwrap()],
+        own: Templates::default(),
+        languages: BTreeMap::from([("it".into(), own("ALLARME {{ text }}"))]),
+        voice: Voice::default(),
+        reader: None,
+    }
+}
+
+fn to(name: &str, language: &str) -> Mail {
+    let address = format!("{name}@lab.test").parse().unwrap();
+    mail().to_one(name, address, Some(language), Zone::parse("Europe/Berlin").unwrap()).unwrap()
+}
+
+fn hostile(alarm: u64) -> Notice {
+    let text = "up of <script>alert(1)</script>\r\nBcc: all@lab.test\r\n\r\nFrom me {{ 7 * 7 }} \u{1b}[31m".to_owned();
+    let text = text + &"x".repeat(10_000);
+    let comment = Some("\r\n.\r\nMAIL FROM:<evil@lab.test>\r\n".into());
+    Notice { text, by: Some("a\r\nX-Evil: 1".into()), comment, ..notice(alarm, Step::Owned, Severity::Critical, 1) }
+}
+
+/// Head and body of a mail as it crosses the wire.
+fn sent(mail: &Mail, notices: &[&Notice]) -> (String, String) {
+    let sender = Sender::new("0123456789ab", std::path::Path::new("/nonexistent"));
+    let message = mail.written(&sender, Parcel::Notices(notices)).unwrap().unwrap();
+    let text = String::from_utf8(message.formatted()).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn what_a_hostile_alarm_says_does_nothing_in_any_language_alone_or_in_a_digest() {
+    let (one, other) = (hostile(1), hostile(2));
+    for language in ["en", "de", "fr", "it"] {
+        for notices in [&[&one][..], &[&one, &other]] {
+            let (head, body) = sent(&to("ann", language), notices);
+            let names: Vec<&str> =
+                head.lines().filter(|line| !line.starts_with([' ', '\t'])).map(|line| line.split(':').next().unwrap()).collect();
+            let known = [
+                "From",
+                "To",
+                "Subject",
+                "Message-ID",
+                "References",
+                "In-Reply-To",
+                "Auto-Submitted",
+                "Precedence",
+                "X-Watchpost-Key",
+                "MIME-Version",
+                "Date",
+                "Content-Type",
+            ];
+            assert!(names.iter().all(|name| known.contains(name)), "{language}: {names:?}");
+            assert!(head.contains("To: ann@lab.test\r\n"), "{head}");
+            let plain = body.replace("=\r\n", "").replace("=3D", "=");
+            assert!(!plain.contains("\r\nBcc:") && !plain.contains("\r\nX-Evil") && !plain.contains("\r\n.\r\n"), "{language}: {plain}");
+            assert!(!plain.contains("MAIL FROM:<evil@lab.test>\r\n\r\n") && !plain.contains('\u{1b}') && plain.contains("{{ 7 * 7 }}"));
+            let (_, html) = plain.split_once("<html>").unwrap();
+            assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{language}: {html}");
+        }
+    }
+}
+
+#[test]
+fn mails_of_one_step_to_two_persons_are_two_and_the_same_each_time() {
+    let one = notice(1, Step::Raised, Severity::Critical, 1);
+    let id = |mail: &Mail| {
+        let (head, _) = sent(mail, &[&one]);
+        head.lines().find(|line| line.starts_with("Message-ID")).unwrap().to_owned()
+    };
+    let (ann, bob) = (to("ann", "de"), to("bob", "de"));
+    assert_eq!(id(&ann), id(&to("ann", "fr")));
+    assert_ne!(id(&ann), id(&bob));
+    assert_ne!(id(&ann), id(&mail()));
+    assert!(mail().to_one("ann", "ann@lab.test".parse().unwrap(), Some("es"), Zone::default()).is_none());
+    let subject = |mail: &Mail| sent(mail, &[&one]).0.lines().find(|line| line.starts_with("Subject")).unwrap().to_owned();
+    assert!(
+        subject(&ann).starts_with("Subject: [KRITISCH] connect_time")
+            && subject(&to("ann", "it")).starts_with("Subject: ALLARME connect_time")
+    );
+}
