@@ -1,10 +1,12 @@
 //! What a running agent may ask for, and what its run gave. Used by the worker and by the test kit.
 //!
-//! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile).
+//! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile) ·
+//! [`descriptors`] (what no program inherits).
 
 mod answers;
 mod certificate;
 mod datagram;
+pub mod descriptors;
 pub mod dialogue;
 mod files;
 mod http;

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    os::unix::ffi::OsStrExt,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use watchpost_plugin_api::LibraryDescriptor;
 use watchpost_worker::{
     confine::Confinement,
     frames::{
-        self, FromWorker, ToWorker,
+        self, FromWorker, Task, ToWorker,
         numbered::{Numbered, Unread},
     },
 };
@@ -79,12 +80,13 @@ impl Live {
         let does_not_start = |error: io::Error| format!("its worker does not start: {}", crate::chain(&error));
         // Before the worker looks at them: what changes meanwhile is seen as changed.
         let files = fingerprint(confinement.clone()).await.map_err(does_not_start)?;
-        let started = Process::start(&source.file, &source.snapshot, confinement.sandbox).await;
+        let started = Process::start(&source.path, &source.snapshot, confinement.sandbox).await;
         let mut process = started.map_err(does_not_start)?;
         let socket = process.socket.take().ok_or_else(|| does_not_start(io::ErrorKind::NotConnected.into()))?;
         let (from_socket, mut to_socket) = socket.into_split();
         // A worker that has died already is asked for its end below.
-        let _dead = frames::write(confinement, &mut to_socket).await;
+        let task = Task { file: source.file.as_os_str().as_bytes().to_vec(), confinement: confinement.clone() };
+        let _dead = frames::write(&task, &mut to_socket).await;
         let mut from_socket = Numbered::new(BufReader::with_capacity(frames::PIECE_BYTES, from_socket));
         let descriptor = first_word(&mut from_socket, &mut process.ended).await?;
         // Unbounded: what waits here are runs that the scheduler has bounded, one per job.

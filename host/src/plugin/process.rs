@@ -18,6 +18,7 @@ use std::{
 };
 
 use tokio::{sync::oneshot, time::timeout};
+use watchpost_services::descriptors::end_with_us;
 use watchpost_worker::{
     page::{
         Page, Work,
@@ -199,7 +200,7 @@ fn command(program: &Path, library: &Path, socket: UnixStream, left: [i32; 2]) -
     command.arg(library).arg(std::process::id().to_string());
     command.env_clear().envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.stdin(Stdio::from(OwnedFd::from(socket))).stdout(Stdio::null()).stderr(Stdio::piped());
-    // SAFETY: only setsid, dup2 and fcntl, which are async-signal-safe, on descriptors that are open until the start is over.
+    // SAFETY: only setsid, dup2, fcntl and close_range, which are async-signal-safe, on descriptors that are open until the start is over.
     unsafe { command.pre_exec(move || leave(left)) };
     command
 }
@@ -217,7 +218,8 @@ fn leave(fds: [i32; 2]) -> io::Result<()> {
         // SAFETY: as above; what dup2 makes stays open over an exec.
         done(unsafe { libc::dup2(fd, place) })?;
     }
-    Ok(())
+    // Of what we have open, and of what whoever started us had, it gets nothing else.
+    end_with_us(5)
 }
 
 /// Reads what the worker says on standard error, and waits for its end.

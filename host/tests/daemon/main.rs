@@ -26,5 +26,6 @@ mod rules;
 mod samples;
 mod servers;
 mod service_manager;
+mod started;
 mod unit_file;
 mod windows;

@@ -99,6 +99,32 @@ fn libraries_are_installed_and_removed_whole_or_not_at_all() {
 }
 
 #[test]
+fn one_library_that_several_bring_at_a_time_is_taken_from_each() {
+    let house = house(TAME, &[]);
+    let daemon = house.start();
+    let before = folder(&house);
+    fs::create_dir(house.folder().join("brought")).unwrap();
+    let file = house.folder().join("brought/libtame.so");
+    fs::copy(example("tame"), &file).unwrap();
+    let file = file.display().to_string();
+    let said: Vec<Said> = std::thread::scope(|scope| {
+        let bringers: Vec<_> = (0..5).map(|_| scope.spawn(|| house.run(&["plugins", "install", &file]))).collect();
+        bringers.into_iter().map(|bringer| bringer.join().unwrap()).collect()
+    });
+    assert!(said.iter().all(|said| said.code == Some(0) && said.out.contains("libtame.so: took over its 1 job")), "{said:?}");
+    assert_eq!(folder(&house), before);
+    until(LONG, || (job(&status(&house), "tame")["health"] == "ok").then_some(())).expect("it runs");
+    let commands: Vec<String> = daemon
+        .workers()
+        .iter()
+        .filter_map(|worker| fs::read(format!("/proc/{}/cmdline", worker.pid)).ok())
+        .map(|words| String::from_utf8_lossy(&words).replace('\0', " "))
+        .collect();
+    assert!(commands.iter().any(|command| command.contains("/plugins/libtame.so")), "{commands:?}");
+    assert!(commands.iter().all(|command| !command.contains("installing")), "{commands:?}");
+}
+
+#[test]
 fn a_disabled_plugin_runs_no_job_over_restarts_until_it_is_enabled() {
     let house = house(TAME, &[]);
     let daemon = house.start();

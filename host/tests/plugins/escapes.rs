@@ -70,6 +70,12 @@ const ALONE: &[(&str, &str)] = &[
     ("calls past the filter", "way = \"io-uring\""),
     ("page faults", "way = \"userfaultfd\""),
     ("the machine measured", "way = \"perf\""),
+    ("memory that outlives it", "way = \"shared-memory\""),
+    ("messages that outlive it", "way = \"message-queue\""),
+    ("semaphores that outlive it", "way = \"semaphores\""),
+    ("a queue of messages by name", "way = \"named-queue\""),
+    ("who touches what on a file system", "way = \"fanotify\""),
+    ("who touches what beside a secret", "way = \"inotify\", path = \"FOLDER\""),
 ];
 
 /// Attempts of the accomplice.
@@ -82,6 +88,8 @@ const WITH_HELP: &[(&str, &str)] = &[
     ("a new file in a declared folder", "way = \"create\", path = \"FOLDER\""),
     ("a process with users of its own", "way = \"fork-users\""),
     ("a session of its own", "way = \"session\""),
+    ("memory that outlives it, with programs", "way = \"shared-memory\""),
+    ("who touches what in the data folder", "way = \"inotify\", path = \"DATA\""),
     ("the daemon's socket, declared", "way = \"ask-daemon\", path = \"SOCKET\""),
     ("another port than the declared one", "way = \"connect\", port = UNDECLARED"),
     ("a signal for the daemon, with programs", "way = \"signal\", pid = DAEMON"),
@@ -98,7 +106,10 @@ const GRANTED: &[(&str, &str)] = &[
 ];
 
 /// What the kernel leaves open, and the gap that `check` tells it as.
-const LEFT_OPEN: &[(&str, &str, &str)] = &[("names", "a list of the data folder in a declared folder", "way = \"list\", path = \"DATA\"")];
+const LEFT_OPEN: &[(&str, &str, &str)] = &[
+    ("names", "a list of the data folder in a declared folder", "way = \"list\", path = \"DATA\""),
+    ("metadata", "size and times of the other's secret", "way = \"stat\", path = \"FOLDER/secret\""),
+];
 
 /// What some machines deny to everybody: no sandbox is to thank for that.
 const DENIED_BY_SOME: [&str; 6] = ["MPTCP", "traced", "users of its own", "past the filter", "page faults", "memory"];

@@ -36,7 +36,7 @@ const fn fails(does: &'static str, kind: &'static str, says: &'static str) -> Be
     Beast { does, kind, says, cause: None, guilty: false }
 }
 
-const ZOO: [Beast; 23] = [
+const ZOO: [Beast; 24] = [
     fails("panic", "panic", "measure of a run at "),
     fails("panic-in-drop", "timeout", "no end within 1 s"),
     dies("abort", "the worker died of signal 6 (SIGABRT: abort) while this job was running", "abort"),
@@ -57,6 +57,7 @@ const ZOO: [Beast; 23] = [
     fails("nan", "ok", ""),
     fails("infinity", "ok", ""),
     fails("undeclared", "ok", ""),
+    fails("cut-short", "ok", ""),
     fails("long-lines", "ok", ""),
     fails("flood", "ok", ""),
     dies("half-frame", "the worker said what is not understood and was ended: 20 bytes that are none of the worker's own while", "garbled"),

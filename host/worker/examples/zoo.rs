@@ -141,6 +141,8 @@ pub enum Does {
     SigtermInNew,
     /// Says the beginning of a long frame to its host, and waits.
     HalfFrameAndPend,
+    /// Cuts short, and makes longer, all memory that has a descriptor.
+    CutShort,
 }
 
 /// A beast.
@@ -351,6 +353,7 @@ async fn misbehave(does: Does, cx: &Cx) -> Result<(), AgentError> {
         Does::ManyLabels => (0..VERY_MANY).for_each(|kind| cx.record_with(KINDS, &[("kind", &kind.to_string())], 1)),
         Does::Infinity => cx.record(RUNS, f64::INFINITY),
         Does::LongLines => (0..3).for_each(|line| cx.log(Level::Warn, &line.to_string().repeat(LONG_LINE_BYTES))),
+        Does::CutShort => return cut_short(),
         Does::HalfFrame => tell(&[20, 0, 0, 0, 0xff, 0xff, 0xff]),
         Does::HalfFrameAndPend => {
             tell(&[0, 0, 16, 0]);
@@ -419,6 +422,17 @@ fn leak() -> Result<(), AgentError> {
         let file = std::fs::File::open("/dev/null").map_err(|error| AgentError::local(format!("cannot open one more file: {error}")))?;
         std::mem::forget(file);
     }
+}
+
+fn cut_short() -> Result<(), AgentError> {
+    for fd in 3..1024 {
+        // SAFETY: none; what the worker shares with its host is pulled away under both.
+        let cut = unsafe { libc::fcntl(fd, libc::F_GET_SEALS) >= 0 && (libc::ftruncate(fd, 0) == 0 || libc::ftruncate(fd, 1 << 30) == 0) };
+        if cut {
+            return Err(AgentError::local(format!("descriptor {fd} could be cut short")));
+        }
+    }
+    Ok(())
 }
 
 fn many_metrics(cx: &Cx) -> Result<(), AgentError> {

@@ -1,6 +1,6 @@
 //! What daemon and worker say to each other: postcard behind a length, over a socket pair.
 //!
-//! The daemon's first frame is the worker's [`Confinement`](crate::confine::Confinement); all others are [`ToWorker`]. Those of the worker are
+//! The daemon's first frame is the worker's [`Task`]; all others are [`ToWorker`]. Those of the worker are
 //! [`numbered`].
 
 pub mod numbered;
@@ -15,11 +15,22 @@ use tokio::{
 use watchpost_plugin_api::{AgentError, Level, wire::Examined};
 use watchpost_services::{dialogue::Said, outcome::Outcome};
 
+use crate::confine::Confinement;
+
 /// Longest frame: 10,000 samples with labels fit many times.
 pub const FRAME_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Bytes that are read or written at once where frames come fast: a hundred and more of them.
 pub const PIECE_BYTES: usize = 16 * 1024;
+
+/// What the daemon says first.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// The file that is read, bytes of its path: another one than the library that the worker is started for while that is being installed.
+    pub file: Vec<u8>,
+    /// What the worker may touch.
+    pub confinement: Confinement,
+}
 
 /// What the daemon says.
 #[derive(Debug, Serialize, Deserialize)]

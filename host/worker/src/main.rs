@@ -4,19 +4,21 @@
 #![expect(unsafe_code, reason = "takes over the descriptors that the daemon left for it")]
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io,
     os::{
         fd::{FromRawFd, OwnedFd},
-        unix::net::UnixStream,
+        unix::{ffi::OsStrExt, net::UnixStream},
     },
     path::Path,
     process::ExitCode,
 };
 
+use watchpost_services::descriptors::end_with_us;
 use watchpost_worker::{
     confine::Confinement,
-    frames::{self, FromWorker, numbered::write_only},
+    frames::{self, FromWorker, Task, numbered::write_only},
     load::{Library, Refusal, taken},
     page::{Page, dying::witness},
     serve::serve,
@@ -47,17 +49,20 @@ fn main() -> ExitCode {
 }
 
 fn run(library: &Path) -> io::Result<()> {
+    // They came to us over an exec, and go no further; nor does what whoever started the daemon had open.
+    end_with_us(PAGE_FD.unsigned_abs())?;
     // SAFETY: descriptor 0 is the socket that the daemon left for us; nothing else of this process uses it.
     let mut daemon = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
     // SAFETY: descriptor 3 is the page that the daemon left for us.
-    let page = File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) });
-    witness(Page::map(&page)?)?;
-    let page = Page::map(&page)?;
+    let file = File::from(unsafe { OwnedFd::from_raw_fd(PAGE_FD) });
+    witness(Page::map(&file)?)?;
+    let page = Page::map(&file)?;
+    drop(file);
     // SAFETY: descriptor 4 is the snapshot that the daemon left for us.
     let snapshot = Snapshot::of(File::from(unsafe { OwnedFd::from_raw_fd(SNAPSHOT_FD) }));
-    let Some(confinement) = frames::read_first(&mut daemon)? else { return Ok(()) };
+    let Some(Task { file, confinement }) = frames::read_first(&mut daemon)? else { return Ok(()) };
     // While there is one thread: what is started from now on is confined as well.
-    let snapshot = confined(snapshot, library, &confinement);
+    let snapshot = confined(snapshot, OsStr::from_bytes(&file).as_ref(), &confinement);
     daemon.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -72,9 +77,9 @@ fn run(library: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the library's snapshot, and gives up everything that is not needed to run it; none of its code has run yet.
-fn confined(snapshot: Snapshot, library: &Path, confinement: &Confinement) -> Result<Snapshot, Refusal> {
-    let snapshot = taken(snapshot, library)?;
+/// Takes the snapshot of a library's file, and gives up everything that is not needed to run it; none of its code has run yet.
+fn confined(snapshot: Snapshot, file: &Path, confinement: &Confinement) -> Result<Snapshot, Refusal> {
+    let snapshot = taken(snapshot, file)?;
     confinement.apply()?;
     Ok(snapshot)
 }

@@ -24,6 +24,8 @@ use dying::LastWord;
 /// Bytes of dialogue kept.
 pub const DIALOGUE_BYTES: usize = 4096;
 
+/// As long as it is for good, whoever holds it: who reads a page that was cut short dies of it, and what is put behind its end fills memory.
+const SEALS: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
 /// Writes of the worker's own that are looked back to.
 const SPANS: usize = 64;
 /// The library's code ran for several between two writes, or nobody can tell.
@@ -97,13 +99,17 @@ impl Page {
     /// Makes a page for a new worker; the file is to be handed to it.
     pub fn create() -> io::Result<(Self, File)> {
         // SAFETY: the name is a NUL-terminated constant.
-        let fd = unsafe { libc::memfd_create(c"watchpost-page".as_ptr(), libc::MFD_CLOEXEC) };
+        let fd = unsafe { libc::memfd_create(c"watchpost-page".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: just opened, owned by nobody else.
         let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
         file.set_len(size_of::<Layout>() as u64)?;
+        // SAFETY: a plain fcntl on a descriptor of ours.
+        if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
         Ok((Self::map(&file)?, file))
     }
 
@@ -269,6 +275,18 @@ fn monotonic_ns() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_cuts_the_page_short_or_makes_it_longer() {
+        use std::io::{Seek, SeekFrom, Write};
+        let (ours, mut file) = Page::create().unwrap();
+        for bytes in [0, 1, 1 << 30] {
+            assert!(file.set_len(bytes).is_err(), "{bytes}");
+        }
+        file.seek(SeekFrom::End(0)).unwrap();
+        assert!(file.write(b"more").is_err());
+        assert_eq!((ours.under_way(), file.metadata().unwrap().len()), (None, size_of::<Layout>() as u64));
+    }
 
     #[test]
     fn both_sides_see_the_run_and_the_end_of_its_dialogue() {

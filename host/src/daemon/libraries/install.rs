@@ -5,7 +5,10 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::task::spawn_blocking;
@@ -88,8 +91,10 @@ struct Draft(PathBuf);
 impl Draft {
     async fn copy(file: PathBuf, place: &Path) -> Result<Self, String> {
         let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // No name that the folder is searched for.
-        let draft = Self(place.with_file_name(format!(".{name}.installing")));
+        // No name that the folder is searched for, and none of another who brings the same library at the same time.
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let number = LAST.fetch_add(1, Ordering::Relaxed);
+        let draft = Self(place.with_file_name(format!(".{name}.{number}.installing")));
         let copied = spawn_blocking(move || {
             let done = copy(&file, &draft.0);
             done.map(|()| draft).map_err(|error| format!("cannot copy {}: {}", file.display(), crate::chain(&error)))

@@ -15,6 +15,11 @@ use std::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// Made, for its owner alone (shmget(2)).
+const KEPT: i64 = 0o1600;
+/// Takes back what was made.
+const IPC_RMID: i64 = 0;
+
 /// A way out.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -91,6 +96,20 @@ pub(crate) enum Way {
     Userfaultfd,
     /// Measures the machine.
     Perf,
+    /// Makes memory that has no file and outlives it.
+    SharedMemory,
+    /// Makes a queue of messages that outlives it.
+    MessageQueue,
+    /// Makes semaphores that outlive it.
+    Semaphores,
+    /// Opens a queue of messages by name.
+    NamedQueue,
+    /// Hears who touches what in a folder.
+    Inotify,
+    /// Hears who touches what on a file system.
+    Fanotify,
+    /// Learns size and times of a file.
+    Stat,
 }
 
 /// What is tried, and on what.
@@ -158,6 +177,14 @@ impl Attempt {
             Way::Setuid => called(libc::SYS_setuid, [i64::from(unsafe { libc::getuid() }), 0, 0, 0]),
             Way::IoUring => called(libc::SYS_io_uring_setup, [0, 0, 0, 0]),
             Way::Userfaultfd => called(libc::SYS_userfaultfd, [1, 0, 0, 0]),
+            // What was made is taken back: it would outlive the test.
+            Way::SharedMemory => taken_back(libc::SYS_shmget, [0, 4096, KEPT, 0], |id| called(libc::SYS_shmctl, [id, IPC_RMID, 0, 0])),
+            Way::MessageQueue => taken_back(libc::SYS_msgget, [0, KEPT, 0, 0], |id| called(libc::SYS_msgctl, [id, IPC_RMID, 0, 0])),
+            Way::Semaphores => taken_back(libc::SYS_semget, [0, 1, KEPT, 0], |id| called(libc::SYS_semctl, [id, 0, IPC_RMID, 0])),
+            Way::NamedQueue => named_queue(),
+            Way::Inotify => inotify(path),
+            Way::Fanotify => called(libc::SYS_fanotify_mark, [-1, 0, 0, 0]),
+            Way::Stat => fs::metadata(path).map(drop),
             Way::Perf => called(libc::SYS_perf_event_open, [0, 0, -1, -1]),
         }
     }
@@ -175,6 +202,39 @@ fn called(call: libc::c_long, with: [i64; 4]) -> io::Result<()> {
     let [a, b, c, d] = with;
     // SAFETY: none of these is given memory that exists.
     answered(unsafe { libc::syscall(call, a, b, c, d) })
+}
+
+/// Makes something by a call, and takes it back.
+fn taken_back(call: libc::c_long, with: [i64; 4], back: impl FnOnce(i64) -> io::Result<()>) -> io::Result<()> {
+    let [a, b, c, d] = with;
+    // SAFETY: none of these is given memory.
+    let id = unsafe { libc::syscall(call, a, b, c, d) };
+    answered(id)?;
+    back(id)
+}
+
+/// A queue of that name is nobody's: it is made and removed.
+fn named_queue() -> io::Result<()> {
+    let name = c"/watchpost-escape";
+    // SAFETY: the name lives as long.
+    unsafe {
+        let queue = libc::mq_open(name.as_ptr(), libc::O_RDWR);
+        // A kernel that gets to see the call says that there is none.
+        if queue < 0 && last_error() == libc::ENOENT {
+            return Ok(());
+        }
+        close(queue)
+    }
+}
+
+fn inotify(path: &Path) -> io::Result<()> {
+    // SAFETY: the path lives as long.
+    unsafe {
+        let watch = libc::inotify_init1(libc::IN_CLOEXEC);
+        answered(watch.into())?;
+        let added = answered(libc::inotify_add_watch(watch, text(path).as_ptr(), libc::IN_ALL_EVENTS).into());
+        close(watch).and(added)
+    }
 }
 
 fn close(descriptor: i32) -> io::Result<()> {

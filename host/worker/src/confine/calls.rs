@@ -89,6 +89,24 @@ const DENIED: &[c_long] = &[
     sys::SYS_clock_settime,
     sys::SYS_clock_adjtime,
     sys::SYS_adjtimex,
+    // What outlives who made it, and is anybody's who finds it: memory, messages and semaphores that have no file.
+    sys::SYS_shmget,
+    sys::SYS_shmat,
+    sys::SYS_shmctl,
+    sys::SYS_msgget,
+    sys::SYS_msgsnd,
+    sys::SYS_msgrcv,
+    sys::SYS_msgctl,
+    sys::SYS_semget,
+    sys::SYS_semop,
+    sys::SYS_semtimedop,
+    sys::SYS_semctl,
+    sys::SYS_mq_open,
+    sys::SYS_mq_unlink,
+    // Who touches which file, by name, in folders that are out of reach.
+    sys::SYS_inotify_init1,
+    sys::SYS_inotify_add_watch,
+    sys::SYS_fanotify_mark,
     // Users.
     sys::SYS_setuid,
     sys::SYS_setgid,
@@ -108,6 +126,7 @@ const DENIED_BY_NUMBER: [c_long; 4] = [452, 463, 466, 467];
 /// Of this machine alone.
 #[cfg(target_arch = "x86_64")]
 const DENIED_HERE: &[c_long] = &[
+    sys::SYS_inotify_init,
     sys::SYS_chmod,
     sys::SYS_chown,
     sys::SYS_lchown,
