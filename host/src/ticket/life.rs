@@ -297,6 +297,9 @@ pub struct Ticket {
     pub took: bool,
     /// Attempts that failed, one after the other.
     pub attempts: u32,
+    /// What failed last, until that or a change goes well.
+    #[serde(default)]
+    pub failing: Option<String>,
     /// Not before this instant, nanoseconds since 1970.
     pub next_ns: i64,
     /// When it was read last without need.
@@ -373,6 +376,7 @@ impl Ticket {
             refused: None,
             took: false,
             attempts: 0,
+            failing: None,
             next_ns: 0,
             polled_ns: 0,
             error: None,
@@ -546,8 +550,14 @@ impl Ticket {
             Heard::Refused(why) | Heard::Later(why) | Heard::Outdated(why) | Heard::Gone(why) | Heard::Unknown(why) => Some(why.clone()),
             _ => None,
         };
-        self.attempts = if failed.is_some() { self.attempts.saturating_add(1) } else { 0 };
         let is_done = failed.is_none();
+        if !is_done {
+            self.attempts = self.attempts.saturating_add(1);
+            self.failing = Some(ask.name().to_owned());
+        } else if ask.changes() || self.failing.as_deref().is_none_or(|failing| failing == ask.name()) {
+            // What is only asked on the way to what fails is no success of that.
+            (self.attempts, self.failing) = (0, None);
+        }
         self.error = failed;
         if is_done {
             self.asking = None;
@@ -690,6 +700,7 @@ impl Ticket {
     pub fn settle(&mut self) {
         self.told = self.told.max(self.telling);
         (self.reopens, self.resolves, self.takes, self.fresh, self.asking) = (false, false, false, false, None);
+        (self.attempts, self.failing) = (0, None);
     }
 }
 
