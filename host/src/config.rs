@@ -48,7 +48,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod text;
-mod ticket;
+pub(crate) mod ticket;
 mod timing;
 mod value;
 

@@ -168,6 +168,19 @@ fn tried(desk: &Desk, places: &template::Places, faults: &mut Faults) -> bool {
     whole
 }
 
+/// A template that comes with the program, and its settings with what is not given by default.
+#[cfg(test)]
+pub(crate) fn shipped(name: &str, given: &[(&str, &str)]) -> (Template, BTreeMap<String, Hidden>) {
+    let (_, text) = SHIPPED.iter().find(|(known, _)| *known == name).unwrap();
+    let mut faults = Faults::default();
+    let read = read(name, Path::new(name), text.as_bytes(), &mut faults);
+    let template = read.unwrap_or_else(|| panic!("{name}: {faults}")).0;
+    let default = |(key, setting): (&String, &Setting)| (key.clone(), setting.default.clone().unwrap_or_default());
+    let mut settings: BTreeMap<String, String> = template.settings.iter().map(default).collect();
+    settings.extend(given.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    (template, settings.into_iter().map(|(key, value)| (key, Hidden::new(value))).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,8 @@
 //! A system that is spoken to: a template with the address, the secret and the settings of a channel.
 
 mod answers;
+#[cfg(test)]
+mod scripted;
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
@@ -124,7 +126,10 @@ fn values(desk: &Desk, ticket: &Ticket, extra: Extra<'_>) -> Value {
     all.insert("user".into(), json!(desk.user.as_deref().unwrap_or_default()));
     all.insert("secret".into(), json!(desk.secret.as_ref().map(Hidden::reveal).unwrap_or_default()));
     all.insert("session".into(), json!(extra.session.unwrap_or_default()));
-    all.insert("url".into(), json!(desk.receiver.url.to_string().trim_end_matches('/')));
+    let url = &desk.receiver.url;
+    all.insert("url".into(), json!(url.to_string().trim_end_matches('/')));
+    let authority = url.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    all.insert("origin".into(), json!(format!("{}://{authority}", url.scheme_str().unwrap_or("http"))));
     Value::from(Serde(all))
 }
 
@@ -293,8 +298,8 @@ impl<'w> Talk<'w> {
         if known.is_some() {
             return Ok(known);
         }
-        let (json, _) = self.one(&login.call, ticket, Extra::default()).await.map_err(Reply::of_a_question)?;
-        let session = login.session.text(&json).ok_or_else(|| Reply::strange("no session in it", &json).of_a_question())?;
+        let (json, _) = self.one(&login.call, ticket, Extra::default()).await.map_err(|reply| reply.of_a_question("login"))?;
+        let session = login.session.text(&json).ok_or_else(|| Reply::strange("no session in it", &json).of_a_question("login"))?;
         *self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(session.clone());
         Ok(Some(session))
     }
@@ -303,20 +308,24 @@ impl<'w> Talk<'w> {
     async fn call(&self, call: &Call, ticket: &Ticket, extra: Extra<'_>) -> Result<(serde_json::Value, super::wire::Answer), Reply> {
         let session = self.log_in(ticket).await?;
         let extra = Extra { session: session.as_deref(), ..extra };
-        let (mut call, mut made) = (call, None::<String>);
+        let (mut call, mut made, mut unchanged) = (call, None::<String>, true);
         loop {
             let replied = self.one(call, ticket, Extra { made: made.as_deref(), ..extra }).await;
             if matches!(&replied, Err(Reply::Status { status: 401, .. })) {
                 // The session is over: another time there is a new one.
                 *self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
             }
-            let (json, answer) = replied?;
+            // What only asks changes nothing, and neither does what is not asked after it.
+            let asks_first = unchanged && call.then.is_some() && only_asks(&call.method);
+            let before = |reply: Reply| if asks_first { reply.of_a_question("before it") } else { reply };
+            let (json, answer) = replied.map_err(before)?;
+            let meant = answers::meant(call, &values(self.desk, ticket, extra), &json).map_err(before)?;
             let Some(then) = &call.then else { return Ok((json, answer)) };
-            made = call.made.as_ref().map_or(Some(String::new()), |made| made.text(&json));
+            made = call.made.as_ref().map_or(Some(String::new()), |made| made.text(meant));
             if made.is_none() {
-                return Err(Reply::strange("what the next request needs is not in it", &json));
+                return Err(before(Reply::strange("what the next request needs is not in it", &json)));
             }
-            call = then;
+            (call, unchanged) = (then, asks_first);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value};
 
@@ -49,6 +50,7 @@ impl Pattern {
         environment.set_fuel(Some(FUEL));
         environment.add_filter("urlencode", |text: String| Value::from_safe_string(percent(&text)));
         environment.add_filter("html", |text: String| html(&text));
+        environment.add_filter("base64", |text: String| STANDARD.encode(text));
         environment.set_formatter(move |out, state, value| write(escape, out, state, value));
         environment.add_template_owned("it", source.to_owned()).map_err(|error| said(&error))?;
         Ok(Self { source: source.into(), escape, environment: Arc::new(environment) })

@@ -1,6 +1,6 @@
 //! A ticket system, as a file describes it: which requests find, make, read and change a ticket.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use hyper::{Method, header::HeaderName};
 use serde_json::Value;
@@ -8,7 +8,17 @@ use serde_json::Value;
 use super::pattern::Pattern;
 
 /// Systems that come with the program, each by its name and its file.
-pub const SHIPPED: [(&str, &str); 1] = [("rest", include_str!("systems/rest.toml"))];
+pub const SHIPPED: [(&str, &str); 9] = [
+    ("rest", include_str!("systems/rest.toml")),
+    ("request-tracker", include_str!("systems/request-tracker.toml")),
+    ("roundup", include_str!("systems/roundup.toml")),
+    ("jira", include_str!("systems/jira.toml")),
+    ("servicenow-incident", include_str!("systems/servicenow-incident.toml")),
+    ("servicenow-event", include_str!("systems/servicenow-event.toml")),
+    ("zammad", include_str!("systems/zammad.toml")),
+    ("glpi", include_str!("systems/glpi.toml")),
+    ("pagerduty", include_str!("systems/pagerduty.toml")),
+];
 
 /// A system.
 #[derive(Clone, Debug)]
@@ -116,9 +126,13 @@ pub struct Call {
     pub body: Body,
     /// Where an answer that calls itself a success says that it is none, if anything stands there.
     pub fails: Option<Pointer>,
-    /// What is asked after it; `ticket.made` is what stands in its answer at `made`.
+    /// Where a list is of which one is meant; else the answer itself is.
+    pub among: Option<Pointer>,
+    /// What the one that is meant says, and where; an answer without it is a failure.
+    pub which: Vec<(Pointer, Vec<Pattern>)>,
+    /// What is asked after it; `ticket.made` is what stands in the one that is meant at `made`.
     pub then: Option<Box<Self>>,
-    /// What the next request needs of the answer.
+    /// What the next request needs of the one that is meant.
     pub made: Option<Pointer>,
 }
 
@@ -132,6 +146,7 @@ impl Call {
             Body::Whole(pattern) => all.push(pattern),
             Body::Form(fields) => all.extend(fields.iter().map(|(_, pattern)| pattern)),
         }
+        all.extend(self.which.iter().flat_map(|(_, patterns)| patterns));
         all.extend(self.then.iter().flat_map(|then| then.patterns()));
         all
     }
@@ -246,6 +261,12 @@ pub struct States {
 /// A place in an answer (RFC 6901).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pointer(String);
+
+impl fmt::Display for Pointer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
 
 impl Pointer {
     /// Reads one: nothing, or `/` and a name for each step.

@@ -20,7 +20,7 @@ use crate::{
 const METHODS: [(&str, Method); 5] =
     [("GET", Method::GET), ("POST", Method::POST), ("PUT", Method::PUT), ("PATCH", Method::PATCH), ("DELETE", Method::DELETE)];
 /// Keys of a request that comes after another.
-const KEYS_OF_THEN: [&str; 7] = ["body", "fails", "headers", "made", "method", "path", "then"];
+const KEYS_OF_THEN: [&str; 9] = ["among", "body", "fails", "headers", "made", "method", "path", "then", "which"];
 
 /// One table of a template on its way to a request; what gives `None` was told of.
 pub(super) struct Part<'t> {
@@ -52,9 +52,10 @@ impl Part<'_> {
         let path = path.required("path", self.place, "behind the channel's `url`: path = \"/tickets\"", self.faults);
         let path = path.and_then(|text| self.pattern("path", &text, Escape::Path));
         let (headers, body) = (self.headers(), self.body());
-        let (fails, made) = (self.pointer("fails"), self.pointer("made"));
-        let then = self.then();
-        Some(Call { method: method?, path: path?, headers: headers?, body: body?, fails: fails?, made: made?, then: then? })
+        let (fails, among, made) = (self.pointer("fails"), self.pointer("among"), self.pointer("made"));
+        let (which, then) = (self.which(), self.then());
+        let (fails, among, made) = (fails?, among?, made?);
+        Some(Call { method: method?, path: path?, headers: headers?, body: body?, fails, among, which: which?, made, then: then? })
     }
 
     fn then(&mut self) -> Option<Option<Box<Call>>> {
@@ -69,6 +70,25 @@ impl Part<'_> {
         let Part { reader, faults, .. } = part;
         reader.finish(faults);
         call.map(|call| Some(Box::new(call)))
+    }
+
+    /// What the one says that is meant: `which = { "/name" = ["{{ settings.field }}"] }`.
+    fn which(&mut self) -> Option<Vec<(Pointer, Vec<Pattern>)>> {
+        let table = match self.reader.table("which", self.faults) {
+            Field::Absent => return Some(Vec::new()),
+            Field::Broken => return None,
+            Field::Given(table) => table.value,
+        };
+        let mut which = Vec::new();
+        for (key, entry) in &table.0 {
+            let at = pointer("which", &At { value: key.clone(), place: entry.key.clone() }, self.faults);
+            let patterns: Option<Vec<Pattern>> = match &entry.value.value {
+                Data::List(items) => items.iter().map(|item| self.value("which", item, Escape::Plain)).collect(),
+                _ => self.value("which", &entry.value, Escape::Plain).map(|pattern| vec![pattern]),
+            };
+            which.push((at?, patterns?));
+        }
+        Some(which)
     }
 
     pub(super) fn headers(&mut self) -> Option<Vec<(HeaderName, Pattern)>> {

@@ -44,14 +44,18 @@ const KEYS: [&str; 17] = [
 ];
 const KEYS_OF_EVERY: [&str; 2] = ["body", "headers"];
 const KEYS_OF_SETTING: [&str; 4] = ["default", "help", "required", "secret"];
-const KEYS_OF_CALL: [&str; 7] = ["body", "fails", "headers", "made", "method", "path", "then"];
-const KEYS_OF_LOGIN: [&str; 8] = ["body", "fails", "headers", "made", "method", "path", "session", "then"];
-const KEYS_OF_SEARCH: [&str; 11] = ["bears", "body", "fails", "headers", "id", "items", "made", "may_be_absent", "method", "path", "then"];
-const KEYS_OF_CREATE: [&str; 10] = ["body", "fails", "headers", "id", "key", "made", "method", "native_key", "path", "then"];
-const KEYS_OF_READ: [&str; 12] =
-    ["body", "closed_by", "fails", "headers", "made", "method", "nobody", "owner", "path", "state", "then", "version"];
-const KEYS_OF_COMMENTS: [&str; 14] =
-    ["author", "base64", "body", "each", "fails", "headers", "id", "items", "made", "method", "only", "path", "text", "then"];
+const KEYS_OF_CALL: [&str; 9] = ["among", "body", "fails", "headers", "made", "method", "path", "then", "which"];
+const KEYS_OF_LOGIN: [&str; 10] = ["among", "body", "fails", "headers", "made", "method", "path", "session", "then", "which"];
+const KEYS_OF_SEARCH: [&str; 13] =
+    ["among", "bears", "body", "fails", "headers", "id", "items", "made", "may_be_absent", "method", "path", "then", "which"];
+const KEYS_OF_CREATE: [&str; 12] =
+    ["among", "body", "fails", "headers", "id", "key", "made", "method", "native_key", "path", "then", "which"];
+const KEYS_OF_READ: [&str; 14] =
+    ["among", "body", "closed_by", "fails", "headers", "made", "method", "nobody", "owner", "path", "state", "then", "version", "which"];
+const KEYS_OF_COMMENTS: [&str; 16] = [
+    "among", "author", "base64", "body", "each", "fails", "headers", "id", "items", "made", "method", "only", "path", "text", "then",
+    "which",
+];
 const KEYS_OF_STATES: [&str; 3] = ["closed", "open", "resolved"];
 /// What `tried` may say.
 const TRIED: [(&str, Tried); 2] = [("real", Tried::Real), ("scripted", Tried::Scripted)];

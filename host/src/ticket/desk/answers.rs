@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::Method;
+use minijinja::Value as Values;
 use serde_json::Value;
 
 use super::only_asks;
@@ -37,8 +38,8 @@ pub(super) enum Reply {
         /// How long the system wants to be left alone.
         after: Option<Duration>,
     },
-    /// It failed before anything could be changed.
-    Before(Box<Self>),
+    /// It failed before anything could be changed: where, and how.
+    Before(&'static str, Box<Self>),
 }
 
 impl Reply {
@@ -47,15 +48,15 @@ impl Reply {
     }
 
     /// Of a request that came before the one that changes something.
-    pub(super) fn of_a_question(self) -> Self {
-        Self::Before(Box::new(self))
+    pub(super) fn of_a_question(self, which: &'static str) -> Self {
+        Self::Before(which, Box::new(self))
     }
 
     pub(super) fn why(&self) -> String {
         match self {
             Self::Unsaid(why) => format!("the template: {why}"),
             Self::Lost(why) | Self::Strange(why) | Self::Status { why, .. } => why.clone(),
-            Self::Before(reply) => format!("login: {}", reply.why()),
+            Self::Before(which, reply) => format!("{which}: {}", reply.why()),
         }
     }
 }
@@ -101,7 +102,11 @@ pub(super) fn heard_of(ask: &Ask, reply: Reply) -> (Heard, Option<Duration>) {
     let why = reply.why();
     let is_of_a_ticket = !matches!(ask, Ask::Search | Ask::Create);
     match reply {
-        Reply::Unsaid(_) | Reply::Before(_) => (Heard::Later(why), None),
+        Reply::Unsaid(_) => (Heard::Later(why), None),
+        Reply::Before(_, reply) => {
+            let after = if let Reply::Status { after, .. } = *reply { after } else { None };
+            (Heard::Later(why), after)
+        }
         Reply::Lost(_) | Reply::Strange(_) => (Heard::Unknown(why), None),
         Reply::Status { status, after, .. } => {
             let heard = match status {
@@ -114,6 +119,28 @@ pub(super) fn heard_of(ask: &Ask, reply: Reply) -> (Heard, Option<Duration>) {
             (heard, after)
         }
     }
+}
+
+/// The one that an answer is about: the first of the list, or the answer itself, that says what it has to.
+pub(super) fn meant<'j>(call: &Call, values: &Values, json: &'j Value) -> Result<&'j Value, Reply> {
+    let mut wanted = Vec::new();
+    for (pointer, patterns) in &call.which {
+        let texts: Result<Vec<String>, String> = patterns.iter().map(|pattern| pattern.render(values)).collect();
+        wanted.push((pointer, texts.map_err(Reply::Unsaid)?));
+    }
+    let says = |one: &&Value| wanted.iter().all(|(pointer, texts)| pointer.text(one).is_some_and(|text| texts.contains(&text)));
+    let found = match &call.among {
+        None => Some(json).filter(says),
+        Some(among) => among.of(json).and_then(Value::as_array).and_then(|items| items.iter().find(says)),
+    };
+    let told = || {
+        wanted
+            .iter()
+            .map(|(pointer, texts)| format!("{pointer} \"{}\"", plain_line(&texts.join("\" or \""))))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    found.ok_or_else(|| Reply::strange(&format!("nothing in it that says {}", told()), json))
 }
 
 pub(super) fn version(version: &Version, answer: &Answer, json: &Value) -> Option<String> {
