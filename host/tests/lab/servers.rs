@@ -40,7 +40,12 @@ pub(crate) struct Lab {
 impl Lab {
     /// Starts the servers; `None`, and a line that says why, where they cannot be had.
     pub(crate) fn up() -> Option<Self> {
-        if let Some(package) = missing() {
+        Self::of(&NEEDED, &[])
+    }
+
+    /// Starts servers of these names, or the usual ones; those that are needed are given with how the names of their packages begin.
+    pub(crate) fn of(needed: &[(&str, &str)], names: &[&str]) -> Option<Self> {
+        if let Some(package) = missing(needed) {
             eprintln!("left out: there is no {package}");
             return None;
         }
@@ -48,13 +53,13 @@ impl Lab {
         let folder = tempfile::Builder::new().prefix("lab").permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
         let (xtask, dir) = (xtask(), folder.path().join("lab"));
         let mut command = Command::new(&xtask);
-        command.args(["lab", "up", "--hold", "--wipe", "--port-base", "free", "--dir"]).arg(&dir);
+        command.args(["lab", "up"]).args(names).args(["--hold", "--wipe", "--port-base", "free", "--dir"]).arg(&dir);
         let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let said = wait_for_ready(&mut holder);
         let facts = fs::read_to_string(dir.join("lab.json")).expect("the lab leaves its facts");
         let facts = serde_json::from_str(&facts).unwrap();
         let lab = Self { xtask, dir: dir.clone(), holder, facts, said, _folder: folder };
-        for (server, _) in NEEDED {
+        for &(server, _) in needed {
             if lab.said.iter().any(|line| line.starts_with(&format!("{server} is left out: it needs root"))) {
                 eprintln!("left out: {server} needs root");
                 return None;
@@ -143,9 +148,9 @@ impl Drop for Lab {
 }
 
 /// A package that `cargo xtask test` looked for in vain.
-fn missing() -> Option<String> {
+fn missing(needed: &[(&str, &str)]) -> Option<String> {
     let without = std::env::var("WATCHPOST_TESTS_WITHOUT").unwrap_or_default();
-    let is_server = |package: &&str| NEEDED.iter().any(|(_, begins)| package.starts_with(begins)) && !INSTRUMENTS.contains(package);
+    let is_server = |package: &&str| needed.iter().any(|(_, begins)| package.starts_with(begins)) && !INSTRUMENTS.contains(package);
     without.split_whitespace().find(is_server).map(str::to_owned)
 }
 
