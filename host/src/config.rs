@@ -23,6 +23,7 @@ pub mod describe;
 mod fault;
 mod files;
 mod host_alarms;
+mod icinga2;
 mod job;
 mod labels;
 mod main_file;

@@ -4,7 +4,7 @@
 //! due) · [`plugin`] (who measures) · [`reading`] (what is journaled) · [`series`] (RRD files) · [`latest`] and [`expose`] (what consoles
 //! scrape) · [`event`] (what was reported) · [`database`] (SQLite files) · [`alarm`] (what is wrong) · [`notify`] (who is told) · [`ticket`] (what stands in other people's systems) · [`console`] (what people see) · [`daemon`] (all of it running) · [`cli`] (the commands) · [`init`]
 //! (a first schedule) · [`scaffold`] (a first agent) · [`conformance`] (whether it
-//! behaves) · [`log`] (what all of it tells).
+//! behaves) · [`log`] (what all of it tells) · [`nagios`] (a run as a check).
 
 pub mod alarm;
 pub mod cli;
@@ -19,6 +19,7 @@ pub mod init;
 pub mod job;
 pub mod latest;
 pub mod log;
+pub mod nagios;
 pub mod notify;
 pub mod objective;
 pub mod plugin;

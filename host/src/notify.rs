@@ -4,12 +4,13 @@
 //! in order for each alarm, and again until it is delivered: at least once, with the same id each time.
 //!
 //! Reading order: [`route`] (who is told of what) · [`person`] and [`roster`] (who there is, and when) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] and [`language`] (in which
-//! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`]; [`http`] carries two of them.
+//! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`], [`icinga2`] (the present instead of steps); [`http`] carries two of them.
 
 pub mod alertmanager;
 pub mod channel;
 pub mod exec;
 pub mod http;
+pub mod icinga2;
 pub mod language;
 pub mod mail;
 pub mod opcmsg;

@@ -209,6 +209,11 @@ impl Depends {
         self.of.contains_key(job)
     }
 
+    /// The jobs that a job depends on.
+    pub fn on(&self, job: &str) -> impl Iterator<Item = &str> {
+        self.of.get(job).into_iter().flatten().filter_map(|place| self.sources.get(*place)).map(|source| source.job.as_str())
+    }
+
     /// Takes over what is known of the same series.
     pub fn go_on_as(&mut self, before: &Self) {
         for source in &mut self.sources {

@@ -30,6 +30,7 @@ use super::{
     notice::Notice,
     record::{Alarm, Origin, Subject},
     seat::Seats,
+    situation::Situations,
     store::{Batch, Memories, Outbox, Store, Written},
     together::Groups,
     turns::Turns,
@@ -40,6 +41,7 @@ use super::{
 use crate::{
     config::{MaintenanceWindow, SEVERITIES},
     database::DatabaseError,
+    reading::Shape,
 };
 
 /// Steps that wait to be written, at most.
@@ -100,6 +102,7 @@ pub struct Ledger {
     begun_once: HashSet<Place>,
     maintained: Maintained,
     depends: Depends,
+    situations: Situations,
     maintenance_number: u64,
     stream: broadcast::Sender<Arc<Notice>>,
     announcer: Option<Box<dyn Announcer>>,
@@ -134,6 +137,7 @@ impl Ledger {
             begun_once: HashSet::new(),
             maintained,
             depends: Depends::default(),
+            situations: Situations::default(),
             maintenance_number,
             stream: broadcast::Sender::new(STREAM_MAX),
             announcer: None,
@@ -194,6 +198,15 @@ impl Ledger {
         counts
     }
 
+    /// Alarms that are active and silenced by nobody.
+    pub fn told(&self) -> impl Iterator<Item = &Alarm> {
+        let is_told = |alarm: &&Alarm| {
+            let life = &alarm.life;
+            life.stage == Stage::Active && life.shelved.is_none() && life.silenced.is_none() && life.held.is_none()
+        };
+        self.alarms.values().filter(is_told)
+    }
+
     /// Takes the rules in force from now on; alarms of rules that are gone are withdrawn.
     pub fn set(&mut self, watch: Watch, now_ns: i64) {
         self.watch = Arc::new(watch);
@@ -224,6 +237,16 @@ impl Ledger {
         }
         for key in gone {
             self.step(&key, &Input::Withdraw, now_ns, None);
+        }
+    }
+
+    /// Takes which jobs there are, by what they have in common.
+    pub fn situate<'s>(&mut self, shapes: impl IntoIterator<Item = &'s Shape>) {
+        self.situations.know(shapes);
+        let mut alarms: Vec<&Alarm> = self.alarms.values().filter(|alarm| alarm.life.number > 0).collect();
+        alarms.sort_by_key(|alarm| alarm.life.raised_ns);
+        for alarm in alarms {
+            self.situations.began(alarm, self.depends.on(&alarm.subject.job));
         }
     }
 
@@ -439,7 +462,7 @@ impl Ledger {
                     alarm.subject = subject;
                 }
             }
-            None => drop(self.alarms.insert(key.to_owned(), Alarm { life: Life::default(), subject })),
+            None => drop(self.alarms.insert(key.to_owned(), Alarm { life: Life::default(), subject, situation: None })),
         }
         // What begins while it is maintained is told to nobody.
         let why = self.alarms.get(key).and_then(|alarm| self.maintained.silences(&alarm.subject, now_ns));
@@ -463,6 +486,7 @@ impl Ledger {
             let told = alarm.life.step(input, now_ns, || number);
             if alarm.life.number != before {
                 self.number = number;
+                alarm.situation = self.situations.begins(alarm, self.depends.on(&alarm.subject.job));
             }
             for step in told.steps {
                 self.seq += 1;

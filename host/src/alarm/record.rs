@@ -66,12 +66,15 @@ pub struct Alarm {
     /// What it is about.
     #[serde(flatten)]
     pub subject: Subject,
+    /// The alarm that it began together with, if there was one: the number of the situation.
+    #[serde(default)]
+    pub situation: Option<u64>,
 }
 
 impl Alarm {
     /// What everybody outside is told of a step that has just been made.
     pub fn notice(&self, seq: u64, step: Step, time_ns: i64, (by, comment): (Option<&str>, Option<&str>)) -> Notice {
-        let Self { life, subject } = self;
+        let Self { life, subject, .. } = self;
         Notice {
             seq,
             step,

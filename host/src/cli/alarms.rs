@@ -1,6 +1,7 @@
 //! `watchpost alarms`
 
 mod parts;
+mod situations;
 mod why_not;
 
 use std::path::Path;
@@ -62,6 +63,9 @@ enum Command {
         after_help = "Examples:\n  watchpost alarms list --severity major\n  watchpost alarms list --state closed --since now-30d --json"
     )]
     List(List),
+    /// Lists alarms that began together on things that have something in common: the likely cause first.
+    #[command(after_help = "Example:\n  watchpost alarms situations")]
+    Situations,
     /// Tells all that is kept of one alarm: what it is about, and every step of its life.
     #[command(after_help = "Example:\n  watchpost alarms show 1")]
     Show(One),
@@ -156,6 +160,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match &arguments.command {
         None => list(context, &List::default()),
         Some(Command::List(arguments)) => list(context, arguments),
+        Some(Command::Situations) => situations::run(context),
         Some(Command::Show(one)) => show(context, one),
         Some(Command::Explain(one)) => explain(context, one),
         Some(Command::WhyNot { one, who }) => why_not::run(context, one, who),
@@ -210,7 +215,7 @@ fn asked_wrong(cannot: &str, error: &AlarmRequestError) -> Failure {
 }
 
 fn row(alarm: &Alarm) -> Vec<String> {
-    let Alarm { life, subject } = alarm;
+    let Alarm { life, subject, .. } = alarm;
     vec![
         life.number.to_string(),
         severity_name(life.severity).to_owned(),
@@ -266,7 +271,7 @@ fn show(context: &Context, one: &One) -> Outcome {
 }
 
 fn about(alarm: &Alarm) {
-    let Alarm { life, subject } = alarm;
+    let Alarm { life, subject, situation } = alarm;
     let mut lines = vec![
         format!("alarm {}, {}, {}", life.number, severity_name(life.severity).to_owned(), state(alarm)),
         subject.text.clone(),
@@ -285,6 +290,7 @@ fn about(alarm: &Alarm) {
     lines.extend(life.shelved.as_ref().map(|shelf| format!("shelved by {} until {}", shelf.by, until(shelf.until_ns))));
     lines.extend(life.silenced.as_ref().map(|why| format!("nobody is told: {why}")));
     lines.extend(life.held.as_ref().map(|held| format!("nobody is told: {}", held.why())));
+    lines.extend(situation.map(|number| format!("began together with alarm {number}, see `watchpost alarms situations`")));
     lines.extend(subject.instruction.as_ref().map(|what| format!("to do: {what}")));
     lines.extend(subject.link.as_ref().map(|link| format!("see {link}")));
     for line in lines {

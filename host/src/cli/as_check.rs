@@ -1,34 +1,22 @@
 //! A run as a Nagios check: one line, and an exit code of its own.
-//!
-//! Source: Monitoring Plugins Development Guidelines, "Plugin Output for Nagios", "Performance data".
 
-use watchpost_plugin_api::{Kind, MetricSpec, Unit};
-use watchpost_services::outcome::{Outcome as Measured, Sample, Status};
+use watchpost_plugin_api::MetricSpec;
+use watchpost_services::outcome::{Outcome as Measured, Status};
 
-use super::{failure::Failure, table::plain, time};
-use crate::config::Weight;
-
-/// The exit codes of a check.
-const OK: u8 = 0;
-const CRITICAL: u8 = 2;
-const UNKNOWN: u8 = 3;
+use super::{failure::Failure, time};
+use crate::{
+    config::Weight,
+    nagios::{Verdict, figure, line as safe},
+};
 
 /// The exit code of a run.
 pub(super) fn code(status: &Status) -> u8 {
-    match status.up() {
-        Some(up) if up > 0.0 => OK,
-        Some(_) => CRITICAL,
-        None => UNKNOWN,
-    }
+    Verdict::of(status) as u8
 }
 
 /// The line of a run.
 pub(super) fn line(target: &str, outcome: &Measured, metrics: &[MetricSpec]) -> String {
-    let word = match code(&outcome.status) {
-        OK => "OK",
-        CRITICAL => "CRITICAL",
-        _ => "UNKNOWN",
-    };
+    let word = Verdict::of(&outcome.status).word();
     let text = match &outcome.status {
         Status::Ok => format!("answered in {}", time::short(outcome.duration_ns as f64 / 1e9)),
         Status::Failed { kind, message } => format!("{kind}: {message}"),
@@ -50,7 +38,7 @@ pub(super) fn unknown(failure: Failure) -> Failure {
         Failure::Told(_) => return failure,
     };
     println!("{}", unknown_line(&why));
-    Failure::Told(UNKNOWN)
+    Failure::Told(Verdict::Unknown as u8)
 }
 
 /// The line of a check that was asked wrongly.
@@ -58,32 +46,10 @@ pub(super) fn unknown_line(why: &str) -> String {
     format!("WATCHPOST UNKNOWN - {}", safe(why))
 }
 
-/// A figure, the values of its labels behind its name: `queue_size.deferred=3`.
-fn figure(sample: &Sample, metrics: &[MetricSpec]) -> String {
-    // What stands in a name without quotes.
-    let safe = |label: &String| label.replace(|c: char| !c.is_alphanumeric() && !"-_.".contains(c), "_");
-    let labels: String = sample.labels.iter().map(|label| format!(".{}", safe(label))).collect();
-    format!("{}{labels}={}{}", sample.metric, sample.value, unit(sample, metrics))
-}
-
-/// The guidelines' unit of a figure: seconds, bytes, a counter, or none.
-fn unit(sample: &Sample, metrics: &[MetricSpec]) -> &'static str {
-    match metrics.iter().find(|metric| metric.name == sample.metric) {
-        Some(metric) if metric.kind == Kind::Counter => "c",
-        Some(metric) if metric.unit == Unit::Seconds => "s",
-        Some(metric) if metric.unit == Unit::Bytes => "B",
-        _ => "",
-    }
-}
-
-/// A bar would begin the figures, and a line break the next line.
-fn safe(text: &str) -> String {
-    plain(text).replace('|', "/")
-}
-
 #[cfg(test)]
 mod tests {
-    use watchpost_plugin_api::ErrorKind;
+    use watchpost_plugin_api::{ErrorKind, Kind, Unit};
+    use watchpost_services::outcome::Sample;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 mod mail;
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use async_snmp::{AuthProtocol, Oid, PrivProtocol};
 use hyper::{
@@ -11,7 +11,7 @@ use hyper::{
 };
 
 use super::{
-    At, Fault, Faults, Place, Rule,
+    At, Fault, Faults, Place, Rule, icinga2,
     main_file::{absolute, check_path},
     near::did_you_mean,
     reader::{Field, Reader, Texts},
@@ -36,11 +36,13 @@ use crate::{
 };
 
 /// Keys that every channel has.
-const COMMON: [&str; 4] = ["name", "tell", "timeout", "type"];
+const COMMON: [&str; 3] = ["name", "timeout", "type"];
 /// Types, each with the keys of its own.
-const TYPES: [(&str, &[&str]); 8] = [
+const TYPES: [(&str, &[&str]); 9] = [
     ("alertmanager", &["heartbeat", "name", "tell", "timeout", "type", "ca_file", "urls"]),
     ("exec", &["heartbeat", "name", "tell", "timeout", "type", "command"]),
+    // It is told how things are, with every run, and of no steps.
+    ("icinga2", &["name", "timeout", "type", "ca_file", "host", "match", "password", "service", "urls", "user"]),
     (
         "mail",
         &[
@@ -176,6 +178,7 @@ fn check_one(at: &At<Table>, faults: &mut Faults) -> Option<At<Channel>> {
         "snmp" => walk.snmp().map(Kind::Snmp),
         "syslog" => walk.syslog().map(Kind::Syslog),
         "exec" => walk.exec().map(Kind::Exec),
+        "icinga2" => icinga2::check(&mut walk).map(|icinga| Kind::Icinga2(Arc::new(icinga))),
         "ticket" => ticket::check(&mut walk).map(|desk| Kind::Ticket(Box::new(desk))),
         _ => walk.opcmsg().map(Kind::Opcmsg),
     };
@@ -525,7 +528,7 @@ fn host_and_port(text: &str, usual: Option<u16>) -> Option<(String, u16)> {
     bare.then(|| (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port))
 }
 
-fn with_path(url: &Uri, path: &str) -> Uri {
+pub(super) fn with_path(url: &Uri, path: &str) -> Uri {
     let base = url.path().trim_end_matches('/');
     let mut parts = url.clone().into_parts();
     parts.path_and_query = format!("{base}{path}").parse().ok();

@@ -69,7 +69,9 @@ impl Known<'_> {
 
     /// Tells of those whom nobody names.
     fn tell_idle(&self, named: &BTreeSet<String>, faults: &mut Faults) {
-        for channel in self.channels.iter().filter(|channel| !named.contains(&channel.name) && !self.used.contains(&channel.name)) {
+        let is_idle =
+            |channel: &&At<Channel>| !named.contains(&channel.name) && !self.used.contains(&channel.name) && channel.kind.is_routed();
+        for channel in self.channels.iter().filter(is_idle) {
             let message = format!("channel {}: no route names it, it will be told nothing", channel.name);
             faults.push(
                 Fault::new(Rule::ChannelIdle, &channel.place, message)
@@ -182,7 +184,13 @@ impl Walk<'_> {
     fn channel(&mut self, text: &At<String>) -> Option<Vec<String>> {
         let names = || self.known.channels.iter().map(|channel| channel.name.as_str());
         self.named.insert(text.value.clone());
-        if names().any(|name| name == text.as_str()) {
+        if let Some(channel) = self.known.channels.iter().find(|channel| channel.name == text.value) {
+            if !channel.kind.is_routed() {
+                let message = format!("`channels`: {} is told of every run, and of no alarms alone", text.value);
+                let hint = "leave it out of routes; its own `match` says of which jobs";
+                self.faults.push(Fault::new(Rule::RouteChannelUnrouted, &text.place, message).hint(hint));
+                return None;
+            }
             return Some(vec![text.value.clone()]);
         }
         if self.known.channels_whole {

@@ -395,6 +395,8 @@ rules! {
     TicketKeyless = "ticket-keyless",
     /// A route names channels that there are.
     RouteChannelUnknown = "route-channel-unknown",
+    /// A route names channels that are told of steps of alarms.
+    RouteChannelUnrouted = "route-channel-unrouted",
     /// A route is about severities that there are.
     RouteSeverityUnknown = "route-severity-unknown",
     /// A route says by labels which alarms it is about.

@@ -89,6 +89,7 @@ impl SharedLedger {
         let mut ledger = self.lend();
         ledger.maintain(config.maintenance.clone());
         ledger.depend(depends);
+        ledger.situate(jobs.iter().map(|job| &job.shape));
         ledger.set(watch, now_ns());
     }
 

@@ -2,6 +2,8 @@
 
 mod astray;
 mod duty;
+mod passive;
+mod reach;
 mod round;
 mod routing;
 #[cfg(test)]
@@ -21,7 +23,7 @@ use tokio::{
     task::{JoinHandle, JoinSet, spawn_blocking},
     time::{timeout, timeout_at},
 };
-use tracing::{error, info, warn};
+use tracing::error;
 use watchpost_plugin_api::Severity;
 
 use super::{appender::Appender, host_alarms::Overheard, now_ns};
@@ -40,10 +42,12 @@ use crate::{
         wire::{Http, Wire},
     },
 };
+pub(super) use passive::{Now, Present};
 pub(super) use routing::Routing;
 pub(super) use tickets::Hands;
 
 use astray::Gone;
+use reach::Reach;
 use round::{Outcome, Round, deliver};
 use routing::routes_of;
 
@@ -51,8 +55,6 @@ use routing::routes_of;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Shortest and longest time between two attempts.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(300));
-/// Rounds that fail, and the time over which they do, before somebody is told by other channels.
-const DOWN_AFTER: (u32, Duration) = (3, Duration::from_secs(10));
 /// How long an answer may wait to be written down with others: what is told then is told again after a kill.
 const MARK_EVERY: Duration = Duration::from_millis(50);
 /// How long a task may take to end.
@@ -99,6 +101,8 @@ pub(super) struct Delivery {
     routes: watch::Sender<Arc<Routes>>,
     /// Who does to alarms what people do in tickets.
     hands: Arc<dyn Hands>,
+    /// How jobs are now, for who is told of that instead of steps.
+    present: Arc<dyn Present>,
 }
 
 struct Running {
@@ -138,12 +142,18 @@ impl Delivery {
             gone,
             routes,
             hands: Arc::new(tickets::NoHands),
+            present: Arc::new(passive::Nothing),
         })
     }
 
     /// Has somebody do to alarms what people do in tickets.
     pub(super) fn with_hands(self, hands: Arc<dyn Hands>) -> Self {
         Self { hands, ..self }
+    }
+
+    /// Has results told of what is to be seen here.
+    pub(super) fn with_present(self, present: Arc<dyn Present>) -> Self {
+        Self { present, ..self }
     }
 
     /// Has channels look at once: something new is in the outbox.
@@ -186,21 +196,35 @@ impl Delivery {
             let task = tokio::spawn(self.tickets(&channel, desk, Arc::new(wire), &state, stops, Arc::new(now_ns)).lead());
             return Running { channel, state, stop, task };
         }
+        if let Kind::Icinga2(icinga) = &channel.kind {
+            let lead = passive::Lead::new(
+                channel.clone(),
+                icinga.clone(),
+                self.sender.clone(),
+                self.present.clone(),
+                (state.clone(), stops),
+                self.reach(&channel, "the next runs say how things are"),
+            );
+            return Running { channel, state, stop, task: tokio::spawn(lead.lead()) };
+        }
         let lead = Lead {
             channel: channel.clone(),
             path: self.path.clone(),
             turns: self.turns.clone(),
             sender: self.sender.clone(),
             appender: self.appender.clone(),
-            overheard: self.overheard.clone(),
             poke: self.poke.clone(),
             state: state.clone(),
             stops,
-            failing: None,
+            reach: self.reach(&channel, "what it is to be told waits"),
             unread: Trouble::new(),
             refusals: Trouble::new(),
         };
         Running { channel, state, stop, task: tokio::spawn(lead.lead()) }
+    }
+
+    fn reach(&self, channel: &Channel, meanwhile: &'static str) -> Reach {
+        Reach::new(&channel.name, meanwhile, self.appender.clone(), self.overheard.clone())
     }
 
     /// What looks after the tickets of a channel.
@@ -228,11 +252,10 @@ impl Delivery {
         tickets::Lead {
             shared: Arc::new(shared),
             appender: self.appender.clone(),
-            overheard: self.overheard.clone(),
             poke: self.poke.clone(),
             state: state.clone(),
             stops,
-            failing: None,
+            reach: self.reach(channel, "tickets wait"),
             unread: Trouble::new(),
             rests: false,
             rested_ns: 0,
@@ -263,6 +286,11 @@ impl Delivery {
             let asked = timeout(channel.timeout, Talk::new(desk, &wire, &session).test()).await;
             let asked = asked.unwrap_or_else(|_| Err(late(channel.timeout).why().to_owned()));
             return asked.map(Some).map_err(|why| TestError::Undelivered { why });
+        }
+        if let Kind::Icinga2(icinga) = &channel.kind {
+            let asked = timeout(channel.timeout, icinga.test(&self.sender)).await.unwrap_or_else(|_| Err(late(channel.timeout)));
+            let tried = "results are taken from this user; none was given".to_owned();
+            return asked.map(|()| Some(tried)).map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() });
         }
         let mut notice = sample(Step::Raised);
         notice.time_ns = now_ns();
@@ -309,13 +337,6 @@ fn late(after: Duration) -> Undelivered {
     Undelivered::Later { why: format!("no answer within {} s", seconds(after)), after: None }
 }
 
-/// A channel that cannot be reached.
-struct Failing {
-    rounds: u32,
-    since: Instant,
-    told: bool,
-}
-
 /// One channel at work.
 struct Lead {
     channel: Arc<Channel>,
@@ -323,11 +344,10 @@ struct Lead {
     turns: Turns,
     sender: Sender,
     appender: Appender,
-    overheard: Overheard,
     poke: Arc<Notify>,
     state: Arc<Mutex<ChannelState>>,
     stops: watch::Receiver<bool>,
-    failing: Option<Failing>,
+    reach: Reach,
     unread: Trouble,
     refusals: Trouble,
 }
@@ -342,7 +362,7 @@ impl Lead {
                 None => Outbox::open(&self.path, self.turns.clone()),
             };
             let (name, kind, most) =
-                (self.channel.name.clone(), self.channel.clone(), if self.failing.is_some() { 1 } else { round::ROWS_MAX });
+                (self.channel.name.clone(), self.channel.clone(), if self.reach.is_failing() { 1 } else { round::ROWS_MAX });
             let taken = spawn_blocking(move || {
                 let mut outbox = opened?;
                 let round = Round::take(&mut outbox, &kind, now_ns(), most)?;
@@ -450,29 +470,12 @@ impl Lead {
             }
         }
         // One message that is never taken is not a channel that is down.
-        if taken > 0 || why.is_none() {
-            self.reached();
-            return None;
-        }
-        let why = why.unwrap_or_default();
-        let failing = self.failing.get_or_insert_with(|| Failing { rounds: 0, since: Instant::now(), told: false });
-        failing.rounds += 1;
-        if !failing.told && failing.rounds >= DOWN_AFTER.0 && failing.since.elapsed() >= DOWN_AFTER.1 {
-            failing.told = true;
-            warn!(channel = self.channel.name, "cannot be reached: {why}");
-            let text = format!("channel {} cannot be reached: {why}; what it is to be told waits", self.channel.name);
-            self.appender.report(None, Severity::Major, "channel_down", text);
-            self.overheard.channel(&self.channel.name, Some(why));
-        }
-        Some(again(failing.rounds, u64::from(failing.rounds)))
-    }
-
-    fn reached(&mut self) {
-        if let Some(Failing { since, told: true, .. }) = self.failing.take() {
-            info!(channel = self.channel.name, lasted_s = seconds(since.elapsed()), "can be reached again");
-            let text = format!("channel {} can be reached again", self.channel.name);
-            self.appender.report(None, Severity::Indeterminate, "channel_up", text);
-            self.overheard.channel(&self.channel.name, None);
+        match why {
+            Some(why) if taken == 0 => Some(self.reach.failed(&why)),
+            _ => {
+                self.reach.reached();
+                None
+            }
         }
     }
 
@@ -480,7 +483,7 @@ impl Lead {
     async fn extra(&mut self, parcel: Parcel<'_>) {
         let sent = timeout(self.channel.timeout, self.channel.kind.deliver(&self.sender, parcel)).await;
         match sent.unwrap_or_else(|_| Err(late(self.channel.timeout))) {
-            Ok(()) => self.reached(),
+            Ok(()) => self.reach.reached(),
             Err(undelivered) => lock(&self.state).failing = Some(undelivered.why().to_owned()),
         }
     }

@@ -28,7 +28,7 @@ use super::{
     baselines, budgets,
     carriers::Carriers,
     cursors::{Cursors, CursorsError},
-    delivery::{Delivery, Routing},
+    delivery::{Delivery, Now, Routing},
     event_view::{self, EventView},
     formats,
     host_alarms::Overheard,
@@ -335,7 +335,8 @@ impl Parts {
             StartError::Alarms(DatabaseError::Sqlite { path: data.join(crate::alarm::store::FILE), source: source.into() })
         })?;
         let hands = alarm_view::OfPeople::new(self.ledger.clone(), self.poke.clone());
-        let delivery = delivery.with_hands(Arc::new(hands));
+        let present = Now { latest: self.latest.clone(), ledger: self.ledger.clone() };
+        let delivery = delivery.with_hands(Arc::new(hands)).with_present(Arc::new(present));
         let daemon = Arc::new(Daemon {
             file,
             started: self.started,

@@ -7,6 +7,7 @@ use watchpost_services::Shared;
 use super::{
     alertmanager::Alertmanager,
     exec::Exec,
+    icinga2::Icinga2,
     mail::Mail,
     opcmsg::Opcmsg,
     person::Person,
@@ -56,6 +57,8 @@ pub enum Kind {
     Opcmsg(Opcmsg),
     /// By tickets of another system.
     Ticket(Box<Desk>),
+    /// By passive check results of Icinga 2.
+    Icinga2(Arc<Icinga2>),
 }
 
 /// Why something was not delivered.
@@ -141,6 +144,7 @@ impl Kind {
             Self::Exec(_) => "exec",
             Self::Opcmsg(_) => "opcmsg",
             Self::Ticket(_) => "ticket",
+            Self::Icinga2(_) => "icinga2",
         }
     }
 
@@ -150,7 +154,7 @@ impl Kind {
             Self::Alertmanager(_) => 200,
             Self::Syslog(_) => 100,
             Self::Webhook(webhook) => webhook.together(),
-            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) | Self::Ticket(_) => 1,
+            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) | Self::Ticket(_) | Self::Icinga2(_) => 1,
         }
     }
 
@@ -180,7 +184,13 @@ impl Kind {
             Self::Exec(exec) => exec.deliver(sender, parcel).await,
             Self::Opcmsg(opcmsg) => opcmsg.deliver(parcel).await,
             Self::Ticket(_) => Err(Undelivered::later("a ticket is no message: it is brought to what the alarm is")),
+            Self::Icinga2(_) => Err(Undelivered::later("a result is no message: it is told with every run")),
         }
+    }
+
+    /// Whether it is told of steps of alarms, by routes; else it is told how things are.
+    pub fn is_routed(&self) -> bool {
+        !matches!(self, Self::Icinga2(_))
     }
 
     /// Steps that it is told of whatever the configuration says: a ticket that is made is resolved.
@@ -205,6 +215,7 @@ impl Kind {
             // Whoever keeps a state of its own gets everything.
             Self::Webhook(_) | Self::Exec(_) | Self::Syslog(_) | Self::Snmp(_) => Step::ALL.into(),
             // What is cleared is over for a ticket; that it is closed a day later opens none again.
+            Self::Icinga2(_) => BTreeSet::new(),
             Self::Ticket(_) => Step::ALL.into_iter().filter(|step| *step != Step::Closed).collect(),
             Self::Alertmanager(_) | Self::Opcmsg(_) => {
                 [Step::Raised, Step::Changed, Step::Unshelved, Step::Unsilenced, Step::Cleared, Step::Closed, Step::Withdrawn].into()

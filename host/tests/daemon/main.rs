@@ -26,6 +26,7 @@ mod rules;
 mod samples;
 mod servers;
 mod service_manager;
+mod situations;
 mod started;
 mod unit_file;
 mod windows;

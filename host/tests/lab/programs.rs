@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The Debian package of each program that a story needs.
-const PACKAGES: [(&str, &str); 23] = [
+const PACKAGES: [(&str, &str); 24] = [
     ("promtool", "prometheus"),
     ("prometheus", "prometheus"),
     ("rrdtool", "rrdtool"),
@@ -30,6 +30,7 @@ const PACKAGES: [(&str, &str); 23] = [
     ("rsyslogd", "rsyslog"),
     ("lmnsd_gtls", "rsyslog-gnutls"),
     ("prometheus-alertmanager", "prometheus-alertmanager"),
+    ("icinga2", "icinga2-bin"),
 ];
 
 /// Whether `cargo xtask test` found a program's package; a line says what is left out.

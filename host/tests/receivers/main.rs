@@ -5,6 +5,7 @@
 mod alertmanager;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod icinga2;
 #[expect(dead_code, reason = "some of it is for the stories of the lab")]
 #[path = "../lab/programs.rs"]
 mod programs;

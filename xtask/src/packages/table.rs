@@ -89,6 +89,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "collectd-core", sign: Program("collectd"), uses: &[Bench] },
     Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests, Bench] },
     Package { name: "prometheus-alertmanager", sign: Program("prometheus-alertmanager"), uses: &[Tests] },
+    Package { name: "icinga2-bin", sign: Program("icinga2"), uses: &[Tests] },
     Package { name: "snmptrapd", sign: Program("snmptrapd"), uses: &[Tests] },
     Package { name: "smitools", sign: Program("smilint"), uses: &[Tests] },
     Package { name: "rsyslog", sign: Program("rsyslogd"), uses: &[Tests] },

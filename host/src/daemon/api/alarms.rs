@@ -18,7 +18,8 @@ use crate::{
     alarm::{
         ledger::ActError,
         life::Act,
-        request::{AlarmRequest, whole},
+        request::{AlarmRequest, LIMIT_MAX, whole},
+        situation::situations,
     },
     daemon::{Daemon, now_ns},
     expose::http::{answer_alarm, answer_alarms, stream_of},
@@ -36,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         .route("/api/v1/alarms/stream", get(stream))
         .route("/api/v1/alarms/{number}", get(show))
         .route("/api/v1/alarms/{number}/{act}", post(act))
+        .route("/api/v1/situations", get(together))
 }
 
 /// Who asks at the socket.
@@ -65,6 +67,16 @@ impl Peer {
 async fn list(State(daemon): Shared, Query(asked): Query<Vec<(String, String)>>) -> Response {
     let found = spawn_blocking(move || AlarmRequest::from_pairs(&asked).and_then(|request| daemon.alarms(&request)));
     answer_alarms(found.await)
+}
+
+async fn together(State(daemon): Shared) -> Response {
+    let request = AlarmRequest { limit: LIMIT_MAX, ..AlarmRequest::default() };
+    let found = spawn_blocking(move || daemon.alarms(&request).map(|found| situations(found.alarms, &daemon.config().jobs)));
+    match found.await {
+        Ok(Ok(found)) => Json(found).into_response(),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 async fn show(State(daemon): Shared, UrlPath(number): UrlPath<u64>) -> Response {

@@ -21,13 +21,13 @@ use tokio::{
     sync::{Notify, watch},
     task::{JoinSet, spawn_blocking},
 };
-use tracing::{error, info, warn};
+use tracing::error;
 use watchpost_plugin_api::Severity;
 
-use super::{ChannelState, DOWN_AFTER, Failing, LOOK_EVERY, PRUNE_EVERY, due, lock, until_at};
+use super::{ChannelState, LOOK_EVERY, PRUNE_EVERY, due, lock, reach::Reach, until_at};
 use crate::{
     alarm::turns::Turns,
-    daemon::{appender::Appender, host_alarms::Overheard},
+    daemon::appender::Appender,
     log::{seconds, trouble::Trouble},
     notify::{channel::Channel, outbox::Outbox},
     ticket::{desk::Desk, store::Tickets, wire::Wire},
@@ -104,11 +104,10 @@ pub(super) struct Outcome {
 pub(super) struct Lead {
     pub(super) shared: Arc<Shared>,
     pub(super) appender: Appender,
-    pub(super) overheard: Overheard,
     pub(super) poke: Arc<Notify>,
     pub(super) state: Arc<Mutex<ChannelState>>,
     pub(super) stops: watch::Receiver<bool>,
-    pub(super) failing: Option<Failing>,
+    pub(super) reach: Reach,
     pub(super) unread: Trouble,
     /// Whether the database did not do just now: then it is left alone for a moment.
     pub(super) rests: bool,
@@ -200,7 +199,6 @@ impl Lead {
     }
 
     fn judge(&mut self, outcome: Outcome) {
-        let channel = self.shared.channel.clone();
         if let Some(error) = outcome.unkept {
             self.cannot_read(&error);
             return;
@@ -219,25 +217,11 @@ impl Lead {
         if let Some(text) = outcome.stuck {
             self.appender.report(None, Severity::Minor, "ticket_stuck", text);
         }
-        let Some(why) = outcome.failed else {
-            if outcome.asked
-                && let Some(Failing { since, told: true, .. }) = self.failing.take()
-            {
-                info!(channel = channel.name, lasted_s = seconds(since.elapsed()), "can be reached again");
-                let text = format!("channel {} can be reached again", channel.name);
-                self.appender.report(None, Severity::Indeterminate, "channel_up", text);
-                self.overheard.channel(&channel.name, None);
-            }
-            return;
-        };
-        let failing = self.failing.get_or_insert_with(|| Failing { rounds: 0, since: Instant::now(), told: false });
-        failing.rounds += 1;
-        if !failing.told && failing.rounds >= DOWN_AFTER.0 && failing.since.elapsed() >= DOWN_AFTER.1 {
-            failing.told = true;
-            warn!(channel = channel.name, "cannot be reached: {why}");
-            let text = format!("channel {} cannot be reached: {why}; tickets wait", channel.name);
-            self.appender.report(None, Severity::Major, "channel_down", text);
-            self.overheard.channel(&channel.name, Some(why));
+        match outcome.failed {
+            // Each ticket has a pause of its own.
+            Some(why) => drop(self.reach.failed(&why)),
+            None if outcome.asked => self.reach.reached(),
+            None => {}
         }
     }
 

@@ -22,7 +22,10 @@ use crate::{
         record::{Alarm, Origin, Subject},
         store::{FILE, NoOutbox, Store},
     },
-    daemon::delivery::{Delivery, lock},
+    daemon::{
+        delivery::{Delivery, lock},
+        host_alarms::Overheard,
+    },
     notify::{
         channel::Kind,
         outbox,
@@ -75,7 +78,7 @@ fn alarm_of(notice: &Notice) -> Alarm {
     let origin = Origin::Rule;
     let subject =
         Subject { key, origin, rule, agent, job, target, series, labels, event_type, cause, value, bound, text, instruction, link };
-    Alarm { life, subject }
+    Alarm { life, subject, situation: None }
 }
 
 /// A channel as the configuration gives it.

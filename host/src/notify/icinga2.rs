@@ -1,0 +1,310 @@
+//! Icinga 2: each run of a job is a passive check result of a service, with the alarms of the job in it.
+//!
+//! A result is worth as long as two intervals of its job (`ttl`): what is heard no more, of a job or of the whole daemon, is unknown there.
+//! Only the present counts: a result that could not be told is followed by the next, never by itself.
+//! Source: Icinga 2 documentation, "Icinga 2 API", "process-check-result".
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::{
+    Method, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue},
+};
+use minijinja::{Environment, UndefinedBehavior, Value};
+use serde_json::json;
+use watchpost_plugin_api::{MetricSpec, Severity};
+use watchpost_services::outcome::Status;
+
+use super::{
+    channel::{Hidden, Sender, Undelivered},
+    http::{Receiver, json as as_json},
+    text::plain_line,
+};
+use crate::{
+    latest::{JobState, Last},
+    nagios::{Verdict, figure, line},
+    reading::Shape,
+    series::{meant::may_be_of, selector::Selector},
+};
+
+/// Shortest time that a result is worth: whoever measures each second need not tell each second.
+const TTL_MIN: Duration = Duration::from_secs(60);
+/// Alarms of a job that are told, at most.
+const ALARMS_MAX: usize = 20;
+
+/// Where results go, and which objects they are of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Icinga2 {
+    /// Endpoints of one zone; the first one that takes a result has it.
+    pub receivers: Vec<Receiver>,
+    /// An API user with the permission `actions/process-check-result`.
+    pub user: String,
+    /// Its password.
+    pub password: Hidden,
+    /// Which jobs; all of them if nothing is said.
+    pub jobs: Option<Selector>,
+    /// The host object of a job.
+    pub host: ObjectName,
+    /// The service object of a job.
+    pub service: ObjectName,
+}
+
+/// What an object of Icinga is called, said with `{{ job }}`, `{{ agent }}`, `{{ target }}`, `{{ target_host }}` and labels of the job.
+#[derive(Clone, Debug)]
+pub struct ObjectName {
+    source: Arc<str>,
+    environment: Arc<Environment<'static>>,
+}
+
+impl PartialEq for ObjectName {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
+    }
+}
+
+impl ObjectName {
+    /// Reads the template; which labels there are is seen with the jobs.
+    ///
+    /// Errors: what is wrong with it.
+    pub fn parse(source: &str) -> Result<Self, String> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(10_000));
+        environment.add_template_owned("it", source.to_owned()).map_err(|error| error.to_string())?;
+        Ok(Self { source: source.into(), environment: Arc::new(environment) })
+    }
+
+    /// The name for a job.
+    ///
+    /// Errors: a label that it does not have, an empty name.
+    pub fn of(&self, shape: &Shape) -> Result<String, String> {
+        let target_host = shape.target.rsplit_once(':').map_or(shape.target.as_str(), |(host, _)| host);
+        let own = shape.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let all = [("job", shape.job.as_str()), ("agent", &shape.agent), ("target", &shape.target), ("target_host", target_host)];
+        let names: BTreeMap<String, String> = own.chain(all.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect();
+        let failed = |error: minijinja::Error| format!("job {}: `{}`: {error}", shape.job, self.source);
+        let name = self.environment.get_template("it").and_then(|template| template.render(Value::from(names))).map_err(failed)?;
+        let name = plain_line(name.trim());
+        if name.is_empty() { Err(format!("job {}: `{}` gives no name", shape.job, self.source)) } else { Ok(name) }
+    }
+}
+
+/// An alarm of a job, as much as is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How bad.
+    pub severity: Severity,
+    /// What is wrong.
+    pub text: String,
+}
+
+/// What is told of a job at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckResult {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The request's body.
+    pub body: serde_json::Value,
+    /// How long it is worth.
+    pub ttl: Duration,
+}
+
+impl Icinga2 {
+    /// Whether a job's runs are told.
+    pub fn is_meant(&self, shape: &Shape) -> bool {
+        self.jobs.as_ref().is_none_or(|jobs| may_be_of(jobs, shape))
+    }
+
+    /// The result of a job's last run and its alarms.
+    ///
+    /// Errors: the job has no object, and why.
+    pub fn result(&self, source: &str, job: &JobState, last: &Last, alarms: &[Standing]) -> Result<CheckResult, String> {
+        let shape = &job.shape;
+        let (host, service) = (self.host.of(shape)?, self.service.of(shape)?);
+        let of_run = Verdict::of(&last.status);
+        let verdict = alarms.iter().map(|alarm| Verdict::of_alarm(alarm.severity)).fold(of_run, Verdict::or_worse);
+        let ttl = Duration::from_secs(2 * u64::from(shape.step_s)).max(TTL_MIN);
+        let started = last.started_ns as f64 / 1e9;
+        let metrics: Vec<MetricSpec> = shape.metrics.iter().chain(&last.declared).cloned().collect();
+        let figures: Vec<String> = last.samples.iter().filter(|sample| sample.value.is_finite()).map(|it| figure(it, &metrics)).collect();
+        let body = json!({
+            "type": "Service",
+            "filter": "host.name==watchpost_host && service.name==watchpost_service",
+            "filter_vars": { "watchpost_host": host, "watchpost_service": service },
+            "exit_status": verdict as u8,
+            "plugin_output": output(shape, last, verdict, alarms),
+            "performance_data": figures,
+            "check_source": source,
+            "execution_start": started,
+            "execution_end": started + last.duration.unwrap_or_default().as_secs_f64(),
+            "ttl": ttl.as_secs(),
+        });
+        Ok(CheckResult { verdict, body, ttl })
+    }
+
+    /// Tells a result once; whoever calls sets the deadline.
+    pub async fn tell(&self, sender: &Sender, body: &serde_json::Value) -> Result<(), Undelivered> {
+        let mut last = Undelivered::never("no endpoint of Icinga is named");
+        for receiver in &self.receivers {
+            match receiver
+                .send(sender, Method::POST, self.headers()?, body.to_string())
+                .await
+                .and_then(|answer| taken(answer.status, &answer.text))
+            {
+                Ok(()) => return Ok(()),
+                Err(why) => last = why,
+            }
+        }
+        Err(last)
+    }
+
+    /// Finds out whether results would be taken, and gives none.
+    pub async fn test(&self, sender: &Sender) -> Result<(), Undelivered> {
+        let nothing = json!({ "type": "Service", "filter": "false", "exit_status": 3, "plugin_output": "" });
+        match self.tell(sender, &nothing).await {
+            // Who may give results is told that there is no such service.
+            Err(Undelivered::Never { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Undelivered> {
+        let login = BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password.reveal()));
+        let mut login = HeaderValue::from_str(&format!("Basic {login}")).map_err(|error| Undelivered::never(error.to_string()))?;
+        login.set_sensitive(true);
+        Ok(vec![as_json(), (ACCEPT, HeaderValue::from_static("application/json")), (AUTHORIZATION, login)])
+    }
+}
+
+/// The verdict in a sentence, and the alarms in lines below it.
+fn output(shape: &Shape, last: &Last, verdict: Verdict, alarms: &[Standing]) -> String {
+    let said = match &last.status {
+        Status::Ok => match last.duration {
+            Some(took) => format!("answered in {:.3} s", took.as_secs_f64()),
+            None => "answered".into(),
+        },
+        Status::Failed { kind, message } => format!("{kind}: {message}"),
+    };
+    let first = line(&plain_line(&format!("{} - {}: {said}", verdict.word(), shape.target)));
+    let told = alarms.iter().take(ALARMS_MAX).map(|alarm| {
+        let severity = crate::alarm::x733::severity_name(alarm.severity);
+        line(&plain_line(&format!("[{severity}] {}", alarm.text)))
+    });
+    let more = alarms.len().checked_sub(ALARMS_MAX).filter(|more| *more > 0).map(|more| format!("{more} alarms more"));
+    [first].into_iter().chain(told).chain(more).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether the result was taken: an answer has a code for each object that the filter found. Icinga 2.13 answers 500 and an empty list where
+/// there is no such object, later ones 404.
+fn taken(status: StatusCode, text: &str) -> Result<(), Undelivered> {
+    let answer: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let said = results.first().map_or(&answer["status"], |first| &first["status"]).as_str().unwrap_or_default();
+    let why = format!("answered {}: {}", status.as_u16(), plain_line(if said.is_empty() { text } else { said }));
+    let is_good = |result: &serde_json::Value| result["code"].as_f64().is_some_and(|code| (200.0..300.0).contains(&code));
+    match status.as_u16() {
+        200..=299 if !results.is_empty() && results.iter().all(is_good) => Ok(()),
+        // No such object, or one that takes no passive results: the next run is another try, others are not to wait for it.
+        200..=299 | 404 => Err(Undelivered::never(why)),
+        500 if answer["results"].as_array().is_some_and(Vec::is_empty) => Err(Undelivered::never("answered 500: No objects found.")),
+        _ => Err(Undelivered::later(why)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_plugin_api::{ErrorKind, Kind, Unit};
+    use watchpost_services::outcome::{Outcome, Sample};
+
+    use super::*;
+    use crate::{
+        latest::{JobView, Latest},
+        reading::{Cause, Reading},
+    };
+
+    fn icinga(host: &str, service: &str) -> Icinga2 {
+        let receivers = Vec::new();
+        let name = |source| ObjectName::parse(source).unwrap();
+        let password = Hidden::new("secret".into());
+        Icinga2 { receivers, user: "watchpost".into(), password, jobs: None, host: name(host), service: name(service) }
+    }
+
+    /// A job after its run.
+    fn job(status: Status) -> Arc<JobState> {
+        let metrics =
+            vec![MetricSpec { name: "connect_time".into(), kind: Kind::Gauge, unit: Unit::Seconds, help: String::new(), keys: vec![] }];
+        let labels = vec![("site".to_owned(), "paris".to_owned())];
+        let shape = Shape { job: "mx".into(), agent: "smtp".into(), target: "mx1:25".into(), labels, step_s: 60, metrics };
+        let latest = Latest::default();
+        latest.set_jobs([JobView { shape, next_due_ns: None }]);
+        let samples = vec![Sample { metric: "connect_time".into(), labels: vec![], value: 0.25 }];
+        let outcome = Outcome { status, samples, duration_ns: 500_000_000, ..Outcome::failed(ErrorKind::LOCAL, "", 10_000_000_000) };
+        latest.apply(&Reading { job: "mx".into(), cause: Cause::Schedule, slot: 10, due_ns: 10, stale_ns: i64::MAX, outcome });
+        latest.job("mx").unwrap()
+    }
+
+    fn result(icinga: &Icinga2, status: Status, alarms: &[(Severity, &str)]) -> Result<CheckResult, String> {
+        let job = job(status);
+        let alarms: Vec<Standing> = alarms.iter().map(|(severity, text)| Standing { severity: *severity, text: (*text).into() }).collect();
+        icinga.result("here", &job, job.fresh(11).unwrap(), &alarms)
+    }
+
+    #[test]
+    fn a_run_is_a_result_of_its_service_worth_two_intervals() {
+        let told = result(&icinga("{{ site }}-{{ target_host }}", "watchpost {{ job }}"), Status::Ok, &[]).unwrap();
+        assert_eq!(
+            told.body,
+            json!({
+                "type": "Service", "filter": "host.name==watchpost_host && service.name==watchpost_service",
+                "filter_vars": { "watchpost_host": "paris-mx1", "watchpost_service": "watchpost mx" },
+                "exit_status": 0, "plugin_output": "OK - mx1:25: answered in 0.500 s", "performance_data": ["connect_time=0.25s"],
+                "check_source": "here", "execution_start": 10.0, "execution_end": 10.5, "ttl": 120,
+            })
+        );
+    }
+
+    #[test]
+    fn the_worst_of_run_and_alarms_is_the_verdict_and_nothing_in_them_is_more_than_text() {
+        let failed = |kind| Status::Failed { kind, message: "a|b\nc".into() };
+        let slow: &[_] = &[(Severity::Minor, "slow | x=1\nOK")];
+        for (status, alarms, verdict, output) in [
+            (Status::Ok, slow, Verdict::Warning, "WARNING - mx1:25: answered in 0.500 s\n[minor] slow / x=1\u{fffd}OK"),
+            (failed(ErrorKind::CONNECT), slow, Verdict::Critical, "CRITICAL - mx1:25: connect: a/b\u{fffd}c\n[minor] slow / x=1\u{fffd}OK"),
+            (failed(ErrorKind::CRASH), &[], Verdict::Unknown, "UNKNOWN - mx1:25: crash: a/b\u{fffd}c"),
+            (failed(ErrorKind::CRASH), slow, Verdict::Warning, "WARNING - mx1:25: crash: a/b\u{fffd}c\n[minor] slow / x=1\u{fffd}OK"),
+        ] {
+            let told = result(&icinga("a", "b"), status, alarms).unwrap();
+            assert_eq!((told.verdict, told.body["plugin_output"].as_str()), (verdict, Some(output)));
+        }
+    }
+
+    #[test]
+    fn a_job_without_a_label_that_names_its_object_is_told_of() {
+        let why = result(&icinga("{{ rack }}", "b"), Status::Ok, &[]).unwrap_err();
+        assert!(why.starts_with("job mx: `{{ rack }}`: undefined value"), "{why}");
+        assert_eq!(result(&icinga(" ", "b"), Status::Ok, &[]).unwrap_err(), "job mx: ` ` gives no name");
+        assert!(ObjectName::parse("{{ job").is_err());
+    }
+
+    #[test]
+    fn an_answer_is_believed_by_what_it_says_of_each_object() {
+        for (status, text, why) in [
+            (200, r#"{"results":[{"code":200.0,"status":"Successfully processed"}]}"#, None),
+            (
+                200,
+                r#"{"results":[{"code":403.0,"status":"Passive checks are disabled"}]}"#,
+                Some((true, "answered 200: Passive checks are disabled")),
+            ),
+            (200, r#"{"results":[]}"#, Some((true, r#"answered 200: {"results":[]}"#))),
+            (404, r#"{"error":404.0,"status":"No objects found."}"#, Some((true, "answered 404: No objects found."))),
+            (500, r#"{"results":[]}"#, Some((true, "answered 500: No objects found."))),
+            (401, "<h1>Unauthorized</h1>", Some((false, "answered 401: <h1>Unauthorized</h1>"))),
+            (503, "", Some((false, "answered 503: "))),
+        ] {
+            let told = taken(StatusCode::from_u16(status).unwrap(), text).err();
+            let told = told.as_ref().map(|told| (matches!(told, Undelivered::Never { .. }), told.why()));
+            assert_eq!(told, why, "{text}");
+        }
+    }
+}
