@@ -11,13 +11,14 @@ use serde::Serialize;
 use serde_json::Value;
 use watchpost_plugin_api::ErrorKind;
 use watchpost_services::outcome::{Outcome, Status};
+use watchpost_worker::confine::union;
 
 use crate::{
     job::Job,
     plugin::{JobOpen, RunRequest},
 };
 use unreachable::{Closed, without_target};
-use use_of::Use;
+use use_of::{HIDDEN, Use};
 
 /// Runs of a trial unless somebody says otherwise.
 pub const RUNS: u32 = 1000;
@@ -183,8 +184,16 @@ impl<'j> Trial<'j> {
         );
         match (before, self.held()) {
             (Some(before), Some(after)) => {
-                let seen = format!("{} before {runs} runs, {} after", before.descriptors, after.descriptors);
-                self.judged("descriptors", after.descriptors <= before.descriptors + DESCRIPTORS_MORE, seen);
+                match (before.descriptors, after.descriptors) {
+                    (Some(before), Some(after)) => {
+                        self.judged(
+                            "descriptors",
+                            after <= before + DESCRIPTORS_MORE,
+                            format!("{before} before {runs} runs, {after} after"),
+                        );
+                    }
+                    _ => self.told("descriptors", Verdict::LeftOut, HIDDEN),
+                }
                 let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
                 let seen = format!("{:.1} MiB before {runs} runs, {:.1} MiB after", mib(before.bytes), mib(after.bytes));
                 self.judged("memory", after.bytes <= before.bytes + BYTES_MORE, seen);
@@ -225,13 +234,16 @@ impl<'j> Trial<'j> {
             return self.told(NAME, Verdict::LeftOut, "its configuration names no host, address or path that could be another");
         };
         let agent = self.job.config.asks.agent.value.clone();
-        if let Err(error) = self.job.plugin.examine(&agent, &config.to_string()).await {
-            return self.told(NAME, Verdict::LeftOut, format!("its configuration is then refused: {error}"));
-        }
+        let examined = match self.job.plugin.examine(&agent, &config.to_string()).await {
+            Ok(examined) => examined,
+            Err(error) => return self.told(NAME, Verdict::LeftOut, format!("its configuration is then refused: {error}")),
+        };
         // A number of its own: what the job left is not for this one.
         let number = u64::MAX;
         self.cursor = None;
-        self.job.plugin.open(JobOpen { number, config: config.to_string(), ..self.job.open() });
+        // It needs the port that it is sent to, or the sandbox answers in the place of the network.
+        let needs = union([&self.job.examined.needs, &examined.needs]);
+        self.job.plugin.open(JobOpen { number, config: config.to_string(), needs, ..self.job.open() });
         let ran = self.within(number, self.job.config.timeout).await;
         self.job.plugin.close(number);
         let stray = ran.outcome.samples.iter().find(|sample| sample.metric != BEFORE_IT_IS_REACHED);

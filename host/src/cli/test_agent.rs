@@ -83,6 +83,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 async fn test(context: &Context, arguments: &Arguments) -> Result<Answer, Failure> {
     let cannot = format!("cannot test {}", arguments.file.display());
     let path = std::path::absolute(&arguments.file).map_err(|error| Failure::of(&cannot, &error))?;
+    std::fs::metadata(&path).map_err(|error| Failure::of(&cannot, &error))?;
     let none = Plugins::default();
     let plugins = none.with(none.start(&path, &path).await.map_err(|why| Failure::failed(&cannot, why))?);
     let tried = try_all(context, arguments, &plugins, &cannot).await;
@@ -119,6 +120,9 @@ async fn try_all(context: &Context, arguments: &Arguments, plugins: &Plugins, ca
 
 /// The jobs that agents are tested with.
 fn wanted(context: &Context, arguments: &Arguments, carried: &[&str], cannot: &str) -> Result<Vec<config::Job>, Failure> {
+    if let Some(agent) = arguments.agent.as_deref().filter(|agent| !carried.contains(agent)) {
+        return Err(Failure::wrong(cannot, format!("it carries {}, and no agent `{}`", carried.join(", "), plain(agent))));
+    }
     if !arguments.sets.is_empty() {
         let agent = match (&arguments.agent, carried) {
             (Some(agent), _) => agent.as_str(),

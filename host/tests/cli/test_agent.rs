@@ -50,6 +50,36 @@ fn each_lapse_is_told_by_its_check_and_by_no_other() {
     assert!(failed == ["unknown key"] && seen.contains("deny_unknown_fields"), "{failed:?}:\n{seen}");
 }
 
+/// Its worker keeps its memory to itself, from its own user too.
+#[test]
+fn an_ordinary_user_sees_what_a_worker_holds_or_is_told_why_not() {
+    let house = House::ordinary("");
+    let library = house.folder().join("liblapses.so");
+    std::fs::copy(lapses(), &library).unwrap();
+    house.give(&library);
+    for lapse in ["none", "files", "memory"] {
+        let words = ["--agent", "lapse", "--set", &format!("lapse={lapse}"), "--set", "host=here", "--runs", "60"];
+        let (_, verdicts, seen) = checks(&house, &library, &words);
+        let verdict = |name: &str| verdicts.iter().find(|(known, _)| known == name).map(|(_, verdict)| verdict.clone()).unwrap();
+        assert_eq!(verdict("memory"), if lapse == "memory" { "failed" } else { "passed" }, "{lapse}: {seen}");
+        match verdict("descriptors").as_str() {
+            "left_out" => assert!(seen.contains("on Linux 6.2"), "{lapse}: {seen}"),
+            told => assert_eq!(told, if lapse == "files" { "failed" } else { "passed" }, "{lapse}: {seen}"),
+        }
+    }
+}
+
+/// The sandbox knows no port but those that the job said: it must not answer in the place of the network.
+#[test]
+fn a_port_that_nobody_listens_at_is_told_by_the_network_and_not_by_the_sandbox() {
+    let house = House::ordinary("");
+    let library = house.plugins().join("libwatchpost_smtp.so");
+    let (_, verdicts, seen) = checks(&house, &library, &["--set", "host=127.0.0.1", "--set", "port=1", "--runs", "3"]);
+    assert!(verdicts.contains(&("unreachable".into(), "passed".into())), "{seen}");
+    let line = seen.lines().find(|line| line.contains("unreachable")).unwrap();
+    assert!(line.contains("connect: ") && !line.contains("denied"), "{seen}");
+}
+
 #[test]
 fn a_target_that_is_not_there_gives_a_kind_and_no_sample() {
     let house = House::new("");
@@ -68,5 +98,7 @@ fn an_agent_without_a_job_is_untested_and_that_is_no_success() {
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains("no job for agent `dns`"), "{said:?}");
     let said = house.run(&["test-agent", "/nowhere.so", "--jobs", jobs.to_str().unwrap()]);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.code == Some(1) && said.err.contains("No such file"), "{said:?}");
+    let said = house.run(&["test-agent", library.to_str().unwrap(), "--agent", "foo", "--set", "host=a"]);
+    assert!(said.code == Some(2) && said.err.contains("it carries dns, and no agent `foo`"), "{said:?}");
 }
