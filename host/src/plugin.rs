@@ -4,7 +4,7 @@
 //! `jobs`, `runs`, `examinations` (what it is asked), `comeback` (when the next worker starts) and `life::apart` (who is found out) · `blame` (who brought one down), `record`
 //! (how long a job is held back for it, or quarantined) · `story` (what the log tells of all that) · [`Ward`] with [`Incident`] (what outlives
 //! the worker, and who else is told) · [`trial`] (of a library that took over) · [`Sandboxes`] (how workers are confined) with `life::renewal`
-//! (how one comes to be confined otherwise) and `sessions` · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
+//! (how one comes to be confined otherwise), `sessions` and `strays` (what their programs leave behind) · `source` (what it loads) · `live`, `process`, `watchdog` (one worker).
 
 mod blame;
 mod comeback;
@@ -23,6 +23,7 @@ mod sandbox;
 mod sessions;
 mod source;
 mod story;
+mod strays;
 mod supervisor;
 pub mod trial;
 mod ward;
@@ -36,6 +37,7 @@ pub use report::{Apart, Crash, Held, Holding, Report, WorkerState};
 pub use sandbox::Sandboxes;
 pub use sessions::is_confined;
 pub use source::Stamp;
+pub(crate) use strays::lead as end_strays;
 pub use supervisor::{JobOpen, Plugin, RunEnd, RunRequest, name_of};
 pub use ward::Ward;
 

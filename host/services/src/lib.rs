@@ -1,9 +1,10 @@
 //! What a running agent may ask for, and what its run gave. Used by the worker and by the test kit.
 //!
 //! Reading order: [`JobServices::run`] (one run of an agent) · [`outcome`] (what it gave) · [`dialogue`] (what was said meanwhile) ·
-//! [`descriptors`] (what no program inherits).
+//! [`descriptors`] (what no program inherits) · [`birthmark`] (by what one is known).
 
 mod answers;
+pub mod birthmark;
 mod certificate;
 mod datagram;
 pub mod descriptors;

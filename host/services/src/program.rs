@@ -22,6 +22,7 @@ use watchpost_plugin_api::{
 pub(crate) use group::Groups;
 
 use crate::{
+    birthmark::Birthmark,
     descriptors::end_with_us,
     dialogue::{Dialogue, Speaker},
     stream::{Connection, Io, reason},
@@ -94,17 +95,19 @@ fn command(program: &Program) -> Command {
     command
 }
 
-/// Has the program inherit no descriptor but its own three, and the kernel kill it when we are: a worker that hangs is
+/// Has the program inherit no descriptor but its own three and be known by its birthmark, and the kernel kill it when we are: a worker that hangs is
 /// killed without a word. The kernel does so for neither a program's own children nor one that changes its user or group when it starts (prctl(2), "PR_SET_PDEATHSIG").
 #[expect(unsafe_code, reason = "what runs between fork and exec has to be told from what runs anywhere")]
 fn inherit_nothing(command: &mut Command) {
     let us = getpid();
+    let birthmark = Birthmark::next(us);
     // SAFETY: a few plain system calls, and no memory of the parent's is written or allocated.
     unsafe {
         command.pre_exec(move || {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             // Whatever a library has open is not the program's.
             end_with_us(3)?;
+            birthmark.bear();
             // We may have died before that call.
             if getppid() == Some(us) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });

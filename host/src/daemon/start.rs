@@ -373,6 +373,7 @@ impl Parts {
         let baselines = tokio::spawn(baselines::lead(daemon.clone()));
         let pasts = tokio::spawn(pasts::lead(daemon.clone()));
         let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
+        let strays = tokio::spawn(crate::plugin::end_strays());
         let outward = tokio::spawn(serve(
             listener,
             router(daemon.outward(), Hosts::of(address, &configured)),
@@ -391,6 +392,7 @@ impl Parts {
 
         signals.until_told(&daemon).await;
         watching.abort();
+        strays.abort();
         daemon.plugins().will_stop();
         let idle = daemon.libraries.idle();
         idle.iter().for_each(|plugin| plugin.will_stop());

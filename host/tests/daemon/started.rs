@@ -1,10 +1,13 @@
 //! What a program gets that a check starts, and what is left of it.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command, thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::harness::House;
+use crate::harness::{House, http::ask, until};
+
+/// Several looks for what was left behind, on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
 
 /// A job that runs this script once.
 fn job(house: &House, name: &str, interpreter: &str, body: &str) -> String {
@@ -12,7 +15,7 @@ fn job(house: &House, name: &str, interpreter: &str, body: &str) -> String {
     fs::write(&script, format!("#!{interpreter}\n{body}\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     format!(
-        "[[job]]\nname = \"{name}\"\nagent = \"exec\"\nevery = \"1m\"\ntimeout = \"20s\"\n\
+        "[[job]]\nname = \"{name}\"\nagent = \"exec\"\nevery = \"1m\"\ntimeout = \"50s\"\n\
          config = {{ argv = [{script:?}], format = \"nagios\", programs = [\"/usr/bin\", \"/bin\"] }}\n"
     )
 }
@@ -39,4 +42,35 @@ fn a_program_has_its_three_descriptors_and_no_other() {
         let count = samples.iter().find(|sample| sample["metric"] == "count").map(|sample| sample["value"].clone());
         assert_eq!(count, Some(0.0.into()), "sandbox {sandbox}: {told}");
     }
+}
+
+/// One that took itself out of its program's group is ended soon after its run; what a daemon left that was killed, by the next.
+#[test]
+fn nothing_that_a_program_starts_outlives_it_for_long() {
+    let house = House::new("");
+    let nap = |seconds: u32| format!("exec('sleep', '{seconds}')");
+    let leaves = format!(
+        "if (!fork) {{ setpgrp(0, 0); if (!fork) {{ close(STDOUT); close(STDERR); {}; }} exit 0; }} wait; print \"OK | a=1\\n\";",
+        nap(7_311)
+    );
+    let stays = format!("if (!fork) {{ $SIG{{TERM}} = 'IGNORE'; {}; }} sleep 7300;", nap(7_312));
+    house.schedule(&(job(&house, "leaves", "/usr/bin/perl", &leaves) + &job(&house, "stays", "/usr/bin/perl", &stays)));
+    let sleeps = |seconds: u32| {
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| fs::read(entry.unwrap().path().join("cmdline")).ok());
+        processes.filter(|words| String::from_utf8_lossy(words).replace('\0', " ").trim() == format!("sleep {seconds}")).count()
+    };
+    let daemon = house.start();
+    ask(&house.socket(), "POST", "/api/v1/jobs/leaves/run").unwrap();
+    assert_eq!(sleeps(7_311), 1, "it is out of its group, and sleeps on");
+    let socket = house.socket();
+    let asker = thread::spawn(move || drop(ask(&socket, "POST", "/api/v1/jobs/stays/run")));
+    until(LONG, || (sleeps(7_312) == 1).then_some(())).expect("it runs");
+    until(LONG, || (sleeps(7_311) == 0).then_some(())).expect("it is ended");
+    assert_eq!(sleeps(7_312), 1, "what belongs to a program that runs is left alone");
+    daemon.kill();
+    asker.join().unwrap();
+    assert_eq!(sleeps(7_312), 1, "it hears of no death but its parent's");
+    house.schedule("");
+    let _daemon = house.start();
+    until(LONG, || (sleeps(7_312) == 0).then_some(())).expect("the next daemon ends it");
 }
