@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -138,7 +139,9 @@ struct Grant {
 fn grants(confinement: &Confinement) -> Vec<Grant> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let needs = &confinement.needs;
-    let mut grants = Grants { forbidden: confinement.forbidden.iter().map(|path| truly(path)).collect(), made: Vec::new() };
+    let forbidden: Vec<PathBuf> = confinement.forbidden.iter().map(|path| truly(path)).collect();
+    let otherwise_named = forbidden.iter().filter_map(|path| identity(path).filter(|_| path.is_file())).collect();
+    let mut grants = Grants { forbidden, otherwise_named, made: Vec::new() };
     for folder in SYSTEM_FOLDERS {
         grants.make(folder.as_ref(), read);
     }
@@ -176,6 +179,8 @@ fn grants(confinement: &Confinement) -> Vec<Grant> {
 /// Grants that are being made.
 struct Grants {
     forbidden: Vec<PathBuf>,
+    /// Device and number of the forbidden that are files: these may have other names.
+    otherwise_named: Vec<(u64, u64)>,
     made: Vec<Grant>,
 }
 
@@ -197,7 +202,8 @@ impl Grants {
     }
 
     fn spare(&mut self, path: PathBuf, access: BitFlags<AccessFs>) {
-        if self.forbidden.iter().any(|forbidden| path.starts_with(forbidden)) {
+        let is_otherwise_named = || identity(&path).is_some_and(|file| self.otherwise_named.contains(&file));
+        if self.forbidden.iter().any(|forbidden| path.starts_with(forbidden)) || is_otherwise_named() {
             return;
         }
         let folder = path.is_dir();
@@ -230,6 +236,11 @@ impl Grants {
             interpreters(program).iter().for_each(|interpreter| self.make_program(interpreter, false));
         }
     }
+}
+
+/// Device and number of a file, whatever it is called.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// The path without links, also of a file that is not there yet.
@@ -286,7 +297,9 @@ mod tests {
         assert_eq!(granted(whole.clone(), &[], &top), [(top.clone(), true)]);
         let expected = [(top.clone(), false), (at("house"), false), (at("house/log"), true), (at("other"), true)];
         assert_eq!(granted(whole, &forbidden, &top), expected);
+        fs::hard_link(at("house/secret"), at("house/other-name")).unwrap();
         let itself = Needs::none().read(at("house/secret")).read(at("house/data/journal")).read(at("house/link"));
+        let itself = itself.read(at("house/other-name"));
         assert_eq!(granted(itself, &forbidden, &top), []);
     }
 

@@ -14,11 +14,12 @@ pub struct Gap {
 }
 
 /// What no kernel that we know how to ask holds a worker to.
-const NOWHERE: [(&str, &str); 6] = [
+const NOWHERE: [(&str, &str); 7] = [
     ("addresses", "an agent reaches any host at the TCP ports that it declares, and at port 53"),
     ("UDP", "an agent sends datagrams to any host and port"),
     ("names", "an agent that reads a folder above the data folder, or above a secret, lists the names in it, and opens none of these"),
     ("metadata", "an agent learns size, owner and times of any file whose path it knows and its user may reach, and opens none of these"),
+    ("hard links", "an agent that declares a folder in which a secret has another name, of a file system's own, reads it by that"),
     ("Unix sockets", "an agent that declares one reaches any that its user may; watchpost's own turns it away"),
     ("processes", "an agent that declares a program starts any number of processes, and they any program that the first may read as data"),
 ];
