@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use watchpost_plugin_api::MetricSpec;
+use watchpost_plugin_api::{ErrorKind, MetricSpec};
 use watchpost_services::outcome::{Sample, Status};
 
 use crate::reading::{Reading, Shape};
@@ -48,6 +48,8 @@ pub struct JobState {
     pub next_due_ns: Option<i64>,
     /// Its last run, stale or not; none before the first.
     pub last: Option<Arc<Last>>,
+    /// The last of them that was made: neither left out nor broken off. It says how the agent fares where `last` says nothing of it.
+    pub made: Option<Arc<Last>>,
     /// What it has done since the daemon started.
     pub counts: Counts,
     /// How it stood at its last run, and since when; it may come from an earlier daemon.
@@ -152,7 +154,15 @@ impl JobState {
         let known = before.get(&shape.job).filter(|old| old.shape.agent == shape.agent && old.shape.target == shape.target);
         match known {
             Some(old) => Self { shape, next_due_ns: view.next_due_ns.or(old.next_due_ns), ..JobState::clone(old) },
-            None => Self { shape, next_due_ns: view.next_due_ns, last: None, counts: Counts::default(), standing: None, before: None },
+            None => Self {
+                shape,
+                next_due_ns: view.next_due_ns,
+                last: None,
+                made: None,
+                counts: Counts::default(),
+                standing: None,
+                before: None,
+            },
         }
     }
 
@@ -165,6 +175,9 @@ impl JobState {
         self.standing = Some(Standing::after(self.standing, last.health(), last.started_ns, last.stale_ns));
         let before = self.last.as_ref().and_then(|before| Totals::of(before, &self.shape.metrics));
         self.before = before.map(Arc::new).or(self.before.take());
+        if last.is_made() {
+            self.made = Some(last.clone());
+        }
         self.last = Some(last);
     }
 
@@ -207,13 +220,16 @@ impl Last {
     fn health(&self) -> Health {
         Health::of(&self.status)
     }
+
+    fn is_made(&self) -> bool {
+        !matches!(self.status, Status::Failed { kind: ErrorKind::SKIPPED | ErrorKind::INTERRUPTED, .. })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reading::Cause;
-    use watchpost_plugin_api::ErrorKind;
     use watchpost_services::outcome::Outcome;
 
     fn shape(job: &str, target: &str) -> Shape {
@@ -264,6 +280,18 @@ mod tests {
         assert!(job.fresh(41).is_none());
         assert_eq!((job.health(40), job.since_ns(40)), (Health::Ok, Some(1)));
         assert_eq!((job.health(41), job.since_ns(41)), (Health::Unknown, Some(41)));
+    }
+
+    #[test]
+    fn what_was_left_out_or_broken_off_says_nothing_of_how_the_agent_fares() {
+        let latest = latest();
+        assert!(only(&latest).made.is_none());
+        latest.apply(&reading("a", 1, failed(ErrorKind::LOCAL), &[]));
+        for (at, kind) in [(31, ErrorKind::SKIPPED), (61, ErrorKind::INTERRUPTED)] {
+            latest.apply(&reading("a", at, failed(kind), &[]));
+        }
+        let job = only(&latest);
+        assert_eq!((job.last.as_ref().unwrap().started_ns, job.made.as_ref().unwrap().started_ns), (61, 1));
     }
 
     #[test]

@@ -246,6 +246,7 @@ pub(super) fn misshapen(key: &str, wanted: &str, found: &Data, place: &Place) ->
 /// What would be right where a text was wanted, and its quotes were forgotten.
 fn as_text(key: &str, wanted: &str, found: &Data) -> Option<String> {
     match found {
+        Data::Text(_) if key.ends_with("_bytes_max") => Some("write bytes, as a number without quotes, e.g. 4294967296 for 4 GiB".into()),
         Data::Whole(number) if matches!(key, "every" | "timeout") => Some(format!("write \"{number}s\" for seconds, or m, h, d")),
         _ => (wanted == "a text" && found.is_bare()).then(|| IN_QUOTES.into()),
     }

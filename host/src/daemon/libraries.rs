@@ -132,12 +132,18 @@ impl Daemon {
         Ok(())
     }
 
-    /// Has a library that was just loaded rest, if that is what an operator wants.
-    pub(in crate::daemon) fn rest_if_disabled(&self, plugin: &Plugin) {
-        let disabled = self.libraries.disabled.lock().unwrap_or_else(PoisonError::into_inner);
-        if disabled.holds(&plugin.name()) {
+    /// Has a library that was just loaded rest, if that is what an operator wants; says whether it is.
+    pub(in crate::daemon) fn rest_if_disabled(&self, plugin: &Plugin) -> bool {
+        let rests = self.is_disabled(plugin);
+        if rests {
             plugin.enable(false);
         }
+        rests
+    }
+
+    /// Whether an operator wants none of it.
+    fn is_disabled(&self, plugin: &Plugin) -> bool {
+        self.libraries.disabled.lock().unwrap_or_else(PoisonError::into_inner).holds(&plugin.name())
     }
 
     /// Puts these libraries in force; the jobs are not touched.

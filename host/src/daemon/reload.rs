@@ -134,7 +134,9 @@ impl Daemon {
         plugins.guard(Sandboxes::of(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         self.libraries.seed(&plugins);
-        plugins.all().iter().for_each(|plugin| self.rest_if_disabled(plugin));
+        for plugin in plugins.all() {
+            self.rest_if_disabled(plugin);
+        }
         self.set_plugins(plugins);
         let changes = self.command(|done| Command::Set { jobs, done }).await.unwrap_or_default();
         self.settle_trials().await;

@@ -178,6 +178,41 @@ fn a_library_that_cannot_take_over_is_refused_and_nothing_changes() {
     ]);
 }
 
+/// What was left out while its plugin was disabled says nothing of a job, and what an operator says last holds.
+#[test]
+fn a_job_that_was_never_well_is_not_held_against_a_library_that_came_while_its_plugin_was_disabled() {
+    let house = house_of("limits", ONE_JOB);
+    let _daemon = house.start();
+    let failed = || job(&status(&house), "tame")["kind"] == "limit";
+    until(LONG, || failed().then_some(())).expect("it fails, as ever");
+    house.run(&["plugins", "disable", "tame"]).ok();
+    until(LONG, || (job(&status(&house), "tame")["kind"] == "skipped").then_some(())).expect("it is left out");
+    let brought = house.folder().join("brought");
+    fs::create_dir(&brought).unwrap();
+    let brought = brought.join("libtame.so");
+    let install = |word: &str| {
+        let mut library = version("limits");
+        // Another one, and as bad.
+        library.extend_from_slice(word.as_bytes());
+        fs::write(&brought, library).unwrap();
+        house.run(&["plugins", "install", brought.to_str().unwrap()]).ok()
+    };
+    let said = install("one");
+    assert!(said.contains("took over its 1 job; its plugin is disabled, and once that is enabled it is on trial"), "{said}");
+    house.run(&["plugins", "enable", "tame"]).ok();
+    until(LONG, || told(&house, "library_accepted").pop()).unwrap_or_else(|| panic!("{:#?}", events(&house)));
+    assert_eq!(told(&house, "library_switched_back"), [""; 0]);
+    assert!(failed(), "{}", status(&house));
+    // One that crashes is sent back, and the one before it is wanted by then.
+    house.run(&["plugins", "disable", "tame"]).ok();
+    fs::write(&brought, version("aborts")).unwrap();
+    house.run(&["plugins", "install", brought.to_str().unwrap()]).ok();
+    house.run(&["plugins", "enable", "tame"]).ok();
+    until(LONG, || told(&house, "library_switched_back").pop()).unwrap_or_else(|| panic!("{:#?}", events(&house)));
+    until(LONG, || failed().then_some(())).unwrap_or_else(|| panic!("{}", status(&house)));
+    assert_ne!(worker(&status(&house), "tame")["state"], "disabled");
+}
+
 /// The file that was sent back still lies in the folder when the daemon starts again.
 #[test]
 fn a_library_that_was_sent_back_is_not_taken_at_the_next_start_until_it_changes() {

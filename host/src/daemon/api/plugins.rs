@@ -14,6 +14,9 @@ use serde::Deserialize;
 use super::{Shared, refused};
 use crate::daemon::{Daemon, Done};
 
+/// Said of a name that no plugin has.
+const NO_SUCH: &str = "no plugin is called so; `watchpost plugins` lists all";
+
 pub(super) fn routes() -> Router<Arc<Daemon>> {
     Router::new()
         .route("/api/v1/plugins", get(list))
@@ -64,7 +67,7 @@ async fn disable(daemon: Shared, plugin: UrlPath<String>) -> Response {
 fn set_enabled(State(daemon): Shared, UrlPath(name): UrlPath<String>, enabled: bool) -> Response {
     let plugins = daemon.plugins();
     let Some(plugin) = plugins.named(&name) else {
-        return refused(StatusCode::NOT_FOUND, "no plugin is called so; `watchpost plugins` lists all".into());
+        return refused(StatusCode::NOT_FOUND, NO_SUCH.into());
     };
     match daemon.enable(plugin, enabled) {
         Ok(()) => Json(serde_json::json!({ "plugin": name, "enabled": enabled })).into_response(),
@@ -73,6 +76,9 @@ fn set_enabled(State(daemon): Shared, UrlPath(name): UrlPath<String>, enabled: b
 }
 
 async fn remove(State(daemon): Shared, UrlPath(name): UrlPath<String>) -> Response {
+    if daemon.plugins().named(&name).is_none() {
+        return refused(StatusCode::NOT_FOUND, NO_SUCH.into());
+    }
     match daemon.remove(&name).await {
         Ok(path) => Json(Done::of(&path, Ok("removed".into()))).into_response(),
         Err(why) => refused(StatusCode::CONFLICT, why),

@@ -75,7 +75,8 @@ impl Daemon {
             self.unload(plugin);
             return;
         }
-        let why = format!("its file is gone; its {} jobs run on as long as watchpost does", jobs.len());
+        let run = if jobs.len() == 1 { "runs" } else { "run" };
+        let why = format!("its file is gone; its {} {run} on as long as watchpost does", counted(jobs.len()));
         let known = self.libraries.refused().insert(path.to_owned(), super::Refused { stamp: None, why: why.clone() });
         if known.is_none_or(|known| known.why != why) {
             self.tell_library(Severity::Warning, "library_gone", path, &format!("missing: {why}"));
@@ -97,6 +98,11 @@ impl Daemon {
         let plugin = plugin.clone();
         self.command(|done| Command::JobsOf { plugin, done }).await.unwrap_or_default()
     }
+}
+
+/// Counts jobs, in words.
+pub(super) fn counted(jobs: usize) -> String {
+    format!("{jobs} {}", if jobs == 1 { "job" } else { "jobs" })
 }
 
 /// Names some jobs, and counts the rest.

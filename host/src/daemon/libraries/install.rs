@@ -14,7 +14,10 @@ use std::{
 use tokio::task::spawn_blocking;
 use watchpost_plugin_api::Severity;
 
-use super::{super::Daemon, arrive::told};
+use super::{
+    super::Daemon,
+    arrive::{counted, told},
+};
 use crate::plugin::is_library;
 
 impl Daemon {
@@ -22,6 +25,7 @@ impl Daemon {
     ///
     /// Errors: why it is not used; then the folder is as it was.
     pub(in crate::daemon) async fn install(self: &Arc<Self>, file: &Path, folder: Option<&Path>) -> Result<(PathBuf, String), String> {
+        fs::metadata(file).map_err(|error| format!("cannot copy {}: {}", file.display(), crate::chain(&error)))?;
         let path = self.place_for(file, folder)?;
         let draft = Draft::copy(file.to_owned(), &path).await?;
         let new = self.plugins().start(&draft.0, &path).await?;
@@ -56,7 +60,9 @@ impl Daemon {
         let Some(plugin) = plugins.named(name) else { return Err("no plugin is called so; `watchpost plugins` lists all".into()) };
         let jobs = self.jobs_of(plugin).await;
         if !jobs.is_empty() {
-            return Err(format!("{} jobs need it: {}; take them out of the schedules first", jobs.len(), told(&jobs)));
+            let (need, them) = if jobs.len() == 1 { ("needs", "it") } else { ("need", "them") };
+            let why = format!("{} {need} it: {}; take {them} out of the schedules first", counted(jobs.len()), told(&jobs));
+            return Err(why);
         }
         let path = plugin.path().to_owned();
         let cannot = |error: io::Error| format!("cannot remove {}: {}", path.display(), crate::chain(&error));

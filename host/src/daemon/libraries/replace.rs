@@ -18,6 +18,7 @@ use watchpost_services::outcome::Status;
 use super::{
     super::{Daemon, runner::Command},
     OnTrial,
+    arrive::counted,
 };
 use crate::{
     config::{Fault, Weight},
@@ -99,7 +100,7 @@ impl Daemon {
         let trial = Arc::new(Trial::of(accepted.iter().map(|job| (job.name().to_owned(), before_of(&self.latest, job.name())))));
         let accepted: Vec<Arc<Job>> = accepted.into_iter().map(|job| Arc::new(Job { trial: Some(trial.clone()), ..job })).collect();
         let (count, numbers) = (accepted.len(), accepted.iter().map(|job| job.number).collect());
-        self.rest_if_disabled(&new);
+        let rests = self.rest_if_disabled(&new);
         let _stopping = self.command(|done| Command::Swap { jobs: accepted, open: true, done }).await;
         self.set_plugins(self.plugins().with(new.clone()));
         self.libraries.refused().remove(&path);
@@ -113,7 +114,13 @@ impl Daemon {
             }
             None => (before, jobs),
         };
-        let what = format!("took over its {count} jobs, on trial for two runs of each");
+        let jobs_told = counted(count);
+        let what = match rests {
+            false => format!("took over its {jobs_told}, on trial for two runs of each"),
+            true => {
+                format!("took over its {jobs_told}; its plugin is disabled, and once that is enabled it is on trial for two runs of each")
+            }
+        };
         self.tell_library(Severity::Indeterminate, "library_replaced", &path, &what);
         let on_trial = OnTrial { new, trial: trial.clone(), began: Instant::now(), before: reserve, jobs, numbers };
         self.libraries.trials().insert(path.clone(), on_trial);
@@ -153,6 +160,8 @@ impl Daemon {
         let _one_at_a_time = self.reloading.lock().await;
         let Some(OnTrial { new, before, jobs, .. }) = self.libraries.end_trial(path, trial) else { return };
         let _stopping = self.command(|done| Command::Swap { jobs, open: false, done }).await;
+        // It was asleep: whether it is wanted is what an operator said last.
+        before.enable(!self.is_disabled(&before));
         self.set_plugins(self.plugins().with(before.clone()));
         let refused = super::Refused { stamp: new.stamp(), why: format!("switched back from it: {why}") };
         let ward = self.plugins().ward().clone();
@@ -188,9 +197,9 @@ fn lost_metric(before: &Plugin, new: &Plugin, job: &Job) -> Option<String> {
     Some(format!("it no longer declares metric `{}` of agent {agent}, which job {} has", lost.name, job.name()))
 }
 
-/// How a job did last.
+/// How a job did last, when it was let run.
 fn before_of(latest: &Latest, job: &str) -> Before {
-    let Some(last) = latest.job(job).and_then(|job| job.last.clone()) else { return Before::default() };
+    let Some(last) = latest.job(job).and_then(|job| job.made.clone()) else { return Before::default() };
     match &last.status {
         Status::Ok => Before { metrics: last.samples.iter().map(|sample| sample.metric.clone()).collect(), kind: None },
         Status::Failed { kind, .. } => Before { metrics: BTreeSet::new(), kind: Some(*kind) },
