@@ -252,6 +252,7 @@ mod tests {
         Silence { time_ns: slot * STEP * 1_000_000_000, job: "mx".into(), from: slot * STEP, reason }
     }
 
+    #[derive(Clone)]
     enum Did {
         Read(i64),
         Asked(i64),
@@ -295,6 +296,19 @@ mod tests {
         check(&by_hand, &["1-9 not_scheduled: paused", "10-19 not_scheduled: paused"]);
         let both = [Silent(2, Reason::NotDue), Silent(5, Reason::Blackout), Read(1)];
         check(&both, &["1-4 not_scheduled: not_due", "4-100 blackout"]);
+    }
+
+    #[test]
+    fn what_is_said_at_the_begin_of_a_run_outlives_its_reading() {
+        // Due in one slot of three: of each run is said what follows it, and then comes its reading.
+        let runs = [1, 4, 7, 10].map(|slot| [Silent(slot + 1, Reason::NotDue), Read(slot)]).concat();
+        check(
+            &runs,
+            &["1-3 not_scheduled: not_due", "4-6 not_scheduled: not_due", "7-9 not_scheduled: not_due", "10-100 not_scheduled: not_due"],
+        );
+        // However often, it is one gap while no reading comes.
+        let often: Vec<Did> = [Read(1)].into_iter().chain((2..60).map(|slot| Silent(slot, Reason::Blackout))).collect();
+        check(&often, &["1-100 blackout"]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use crate::reading::Reason;
 
 /// Changes of the reason without a reading between, at most; beyond, the oldest give way.
 const CHANGES_MAX: usize = 32;
+/// Times in a row that the same reason is kept with the slots from which on it was said to hold: a reading may be that many runs late.
+const SAME_MAX: usize = 4;
 
 /// Reasons that hold until a reading comes that was due.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,16 +22,17 @@ impl Silences {
 
     /// Takes a reason that holds from a slot on, in place of what was to hold from there. Says whether that changes anything.
     pub fn note(&mut self, from: i64, reason: Reason) -> bool {
-        let before = self.0.len();
+        let before = self.0.clone();
         self.0.retain(|(slot, _)| *slot < from);
-        let is_new = self.0.last().is_none_or(|(_, last)| *last != reason);
-        if is_new {
-            self.0.push((from, reason));
-            if self.0.len() > CHANGES_MAX {
-                self.0.remove(0);
-            }
+        // The same once more matters: the reading of a run between the two may still come, and ends the first alone.
+        if self.0.iter().rev().take_while(|(_, last)| *last == reason).count() >= SAME_MAX {
+            self.0.pop();
         }
-        is_new || self.0.len() != before
+        self.0.push((from, reason));
+        if self.0.len() > CHANGES_MAX {
+            self.0.remove(0);
+        }
+        self.0 != before
     }
 
     /// Forgets what held up to a slot, of which a reading came that was due. Says whether there was anything.
@@ -56,6 +59,9 @@ impl Silences {
             if begins >= to {
                 break;
             }
+            if pieces.last().is_some_and(|(_, _, last)| *last == Some(*reason)) {
+                continue;
+            }
             if let Some(last) = pieces.last_mut() {
                 last.1 = begins;
             }
@@ -74,7 +80,7 @@ mod tests {
     fn a_reason_holds_from_its_slot_until_another_or_a_reading() {
         let mut silences = Silences::default();
         assert!(silences.note(120, Reason::NotDue) && silences.note(300, Reason::Blackout));
-        assert!(!silences.note(360, Reason::Blackout), "nothing new");
+        assert!(silences.note(360, Reason::Blackout) && !silences.note(360, Reason::Blackout), "the same once more is nothing new");
         assert_eq!(
             [60, 120, 299, 300, 900].map(|slot| silences.at(slot)),
             [None, Some(Reason::NotDue), Some(Reason::NotDue), Some(Reason::Blackout), Some(Reason::Blackout)]
