@@ -438,9 +438,7 @@ impl Runner {
         if let Some(old) = &old {
             old.job.plugin.close(old.job.number);
         }
-        // In the journal before any reading that relies on it: the queue keeps the order.
-        drop(self.appender.append(&Record::Shape(job.shape.clone())));
-        drop(self.appender.append(&Record::Upkeep(job.upkeep())));
+        self.appender.begin(job.shape.clone(), job.upkeep());
         job.plugin.open(job.open());
         let Some(old) = old else {
             let was = job.config.was.as_ref().map(|was| was.as_str().to_owned());
