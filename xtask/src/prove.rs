@@ -76,6 +76,17 @@ const PROOFS: &[Proof] = &[
                 its order, and again only under the same id; so do digests of persons, and what is for whoever is on duty",
     },
     Proof {
+        name: "tickets",
+        package: "watchpost",
+        target: "",
+        only: "tickets::tests",
+        variable: "WATCHPOST_PROVE_TICKETS",
+        count: 10_000,
+        release: false,
+        shows: "every alarm has exactly one ticket with every step in it and none is left open, in a system that fails in all ways, by a daemon \
+                that is killed at random; what people do there is seen once, and what we do is taken for nobody's",
+    },
+    Proof {
         name: "storm",
         package: "watchpost",
         target: "",

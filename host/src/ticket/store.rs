@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::life::{State, Ticket};
 use crate::{
     alarm::{notice::Notice, turns::Turns},
-    notify::outbox::{self, Done},
+    notify::outbox::{self, Done, Outbox},
 };
 
 /// How long another writer may hold the file.
@@ -83,6 +83,7 @@ impl Shown {
 pub struct Tickets {
     connection: Connection,
     turns: Turns,
+    outbox: Outbox,
 }
 
 impl Tickets {
@@ -93,7 +94,12 @@ impl Tickets {
         Turns::leave_to_thread(&connection)?;
         // What was sent must be known after a power cut too.
         connection.pragma_update(None, "synchronous", "FULL")?;
-        Ok(Self { connection, turns })
+        Ok(Self { connection, outbox: Outbox::open(path, turns.clone())?, turns })
+    }
+
+    /// The steps that wait, as every channel has them.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
     }
 
     /// Alarms, by their keys, of which a channel is to tell something now, the one that waits longest first.

@@ -29,7 +29,7 @@ use crate::{
     alarm::turns::Turns,
     daemon::appender::Appender,
     log::{seconds, trouble::Trouble},
-    notify::{channel::Channel, outbox::Outbox},
+    notify::channel::Channel,
     ticket::{desk::Desk, store::Tickets, wire::Wire},
 };
 pub(in crate::daemon) use people::{Hands, NoHands};
@@ -174,7 +174,7 @@ impl Lead {
         let rests = is_due(&mut self.rested_ns, REST_EVERY, now_ns);
         let looks = is_due(&mut self.looked_ns, LOOK_EVERY, now_ns);
         let poll_ns = i64::try_from(shared.desk.poll.as_nanos()).unwrap_or(i64::MAX);
-        let (name, path, turns) = (shared.channel.name.clone(), shared.path.clone(), shared.turns.clone());
+        let name = shared.channel.name.clone();
         let can_read = shared.desk.can().read || shared.desk.can().comments;
         let (due, unread, backlog) = self
             .shared
@@ -185,7 +185,7 @@ impl Lead {
                 let due = store.due(&name, now_ns, PLANNED_MAX)?;
                 let unread =
                     if can_read && looks { store.unread(&name, now_ns.saturating_sub(poll_ns), now_ns, PLANNED_MAX)? } else { Vec::new() };
-                Ok((due, unread, Outbox::open(&path, turns)?.backlog(&name, now_ns)?))
+                Ok((due, unread, store.outbox().backlog(&name, now_ns)?))
             })
             .await?;
         {
@@ -234,9 +234,8 @@ impl Lead {
     }
 
     async fn prune(&mut self) {
-        let (name, path, now_ns) = (self.shared.channel.name.clone(), self.shared.path.clone(), (self.shared.clock)());
-        let turns = self.shared.turns.clone();
-        let pruned = self.shared.with(move |store| Ok((store.prune(&name)?, Outbox::open(&path, turns)?.prune(&name, now_ns)?))).await;
+        let (name, now_ns) = (self.shared.channel.name.clone(), (self.shared.clock)());
+        let pruned = self.shared.with(move |store| Ok((store.prune(&name)?, store.outbox().prune(&name, now_ns)?))).await;
         match pruned {
             Ok((_, 0)) => {}
             Ok((_, expired)) => {

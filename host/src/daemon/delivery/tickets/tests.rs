@@ -28,7 +28,7 @@ use crate::{
     },
     notify::{
         channel::Kind,
-        outbox,
+        outbox::{self, Outbox},
         route::{Route, Routes},
         text::sample,
     },
