@@ -208,8 +208,8 @@ impl Daemon {
     }
 }
 
-/// What people did: the ticket's key, who, and what he wrote, or nothing where he resolved it.
-type Deed = (String, &'static str, Option<String>);
+/// What people did: the ticket, who, and what he wrote, or nothing where he resolved it.
+type Deed = (u64, &'static str, Option<String>);
 
 /// Now and then somebody writes something into an open ticket, or resolves it.
 fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
@@ -222,11 +222,11 @@ fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
     let Some(ticket) = open.get_mut(at) else { return };
     if chance.below(4) == 0 {
         (ticket.state, ticket.closed_by) = ("resolved".into(), Some("bob".into()));
-        deeds.push((ticket.key.clone(), "bob", None));
+        deeds.push((ticket.id, "bob", None));
     } else {
         let text = format!("looked at it, {}", deeds.len());
         ticket.comments.push(("alice".into(), text.clone()));
-        deeds.push((ticket.key.clone(), "alice", Some(text)));
+        deeds.push((ticket.id, "alice", Some(text)));
     }
 }
 
@@ -348,7 +348,7 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
         done.sort();
         done.dedup();
         let mut did: Vec<(String, Option<String>)> =
-            deeds.iter().filter(|(of, ..)| of == key).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect();
+            deeds.iter().filter(|(of, ..)| *of == ticket.id).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect();
         did.sort();
         did.dedup();
         // What somebody resolves while its alarm ends was over anyway.
