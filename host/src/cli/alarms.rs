@@ -63,7 +63,7 @@ enum Command {
         after_help = "Examples:\n  watchpost alarms list --severity major\n  watchpost alarms list --state closed --since now-30d --json"
     )]
     List(List),
-    /// Lists alarms that began together on things that have something in common: the likely cause first.
+    /// Lists alarms that began together, the likely cause first.
     #[command(after_help = "Example:\n  watchpost alarms situations")]
     Situations,
     /// Tells all that is kept of one alarm: what it is about, and every step of its life.

@@ -103,8 +103,11 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     let (routes, channels) = house([ann.0, bob.0, cy.0]);
 
     let written = {
-        let (data, chance, routes) = (data.clone(), chance.clone(), routes.clone());
-        spawn_blocking(move || write_lives(&data, lives, &chance, &routes))
+        let (data, chance, routes, began) = (data.clone(), chance.clone(), routes.clone(), Instant::now());
+        spawn_blocking(move || {
+            write_lives(&data, lives, &chance, &routes);
+            began.elapsed()
+        })
     };
     let start = async || {
         let delivery =
@@ -116,7 +119,7 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     let (began, mut kills, mut delivery) = (Instant::now(), 0, start().await);
     let connection = Connection::open(data.join(FILE)).unwrap();
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    let handover = Duration::from_secs(HANDOVER_AFTER_S.unsigned_abs() + 1);
+    let handover = Duration::from_secs(HANDOVER_AFTER_S.unsigned_abs() + 2);
     loop {
         tokio::time::sleep(Duration::from_millis(50 + chance.below(400))).await;
         let waits = count("SELECT count(*) FROM outbox WHERE state = 0");
@@ -131,7 +134,7 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
         }
     }
     delivery.stop().await;
-    written.await.unwrap();
+    let wrote = written.await.unwrap();
 
     let got = [&ann.1, &bob.1, &cy.1].map(|got| lock(got).clone());
     let [digests, duty @ ..] = &got;
@@ -173,7 +176,8 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     assert_eq!(wrong, [""; 0]);
     assert_eq!(lost, 0);
     assert!(kills > 0 && handed > 0 && called > 0);
-    assert!(began.elapsed() < handover || duty.iter().all(|got| !got.is_empty()), "nobody came on duty");
+    // Few lives may all have been handed on before the next one came on duty.
+    assert!(wrote < handover || duty.iter().all(|got| !got.is_empty()), "nobody came on duty");
 }
 
 /// One id has one content, and one step one id; steps of an alarm come in their order.
