@@ -9,6 +9,9 @@ const PROGRAM: &str = "/opt/watchpost/watchpost";
 /// The exposure that `systemd-analyze security` may find, of 100.
 const EXPOSURE_MAX: &str = "20";
 
+/// Where packages have their units.
+const OTHERS: [&str; 3] = ["/lib/systemd/system/", "/usr/lib/systemd/system/", "/etc/systemd/system/"];
+
 /// The unit with the program that was built, in a folder of its own.
 fn unit() -> (tempfile::TempDir, PathBuf, String) {
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/watchpost.service");
@@ -31,7 +34,10 @@ fn systemd_takes_the_unit_without_a_word_and_finds_it_closed() {
         (output.status.success(), said)
     };
     let (fine, said) = analyze(&["verify"]);
-    assert!(fine && said.is_empty(), "{said}");
+    // Units of other packages, which it reads too, are not ours to mend.
+    let is_others = |line: &&str| OTHERS.iter().any(|folder| line.starts_with(folder));
+    let ours: Vec<&str> = said.lines().filter(|line| !line.is_empty() && !is_others(line)).collect();
+    assert!(fine && ours.is_empty(), "{said}");
     let (fine, said) = analyze(&["security", "--offline=true", "--threshold", EXPOSURE_MAX]);
     assert!(fine, "{said}");
 }
