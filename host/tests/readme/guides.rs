@@ -43,7 +43,8 @@ fn check_accepts_what_each_guide_has_its_reader_write() {
             }
         }
         house.replace_in_main("schedules = [", &format!("schedules = [{}", own.iter().map(|name| format!("{name}, ")).collect::<String>()));
-        let said = house.command(&["check"]).env("SNMP_COMMUNITY", "public").env("DESK_TOKEN", "t").output().unwrap();
+        let said =
+            house.command(&["check"]).env("SNMP_COMMUNITY", "public").env("DESK_TOKEN", "t").env("ICINGA_PASSWORD", "i").output().unwrap();
         assert!(said.status.success(), "{guide}: {}", String::from_utf8_lossy(&said.stderr));
     }
 }

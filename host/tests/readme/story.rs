@@ -20,7 +20,7 @@ pub(crate) const LISTS: [(&str, &[&str]); 2] =
 /// All lines that are typed here; one that is typed again stands again.
 pub(crate) const LINES: &[Line] = &[
     says("cargo xtask lab up", &["postfix is up", "dovecot is up"]),
-    says("cargo xtask lab status", &["postfix    up", "dovecot    up"]),
+    says("cargo xtask lab status", &["postfix         up", "dovecot         up"]),
     says(PATH, &[]),
     says("watchpost check", &["fine: 2 jobs, "]),
     says("watchpost agents smtp", &["server_name", "connect_time", "gauge  seconds"]),
