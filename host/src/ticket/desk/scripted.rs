@@ -124,7 +124,7 @@ fn notice(step: Step) -> Notice {
         key: "mx connect_time down".into(),
         alarm: 7,
         job: "mx".into(),
-        agent: "smtp".into(),
+        agent: "probe".into(),
         target: "mx1.lab.test:25".into(),
         rule: "down".into(),
         series: "up".into(),
