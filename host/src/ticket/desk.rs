@@ -257,7 +257,8 @@ impl<'w> Talk<'w> {
     async fn comments(&self, ticket: &Ticket) -> Result<(Heard, Option<Duration>), Reply> {
         let Some(comments) = &self.desk.template.comments else { return Ok((Heard::Comments(Vec::new()), None)) };
         let (json, _) = self.call(&comments.call, ticket, Extra::default()).await?;
-        let items = comments.items.of(&json).and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        // An answer without the list does not say that nothing was written.
+        let items = comments.items.of(&json).and_then(serde_json::Value::as_array).ok_or_else(|| Reply::strange("no list in it", &json))?;
         let mut found = Vec::new();
         for item in items.iter().filter(|item| answers::is_comment(comments, item)) {
             let Some(id) = comments.id.text(item) else { return Err(Reply::strange("a comment without an id", &json)) };

@@ -185,13 +185,14 @@ impl Lane {
         let latest = self.shared.with(move |store| store.latest(&name, &key)).await?;
         let Some(mut ticket) = latest.filter(|ticket| ticket.id.is_some()) else { return Ok(()) };
         let can = self.shared.desk.can();
-        ticket.polled_ns = self.now_ns();
+        let begun_ns = self.now_ns();
         let asks = [(can.read, Ask::Read), (can.comments, Ask::Look), (can.search && ticket.creates > 1, Ask::Search)];
         for (_, ask) in asks.into_iter().filter(|(can, _)| *can) {
             if !self.ask(&mut ticket, &ask).await? {
                 return Ok(());
             }
         }
+        ticket.polled_ns = begun_ns;
         // Its last step is told: what is left is what nobody asked for.
         if self.bring(&mut ticket, None).await? {
             ticket.settle();
