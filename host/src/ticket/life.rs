@@ -15,215 +15,25 @@
 //! success, a kill), it is looked for before it is sent again, until the *window* is over: twice the deadline of a request and the time
 //! for which a search may lag. A resolve and a reopen are never under way at the same time. Where several tickets bear one key, the
 //! oldest stays and the others are resolved as its duplicates.
+//!
+//! Reading order: [`words`] (what is asked and heard) · [`Ticket::next`] (the table) · [`hearing`] (what is made of an answer).
+
+mod hearing;
+mod words;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+pub use words::{Ask, Can, Comment, Heard, Next, Seen, State, Unsure};
 
 use crate::alarm::notice::{Notice, Step};
 
 /// Lives of an alarm that are remembered of one ticket, at most: the latest.
 const LIVES_MAX: usize = 100;
-/// Comments that are remembered as seen, at most: the latest.
-const SEEN_MAX: usize = 500;
 /// Letters of a key behind its beginning.
 const KEY_CHARS: usize = 26;
-/// So often the system has to say that it knows no such ticket, before that is believed.
-const GONE_AFTER: u32 = 12;
 /// Between two looks for what may have been made, at least, nanoseconds.
 const LOOK_AGAIN_MIN_NS: i64 = 100_000_000;
-
-/// How a ticket stands, as it is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// There is none yet.
-    #[default]
-    Unmade,
-    /// Somebody is to do something.
-    Open,
-    /// The problem is over.
-    Resolved,
-    /// Nobody does anything any more.
-    Closed,
-    /// The system knows it no longer.
-    Gone,
-}
-
-impl State {
-    /// Names it, as people read it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unmade => "not made yet",
-            Self::Open => "open",
-            Self::Resolved => "resolved",
-            Self::Closed => "closed",
-            Self::Gone => "gone",
-        }
-    }
-
-    fn is_over(self) -> bool {
-        matches!(self, Self::Resolved | Self::Closed)
-    }
-}
-
-/// What can be asked of a system.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ask {
-    /// Which tickets bear the key?
-    Search,
-    /// Make one.
-    Create,
-    /// Which comments are there?
-    Look,
-    /// Write the step into it.
-    Comment,
-    /// How does it stand?
-    Read,
-    /// The problem is over.
-    Resolve,
-    /// The problem is there again.
-    Reopen,
-    /// Somebody takes care of it.
-    Take,
-    /// This other one is a duplicate.
-    Retire(String),
-}
-
-impl Ask {
-    /// Whether it changes something.
-    pub fn changes(&self) -> bool {
-        !matches!(self, Self::Search | Self::Look | Self::Read)
-    }
-
-    /// Names it, as people read it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Search => "search",
-            Self::Create => "create",
-            Self::Look => "read comments",
-            Self::Comment => "comment",
-            Self::Read => "read",
-            Self::Resolve => "resolve",
-            Self::Reopen => "reopen",
-            Self::Take => "take",
-            Self::Retire(_) => "resolve a duplicate",
-        }
-    }
-}
-
-/// A comment as the system has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Comment {
-    /// Its id.
-    pub id: String,
-    /// Who wrote it.
-    pub author: Option<String>,
-    /// What, in lines.
-    pub text: String,
-}
-
-/// What is heard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Tickets that bear the key, by their ids, in the order of the answer.
-    Found(Vec<String>),
-    /// It was made, and has this id.
-    Made(String),
-    /// The comments there are.
-    Comments(Vec<Comment>),
-    /// How it stands; the state is nothing where its word is none of the template's.
-    Stands {
-        /// What of it is known here.
-        state: Option<State>,
-        /// The system's word.
-        word: String,
-        /// Which state of the ticket that is.
-        version: Option<String>,
-        /// Who takes care of it.
-        owner: Option<String>,
-        /// Who resolved or closed it.
-        closed_by: Option<String>,
-    },
-    /// It was done.
-    Done,
-    /// It was not done, and never will be.
-    Refused(String),
-    /// It was not done; another time it may be.
-    Later(String),
-    /// The ticket has changed in between: it was not done.
-    Outdated(String),
-    /// There is no such ticket.
-    Gone(String),
-    /// Nobody knows whether it was done.
-    Unknown(String),
-}
-
-/// What a person did in the system.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// Took care of it.
-    Took(String),
-    /// Resolved or closed it.
-    Ended {
-        /// Who, if the system says so.
-        by: Option<String>,
-        /// The system's word for the state it is in.
-        word: String,
-    },
-    /// Opened it again.
-    Reopened,
-    /// Wrote something.
-    Wrote(Comment),
-}
-
-/// What a system can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says of one request whether the template has it")]
-pub struct Can {
-    /// Find tickets by their key.
-    pub search: bool,
-    /// Say how one stands.
-    pub read: bool,
-    /// Say what was written.
-    pub comments: bool,
-    /// Be written into.
-    pub comment: bool,
-    /// Be resolved.
-    pub resolve: bool,
-    /// Be reopened.
-    pub reopen: bool,
-    /// Be taken.
-    pub take: bool,
-    /// Say that it has changed in between.
-    pub versioned: bool,
-}
-
-/// A change whose outcome is not known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unsure {
-    /// What was sent.
-    pub ask: Ask,
-    /// Of which step.
-    pub seq: u64,
-    /// When, nanoseconds since 1970.
-    pub since_ns: i64,
-    /// Until when it may take effect.
-    pub until_ns: i64,
-}
-
-/// What is to be done next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// This is to be asked.
-    Ask(Ask),
-    /// Nothing before this instant, nanoseconds since 1970.
-    Wait(i64),
-    /// The step is where it belongs.
-    Settled,
-    /// The step is for another ticket.
-    Anew,
-}
 
 /// A ticket, as it is known here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -330,12 +140,6 @@ pub fn mark(key: &str, seq: u64) -> String {
 /// Whether a comment bears a mark on a line of its own: one that is quoted is somebody else's.
 pub fn bears(text: &str, mark: &str) -> bool {
     text.lines().any(|line| line.trim() == mark)
-}
-
-/// Whether a comment is one of ours.
-fn is_ours(text: &str, key: &str) -> bool {
-    let is_mark = |line: &str| line.trim().strip_prefix(key).and_then(|rest| rest.strip_prefix('/')).is_some_and(|seq| !seq.contains(' '));
-    text.lines().any(is_mark)
 }
 
 impl Ticket {
@@ -539,161 +343,6 @@ impl Ticket {
             let known = self.late.as_ref().filter(|(ask, _)| *ask == unsure.ask).map_or(0, |(_, until_ns)| *until_ns);
             self.late = Some((unsure.ask, unsure.until_ns.max(known)));
         }
-    }
-
-    /// Takes what was heard; gives what a person did.
-    pub fn hear(&mut self, ask: &Ask, heard: Heard, now_ns: i64) -> Vec<Seen> {
-        let is_sure = !matches!(heard, Heard::Unknown(_));
-        let failed = match &heard {
-            // What will never be taken is not asked again.
-            Heard::Refused(_) if matches!(ask, Ask::Comment | Ask::Take | Ask::Reopen | Ask::Retire(_)) => None,
-            Heard::Refused(why) | Heard::Later(why) | Heard::Outdated(why) | Heard::Gone(why) | Heard::Unknown(why) => Some(why.clone()),
-            _ => None,
-        };
-        let is_done = failed.is_none();
-        if !is_done {
-            self.attempts = self.attempts.saturating_add(1);
-            self.failing = Some(ask.name().to_owned());
-        } else if ask.changes() || self.failing.as_deref().is_none_or(|failing| failing == ask.name()) {
-            // What is only asked on the way to what fails is no success of that.
-            (self.attempts, self.failing) = (0, None);
-        }
-        self.error = failed;
-        if is_done {
-            self.asking = None;
-        }
-        if is_sure && self.unsure.as_ref().is_some_and(|unsure| unsure.ask == *ask) {
-            self.unsure = None;
-        }
-        if is_sure && *ask == Ask::Comment {
-            self.written = None;
-        }
-        match (ask, heard) {
-            (Ask::Search, Heard::Found(ids)) => self.found(ids, now_ns),
-            (Ask::Create, Heard::Made(id)) => self.made(id),
-            (Ask::Comment, Heard::Done) => self.told = self.telling,
-            (Ask::Comment, Heard::Refused(why)) => (self.told, self.refused) = (self.telling, Some(why)),
-            (Ask::Take, Heard::Done) => (self.takes, self.took) = (false, true),
-            (Ask::Take, Heard::Refused(_)) => self.takes = false,
-            (Ask::Resolve, Heard::Done) => (self.state, self.resolves) = (State::Resolved, false),
-            (Ask::Reopen, Heard::Done) => (self.state, self.reopens) = (State::Open, false),
-            // What cannot be reopened stays as it is.
-            (Ask::Reopen, Heard::Refused(_)) => self.state = State::Gone,
-            (Ask::Retire(id), Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => {
-                self.duplicates.retain(|other| other != id);
-                self.retired.push(id.clone());
-            }
-            (Ask::Look, Heard::Comments(comments)) => return self.read_comments(comments, now_ns),
-            (Ask::Read, Heard::Stands { state, word, version, owner, closed_by }) => {
-                return self.stands(state, word, version, owner, closed_by, now_ns);
-            }
-            (_, Heard::Gone(_)) if self.attempts > GONE_AFTER => self.state = State::Gone,
-            _ => {}
-        }
-        Vec::new()
-    }
-
-    fn found(&mut self, mut ids: Vec<String>, now_ns: i64) {
-        ids.sort_by_key(|id| id.parse::<u64>().unwrap_or(0));
-        self.swept = true;
-        if self.id.is_none() {
-            let Some(first) = ids.first().cloned() else {
-                self.searched_ns = Some(now_ns);
-                return;
-            };
-            let asked_for = self.unsure.as_ref().filter(|unsure| unsure.ask == Ask::Create).map(|unsure| unsure.seq);
-            self.made(first);
-            self.unsure = None;
-            match asked_for {
-                // It tells of the step that it was made for.
-                Some(seq) => self.told = seq,
-                // An earlier daemon made it, and what is known here is older than that: the step may be in it.
-                None => {
-                    self.told = 0;
-                    self.written = Some(Unsure { ask: Ask::Comment, seq: self.telling, since_ns: 0, until_ns: 0 });
-                }
-            }
-        }
-        let others = ids.into_iter().filter(|id| self.id.as_ref() != Some(id) && !self.retired.contains(id)).collect();
-        self.duplicates = others;
-    }
-
-    fn made(&mut self, id: String) {
-        (self.id, self.state, self.told) = (Some(id), State::Open, self.telling);
-        (self.searched_ns, self.fresh) = (None, false);
-    }
-
-    fn read_comments(&mut self, comments: Vec<Comment>, now_ns: i64) -> Vec<Seen> {
-        if let Some(unsure) = &self.written {
-            let mark = mark(&self.key, unsure.seq);
-            if comments.iter().any(|comment| bears(&comment.text, &mark)) {
-                self.told = self.told.max(unsure.seq);
-                self.written = None;
-            } else {
-                self.looked_ns = Some(now_ns);
-            }
-        }
-        let mut wrote = Vec::new();
-        for comment in comments {
-            if self.seen.contains(&comment.id) {
-                continue;
-            }
-            self.seen.push(comment.id.clone());
-            if !is_ours(&comment.text, &self.key) && !comment.text.trim().is_empty() {
-                wrote.push(Seen::Wrote(comment));
-            }
-        }
-        self.seen.drain(..self.seen.len().saturating_sub(SEEN_MAX));
-        wrote
-    }
-
-    fn stands(
-        &mut self,
-        state: Option<State>,
-        word: String,
-        version: Option<String>,
-        owner: Option<String>,
-        closed_by: Option<String>,
-        now_ns: i64,
-    ) -> Vec<Seen> {
-        let mut seen = Vec::new();
-        let may_be_ours = |ask: &Ask| {
-            let late = self.late.as_ref().is_some_and(|(late, until_ns)| late == ask && *until_ns > now_ns);
-            late || self.unsure.as_ref().is_some_and(|unsure| unsure.ask == *ask)
-        };
-        match state {
-            None => self.error = Some(format!("`{word}` is none of the states that the template knows")),
-            Some(state) => {
-                if self.state == State::Open && state.is_over() {
-                    if may_be_ours(&Ask::Resolve) {
-                        self.reopens |= !self.over;
-                    } else {
-                        seen.push(Seen::Ended { by: closed_by.clone(), word: word.clone() });
-                    }
-                } else if self.state == State::Resolved && state == State::Closed {
-                    seen.push(Seen::Ended { by: closed_by.clone(), word: word.clone() });
-                } else if self.state.is_over() && state == State::Open && !may_be_ours(&Ask::Reopen) {
-                    seen.push(Seen::Reopened);
-                }
-                self.state = state;
-                if state.is_over() {
-                    self.resolves = false;
-                } else {
-                    self.reopens = false;
-                }
-                if self.unsure.as_ref().is_some_and(|unsure| matches!(unsure.ask, Ask::Resolve | Ask::Reopen | Ask::Take)) {
-                    self.outlive();
-                }
-            }
-        }
-        if std::mem::take(&mut self.took) {
-            self.owner = owner;
-        } else if owner != self.owner {
-            seen.extend(owner.clone().map(Seen::Took));
-            self.owner = owner;
-        }
-        (self.word, self.version, self.fresh) = (Some(word), version, true);
-        seen
     }
 
     /// Notes that the ticket has the step.

@@ -2,7 +2,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{Put, number};
+use super::{number, put::Put};
 use crate::{
     alarm::notice::{Notice, Step},
     notify::{

@@ -1,6 +1,6 @@
 //! Tickets whose systems answer this and that.
 
-use super::*;
+use super::{hearing::GONE_AFTER, *};
 use crate::notify::text::sample;
 
 const SECOND: i64 = 1_000_000_000;
