@@ -69,10 +69,14 @@ pub enum ActError {
 
 /// Makes events of steps that are durable.
 pub trait Announcer: Send + std::fmt::Debug {
-    /// Takes steps, in order; some may come again in another life of the program.
+    /// Takes the steps of a commit, in order; some may come again in another life of the program.
     fn announce(&mut self, steps: &[Notice]);
+    /// Takes steps again, in order, that an earlier life or a full disk may have kept from becoming events; `more` that follow are only counted.
+    fn announce_again(&mut self, steps: &[Notice], more: u64);
     /// Number of the last step up to which all events are durable; nothing if there is no news.
     fn announced(&mut self) -> Option<u64>;
+    /// Whether events were lost, and all steps after the last that was announced are wanted again.
+    fn is_behind(&self) -> bool;
 }
 
 /// Which alarms there are, and what rules remember.
@@ -148,8 +152,15 @@ impl Ledger {
 
     /// Has events made of steps: first of those that an earlier life made and may have died before telling.
     pub fn announce_to(&mut self, mut announcer: Box<dyn Announcer>) -> Result<(), DatabaseError> {
-        announcer.announce(&self.store.steps_after(self.announced, UNANNOUNCED_MAX)?);
+        self.announce_again(announcer.as_mut())?;
         self.announcer = Some(announcer);
+        Ok(())
+    }
+
+    fn announce_again(&self, announcer: &mut dyn Announcer) -> Result<(), DatabaseError> {
+        let steps = self.store.steps_after(self.announced, UNANNOUNCED_MAX)?;
+        let more = steps.last().map_or(0, |last| self.seq.saturating_sub(last.seq));
+        announcer.announce_again(&steps, more);
         Ok(())
     }
 
@@ -291,8 +302,11 @@ impl Ledger {
         Ok(Some(ended))
     }
 
-    /// Takes what is usual of series from now on.
-    pub fn is_usual(&mut self, baselines: Baselines) {
+    /// Takes what is usual of series from now on; of jobs of which nothing could be learned what was known of them stays.
+    pub fn is_usual<'j>(&mut self, mut baselines: Baselines, unread: impl IntoIterator<Item = &'j str>) {
+        for job in unread {
+            baselines.keep(job, &self.baselines);
+        }
         self.baselines = baselines;
     }
 
@@ -411,8 +425,12 @@ impl Ledger {
         self.changed_alarms.clear();
         self.over.clear();
         let steps = std::mem::take(&mut self.pending);
-        if let Some(announcer) = &mut self.announcer {
-            announcer.announce(&steps);
+        if let Some(mut announcer) = self.announcer.take() {
+            // Where they cannot be read it stays behind, and the next commit tries again.
+            if !announcer.is_behind() || self.announce_again(announcer.as_mut()).is_err() {
+                announcer.announce(&steps);
+            }
+            self.announcer = Some(announcer);
         }
         for notice in &steps {
             // Nobody may follow.

@@ -260,7 +260,7 @@ impl Replay {
                 baselines.insert(calendar, &series.shape.job, shown.clone(), Baseline::of(&means, &[], calendar.clone()));
             }
         }
-        self.ledger.is_usual(baselines);
+        self.ledger.is_usual(baselines, []);
     }
 }
 

@@ -20,8 +20,8 @@ use crate::{config::Job, reading::Shape, series::layout::UP};
 pub const TOGETHER_NS: i64 = 5 * 60 * 1_000_000_000;
 /// A label that more jobs have than this, and more than half of them, tells nothing.
 const CARRIERS_MAX: usize = 10;
-/// What is remembered of late before what is old is forgotten.
-const LATELY_MAX: usize = 10_000;
+/// What is remembered of late before what is old is forgotten; more, and twice what was left by then.
+const LATELY_MIN: usize = 10_000;
 
 /// What two alarms may have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,6 +41,8 @@ pub struct Situations {
     carriers: HashMap<(String, String), usize>,
     jobs: usize,
     lately: HashMap<Common, (u64, i64)>,
+    /// So many of them are remembered before what is old is forgotten.
+    lately_max: usize,
 }
 
 impl Situations {
@@ -62,8 +64,9 @@ impl Situations {
         let is_near = |at_ns: i64| now_ns.saturating_sub(at_ns) <= TOGETHER_NS;
         let found = commons.iter().filter_map(|common| self.lately.get(common)).find(|(other, at_ns)| *other != number && is_near(*at_ns));
         let joined = found.map(|(other, _)| *other);
-        if self.lately.len() > LATELY_MAX {
+        if self.lately.len() > self.lately_max.max(LATELY_MIN) {
             self.lately.retain(|_, (_, at_ns)| is_near(*at_ns));
+            self.lately_max = self.lately.len() * 2;
         }
         self.lately.extend(commons.into_iter().map(|common| (common, (joined.unwrap_or(number), now_ns))));
         joined
@@ -115,14 +118,15 @@ pub fn situations(alarms: Vec<Alarm>, jobs: &[Job]) -> Vec<Situation> {
         together.entry(alarm.situation.unwrap_or(alarm.life.number)).or_default().push(alarm);
     }
     let several = together.into_iter().filter(|(_, alarms)| alarms.len() > 1);
-    let mut found: Vec<Situation> = several.map(|(number, alarms)| situation(number, alarms, jobs)).collect();
+    let jobs: HashMap<&str, &Job> = jobs.iter().map(|job| (job.name.as_str(), job)).collect();
+    let mut found: Vec<Situation> = several.map(|(number, alarms)| situation(number, alarms, &jobs)).collect();
     found.sort_by_key(|situation| Reverse(situation.number));
     found
 }
 
-fn situation(number: u64, alarms: Vec<Alarm>, jobs: &[Job]) -> Situation {
-    let dependents = |alarm: &Alarm| alarms.iter().filter(|other| depends(&other.subject, &alarm.subject, jobs)).count();
-    let mut ranked: Vec<(usize, Alarm)> = alarms.iter().map(|alarm| (dependents(alarm), alarm.clone())).collect();
+fn situation(number: u64, alarms: Vec<Alarm>, jobs: &HashMap<&str, &Job>) -> Situation {
+    let dependents = Dependents::of(&alarms, jobs);
+    let mut ranked: Vec<(usize, Alarm)> = alarms.iter().map(|alarm| (dependents.on(&alarm.subject), alarm.clone())).collect();
     let is_down = |alarm: &Alarm| alarm.subject.series == UP;
     ranked.sort_by_key(|(dependents, alarm)| {
         let life = &alarm.life;
@@ -143,10 +147,26 @@ fn situation(number: u64, alarms: Vec<Alarm>, jobs: &[Job]) -> Situation {
     Situation { number, since_ns, severity, active, because, alarms: ranked.into_iter().map(|(_, alarm)| alarm).collect() }
 }
 
-/// Whether the job of one alarm depends on what the other is about.
-fn depends(dependent: &Subject, source: &Subject, jobs: &[Job]) -> bool {
-    let job = jobs.iter().find(|job| job.name.as_str() == dependent.job);
-    dependent.job != source.job && job.is_some_and(|job| job.depends_on.iter().any(|on| is_meant(&on.series, source)))
+/// Alarms whose jobs depend on something: how many there are of each job, by what it depends on. Many depend on the same.
+struct Dependents<'j>(HashMap<Vec<&'j str>, (&'j Job, HashMap<&'j str, usize>)>);
+
+impl<'j> Dependents<'j> {
+    fn of(alarms: &[Alarm], jobs: &HashMap<&str, &'j Job>) -> Self {
+        let mut found: HashMap<Vec<&str>, (&Job, HashMap<&str, usize>)> = HashMap::new();
+        for job in alarms.iter().filter_map(|alarm| jobs.get(alarm.subject.job.as_str())).filter(|job| !job.depends_on.is_empty()) {
+            let on = job.depends_on.iter().map(|on| on.said.as_str()).collect();
+            *found.entry(on).or_insert_with(|| (job, HashMap::new())).1.entry(job.name.as_str()).or_default() += 1;
+        }
+        Self(found)
+    }
+
+    /// How many alarms of other jobs depend on what an alarm is about.
+    fn on(&self, source: &Subject) -> usize {
+        let is_of_it = |(job, _): &&(&Job, _)| job.depends_on.iter().any(|on| is_meant(&on.series, source));
+        let others =
+            |of_jobs: &HashMap<&str, usize>| of_jobs.iter().filter(|(job, _)| **job != source.job).map(|(_, count)| count).sum::<usize>();
+        self.0.values().filter(is_of_it).map(|(_, of_jobs)| others(of_jobs)).sum()
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +241,26 @@ mod tests {
         let before = Alarm { situation: Some(3), ..alarm(4, 0, "j0", "mx0:25", &[]) };
         situations.began(&before, []);
         assert_eq!(situations.begins(&alarm(5, 60, "j0", "mx0:25", &[]), []), Some(3));
+    }
+
+    /// Ten thousand jobs, a fifth of which fail with the gateway that all depend on: whoever asks in a storm has the answer soon.
+    #[test]
+    fn what_most_depend_on_is_the_likely_cause_and_is_found_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jobs.toml");
+        let job = |name: String, on: &str| format!("[[job]]\nname = \"{name}\"\nagent = \"smtp\"\nevery = \"60s\"\n{on}");
+        let text = job("gw".into(), "") + &(0..10_000).map(|at| job(format!("j{at}"), "depends_on = \"gw\"\n")).collect::<String>();
+        std::fs::write(&file, text).unwrap();
+        let jobs = crate::config::jobs_of(&file, crate::schedule::UnixTime::FIRST).unwrap();
+        let of = |number: u64, job: &str| Alarm { situation: Some(1), ..alarm(number, 1, job, "x", &[]) };
+        let mut gateway = of(2_001, "gw");
+        gateway.subject.series = UP.into();
+        let mut alarms: Vec<Alarm> = (1..=2_000).map(|number| of(number, &format!("j{}", number % 1_000))).collect();
+        alarms.push(gateway);
+        let began = std::time::Instant::now();
+        let found = situations(alarms, &jobs);
+        assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!((found[0].alarms[0].life.number, found[0].because.as_str()), (2_001, "2000 of the others depend on it"));
     }
 
     #[test]

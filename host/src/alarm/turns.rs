@@ -39,6 +39,8 @@ struct State {
     taken: bool,
     /// Those that wait and come first.
     first: usize,
+    /// All that wait.
+    waiting: usize,
     /// Rows that are in the log alone.
     rows: u64,
     /// Nobody writes any more.
@@ -81,9 +83,12 @@ impl Turns {
         Turn { turns: self, is_ours, rows: 0 }
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>, is_held: impl Fn(&State) -> bool) -> MutexGuard<'s, State> {
+    fn wait<'s>(&self, mut state: MutexGuard<'s, State>, is_held: impl Fn(&State) -> bool) -> MutexGuard<'s, State> {
+        state.waiting += 1;
         let waited = self.0.changed.wait_timeout_while(state, WAIT_MAX, |state| is_held(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.waiting -= 1;
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -183,30 +188,34 @@ mod tests {
 
     #[test]
     fn who_comes_first_writes_before_all_that_can_wait() {
-        let turns = Turns::default();
-        let (said, heard) = mpsc::channel();
-        let held = turns.first();
-        thread::scope(|scope| {
-            let (later, first, after) = (said.clone(), said, turns.clone());
-            scope.spawn(move || {
-                let turn = after.after();
-                later.send("after").unwrap();
-                drop(turn);
+        for _ in 0..50 {
+            let turns = &Turns::default();
+            let (said, heard) = mpsc::channel();
+            let held = turns.first();
+            thread::scope(|scope| {
+                let writer = |name, wait: fn(&Turns) -> Turn<'_>| {
+                    let said = said.clone();
+                    scope.spawn(move || {
+                        let turn = wait(turns);
+                        said.send(name).unwrap();
+                        drop(turn);
+                    });
+                };
+                writer("after", Turns::after);
+                while turns.state().waiting == 0 {
+                    thread::yield_now();
+                }
+                writer("first", Turns::first);
+                while turns.state().waiting < 2 {
+                    thread::yield_now();
+                }
+                assert!(heard.try_recv().is_err(), "two write at once");
+                drop(held);
             });
-            let turns = &turns;
-            scope.spawn(move || {
-                let turn = turns.first();
-                first.send("first").unwrap();
-                drop(turn);
-            });
-            while turns.state().first == 0 {
-                thread::yield_now();
-            }
-            assert!(heard.try_recv().is_err(), "two write at once");
-            drop(held);
+            drop(said);
             let both: Vec<_> = heard.iter().collect();
             assert_eq!(both, ["first", "after"]);
-        });
+        }
     }
 
     #[test]

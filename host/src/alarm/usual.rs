@@ -50,6 +50,19 @@ impl Baselines {
         self.0.iter().find(|(calendar, _)| is_its(calendar))?.1.get(job)?.get(series)
     }
 
+    /// Takes over what was known of a job of which nothing can be learned just now.
+    pub fn keep(&mut self, job: &str, known: &Self) {
+        for (calendar, of_calendar) in &known.0 {
+            for (series, baseline) in of_calendar.get(job).into_iter().flatten() {
+                let is_new =
+                    !self.0.iter().any(|(of, jobs)| of == calendar && jobs.get(job).is_some_and(|known| known.contains_key(series)));
+                if is_new {
+                    self.insert(calendar, job, series.clone(), baseline.clone());
+                }
+            }
+        }
+    }
+
     /// Of how many series something is known.
     pub fn len(&self) -> usize {
         self.0.iter().flat_map(|(_, of_calendar)| of_calendar.values()).map(HashMap::len).sum()
@@ -73,8 +86,8 @@ pub fn learn(
     let fetch = |back: i64, step: Option<u32>| -> Result<Vec<Series>, SeriesError> {
         let (from, consolidation) = (now_s - back, Consolidation::Average);
         let query = Query { selectors: vec![selector.clone()], from, to: now_s, step, consolidation };
-        let taken = store.lock().unwrap_or_else(PoisonError::into_inner).ask(query, now_s)?;
-        // What is not in files yet is a few minutes of weeks.
+        let taken = store.lock().unwrap_or_else(PoisonError::into_inner).glance(query, now_s)?;
+        // What is in the journal alone is a few minutes of weeks.
         taken.read(std::iter::empty())
     };
     let back = FINE_S.min(i64::from(step_s.max(1)).saturating_mul(FINE_VALUES_MAX));
@@ -148,5 +161,9 @@ mod tests {
         let median = |rule| baselines.of(rule, "mx", "up").and_then(|baseline| baseline.at(0)).map(|usual| usual.median);
         assert_eq!((median(&paris), median(&tokyo), median(&rule("UTC"))), (Some(1.0), Some(9.0), None));
         assert_eq!(baselines.len(), 2);
+        let mut next = Baselines::default();
+        next.keep("mx", &baselines);
+        next.keep("other", &baselines);
+        assert_eq!(next.len(), 2, "what cannot be learned anew stays as it was");
     }
 }

@@ -15,14 +15,21 @@ use crate::{
         usual::{self, Baselines},
     },
     config::AlarmRule,
+    latest::JobState,
     log::trouble::Trouble,
-    series::{fetch::Series, meant::may_be_of, selector::Shown},
+    series::{
+        fetch::Series,
+        meant::{may_be, may_be_of, of_every_run},
+        selector::{Selector, Shown},
+    },
 };
 
 /// How often it is looked whether something is to be learned.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long what was learned holds.
 const HOLDS: Duration = Duration::from_secs(3_600);
+/// When it is tried again after something could not be read.
+const AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// Series, as they were written, and the calendars that they are held to.
 type Asked = Vec<(String, Calendar)>;
@@ -45,24 +52,31 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         }
         let owner = daemon.clone();
         let began = Instant::now();
-        match spawn_blocking(move || owner.learn(&rules)).await.map_err(|error| error.to_string()) {
-            Ok(Ok(baselines)) => {
-                unread.is_over(Instant::now());
-                debug!(series = baselines.len(), took_ms = began.elapsed().as_millis(), "what is usual was learned");
-                daemon.ledger.lend().is_usual(baselines);
-            }
-            Ok(Err(why)) | Err(why) => {
-                if unread.met(&why, Instant::now()).is_some() {
-                    warn!("what is usual of series cannot be learned: {why}");
-                }
-            }
+        let Ok(Learned { baselines, unread: failed }) = spawn_blocking(move || owner.learn(&rules)).await else { continue };
+        debug!(series = baselines.len(), took_ms = began.elapsed().as_millis(), "what is usual was learned");
+        daemon.ledger.lend().is_usual(baselines, failed.iter().map(|(job, _)| job.as_str()));
+        let Some((job, why)) = failed.first() else {
+            unread.is_over(Instant::now());
+            continue;
+        };
+        if unread.met(why, Instant::now()).is_some() {
+            warn!(job, jobs = failed.len(), "what is usual of a job's series cannot be learned, what was known of them stays: {why}");
         }
+        learned = learned.and_then(|(at, asked)| Some((at.checked_sub(HOLDS.saturating_sub(AGAIN_AFTER))?, asked)));
     }
 }
 
+/// What was learned.
+#[derive(Default)]
+struct Learned {
+    baselines: Baselines,
+    /// Jobs of which nothing can be learned, each with why.
+    unread: Vec<(String, String)>,
+}
+
 impl Daemon {
-    fn learn(&self, rules: &[AlarmRule]) -> Result<Baselines, String> {
-        let (mut baselines, now_s) = (Baselines::default(), now_ns() / 1_000_000_000);
+    fn learn(&self, rules: &[AlarmRule]) -> Learned {
+        let (mut found, now_s) = (Learned::default(), now_ns() / 1_000_000_000);
         let (config, jobs) = (self.config(), self.snapshot().jobs);
         let own = |job: &str| config.jobs.iter().find(|known| known.name.as_str() == job).map_or(0, |job| job.asks.labels.len());
         let mut learned: Vec<(&str, Calendar)> = Vec::new();
@@ -73,17 +87,29 @@ impl Daemon {
             }
             learned.push((series.value.as_str(), calendar.clone()));
             // One job at a time: what is learned from fits one answer, whatever the rule is about.
-            for shape in jobs.iter().map(|job| &job.shape).filter(|shape| may_be_of(&series.value, shape)) {
+            for shape in jobs.iter().filter(|job| gives(job, &series.value)).map(|job| &job.shape) {
                 let meant = series.value.of_job(&shape.job);
-                let found = usual::learn(&self.store, &meant, &calendar, (now_s, shape.step_s)).map_err(|error| crate::chain(&error))?;
-                for (series, baseline) in found {
-                    let (job, series) = place(&series, own);
-                    baselines.insert(&calendar, &job, series, baseline);
+                match usual::learn(&self.store, &meant, &calendar, (now_s, shape.step_s)) {
+                    Ok(of_job) => {
+                        for (series, baseline) in of_job {
+                            let (job, series) = place(&series, own);
+                            found.baselines.insert(&calendar, &job, series, baseline);
+                        }
+                    }
+                    Err(error) => found.unread.push((shape.job.clone(), crate::chain(&error))),
                 }
             }
         }
-        Ok(baselines)
+        found
     }
+}
+
+/// Whether a job may have series that are meant: what its agent declares with its runs counts, and what is not known yet.
+fn gives(job: &JobState, meant: &Selector) -> bool {
+    let every = of_every_run();
+    let declared = job.last.iter().flat_map(|last| &last.declared);
+    let mut known = job.shape.metrics.iter().chain(declared).chain(&every);
+    may_be_of(meant, &job.shape) && (job.shape.metrics.is_empty() || known.any(|spec| may_be(meant, &job.shape, spec)))
 }
 
 /// Job and series, the latter without the labels that its job gives it: agent, job and target, and so many of its own.

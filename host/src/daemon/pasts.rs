@@ -1,6 +1,9 @@
 //! What was before a rule began to look: windows and trends begin with what is stored, not empty.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     task::spawn_blocking,
@@ -21,8 +24,9 @@ use crate::{
 
 /// How often it is looked whether something begins.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// After how long what was seen is stored.
+/// How often it is looked whether what was seen is stored, and how long that is waited for.
 const SETTLES: Duration = Duration::from_secs(2);
+const WAITED_MAX: Duration = Duration::from_secs(120);
 /// Series whose past is read in one go.
 const AT_ONCE: usize = 200;
 
@@ -36,40 +40,53 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
             if begun.is_empty() {
                 break;
             }
-            // The value that it was seen by is stored by then.
-            sleep(SETTLES).await;
+            let seen = daemon.ledger.lend().position();
+            daemon.is_stored(seen).await;
             let owner = daemon.clone();
-            match spawn_blocking(move || owner.fill(&begun)).await.map_err(|error| error.to_string()) {
-                Ok(Ok(filled)) => {
-                    unread.is_over(std::time::Instant::now());
-                    debug!(filled, "windows of rules began with what is stored");
-                }
-                Ok(Err(why)) | Err(why) => {
-                    if unread.met(&why, std::time::Instant::now()).is_some() {
-                        warn!("what was before a rule began cannot be read; its windows fill as values come: {why}");
-                    }
-                }
+            let Ok((filled, failed)) = spawn_blocking(move || owner.fill(&begun)).await else { continue };
+            debug!(filled, "windows of rules began with what is stored");
+            let Some(why) = failed else {
+                unread.is_over(Instant::now());
+                continue;
+            };
+            if unread.met(&why, Instant::now()).is_some() {
+                warn!("what was before a rule began cannot be read; its windows fill as values come: {why}");
             }
         }
     }
 }
 
 impl Daemon {
-    /// Fills the windows of some series; gives how many had a past.
-    fn fill(&self, begun: &[Beginning]) -> Result<usize, String> {
-        let mut filled = 0;
-        for one in begun {
-            let Some(past) = self.past_of(one).map_err(|error| crate::chain(&error))? else { continue };
-            filled += usize::from(self.ledger.lend().precede(one, &past.rows, i64::from(past.step)));
+    /// Waits until the series have all records before one, as long as it is worth it.
+    async fn is_stored(&self, position: u64) {
+        let began = Instant::now();
+        loop {
+            sleep(SETTLES).await;
+            let stored = super::series_view::lend(&self.store).position().map_or(0, |last| u64::from(last) + 1);
+            if stored >= position || began.elapsed() > WAITED_MAX {
+                return;
+            }
         }
-        Ok(filled)
+    }
+
+    /// Fills the windows of some series; gives how many had a past, and why that of another cannot be read.
+    fn fill(&self, begun: &[Beginning]) -> (usize, Option<String>) {
+        let (mut filled, mut failed) = (0, None);
+        for one in begun {
+            match self.past_of(one) {
+                Ok(Some(past)) => filled += usize::from(self.ledger.lend().precede(one, &past.rows, i64::from(past.step))),
+                Ok(None) => {}
+                Err(error) => failed = Some(crate::chain(&error)),
+            }
+        }
+        (filled, failed)
     }
 
     fn past_of(&self, one: &Beginning) -> Result<Option<Series>, SeriesError> {
         let (selectors, consolidation) = (vec![one.series.clone()], Consolidation::Average);
         // A counter's totals are followed back from the first one: rows have to end where it stands.
         let query = Query { selectors, from: one.from_s, to: one.to_s, step: None, consolidation };
-        let taken = super::series_view::lend(&self.store).ask(query, now_ns() / 1_000_000_000)?;
+        let taken = super::series_view::lend(&self.store).glance(query, now_ns() / 1_000_000_000)?;
         Ok(taken.read(std::iter::empty())?.into_iter().next())
     }
 }

@@ -35,6 +35,7 @@ use super::archive::Consolidation;
 use super::catalogue::{Job, SeriesFile};
 use super::error::SeriesError;
 use super::gap::{Gap, book::Told};
+use super::gate;
 use super::header::{self, Header, HeaderError};
 use super::selector::Selector;
 use super::store::SeriesStore;
@@ -126,8 +127,20 @@ pub struct Taken {
 }
 
 impl SeriesStore {
-    /// Takes what an answer needs, and has the rows of its series written to their files, if these can be written.
+    /// Takes what an answer needs, has the rows of its series written to their files, if these can be written, and says what was probably meant
+    /// by a selector that means nothing.
     pub fn ask(&mut self, query: Query, now: i64) -> Result<Taken, SeriesError> {
+        let mut taken = self.glance(query, now)?;
+        self.flush_for(&taken.picks);
+        taken.held = taken.picks.iter().map(|pick| self.held(pick)).collect();
+        for (selector, hint) in &mut taken.missed {
+            *hint = self.hint(selector);
+        }
+        Ok(taken)
+    }
+
+    /// Takes what an answer needs and leaves the files as they are; of a selector that means nothing it says no more.
+    pub fn glance(&self, query: Query, now: i64) -> Result<Taken, SeriesError> {
         if query.to <= query.from {
             return Err(SeriesError::Range { from: query.from, to: query.to });
         }
@@ -135,12 +148,11 @@ impl SeriesStore {
         for selector in &query.selectors {
             let found = pick::pick(self.catalogue(), selector);
             if found.is_empty() {
-                missed.push((selector.clone(), self.hint(selector)));
+                missed.push((selector.clone(), String::new()));
             }
             let is_new = |pick: &Pick| known.insert(pick.key());
             picks.extend(found.into_iter().filter(is_new));
         }
-        self.flush_for(&picks);
         let held = picks.iter().map(|pick| self.held(pick)).collect();
         let job = |pick: &Pick| Some((pick.job.clone(), self.catalogue().jobs().get(&pick.job)?.clone()));
         let mut jobs = BTreeMap::new();
@@ -260,6 +272,7 @@ impl Taken {
         let job = self.jobs.get(&pick.job);
         for file in job.iter().flat_map(|job| job.files_of(&pick.label_set)) {
             let path = self.folder.join(&file.path);
+            let _open = gate::reading(&path);
             match header::read(&path) {
                 Ok(Some(header)) => files.push((file.clone(), header)),
                 Ok(None) | Err(HeaderError::Corrupt(_)) => {}

@@ -25,6 +25,9 @@ use crate::{
     series::layout::UP,
 };
 
+/// Series that are remembered to have had their past looked for, at most: label sets come and go. Then all are looked for once more.
+const BEGUN_MAX: usize = 200_000;
+
 impl Ledger {
     /// Takes a reading at its place in the journal; one that was taken before is passed over.
     pub fn take(&mut self, position: u64, reading: &Reading) {
@@ -98,6 +101,9 @@ impl Ledger {
         if sight.has_history() && !seat.has_begun {
             seat.has_begun = true;
             // A seat of what only a run declares lasts no longer than it.
+            if self.begun_once.len() >= BEGUN_MAX {
+                self.begun_once.clear();
+            }
             if self.begun_once.insert(named.place.clone()) {
                 let begun = memory.history.span().and_then(|span| Beginning::of(sight, &named, span));
                 Self::begins(&mut self.beginnings, begun);

@@ -104,7 +104,7 @@ impl Ledger {
 
     /// Series of one job that rules look at by themselves.
     fn of_series(&self, job: &JobState, now_ns: i64, is_asked: &impl Fn(&AlarmRule) -> bool, found: &mut Vec<Standing>) {
-        let name = job.shape.job.as_str();
+        let (name, first) = (job.shape.job.as_str(), found.len());
         let mut seen: HashSet<(String, String)> = HashSet::new();
         if let Some(last) = job.fresh(now_ns) {
             let reading = reading(name, last);
@@ -138,8 +138,8 @@ impl Ledger {
         // What an agent declares with its runs is known as long as it does.
         let declares = job.shape.metrics.is_empty() || job.last.as_ref().is_some_and(|last| !last.declared.is_empty());
         for rule in self.watch.rules_of(name).iter().filter(|rule| declares && is_asked(rule)) {
-            let is_found = |one: &Standing| one.rule == rule.name.value && one.job.as_deref() == Some(name);
-            let Some(series) = rule.looks_at.series().filter(|_| !found.iter().any(is_found)) else { continue };
+            let is_found = found.iter().skip(first).any(|one| one.rule == rule.name.value);
+            let Some(series) = rule.looks_at.series().filter(|_| !is_found) else { continue };
             let metric = series.value.fixed().find(|(label, _)| *label == NAME_LABEL).map(|(_, metric)| metric.to_owned());
             if let Some(metric) = metric.filter(|metric| of_every_run().iter().all(|spec| spec.name != *metric)) {
                 let spec =

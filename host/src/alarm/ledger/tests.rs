@@ -103,9 +103,9 @@ impl Rig {
     }
 }
 
-/// Who hears of steps, and knows up to which they are durable.
+/// Who hears of steps, knows up to which they are durable, and whether some were lost.
 #[derive(Clone, Debug, Default)]
-struct Heard(Arc<Mutex<(Vec<Told>, Option<u64>)>>);
+struct Heard(Arc<Mutex<(Vec<Told>, Option<u64>, bool)>>);
 
 /// Number, name, text and count of a step.
 type Told = (u64, &'static str, String, u64);
@@ -124,6 +124,15 @@ impl Announcer for Heard {
     fn announce(&mut self, steps: &[Notice]) {
         let steps = steps.iter().map(|step| (step.seq, step.step.name(), step.text.clone(), step.count));
         self.0.lock().unwrap().0.extend(steps);
+    }
+
+    fn announce_again(&mut self, steps: &[Notice], more: u64) {
+        assert_eq!(more, 0);
+        self.announce(steps);
+    }
+
+    fn is_behind(&self) -> bool {
+        std::mem::take(&mut self.0.lock().unwrap().2)
     }
 
     fn announced(&mut self) -> Option<u64> {
@@ -297,7 +306,7 @@ fn a_value_far_from_what_is_usual_at_its_hour_raises_and_one_near_it_clears() {
     let hours: Vec<_> = (-35 * 24..=0).map(|hour| MONDAY + hour * 3_600).map(|time| (time, Some(usual(time - 1)))).collect();
     let mut baselines = Baselines::default();
     baselines.insert(&Calendar::default(), "mx", "total_time".into(), Baseline::of(&hours, &[], Calendar::default()));
-    rig.ledger.is_usual(baselines);
+    rig.ledger.is_usual(baselines, []);
     for (minute, value) in [(180, 1.01), (181, 3.0), (182, 1.0), (720, 3.0), (721, 1.0)] {
         take(&mut rig, minute, value);
     }
@@ -490,6 +499,9 @@ fn steps_are_announced_again_in_the_next_life_until_their_events_are_durable() {
     rig.killed(SLOW);
     rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
     assert_eq!(seqs(&heard), [2, 3]);
+    heard.0.lock().unwrap().2 = true;
+    say(&mut rig, "d");
+    assert_eq!(seqs(&heard), [2, 3, 4], "after a loss all comes again");
 }
 
 /// Two thousand steps of 50 series that come and go: no more of them wait
