@@ -18,7 +18,7 @@ use super::header::{self, Header};
 use super::outside::Fact;
 use super::row::{Datum, Row};
 use super::shape::{FileShape, Source};
-use super::update::{self, Entered};
+use super::update::{self, EnterError, Entered};
 use super::writer::{Fetched, SeriesWriter, Wanted, WriteError};
 
 /// Rows given to librrd in one call.
@@ -56,12 +56,16 @@ impl SeriesWriter for Librrd {
             let _alone = gate::writing(path);
             update::enter(path, rows)
         };
-        match entered.map_err(|error| WriteError::Header { path: path.into(), source: error.into() })? {
-            Entered::All => Ok(()),
-            Entered::Locked => Err(WriteError::Locked { path: path.into() }),
-            Entered::NotOurs => append_with_librrd(path, rows),
+        match entered {
+            Ok(Entered::All) => Ok(()),
+            Ok(Entered::Locked) => Err(WriteError::Locked { path: path.into() }),
+            Ok(Entered::NotOurs) => append_with_librrd(path, rows),
+            Err(EnterError::Read(error)) => Err(WriteError::Header { path: path.into(), source: error.into() }),
+            Err(EnterError::Write(source)) => Err(WriteError::Write { path: path.into(), source }),
+            Err(EnterError::Torn(source)) => Err(WriteError::Torn { path: path.into(), source }),
         }
     }
+
     fn fetch(&self, path: &Path, wanted: &Wanted) -> Result<Fetched, WriteError> {
         self.info(path)?.ok_or_else(|| WriteError::Missing { path: path.into() })?;
         let resolution = Duration::from_secs(wanted.step.into());
@@ -81,6 +85,7 @@ impl SeriesWriter for Librrd {
 
 fn head(path: &Path) -> Result<Option<Header>, WriteError> {
     check_path(path)?;
+    let _open = gate::reading(path);
     header::read(path).map_err(|source| WriteError::Header { path: path.into(), source })
 }
 
@@ -99,6 +104,7 @@ pub(super) fn append_with_librrd(path: &Path, rows: &[Row]) -> Result<(), WriteE
 /// Reads everything that a file says of itself, in rrdtool's order; its header must have been checked.
 pub(super) fn facts(path: &Path) -> Result<Vec<(String, Fact)>, WriteError> {
     check_path(path)?;
+    let _open = gate::reading(path);
     let known = info::info(path).map_err(|error| fault(path, &error))?;
     let fact = |value: info::InfoValue| match value {
         info::InfoValue::Value(value) => Some(Fact::Value(value)),

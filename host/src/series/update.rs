@@ -22,7 +22,8 @@ use super::row::{Datum, Row};
 use live::{Archive, Column, Live, Part};
 
 /// Nobody knows, in librrd's bits: what 0/0 is on this machine.
-const UNKNOWN: f64 = f64::from_bits(0xfff8_0000_0000_0000);
+const UNKNOWN: f64 =
+    f64::from_bits(if cfg!(any(target_arch = "x86_64", target_arch = "x86")) { 0xfff8_0000_0000_0000 } else { 0x7ff8_0000_0000_0000 });
 
 /// What became of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,40 +36,71 @@ pub(super) enum Entered {
     NotOurs,
 }
 
+/// Why rows cannot be entered.
+#[derive(Debug)]
+pub(super) enum EnterError {
+    /// The file cannot be read.
+    Read(io::Error),
+    /// It cannot be written; nothing of its live part was changed, and none of the rows that it has.
+    Write(io::Error),
+    /// It cannot be written, and its live part may have been by half.
+    Torn(io::Error),
+}
+
+/// Where bytes are put.
+trait Puts {
+    fn put(&self, bytes: &[u8], at: u64) -> io::Result<()>;
+}
+
+impl Puts for File {
+    fn put(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.write_all_at(bytes, at)
+    }
+}
+
 /// Appends rows by rising stamp; those that the file already has are skipped.
 ///
-/// Errors: the file cannot be read or written; nothing of its live part was changed, and none of the rows that it has.
-pub(super) fn enter(path: &Path, rows: &[Row]) -> io::Result<Entered> {
+/// The lock is the process's, and gone as soon as it closes the file elsewhere: whoever reads it in this process waits at the gate.
+pub(super) fn enter(path: &Path, rows: &[Row]) -> Result<Entered, EnterError> {
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entered::NotOurs),
-        Err(error) => return Err(error),
+        Err(error) => return Err(EnterError::Read(error)),
     };
     // As librrd does: other programs' librrd keeps away.
     match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::ACCESS | Errno::AGAIN) => return Ok(Entered::Locked),
-        done => done?,
+        done => done.map_err(|error| EnterError::Read(error.into()))?,
     }
-    let Some(mut live) = Live::read(&file)? else { return Ok(Entered::NotOurs) };
+    enter_into(&file, &file, rows)
+}
+
+fn enter_into(file: &File, into: &impl Puts, rows: &[Row]) -> Result<Entered, EnterError> {
+    let Some(mut live) = Live::read(file).map_err(EnterError::Read)? else { return Ok(Entered::NotOurs) };
     let new = rows.partition_point(|row| row.stamp <= live.last);
     let Some(rows) = rows.get(new..).filter(|rows| !rows.is_empty()) else { return Ok(Entered::All) };
     if rows.iter().any(|row| row.cells.len() != live.columns.len()) {
         return Ok(Entered::NotOurs);
     }
     rows.iter().for_each(|row| live.pass(row));
-    write(&file, &mut live, rows)?;
+    write(into, &mut live, rows)?;
     Ok(Entered::All)
 }
 
-fn write(file: &File, live: &mut Live, rows: &[Row]) -> io::Result<()> {
+fn write(into: &impl Puts, live: &mut Live, rows: &[Row]) -> Result<(), EnterError> {
     for (at, bytes) in live.archives.iter().flat_map(|archive| &archive.fresh) {
-        file.write_all_at(bytes, *at)?;
+        into.put(bytes, *at).map_err(EnterError::Write)?;
     }
+    let before = live.as_read();
     if let Some(last) = rows.last() {
         live.keep_given(last);
     }
     let (at, bytes) = live.bytes();
-    file.write_all_at(bytes, at)
+    // A head of which only the beginning is new would say that the rows are there.
+    into.put(bytes, at).map_err(|error| match into.put(&before, at) {
+        Ok(()) => EnterError::Write(error),
+        Err(_) => EnterError::Torn(error),
+    })
 }
 
 impl Live {
@@ -236,4 +268,72 @@ fn counted(before: u64, total: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "seconds and slots since 1970 are exact")]
 fn seconds(count: i64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use watchpost_plugin_api::Kind;
+
+    use super::*;
+    use crate::series::{
+        archive::Archive as Kept,
+        librrd::Librrd,
+        shape::{FileShape, Source},
+        writer::SeriesWriter,
+    };
+
+    const BEGIN: i64 = 1_774_742_400;
+
+    /// A disk that takes half of one write, and then nothing so many times.
+    struct Failing<'f> {
+        file: &'f File,
+        before: Cell<usize>,
+        failures: Cell<usize>,
+    }
+
+    impl Puts for Failing<'_> {
+        fn put(&self, bytes: &[u8], at: u64) -> io::Result<()> {
+            if let Some(before) = self.before.get().checked_sub(1) {
+                self.before.set(before);
+            } else if let Some(failures) = self.failures.get().checked_sub(1) {
+                self.failures.set(failures);
+                self.file.put(&bytes[..bytes.len() / 2], at)?;
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+            self.file.put(bytes, at)
+        }
+    }
+
+    fn row(minute: i64) -> Row {
+        Row { stamp: BEGIN + 60 * minute, cells: vec![Datum::Gauge(0.25 * seconds(minute)); 2] }
+    }
+
+    #[test]
+    fn rows_that_the_disk_took_by_half_are_entered_at_the_next_time_as_if_nothing_had_been() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = ["a", "b"].map(|name| Source { name: name.into(), kind: Kind::Gauge, heartbeat: 120 }).to_vec();
+        let archives = [(1, 20), (5, 20)].map(|(steps, rows)| Kept { consolidation: Consolidation::Average, steps, rows }).to_vec();
+        let shape = FileShape { step: 60, sources, archives };
+        let [undisturbed, disturbed] = ["u", "d"].map(|name| folder.path().join(name));
+        Librrd::new().create(&undisturbed, &shape, BEGIN).unwrap();
+        std::fs::copy(&undisturbed, &disturbed).unwrap();
+        let rows: Vec<Row> = (1..=11).map(row).collect();
+        enter(&undisturbed, &rows).unwrap();
+        let file = OpenOptions::new().read(true).write(true).open(&disturbed).unwrap();
+        let failing = |before, failures| Failing { file: &file, before: Cell::new(before), failures: Cell::new(failures) };
+        let fresh = std::fs::read(&disturbed).unwrap();
+        // Archives' rows may go round their end: so many writes until the head, which is the last one.
+        let mut writes = 0;
+        while let Err(error) = enter_into(&file, &failing(writes, 1), &rows) {
+            assert!(matches!(error, EnterError::Write(_)), "at write {writes}: {error:?}");
+            assert_eq!(Live::read(&file).unwrap().unwrap().last, BEGIN, "its head says nothing of rows that are not there");
+            writes += 1;
+        }
+        assert!(writes >= 3, "{writes}");
+        assert_eq!(std::fs::read(&disturbed).unwrap(), std::fs::read(&undisturbed).unwrap());
+        std::fs::write(&disturbed, fresh).unwrap();
+        assert!(matches!(enter_into(&file, &failing(writes - 1, 2), &rows), Err(EnterError::Torn(_))));
+    }
 }

@@ -1,5 +1,6 @@
 //! Who writes and reads series files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archive::Consolidation;
@@ -72,6 +73,22 @@ pub enum WriteError {
         path: PathBuf,
         /// What is wrong with it.
         source: HeaderError,
+    },
+    /// Rows cannot be written to it; it is as it was.
+    #[error("cannot write rows to {path}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Rows were written to it by half, and cannot be taken back.
+    #[error("rows were written to {path} by half")]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// librrd refused.
     #[error("librrd refused {path}: {message}")]

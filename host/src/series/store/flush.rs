@@ -123,6 +123,8 @@ impl SeriesStore {
                 Err(error) => {
                     flushed.files_behind += 1;
                     flushed.files_locked += usize::from(matches!(error, SeriesError::Write(WriteError::Locked { .. })));
+                    // The last checkpoint and the journal say what it is to be.
+                    self.unsure |= matches!(error, SeriesError::Write(WriteError::Torn { .. }));
                     self.failed(&error);
                 }
             }

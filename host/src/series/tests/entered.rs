@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use watchpost_plugin_api::Kind;
 
-use crate::series::archive::{Archive, Consolidation};
+use crate::series::archive::{Archive, Consolidation, XFF};
 use crate::series::header;
 use crate::series::librrd::{Librrd, append_with_librrd};
 use crate::series::row::{Datum, Row};
@@ -51,8 +51,25 @@ fn cells(shape: &FileShape, given: &[(u8, i32, u64)], sums: &mut [u64]) -> Vec<D
     shape.sources.iter().zip(given).zip(sums).map(cell).collect()
 }
 
+/// How much of a row may be unknown, of each archive in turn.
+fn unknown_shares() -> impl Strategy<Value = Vec<f64>> {
+    proptest::collection::vec(proptest::sample::select(vec![0.0, 0.25, 0.5, 0.75, 0.999]), 1..4)
+}
+
+/// Where an archive's definition has it. Source: the layout that `header` reads.
+fn set_shares(path: &Path, shape: &FileShape, shares: &[f64]) {
+    let mut bytes = std::fs::read(path).unwrap();
+    for (n, share) in (0..shape.archives.len()).zip(shares.iter().cycle()) {
+        let at =
+            (header::STATIC_BYTES + shape.sources.len() as u64 * header::SOURCE_BYTES) as usize + n * header::ARCHIVE_BYTES as usize + 40;
+        assert_eq!(bytes[at..at + 8], XFF.to_ne_bytes());
+        bytes[at..at + 8].copy_from_slice(&share.to_ne_bytes());
+    }
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// What both ways make of the same rows, ours in pieces of any size.
-fn made(shape: &FileShape, given: &[Given], pieces: &[usize]) -> (tempfile::TempDir, [PathBuf; 2]) {
+fn made(shape: &FileShape, given: &[Given], pieces: &[usize], shares: &[f64]) -> (tempfile::TempDir, [PathBuf; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).join("_.rrd");
     let make = |path: &Path| {
@@ -61,6 +78,7 @@ fn made(shape: &FileShape, given: &[Given], pieces: &[usize]) -> (tempfile::Temp
     };
     let (ours, theirs) = (path("mx"), path("theirs"));
     make(&ours);
+    set_shares(&ours, shape, shares);
     std::fs::create_dir(theirs.parent().unwrap()).unwrap();
     std::fs::copy(&ours, &theirs).unwrap();
     let (mut stamp, mut sums, mut rows) = (BEGIN, vec![0; shape.sources.len()], Vec::new());
@@ -89,11 +107,11 @@ proptest! {
 
     #[test]
     fn a_file_is_what_librrd_makes_of_the_same_rows(
-        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4)
+        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4), shares in unknown_shares()
     ) {
         let longest = round(&shape);
         let rows: Vec<_> = rows.into_iter().map(|(passed, cells)| (passed.min(longest), cells)).collect();
-        let (_folder, paths) = made(&shape, &rows, &pieces);
+        let (_folder, paths) = made(&shape, &rows, &pieces, &shares);
         let [ours, theirs] = paths.map(|path| std::fs::read(path).unwrap());
         let unequal: Vec<usize> = (0..theirs.len()).filter(|at| ours.get(*at) != theirs.get(*at)).collect();
         prop_assert!(unequal.is_empty() && ours.len() == theirs.len(), "unequal at {unequal:?}");
@@ -101,9 +119,9 @@ proptest! {
 
     #[test]
     fn after_a_gap_in_which_archives_go_round_librrd_reads_the_same(
-        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4)
+        shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4), shares in unknown_shares()
     ) {
-        let (_folder, paths) = made(&shape, &rows, &pieces);
+        let (_folder, paths) = made(&shape, &rows, &pieces, &shares);
         let last = header::read(&paths[0]).unwrap().unwrap().last.stamp;
         for archive in &shape.archives {
             let step = archive.steps * shape.step;
@@ -113,4 +131,39 @@ proptest! {
             prop_assert_eq!(ours, theirs);
         }
     }
+}
+
+/// Files that are not as librrd makes them for us are left to it, and none is touched.
+#[test]
+fn what_is_not_ours_is_not_touched() {
+    let source = |kind| Source { name: "s".into(), kind, heartbeat: 120 };
+    let archive = Archive { consolidation: Consolidation::Average, steps: 1, rows: 20 };
+    let shape = FileShape { step: 60, sources: vec![source(Kind::Gauge)], archives: vec![archive] };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.rrd");
+    let rows = [Row { stamp: BEGIN + 60, cells: vec![Datum::Gauge(1.0)] }];
+    let check = |what: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        Librrd::new().create(&path, &shape, BEGIN).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(enter(&path, &rows).unwrap(), Entered::NotOurs, "{what}");
+        assert!(std::fs::read(&path).unwrap() == bytes, "{what}: it was touched");
+        std::fs::remove_file(&path).unwrap();
+    };
+    let definition = header::STATIC_BYTES as usize;
+    let live = header::live_offset(1, 1) as usize;
+    let put = |at: usize, value: [u8; 8]| move |bytes: &mut Vec<u8>| bytes[at..at + 8].copy_from_slice(&value);
+    check("another version", &|bytes| bytes[7] = b'4');
+    check("a lower bound", &put(definition + 48, 0.0_f64.to_ne_bytes()));
+    check("an upper bound", &put(definition + 56, 9.0_f64.to_ne_bytes()));
+    check("microseconds", &put(live + 8, 5_i64.to_ne_bytes()));
+    check("a count of unknown seconds that cannot be", &put(live + 16 + 32, i64::MAX.to_ne_bytes()));
+    check("the head cut short", &|bytes| bytes.truncate(live));
+    check("rows cut short", &|bytes| bytes.truncate(bytes.len() - 8));
+    check("so many data sources that nobody has the memory", &put(24, u64::MAX.to_ne_bytes()));
+    Librrd::new().create(&path, &shape, BEGIN).unwrap();
+    let two = [Row { stamp: BEGIN + 60, cells: vec![Datum::Gauge(1.0); 2] }];
+    assert_eq!(enter(&path, &two).unwrap(), Entered::NotOurs, "a row of another width");
+    assert_eq!(enter(&path, &rows).unwrap(), Entered::All);
 }

@@ -79,7 +79,10 @@ impl Live {
         head.truncate(read);
         let Ok((sources, archives, step)) = header::checked_counts(&head) else { return Ok(None) };
         let bytes = header::bytes(sources, archives);
-        let whole = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (whole, length) = (usize::try_from(bytes).unwrap_or(usize::MAX), file.metadata()?.len());
+        if length < bytes {
+            return Ok(None);
+        }
         if head.len() < whole {
             head = vec![0; whole];
             match file.read_exact_at(&mut head, 0) {
@@ -88,7 +91,6 @@ impl Live {
             }
         }
         head.truncate(whole);
-        let length = file.metadata()?.len();
         let fields = Fields { head: &head, sources, archives };
         Ok(fields.live(step, length, bytes).map(|(begin, last, columns, archives)| Self {
             begin,
@@ -115,6 +117,11 @@ impl Live {
             let text = text.bytes().take(GIVEN_CHARS - 1).chain(std::iter::repeat(0));
             given.zip(text).for_each(|(place, byte)| *place = byte);
         }
+    }
+
+    /// The live part as it was read.
+    pub(super) fn as_read(&self) -> Vec<u8> {
+        self.head.get(self.begin..).unwrap_or_default().to_vec()
     }
 
     /// The live part as it is to be, and where.
@@ -213,7 +220,7 @@ impl Fields<'_> {
         }
         let heartbeat = self.number(definition + 40).filter(|heartbeat| *heartbeat > 0)?;
         let total = self.text(at, GIVEN_CHARS).filter(|_| is_counter).and_then(|text| text.parse().ok());
-        Some(Column { heartbeat, total, unknown: self.number(at + NUMBERS)?, sum: self.real(at + NUMBERS + 8)? })
+        Some(Column { heartbeat, total, unknown: self.count(at + NUMBERS)?, sum: self.real(at + NUMBERS + 8)? })
     }
 
     fn archive(&self, n: usize, at: u64, pointer: usize, parts: Vec<Part>) -> Option<Archive> {
@@ -228,7 +235,7 @@ impl Fields<'_> {
     fn part(&self, at: usize) -> Option<Part> {
         Some(Part {
             value: self.real(at)?,
-            unknown: self.number(at + 8)?,
+            unknown: self.count(at + 8)?,
             primary: self.real(at + PRIMARY)?,
             secondary: self.real(at + SECONDARY)?,
         })
@@ -236,6 +243,11 @@ impl Fields<'_> {
 
     fn number(&self, at: usize) -> Option<i64> {
         self.head.get(at..)?.first_chunk().map(|bytes| i64::from_ne_bytes(*bytes))
+    }
+
+    /// A number that sums of it stay far from the end of its type.
+    fn count(&self, at: usize) -> Option<i64> {
+        self.number(at).filter(|count| (0..=i64::from(u32::MAX)).contains(count))
     }
 
     fn real(&self, at: usize) -> Option<f64> {
