@@ -62,7 +62,7 @@ impl Daemon {
         let began = Instant::now();
         loop {
             sleep(SETTLES).await;
-            let stored = super::series_view::lend(&self.store).position().map_or(0, |last| u64::from(last) + 1);
+            let stored = super::series_view::lend(&self.store).position().map_or(0, |last| last + 1);
             if stored >= position || began.elapsed() > WAITED_MAX {
                 return;
             }

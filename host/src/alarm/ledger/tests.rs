@@ -103,9 +103,12 @@ impl Rig {
     }
 }
 
-/// Who hears of steps, knows up to which they are durable, and whether some were lost.
+/// Who hears of steps.
 #[derive(Clone, Debug, Default)]
-struct Heard(Arc<Mutex<(Vec<Told>, Option<u64>, bool)>>);
+struct Heard(Arc<Mutex<Ear>>);
+
+/// What was told, up to which step it is durable, and whether some was lost.
+type Ear = (Vec<Told>, Option<u64>, bool);
 
 /// Number, name, text and count of a step.
 type Told = (u64, &'static str, String, u64);
