@@ -25,5 +25,6 @@ mod stream;
 mod tls;
 mod waiting;
 
+pub use program::obstacle;
 pub use refusal::tls_reason;
 pub use run::{JobServices, LogSink, Request, Shared};

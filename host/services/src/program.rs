@@ -2,6 +2,8 @@
 
 mod child;
 mod group;
+mod image;
+mod obstacle;
 
 use std::{
     io,
@@ -20,6 +22,7 @@ use watchpost_plugin_api::{
 };
 
 pub(crate) use group::Groups;
+pub use obstacle::obstacle;
 
 use crate::{
     birthmark::Birthmark,
@@ -29,6 +32,7 @@ use crate::{
     tls::TlsClients,
 };
 use child::Running;
+use image::Image;
 
 /// Where a program looks for others.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -62,8 +66,10 @@ pub(crate) async fn start(means: Means, program: Program) -> Result<FfiChild, Ag
         return Err(failed("it is no program of which the agent said that it starts it"));
     }
     let place = if program.outlives_run { means.of_job.place()? } else { means.of_run.place()? };
-    let mut command = command(&program);
-    let mut child = spawn(&mut command).await.map_err(|error| failed(&reason(&error)))?;
+    let image =
+        Image::of(&program, [("PATH", PATH), ("LC_ALL", LOCALE)]).map_err(|_| failed("a NUL is in its arguments or its environment"))?;
+    let mut command = command(&program, image);
+    let mut child = spawn(&mut command).await.map_err(|error| failed(&obstacle::why(&error, &program.path)))?;
     means.dialogue.note_said(Speaker::Host, &format!("started {shown} {}", program.arguments.join(" ")));
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let running = Running::new(child, means.dialogue.clone()).map_err(|error| failed(&reason(&error)))?;
@@ -84,21 +90,21 @@ fn gone() -> io::Error {
     io::Error::other("its output cannot be read")
 }
 
-fn command(program: &Program) -> Command {
+fn command(program: &Program, image: Image) -> Command {
     let mut command = Command::new(&program.path);
-    command.args(&program.arguments).env_clear().env("PATH", PATH).env("LC_ALL", LOCALE);
-    command.envs(program.environment.iter().map(|(name, value)| (name, value)));
     command.current_dir(program.folder.as_deref().unwrap_or("/".as_ref()));
     command.stdin(if program.input { Stdio::piped() } else { Stdio::null() }).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0);
-    inherit_nothing(&mut command);
+    become_it(&mut command, image);
     command
 }
 
 /// Has the program inherit no descriptor but its own three and be known by its birthmark, and the kernel kill it when we are: a worker that hangs is
 /// killed without a word. The kernel does so for neither a program's own children nor one that changes its user or group when it starts (prctl(2), "PR_SET_PDEATHSIG").
+///
+/// It is started here and not where this returns to: there a file that is no program would be read by a shell (execvp(3), "ENOEXEC").
 #[expect(unsafe_code, reason = "what runs between fork and exec has to be told from what runs anywhere")]
-fn inherit_nothing(command: &mut Command) {
+fn become_it(command: &mut Command, image: Image) {
     let us = getpid();
     let birthmark = Birthmark::next(us);
     // SAFETY: a few plain system calls, and no memory of the parent's is written or allocated.
@@ -109,7 +115,7 @@ fn inherit_nothing(command: &mut Command) {
             end_with_us(3)?;
             birthmark.bear();
             // We may have died before that call.
-            if getppid() == Some(us) { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+            if getppid() == Some(us) { Err(image.replace_us()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });
     }
 }

@@ -11,13 +11,15 @@ pub struct Sample<'a> {
     pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// The number; NaN and infinities are unknown.
     pub value: f64,
+    /// When it was so, if that was said: milliseconds since 1970 in the text of Prometheus, seconds in OpenMetrics.
+    pub stamp: Option<f64>,
 }
 
 impl<'a> Sample<'a> {
     /// Makes a sample of what is no text of Prometheus.
     pub fn of<const N: usize>(name: &'a str, labels: [(&'a str, &'a str); N], value: f64) -> Self {
         let labels = labels.into_iter().map(|(key, value)| (Cow::Borrowed(key), Cow::Borrowed(value))).collect();
-        Self { name: name.into(), labels, value }
+        Self { name: name.into(), labels, value, stamp: None }
     }
 
     /// The value of a label.

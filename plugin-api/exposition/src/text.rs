@@ -117,14 +117,12 @@ fn sample(line: &str, is_open_metrics: bool) -> Result<Sample<'_>, String> {
         return Err("no name is there".into());
     }
     let value = number(cursor.word().ok_or("a sample without a value")?)?;
-    if let Some(stamp) = cursor.word_unless("#") {
-        number(stamp)?;
-    }
+    let stamp = cursor.word_unless("#").map(time).transpose()?;
     if is_open_metrics && cursor.skip("#") {
         cursor.exemplar()?;
     }
     match cursor.rest() {
-        "" => Ok(Sample { name, labels, value }),
+        "" => Ok(Sample { name, labels, value, stamp }),
         more => Err(format!("there is more after the value: \"{}\"", quoted(more))),
     }
 }
@@ -140,6 +138,11 @@ fn number(word: &str) -> Result<f64, String> {
         _ => None,
     };
     known.ok_or_else(|| format!("`{}` is no number", quoted(word)))
+}
+
+/// Reads a time, in whatever unit.
+fn time(word: &str) -> Result<f64, String> {
+    number(word).ok().filter(|time| time.is_finite()).ok_or_else(|| format!("`{}` is no time", quoted(word)))
 }
 
 /// A place in a line.
@@ -273,7 +276,7 @@ impl<'a> Cursor<'a> {
         let (mut none, mut labels) = (Cow::Borrowed("exemplar"), Vec::new());
         self.labels(&mut none, &mut labels, true)?;
         number(self.word().ok_or("an exemplar without a value")?)?;
-        self.word().map_or(Ok(()), |stamp| number(stamp).map(drop))
+        self.word().map_or(Ok(()), |stamp| time(stamp).map(drop))
     }
 }
 

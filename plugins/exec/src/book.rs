@@ -21,7 +21,7 @@ const SAMPLES_MAX: usize = 9_900;
 const LABELS_MAX: usize = 12;
 /// Bytes of a label's value, at most; the host takes no more.
 const LABEL_BYTES_MAX: usize = 1024;
-/// Seconds after which what a program has measured says nothing of now.
+/// Seconds from now, before it or after, beyond which the time of what a program has measured is another than that of its run.
 const AGE_MAX_S: f64 = 300.0;
 /// What stands in a secret's place.
 const MASK: &str = "<secret>";
@@ -35,6 +35,8 @@ pub(crate) struct Book {
     names: Names,
     rename: BTreeMap<String, String>,
     counters: Vec<String>,
+    /// Whether the time of a run is that of the program, and measured here.
+    times_itself: bool,
     /// Never to be seen in a label or a help, which nobody masks.
     secrets: Vec<Secret>,
     /// Label keys that metrics were ever told with: a series is one of all of them.
@@ -50,6 +52,7 @@ impl Book {
             names: Names::given(&config.rename),
             rename: config.rename.clone(),
             counters: config.counters.clone(),
+            times_itself: !config.long_lived,
             secrets: config.secret_env.values().filter(|secret| !secret.expose().is_empty()).cloned().collect(),
             keys: HashMap::new(),
             metrics: BTreeMap::new(),
@@ -68,8 +71,9 @@ impl Book {
     /// Errors: why it cannot be taken, in words.
     pub(crate) fn take(&mut self, point: Point, now: SystemTime) -> Result<(), String> {
         let age = point.time.map(|time| now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64() - time);
-        if age.is_some_and(|age| age > AGE_MAX_S) {
-            return Err(format!("it is older than {AGE_MAX_S} s"));
+        if let Some(age) = age.filter(|age| !(-AGE_MAX_S..=AGE_MAX_S).contains(age)) {
+            let past = format!("it is older than {AGE_MAX_S} s");
+            return Err(if age > 0.0 { past } else { format!("it is of a time more than {AGE_MAX_S} s ahead") });
         }
         let labels = self.labels(&point.labels)?;
         let spec = self.spec(&point)?;
@@ -145,6 +149,9 @@ impl Book {
                 named.name
             }
         };
+        if self.times_itself && name == standard::TOTAL_TIME.name() {
+            return Err(format!("`{name}` is how long the program ran, and measured here; `rename` gives it another name"));
+        }
         let everywhere = standard::ALL.iter().find(|metric| metric.name() == name).map(|metric| metric.spec());
         let kind = counts.or(point.kind).or(everywhere.as_ref().map(|spec| spec.kind)).unwrap_or(Kind::Gauge);
         let unit = point.unit.or(everywhere.as_ref().map(|spec| spec.unit)).unwrap_or(Unit::Number);
@@ -223,7 +230,9 @@ mod tests {
         assert_eq!(take(&mut book, queue), Err("`queue_size` is a gauge of unit messages everywhere".into()));
         let old = Point { time: Some(600.0), ..point("size") };
         assert_eq!(take(&mut book, old), Err("it is older than 300 s".into()));
-        assert_eq!(take(&mut book, Point { time: Some(5000.0), ..point("size") }), Ok(()), "a clock may be ahead");
+        assert_eq!(take(&mut book, Point { time: Some(1300.0), ..point("size") }), Ok(()), "a clock may be ahead");
+        let far = Point { time: Some(1301.0), ..point("size") };
+        assert_eq!(take(&mut book, far), Err("it is of a time more than 300 s ahead".into()));
         assert_eq!(take(&mut book, point("size").label("A", "1").label("a", "2")), Err("the label `a` is there twice".into()));
         let long = "x".repeat(2000);
         assert_eq!(take(&mut book, point("size").label("a", long)), Err("the label `a` is longer than 1024 bytes".into()));
@@ -243,6 +252,15 @@ mod tests {
         assert_eq!(told[0], "connect_time gauge of unit seconds");
         assert!(told[1].starts_with("connect_time_") && told[1].ends_with("gauge of unit number"), "the name is another's: {told:?}");
         assert_eq!(told[2..], ["queue_size gauge of unit messages", "sent counter of unit number"]);
+    }
+
+    #[test]
+    fn how_long_a_program_ran_is_measured_here_and_by_nobody_else() {
+        let total = || Point { unit: Some(Unit::Seconds), ..Point::new("total_time", Some(-1.0)) };
+        let why = "`total_time` is how long the program ran, and measured here; `rename` gives it another name";
+        assert_eq!(take(&mut book(""), total()), Err(why.into()));
+        assert_eq!(take(&mut book("long_lived = true"), total()), Ok(()), "nobody knows but the program");
+        assert_eq!(take(&mut book("rename = { total_time = 'query_time' }"), total()), Ok(()));
     }
 
     #[test]

@@ -4,9 +4,12 @@ use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
-use watchpost_plugin_api::{AgentError, MetricSpec, Needs, PATH_MARK, PathBuf, Program, Secret, Unit};
+use watchpost_plugin_api::{AgentError, MetricSpec, Needs, PATH_MARK, PathBuf, Program, Secret, Unit, standard};
 
 use crate::interpreter;
+
+/// What the agent tells of every program itself, whatever that tells; and of those that are started for each run, how long they ran.
+const OWN: [&str; 4] = ["state", "lines_taken", "lines_refused", "program_starts"];
 
 /// A program that measures, and how it tells what it has measured. `argv` and `format` are required.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -130,7 +133,9 @@ impl Config {
         let is_variable = |name: &String| !name.is_empty() && !name.contains(['=', '\0']);
         let not_variable = |key: String, is_so: bool| refuse(!is_so, &key, "is no name of a variable, or stands in `env` as well");
         let names = self.rename.iter().map(|(from, to)| {
-            let fault = MetricSpec::gauge(to, Unit::Number, "H.").fault();
+            let is_ours = OWN.contains(&to.as_str()) || to == standard::TOTAL_TIME.name() && !self.long_lived;
+            let ours = is_ours.then_some("the agent measures this itself");
+            let fault = MetricSpec::gauge(to, Unit::Number, "H.").fault().or(ours);
             fault.map_or(Ok(()), |fault| Err(AgentError::config(format!("rename.{from}"), fault)))
         });
         let plain = self.env.keys().map(|name| not_variable(format!("env.{name}"), is_variable(name)));
@@ -140,6 +145,7 @@ impl Config {
         let relative = "is no absolute path; a program is not looked for in PATH";
         let checks = [
             refuse(!self.argv.program.is_absolute(), "argv[0]", relative),
+            refuse(self.argv.program.is_dir(), "argv[0]", "is a folder; a program is wanted"),
             refuse(
                 self.target.as_ref().is_some_and(|target| target.trim().is_empty()),
                 "target",
@@ -215,6 +221,7 @@ mod tests {
         let of = |format: &str, more: &str| format!("argv = ['/bin/true']\nformat = '{format}'\n{more}");
         let relative = "argv = ['true']\nformat = 'nagios'";
         check(relative, Err(("argv[0]", "is no absolute path; a program is not looked for in PATH")));
+        check("argv = ['/etc']\nformat = 'nagios'", Err(("argv[0]", "is a folder; a program is wanted")));
         check("argv = ['/bin/true', \"a\\u0000\"]\nformat = 'nagios'", Err(("argv", "an argument cannot hold a NUL")));
         let once = "a program that tells as \"nagios\" tells once, and ends";
         check(&of("nagios", "long_lived = true"), Err(("long_lived", once)));
@@ -227,6 +234,11 @@ mod tests {
         check(&of("influx", "env = { A = 'b' }\nsecret_env = { A = 'c' }"), Err(("secret_env.A", twice)));
         check(&of("influx", "rename = { a = 'B' }"), Err(("rename.a", "a metric name is [a-z][a-z0-9_]*")));
         check(&of("influx", "rename = { a = 'up' }"), Err(("rename.a", "the host adds this metric to every job itself")));
+        for name in ["total_time", "state", "lines_refused"] {
+            let rename = format!("rename = {{ a = '{name}' }}");
+            check(&of("nagios", &rename), Err(("rename.a", "the agent measures this itself")));
+        }
+        check(&of("influx", "long_lived = true\nrename = { a = 'total_time' }"), Ok(()));
         let empty = toml::from_str::<Config>("argv = []\nformat = 'nagios'").unwrap_err();
         assert_eq!(empty.message(), "is empty; a program is wanted, e.g. [\"/usr/bin/true\"]");
     }

@@ -28,6 +28,8 @@ pub(crate) struct Hearing {
     told: bool,
     /// Whether the program has ever said that something is all.
     pub(crate) tells_ends: bool,
+    /// Whether it tells once, and ends: then all is all.
+    tells_once: bool,
 }
 
 /// What was heard in one run.
@@ -44,7 +46,8 @@ struct Run {
 impl Hearing {
     pub(crate) fn new(config: &Config, host: &str) -> Self {
         let form = Form::of(config.format, host);
-        Self { form, book: Book::new(config), taken: 0, refused: 0, now: Run::default(), told: false, tells_ends: false }
+        let (book, tells_once) = (Book::new(config), !config.long_lived);
+        Self { form, book, taken: 0, refused: 0, now: Run::default(), told: false, tells_ends: false, tells_once }
     }
 
     /// Begins a run.
@@ -55,6 +58,12 @@ impl Hearing {
 
     /// Takes a line.
     pub(crate) fn line(&mut self, cx: &Cx, line: &str) {
+        if self.tells_once && self.now.is_ended {
+            if !line.trim().is_empty() {
+                self.refuse(line, "the program has said before that this is all");
+            }
+            return;
+        }
         if std::mem::take(&mut self.now.is_ended) {
             // What comes after the end is of another time: it may be well again.
             self.now.failure = None;
@@ -62,20 +71,25 @@ impl Hearing {
         let Some(form) = &mut self.form else { return };
         match form.line(line) {
             Ok(said) => {
-                self.count(!said.is_empty());
-                said.into_iter().for_each(|said| self.said(cx, line, said));
+                let (mut is_anything, mut refused) = (false, None);
+                for said in said {
+                    match self.said(cx, said) {
+                        Ok(()) => is_anything = true,
+                        Err(why) => refused = refused.or(Some(why)),
+                    }
+                }
+                self.count(is_anything);
+                if let Some(why) = refused {
+                    self.refuse(line, &why);
+                }
             }
             Err(why) => self.refuse(line, &why),
         }
     }
 
-    fn said(&mut self, cx: &Cx, line: &str, said: Said) {
+    fn said(&mut self, cx: &Cx, said: Said) -> Result<(), String> {
         match said {
-            Said::Point(point) => {
-                if let Err(why) = self.book.take(point, cx.now()) {
-                    self.refuse(line, &why);
-                }
-            }
+            Said::Point(point) => self.book.take(point, cx.now())?,
             Said::Event(Event { severity, code, text }) => cx.event(severity, &naming::code(&code), &quoted(&text)),
             Said::Failed(error) => self.now.failure = Some(error),
             Said::End => {
@@ -83,6 +97,7 @@ impl Hearing {
                 self.now.is_ended = true;
             }
         }
+        Ok(())
     }
 
     /// Counts what was understood.
@@ -111,20 +126,22 @@ impl Hearing {
 
     /// Records what was heard, and tells of what was not understood.
     ///
-    /// Errors: what the program says has failed; kind `local` if nothing at all was understood.
+    /// Errors: what the program says has failed; kind `local` if nothing at all could be taken.
     pub(crate) fn end(&mut self, cx: &Cx) -> Result<(), AgentError> {
         cx.record(LINES_TAKEN, self.taken);
         cx.record(LINES_REFUSED, self.refused);
         self.book.record(cx)?;
         let example = self.now.example.take();
         if let (Some(example), false) = (&example, self.told) {
-            let text = format!("{} of {} lines were not understood, e.g. {example}", self.now.refused, self.now.refused + self.now.taken);
+            let text = format!("{} of {} lines could not be taken, e.g. {example}", self.now.refused, self.now.refused + self.now.taken);
             cx.event(Severity::Warning, "lines_refused", &text);
         }
         self.told = example.is_some();
         match (self.now.failure.take(), example) {
             (Some(failure), _) => Err(failure),
-            (None, Some(example)) if self.now.taken == 0 => Err(AgentError::local(format!("the program is not understood: {example}"))),
+            (None, Some(example)) if self.now.taken == 0 => {
+                Err(AgentError::local(format!("nothing of what the program tells can be taken: {example}")))
+            }
             _ => Ok(()),
         }
     }

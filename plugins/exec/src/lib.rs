@@ -11,7 +11,7 @@
 //! # In the form of Nagios
 //!
 //! `state` is the exit code, 0 to 3, and anything else is 3. Performance data become metrics by their labels, in seconds, bytes and ratios;
-//! `c` is a running total; `U` is unknown. Bounds are not stored unless asked for (`bounds`): they are judgements, and those are the
+//! `c` is a running total; `U` is unknown; what is no whole decimal number, maybe with a unit that somebody knows, is refused. Bounds are not stored unless asked for (`bounds`): they are judgements, and those are the
 //! business of rules; what came of them is the state. A state that is not 0 is an event when it begins.
 //!
 //! | the program ends | the run | `up` |
@@ -28,7 +28,8 @@
 //! nothing is understood fails (`local`). A name `[a-z][a-z0-9_]*` stays as it is; of any other one is made, with a mark of how the program
 //! spells it (`Oldest Age` is `oldest_age_3294`), unless `rename` gives one. So a name never depends on what else is told. A name that means
 //! the same in every agent (`queue_size`, `messages_sent`, …) does so here. A metric has all label keys that it was ever told with, and where one is not
-//! told its value is empty. The last value of a series in a run counts; one whose own time is more than five minutes ago does not.
+//! told its value is empty. The last value of a series in a run counts; one whose own time is more than five minutes ago, or ahead, does
+//! not. How long the program ran is measured here (`total_time`), and not taken from it.
 //!
 //! - "json-lines" is a form of our own, and the one that says most:
 //!   `{"metric": "queue_age", "value": 3.5, "unit": "seconds", "kind": "gauge", "labels": {"queue": "in"}, "help": "Oldest wait."}`, of

@@ -45,9 +45,9 @@ impl Checks {
         perfdata::read(&parts.perfdata, self.bounds, |point| points.push(point), |word, why| refused.push((word.to_owned(), why)));
         for point in points {
             let name = point.name.clone();
-            hearing.count(true);
-            if let Err(why) = hearing.book.take(point, cx.now()) {
-                hearing.refuse(&name, &why);
+            match hearing.book.take(point, cx.now()) {
+                Ok(()) => hearing.count(true),
+                Err(why) => hearing.refuse(&name, &why),
             }
         }
         refused.iter().for_each(|(word, why)| hearing.refuse(word, why));

@@ -48,6 +48,24 @@ pub(crate) fn measure(word: &str) -> Option<Measure> {
     }
 }
 
+/// Whether others know a unit that is none of ours: bits, what is electric, weighed, warm, bright or loud, or anything by the time.
+///
+/// Source: Icinga 2, "Unit of Measurement".
+pub(crate) fn is_known_elsewhere(word: &str) -> bool {
+    const WITH_PREFIX: [&str; 24] = [
+        "b", "bps", "Bps", "A", "V", "W", "O", "Ω", "Ohm", "As", "Ah", "Vs", "Ws", "Wm", "Wh", "VA", "VAs", "eV", "g", "m", "l", "L", "Hz",
+        "Pa",
+    ];
+    const AS_THEY_ARE: [&str; 14] = ["C", "F", "K", "°C", "°F", "dB", "dBm", "lm", "lx", "t", "packets", "rpm", "ppm", "°"];
+    const PREFIXES: [char; 14] = ['n', 'u', 'µ', 'μ', 'm', 'c', 'd', 'h', 'k', 'K', 'M', 'G', 'T', 'P'];
+    let of_time = ["/s", "/min", "/h"].into_iter().find_map(|ending| word.strip_suffix(ending));
+    let once = |word: &str| {
+        let bare = word.strip_prefix(PREFIXES).unwrap_or(word);
+        AS_THEY_ARE.contains(&word) || WITH_PREFIX.iter().any(|unit| [word, bare, bare.strip_prefix('i').unwrap_or(bare)].contains(unit))
+    };
+    once(word) || of_time.is_some_and(|counted| once(counted) || measure(counted).is_some())
+}
+
 /// `B`, `KB`, `kB`, `KiB`, …; bits (`b`, `Mb`) are none of these.
 fn of_bytes(word: &str) -> Option<Measure> {
     let prefix = word.strip_suffix("iB").filter(|prefix| !prefix.is_empty()).or_else(|| word.strip_suffix('B'))?;
@@ -106,6 +124,16 @@ mod tests {
         check("TB", 1.0, Unit::Bytes, 1_099_511_627_776.0);
         check("", 7.0, Unit::Number, 7.0);
         check("messages", 7.0, Unit::Messages, 7.0);
+    }
+
+    #[test]
+    fn a_unit_that_others_know_is_one_and_other_letters_are_none() {
+        for word in ["V", "mA", "kWh", "°C", "F", "b", "Mb", "Kib", "Mbps", "B/s", "KB/s", "c/s", "packets", "dBm", "GHz", "%/h"] {
+            assert!(is_known_elsewhere(word), "{word}");
+        }
+        for word in ["", "x10", "zz", "E", "em", "ps", "users", "V2", "0", "/s0", "µ"] {
+            assert!(!is_known_elsewhere(word), "{word}");
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ mod tests {
     fn a_selector_means_samples_with_just_its_labels() {
         let check = |text: &str, labels: &[(&str, &str)], expected: bool| {
             let labels = labels.iter().map(|&(key, value)| (key.into(), value.into())).collect();
-            let sample = Sample { name: "x_total".into(), labels, value: 1.0 };
+            let sample = Sample { name: "x_total".into(), labels, value: 1.0, stamp: None };
             assert_eq!(selector(text).means(&sample), expected, "{text} {sample:?}");
         };
         check("x_total", &[], true);

@@ -51,7 +51,7 @@ fn a_line_says_what_sort_of_line_it_is() {
     check("# a comment", Line::Nothing);
     check(" \t", Line::Nothing);
     check("# EOF", Line::End);
-    check("a 1", Line::Sample(Sample { name: "a".into(), labels: vec![], value: 1.0 }));
+    check("a 1", Line::Sample(Sample { name: "a".into(), labels: vec![], value: 1.0, stamp: None }));
 }
 
 #[test]
@@ -93,7 +93,8 @@ fn what_is_no_page_is_refused_at_its_line() {
     refused("a 0x10\n", "line 1: `0x10` is no number");
     refused("a infinity\n", "line 1: `infinity` is no number");
     refused("a 1 2 3\n", "line 1: there is more after the value: \"3\"");
-    refused("a 1 now\n", "line 1: `now` is no number");
+    refused("a 1 now\n", "line 1: `now` is no time");
+    refused("a 1 NaN\n", "line 1: `NaN` is no time");
     refused("a{b=\"c\" 1\n", "line 1: the labels do not end");
     refused("a{b=\"c} 1\n", "line 1: the quotes do not end");
     refused("a{b=c} 1\n", "line 1: a value is not in quotes");

@@ -7,7 +7,7 @@ use watchpost_plugin_api::quoted;
 
 use crate::{
     point::Point,
-    unit::{Measure, measure},
+    unit::{Measure, is_known_elsewhere, measure},
 };
 
 /// Label of a point that is a bound of another one.
@@ -83,12 +83,23 @@ fn datum(label: &str, fields: &str) -> Result<Point, String> {
     if value == "U" {
         return Ok(Point::new(label, None));
     }
-    let (value, unit) = number(value)?;
+    let (value, unit) = whole(value)?;
     let (measure, help) = match measure(unit) {
         Some(measure) => (measure, None),
         None => (Measure::PLAIN, Some(format!("{label}, in {}.", quoted(unit)))),
     };
     Ok(Point { kind: measure.kind, unit: Some(measure.unit), help, ..Point::new(label, Some(measure.of(value))) })
+}
+
+/// Splits a number from a unit that means something to somebody: of `0x10` it would be another number that counts.
+///
+/// Errors: what is none of both as a whole.
+fn whole(text: &str) -> Result<(f64, &str), String> {
+    let (value, unit) = number(text)?;
+    match measure(unit).is_some() || is_known_elsewhere(unit) {
+        true => Ok((value, unit)),
+        false => Err(format!("`{}` is no number, nor one with a unit that is known", quoted(text))),
+    }
 }
 
 /// Splits a number from its unit.
@@ -145,7 +156,7 @@ fn range(text: &str) -> Result<(Option<f64>, Option<f64>), String> {
     let text = text.strip_prefix('@').unwrap_or(text);
     let one = |text: &str| match text {
         "" | "~" | "U" => Ok(None),
-        text => number(text).map(|(value, _)| Some(value)),
+        text => whole(text).map(|(value, _)| Some(value)),
     };
     match text.split_once(':') {
         Some((from, to)) => Ok((one(from)?, one(to)?)),

@@ -2,7 +2,8 @@
 //!
 //! `# TYPE` says what counts; without it a name that ends in `_total` does. Buckets, sums and counts of histograms are counters of their
 //! own. The unit is the ending of a name: `_seconds`, `_bytes`, `_ratio`. NaN and infinities are unknown. `# EOF` ends what is told at a
-//! time.
+//! time, and all that a program tells that is started for each run. Times are milliseconds in the one format and seconds in the other; which
+//! it is may be known only at the end, and is told by their size.
 
 use std::collections::HashMap;
 
@@ -10,6 +11,9 @@ use watchpost_exposition::{Line, Sample, line as read};
 use watchpost_plugin_api::{Kind, Unit};
 
 use crate::point::{Point, Said};
+
+/// Milliseconds of 1973, and seconds of the year 5138: what is below counts seconds.
+const MILLISECONDS_FROM: f64 = 1e11;
 
 /// Families of which type and help are known; a page has a few hundred at most.
 const FAMILIES_MAX: usize = 1000;
@@ -76,6 +80,7 @@ impl Families {
             unit: Some(unit),
             help: family.map(|family| family.help.clone()).filter(|help| !help.is_empty()),
             labels,
+            time: sample.stamp.map(|stamp| if stamp < MILLISECONDS_FROM { stamp } else { stamp / 1e3 }),
             ..Point::new(name, Some(sample.value).filter(|value| value.is_finite()))
         }
     }

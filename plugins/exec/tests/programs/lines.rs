@@ -77,7 +77,7 @@ async fn a_program_that_fails_or_tells_nothing_leaves_the_target_unknown() {
     check("echo 'a value=1'; echo one >&2; echo two >&2; exit 4", "the program ended with 4: two", &["a 1"]).await;
     check("exit 4", "the program ended with 4", &[]).await;
     check("true", "the program has told nothing", &[]).await;
-    check("echo garbage", "the program is not understood: no fields: garbage", &[]).await;
+    check("echo garbage", "nothing of what the program tells can be taken: no fields: garbage", &[]).await;
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn lines_that_are_not_understood_are_counted_and_shown_by_example() {
     let ran = Job::of("influx", script).run().await;
     assert_eq!((ran.failure(), measured(&ran)), (None, vec!["a 1".to_owned(), "b 2".into(), "c 3".into()]));
     assert_eq!(ran.value(LINES_REFUSED), Some(2.0));
-    assert_eq!(events(&ran), [("lines_refused", "2 of 5 lines were not understood, e.g. no fields: \\u{1b}[31mred")]);
+    assert_eq!(events(&ran), [("lines_refused", "2 of 5 lines could not be taken, e.g. no fields: \\u{1b}[31mred")]);
 }
 
 #[tokio::test]
@@ -105,4 +105,54 @@ async fn the_environment_is_what_the_job_says_and_nothing_is_inherited() {
     let script = "env | sed -n 's/=.*//p' | grep -v -e '^PWD$' -e '^_$' -e SHLVL -e OLDPWD | sort | sed 's/.*/v,name=& value=1/'";
     let job = Job::of("influx", script).with("env", json!({ "MINE": "1" })).with("secret_env", json!({ "THEIRS": "2" }));
     assert_eq!(measured(&job.run().await), ["v{LC_ALL} 1", "v{MINE} 1", "v{PATH} 1", "v{THEIRS} 1"]);
+}
+
+#[tokio::test]
+async fn a_value_of_another_time_is_refused_whatever_the_form() {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let forms = [
+        ("influx", "a value=1 TIME000000000"),
+        ("putval", "PUTVAL h/a/a TIME:1"),
+        ("json-lines", r#"{"metric":"a","value":1,"time":TIME}"#),
+        ("prometheus", "a 1 TIME000"),
+        // As OpenMetrics writes it.
+        ("prometheus", "a 1 TIME.5"),
+    ];
+    for (format, line) in forms {
+        let line = |time: u64| line.replace("TIME", &time.to_string());
+        let tell = async |lines: [&str; 2]| Job::of(format, &format!("cat <<'END'\n{}\nEND", lines.join("\n"))).run().await;
+        for (time, why) in [(now - 1000, "it is older than 300 s"), (now + 1000, "it is of a time more than 300 s ahead")] {
+            let alone = tell([&line(time), ""]).await;
+            let expected = format!("nothing of what the program tells can be taken: {why}: {}", line(time));
+            assert_eq!((alone.failure(), measured(&alone)), (Some(("local", expected.as_str())), vec![]), "{format}");
+            let beside = tell([&line(time), &line(now)]).await;
+            assert_eq!((beside.failure(), measured(&beside).len()), (None, 1), "{format}");
+            assert_eq!((beside.value(LINES_TAKEN), beside.value(LINES_REFUSED)), (Some(1.0), Some(1.0)), "{format}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_the_end_is_refused() {
+    for (format, line, end) in [
+        ("prometheus", "echo 'a NUMBER'", "echo '# EOF'"),
+        ("json-lines", "echo '{\"metric\":\"a\",\"value\":NUMBER}'", "echo '{\"end\":true}'"),
+    ] {
+        let script = format!("{}; {end}; {}; echo", line.replace("NUMBER", "1"), line.replace("NUMBER", "2"));
+        let ran = Job::of(format, &script).run().await;
+        assert_eq!((ran.failure(), measured(&ran)), (None, vec!["a 1".to_owned()]), "{format}");
+        assert_eq!(ran.value(LINES_REFUSED), Some(1.0), "{format}");
+        let [(_, text)] = events(&ran).try_into().unwrap();
+        assert!(text.contains("the program has said before that this is all: "), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn how_long_a_program_ran_is_not_for_it_to_say() {
+    let script = r#"echo '{"metric":"total_time","value":-1,"unit":"seconds"}'; echo '{"metric":"a","value":1}'"#;
+    let ran = Job::of("json-lines", script).run().await;
+    assert_eq!((ran.failure(), measured(&ran)), (None, vec!["a 1".to_owned()]));
+    assert!(ran.value(standard::TOTAL_TIME).is_some_and(|seconds| seconds > 0.0), "{:?}", ran.outcome.samples);
+    let [(_, text)] = events(&ran).try_into().unwrap();
+    assert!(text.contains("`total_time` is how long the program ran, and measured here"), "{text}");
 }

@@ -95,7 +95,7 @@ async fn one_that_ends_tells_why_and_is_started_again_with_longer_pauses() {
     let job = job("json-lines", script).with("secret_env", json!({ "P": "database" }));
     let mut kit = job.kit();
     let ran = kit.run().await;
-    assert_eq!(ran.failure(), Some(("local", "the program is not understood: no JSON: one")));
+    assert_eq!(ran.failure(), Some(("local", "nothing of what the program tells can be taken: no JSON: one")));
     assert_eq!(events(&ran)[0], ("program_ended", "the program ended with 3: no <secret>"));
     let ran = kit.run().await;
     assert_eq!((ran.value(PROGRAM_STARTS), events(&ran).len()), (Some(2.0), 1), "the first time it is started again at once");

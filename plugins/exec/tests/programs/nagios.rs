@@ -94,7 +94,7 @@ async fn performance_data_of_all_lines_is_taken_and_garbage_is_told_once() {
         (ran.failure(), measured(&ran), ran.value(LINES_REFUSED)),
         (None, vec!["a 1".into(), "b 2".into(), "c 3".into()], Some(2.0))
     );
-    assert_eq!(events(&ran), [("lines_refused", "2 of 6 lines were not understood, e.g. a label without a value: nonsense")]);
+    assert_eq!(events(&ran), [("lines_refused", "2 of 6 lines could not be taken, e.g. a label without a value: nonsense")]);
     let ran = kit.run().await;
     assert_eq!((events(&ran).len(), ran.value(LINES_REFUSED)), (0, Some(4.0)));
 }
@@ -139,6 +139,25 @@ async fn a_flood_is_bounded_and_a_program_that_is_not_there_is_told() {
     assert_eq!(ran.failure().map(|(kind, _)| kind), Some("local"));
     assert!(ran.failure().is_some_and(|(_, why)| why.starts_with("cannot start /nowhere/check: ")), "{ran:?}");
     assert_eq!(ran.recorded(), Vec::<&str>::new());
+}
+
+/// No shell takes the place of who reads a script.
+#[tokio::test]
+async fn what_cannot_be_started_says_the_true_reason() {
+    let tell = async |text: &str, mode: u32, why: &str| {
+        let job = Job::of("nagios", "");
+        let program = job.config["argv"][0].as_str().unwrap().to_owned();
+        std::fs::write(&program, text).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let ran = job.run().await;
+        assert_eq!(ran.failure(), Some(("local", format!("cannot start {program}: {why}").as_str())), "{text:?}");
+    };
+    tell("", 0o755, "it is empty").await;
+    let neither = "it is no program, and no script: its first line does not say who reads it, as #!/bin/sh does";
+    tell("echo 'OK | a=1'\n", 0o755, neither).await;
+    tell("#!/bin/sh\necho OK\n", 0o644, "nobody may execute it, which `chmod +x` would change").await;
+    tell("#!/no/where\necho OK\n", 0o755, "/no/where, which its first line names, is not there").await;
+    tell("\u{7f}ELF and no more", 0o755, "it is no program of this machine").await;
 }
 
 #[tokio::test]

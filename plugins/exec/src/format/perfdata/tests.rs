@@ -71,7 +71,7 @@ fn numbers_of_every_form_are_read_and_unknown_stays_unknown() {
         &["a -1 number", "b 1 number", "c 0.5 number", "d 5 number", "e 1000 number", "f 0.0015 seconds", "g 0.00314 seconds"],
     );
     check("a=U b=U;1;2;0;", &["a unknown -", "b unknown -"]);
-    check("a=3E b=3em", &["a 3 number", "b 3 number"]);
+    check("a=3F b=3eV", &["a 3 number", "b 3 number"]);
     check("a=1\tb=2   c=3\n", &["a 1 number", "b 2 number", "c 3 number"]);
     check("", &[]);
     check(" \t ", &[]);
@@ -86,6 +86,10 @@ fn what_is_no_datum_is_told_and_the_rest_is_kept() {
     refused("'a=1 b=2", &["b 2 number"], &["'a=1: the quotes of a label do not end"]);
     refused("a=NaN b=inf c=1e999", &[], &["a=NaN: `NaN` is no number", "b=inf: `inf` is no number", "c=1e999: `1e999` is no number"]);
     refused("a=1,234.5 b=1,2,3", &[], &["a=1,234.5: `1,234.5` is no number", "b=1,2,3: `1,2,3` is no number"]);
+    for wrong in ["0x10", "3zz", "3E", "1e3x", "12abc"] {
+        let why = format!("a={wrong}: `{wrong}` is no number, nor one with a unit that is known");
+        refused(&format!("a={wrong} b=2"), &["b 2 number"], &[why.as_str()]);
+    }
     refused("a=--1 b=1.2.3", &[], &["a=--1: `--1` is no number", "b=1.2.3: `1.2.3` is no number"]);
 }
 
