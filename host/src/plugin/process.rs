@@ -5,7 +5,7 @@
 use std::{
     io::{self, Read},
     os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
         unix::{
             net::UnixStream,
             process::{CommandExt, ExitStatusExt},
@@ -17,6 +17,10 @@ use std::{
     time::Duration,
 };
 
+use rustix::{
+    io::Errno,
+    process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
+};
 use tokio::{sync::oneshot, time::timeout};
 use watchpost_services::descriptors::end_with_us;
 use watchpost_worker::{
@@ -147,14 +151,21 @@ impl Drop for Process {
     /// Nobody may be there any more to see its end.
     fn drop(&mut self) {
         self.handle.kill();
-        end_members(self.pid);
+        end_members(self.pid, || self.handle.is_kept());
     }
 }
 
 impl Handle {
     fn kill(&self) {
-        // SAFETY: a plain pidfd_send_signal with a descriptor of ours and no siginfo.
-        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, std::ptr::null::<libc::siginfo_t>(), 0) };
+        // It may have ended.
+        let _gone = pidfd_send_signal(&self.0, Signal::KILL);
+    }
+
+    /// Whether its number is its own: it lives, or nobody has waited for it yet.
+    fn is_kept(&self) -> bool {
+        // SAFETY: a plain pidfd_send_signal with a descriptor of ours, no siginfo, and no signal.
+        let asked = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), 0, std::ptr::null::<libc::siginfo_t>(), 0) };
+        asked == 0
     }
 }
 
@@ -241,9 +252,11 @@ fn watch(mut child: Child, ends: &OwnedFd) -> End {
             ended |= speaks && read == 0;
         }
     }
-    let pid = child.id();
+    // While nobody has waited for it, its number, and that of its session, is no other's.
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while let Err(Errno::INTR) = waitid(WaitId::PidFd(ends.as_fd()), options) {}
+    end_members(child.id(), || true);
     let status = child.wait().ok();
-    end_members(pid);
     End { status, lived_on: false, last_words: String::from_utf8_lossy(&last_words).into_owned(), abort }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use watchpost_worker::confine::is_marked;
 
 /// The sessions of confined workers, by the pid of the worker, which leads it; and whether it lives.
@@ -42,8 +42,8 @@ impl Drop for Session {
 
 /// Ends whatever a worker that is dead or dying has started and left behind: its programs, and what those started.
 ///
-/// A session keeps its number for as long as it has members, so that none of another's is met.
-pub(super) fn end_members(leader: u32) {
+/// A session keeps its number as long as nobody has waited for its leader, which `is_kept` says: after that it may be another's.
+pub(super) fn end_members(leader: u32, is_kept: impl Fn() -> bool) {
     /// Looks, at most: what is being ended may start one more.
     const LOOKS_MAX: usize = 10;
     let leader = leader.cast_signed();
@@ -52,13 +52,17 @@ pub(super) fn end_members(leader: u32) {
         let processes = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
         let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<NonZero<i32>>().ok());
         let members: Vec<_> = pids.filter(|pid| pid.get() != leader && !ended.contains(pid) && session_of(*pid) == Some(leader)).collect();
-        if members.is_empty() {
+        if members.is_empty() || !is_kept() {
             return;
         }
         for pid in members {
             ended.insert(pid);
-            // A setuid program may be out of our reach.
-            let _gone_or_not_ours = Pid::from_raw(pid.get()).map(|pid| kill_process(pid, Signal::KILL));
+            let held = Pid::from_raw(pid.get()).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+            // Its number may have become another's before it was held.
+            if let Some(held) = held.filter(|_| session_of(pid) == Some(leader) && is_kept()) {
+                // A setuid program may be out of our reach.
+                let _gone_or_not_ours = pidfd_send_signal(held, Signal::KILL);
+            }
         }
     }
 }
@@ -95,6 +99,37 @@ fn session_of(process: NonZero<i32>) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_of_a_session_are_ended_as_long_as_its_number_is_kept() {
+        use std::{io::Read, os::unix::process::ExitStatusExt, process::Command};
+        let mut leader = Command::new("setsid");
+        leader.args(["--wait", "sh", "-c", "sleep 1000 & echo $$ $!; exec 1>&-; read end"]);
+        let mut session = leader.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut said = String::new();
+        // The sleeper holds it as well: what is there is read, and no more.
+        let mut chunk = [0; 64];
+        let out = session.stdout.as_mut().unwrap();
+        while !said.ends_with('\n') {
+            let read = out.read(&mut chunk).unwrap();
+            said.push_str(std::str::from_utf8(&chunk[..read]).unwrap());
+        }
+        let pids: Vec<u32> = said.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        let stat = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let lives = |pid: u32| stat(pid).rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'));
+        assert!(lives(pids[0]) && lives(pids[1]));
+        end_members(pids[0], || false);
+        assert!(lives(pids[1]), "the number may be another's");
+        end_members(pids[0], || true);
+        let begun = std::time::Instant::now();
+        while lives(pids[1]) {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(30), "it is ended");
+            std::thread::yield_now();
+        }
+        assert!(lives(pids[0]), "whoever leads it has an end of its own");
+        drop(session.stdin.take());
+        assert_eq!(session.wait().unwrap().signal(), None);
+    }
 
     #[test]
     fn who_comes_from_a_worker_is_known_by_its_session() {
