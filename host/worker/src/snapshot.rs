@@ -8,8 +8,11 @@
 use std::{
     ffi::CString,
     fs::File,
-    io::{self, Write},
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    io,
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::fs::FileExt,
+    },
     path::Path,
     time::Duration,
 };
@@ -53,7 +56,8 @@ impl Snapshot {
     /// Puts a library into it, for good.
     pub fn fill(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.0.set_len(0)?;
-        self.0.write_all(bytes)?;
+        // From the beginning: where a worker stopped that died over it, the next would go on.
+        self.0.write_all_at(bytes, 0)?;
         let mut tries = SEAL_TRIES;
         // SAFETY: a plain fcntl on a descriptor of ours.
         while unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } < 0 {
@@ -81,7 +85,7 @@ impl AsRawFd for Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
+    use std::io::Write;
 
     use super::*;
 
@@ -94,5 +98,17 @@ mod tests {
         assert!(theirs.is_sealed());
         assert!(theirs.file().write_all_at(b"others", 0).is_err() && theirs.file().set_len(0).is_err());
         assert!(snapshot.fill(b"others").is_err());
+    }
+
+    #[test]
+    fn what_a_worker_left_that_died_over_it_is_no_part_of_it() {
+        let mut snapshot = Snapshot::empty(Path::new("liba.so")).unwrap();
+        let theirs = Snapshot::of(snapshot.file().try_clone().unwrap());
+        theirs.file().write_all(b"half of a lib").unwrap();
+        snapshot.fill(b"agents").unwrap();
+        assert_eq!(snapshot.file().metadata().unwrap().len(), 6);
+        let mut bytes = [0; 6];
+        snapshot.file().read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"agents");
     }
 }
