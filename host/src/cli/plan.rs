@@ -1,6 +1,6 @@
 //! `watchpost plan`
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{cmp::Reverse, collections::BinaryHeap, path::Path};
 
 use serde::Serialize;
 
@@ -46,12 +46,21 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         return print_json(&runs);
     }
     if runs.is_empty() {
-        println!("nothing is planned: {} has no job", config.file.display());
+        println!("nothing is planned: {}", why_nothing(&jobs, &config.file));
         return Ok(());
     }
     let rows: Vec<Vec<String>> = runs.iter().map(|run| vec![run.local.clone(), run.job.to_owned(), run.schedule.clone()]).collect();
     table::print(&["due", "job", "schedule"], &rows);
     Ok(())
+}
+
+/// Why none of these jobs is ever due: each has windows, and they are over.
+fn why_nothing(jobs: &[&Job], file: &Path) -> String {
+    match jobs {
+        [] => format!("{} has no job", file.display()),
+        [job] => format!("all windows of job {} are over", job.name.as_str()),
+        several => format!("all windows of its {} jobs are over", several.len()),
+    }
 }
 
 /// Reads a number of runs.

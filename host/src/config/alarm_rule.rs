@@ -261,7 +261,7 @@ impl RawAlarmRule {
             Field::Broken => None,
             Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
         };
-        let hours = check_hours("active", &self.active, holidays.clone(), faults);
+        let hours = check_hours("active", &self.active, zone, holidays.clone(), faults);
         let event_type = named("event_type", &self.event_type, EventType::ALL, EventType::name, Rule::EventTypeUnknown, faults);
         let cause = named("cause", &self.cause, ProbableCause::ALL, ProbableCause::name, Rule::CauseUnknown, faults);
         let [alias, comment, instruction] = [("alias", &self.alias), ("comment", &self.comment), ("instruction", &self.instruction)]

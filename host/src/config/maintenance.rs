@@ -74,7 +74,7 @@ impl RawMaintenance {
             Field::Broken => None,
             Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
         };
-        let hours = windows.and_then(|windows| check_hours("windows", &Field::Given(windows), holidays, faults)).flatten();
+        let hours = windows.and_then(|windows| check_hours("windows", &Field::Given(windows), zone, holidays, faults)).flatten();
         let comment = check_text("comment", &self.comment, faults);
         Some(MaintenanceWindow { name: name?, series: series?, hours: hours?, zone: zone?, comment: comment? })
     }

@@ -95,7 +95,7 @@ impl RawObjective {
             Field::Broken => None,
             Field::Given(file) => almanac.holidays_of(file, faults).map(Some),
         };
-        let hours = check_hours("hours", &self.hours, holidays, faults);
+        let hours = check_hours("hours", &self.hours, zone, holidays, faults);
         let (name, series, good, zone, hours) = (name?, series?, good?, zone?, hours?);
         let (good_said, hours_said) = (good.as_ref().map(|good| good.to_string()), hours.as_ref().map(Windows::said));
         // Holidays are left out: a list that is written on for the next year counts as before.
@@ -184,6 +184,7 @@ fn check_period(period: Field<String>, faults: &mut Faults) -> Option<Period> {
 pub(super) fn check_hours(
     key: &str,
     hours: &Field<Texts>,
+    zone: Option<Zone>,
     holidays: Option<Option<Arc<Holidays>>>,
     faults: &mut Faults,
 ) -> Option<Option<Windows>> {
@@ -195,7 +196,7 @@ pub(super) fn check_hours(
             // A list that cannot be read was told of: it is there all the same.
             let known = holidays.is_some() || !are_read;
             let sound: Vec<&str> =
-                texts.items.iter().filter(|text| is_window(key, text, known, faults)).map(|text| text.as_str()).collect();
+                texts.items.iter().filter(|text| is_window(key, text, zone, known, faults)).map(|text| text.as_str()).collect();
             let whole = texts.whole && are_read && sound.len() == texts.items.len();
             whole.then(|| Windows::parse(sound, [], holidays.unwrap_or_default()).ok()).flatten()
         }

@@ -265,8 +265,8 @@ impl Walk<'_> {
         zone: Option<Zone>,
     ) -> Option<(Option<Windows>, Option<Windows>)> {
         let holidays = check_holidays(holidays, self.almanac, self.faults);
-        let there = check_hours("hours", hours, holidays.clone(), self.faults);
-        let silent = check_hours("quiet", quiet, holidays.clone(), self.faults);
+        let there = check_hours("hours", hours, zone, holidays.clone(), self.faults);
+        let silent = check_hours("quiet", quiet, zone, holidays.clone(), self.faults);
         let (there, silent, holidays) = (there?, silent?, holidays?.unwrap_or_default());
         let texts = |field: &Field<Texts>| match field {
             Field::Given(texts) => texts.items.iter().map(|text| text.value.clone()).collect::<Vec<_>>(),

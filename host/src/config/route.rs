@@ -19,7 +19,7 @@ use crate::{
         roster::Roster,
         route::{Escalation, Route},
     },
-    schedule::Windows,
+    schedule::{Windows, Zone},
     series::selector::Selector,
 };
 
@@ -117,7 +117,7 @@ impl Walk<'_> {
         let matches = check_match(matches, self.faults);
         let severity = check_severity(severity, self.faults);
         let zone = check_zone(&timezone, self.faults);
-        let active = self.active(&active, &holidays);
+        let active = self.active(&active, zone, &holidays);
         let [delay, group_wait, repeat] = spans.map(|(key, text)| self.span(key, &text));
         let group_by = match group_by {
             Field::Absent => Some(Vec::new()),
@@ -231,7 +231,7 @@ impl Walk<'_> {
         }
     }
 
-    fn active(&mut self, active: &Field<Texts>, holidays: &Field<String>) -> Option<Option<Windows>> {
+    fn active(&mut self, active: &Field<Texts>, zone: Option<Zone>, holidays: &Field<String>) -> Option<Option<Windows>> {
         let holidays = match holidays {
             Field::Absent => None,
             Field::Broken => return None,
@@ -245,7 +245,7 @@ impl Walk<'_> {
         let sound: Vec<&str> = texts
             .items
             .iter()
-            .filter(|text| is_window("active", text, holidays.is_some(), self.faults))
+            .filter(|text| is_window("active", text, zone, holidays.is_some(), self.faults))
             .map(|text| text.as_str())
             .collect();
         let whole = texts.whole && sound.len() == texts.items.len();

@@ -76,7 +76,7 @@ impl Timing {
         let every = timetable("every", &settings.every, |text| Timetable::every(text, job, shown_in).map_err(|error| vec![error]), faults);
         let cron =
             timetable("cron", &settings.cron, |text| Timetable::cron(text, shown_in).map_err(|_| Timetable::cron_faults(text)), faults);
-        let windows = windows(settings, almanac, faults);
+        let windows = windows(settings, zone, almanac, faults);
         let (text, timetable) = choose(every, cron, place, faults)?;
         let rhythm = almanac.rhythm_of(text, &timetable);
         let (timeout, at) = match timeout {
@@ -141,7 +141,7 @@ pub(super) fn check_zone(field: &Field<String>, faults: &mut Faults) -> Option<Z
 }
 
 /// Reads the windows of a job; those that speak of holidays have a list of them.
-fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> Option<Option<Windows>> {
+fn windows(settings: &Settings, zone: Option<Zone>, almanac: &mut Almanac, faults: &mut Faults) -> Option<Option<Windows>> {
     let holidays = match &settings.holidays {
         Field::Absent => None,
         Field::Broken => return None,
@@ -157,7 +157,7 @@ fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> O
             None
         }
         Field::Given(texts) => {
-            let sound = |text: &&At<String>| is_window(key, text, holidays.is_some(), faults);
+            let sound = |text: &&At<String>| is_window(key, text, zone, holidays.is_some(), faults);
             let sound: Vec<String> = texts.items.iter().filter(sound).map(|text| text.value.clone()).collect();
             (texts.whole && sound.len() == texts.items.len()).then_some(sound)
         }
@@ -168,8 +168,10 @@ fn windows(settings: &Settings, almanac: &mut Almanac, faults: &mut Faults) -> O
     Windows::parse(active, blackout, holidays.unwrap_or_default()).ok()
 }
 
-pub(super) fn is_window(key: &str, text: &At<String>, holidays_known: bool, faults: &mut Faults) -> bool {
-    match Windows::check(text) {
+/// Whether a text is a window that comes in its zone; of one that is unknown nothing can be said.
+pub(super) fn is_window(key: &str, text: &At<String>, zone: Option<Zone>, holidays_known: bool, faults: &mut Faults) -> bool {
+    let comes = || zone.map_or(Ok(()), |zone| Windows::comes_in(text, zone));
+    match Windows::check(text).and_then(|speaks_of_holidays| comes().map(|()| speaks_of_holidays)) {
         Err(error) => faults.push(refused(key, &text.place, &error)),
         Ok(true) if !holidays_known => {
             let message = format!("`{key}`: \"{}\" speaks of holidays, and no file lists them", text.escape_debug());
@@ -265,10 +267,12 @@ fn refused(key: &str, place: &Place, error: &ScheduleError) -> Fault {
             let hint = nearest.map_or_else(usual, |near| format!("did you mean \"{near}\"?"));
             fault(format!("`{key}`: \"{}\" is no time zone", name.escape_debug())).hint(hint)
         }
+        ScheduleError::WindowSkipped { .. } => fault(format!("`{key}`: {error}")).hint("write times that are there on that day"),
         ScheduleError::TimeoutOverInterval { .. } => {
             let said = error.to_string();
             let said = said.strip_prefix("timeout ").unwrap_or(&said);
-            fault(format!("`{key}`: {said}")).hint("left out, it is 10s or the time between two runs, whichever is less")
+            fault(format!("`{key}`: {said}"))
+                .hint("at most that, whatever `overlap` says; left out, it is 10s or the time between two runs, whichever is less")
         }
         _ => fault(format!("`{key}`: {error}")).maybe_hint(causes(error)),
     }
@@ -305,7 +309,7 @@ fn rule_of(error: &ScheduleError) -> Rule {
         ScheduleError::UnknownZone { .. } => Rule::ZoneUnknown,
         ScheduleError::UnknownOverlap { .. } => Rule::OverlapUnknown,
         ScheduleError::Window { .. } => Rule::WindowIllegal,
-        ScheduleError::NeverOpen { .. } => Rule::WindowNeverOpen,
+        ScheduleError::WindowSkipped { .. } | ScheduleError::NeverOpen { .. } => Rule::WindowNeverOpen,
         ScheduleError::TimeoutOverInterval { .. } => Rule::TimeoutTooLong,
     }
 }

@@ -53,6 +53,18 @@ pub enum ScheduleError {
         #[source]
         fault: WindowFault,
     },
+    /// A window of which a change of clocks leaves nothing.
+    #[error("{text:?} never comes: clocks in {zone} go from {from} to {until}")]
+    WindowSkipped {
+        /// What was written.
+        text: String,
+        /// Where clocks are changed.
+        zone: &'static str,
+        /// The local time before the gap.
+        from: String,
+        /// The local time after it.
+        until: String,
+    },
     /// Its windows never let it run when it is due.
     #[error("it can never run: {reason}")]
     NeverOpen {

@@ -7,6 +7,7 @@ use super::field::WEEKDAYS;
 use super::holidays::Holidays;
 use super::naive::Naive;
 use super::unix_time::DAY;
+use super::zone::Zone;
 
 /// Every day of the week.
 pub(super) const DAILY: u8 = 0b111_1111;
@@ -62,6 +63,14 @@ impl Window {
     /// The first day on which it begins; `None` if there is no first one.
     pub(super) fn first_day(&self) -> Option<i64> {
         if let Days::Dated(first, _) = self.days { Some(first) } else { None }
+    }
+
+    /// Finds the gap that leaves nothing of one of its stretches on any of its dates: from which local time to which clocks leap.
+    pub(super) fn gap(&self, zone: Zone) -> Option<(Naive, Naive)> {
+        let Days::Dated(first, last) = self.days else { return None };
+        let is_skipped = |day: i64, (from, until): (i64, i64)| zone.first_at(day * DAY + from) >= zone.last_at(day * DAY + until);
+        let skipped = self.times.iter().find(|times| (first..=last).all(|day| is_skipped(day, **times)));
+        skipped.and_then(|(from, _)| zone.gap_over(first * DAY + from))
     }
 
     /// Its stretches that begin on a day, in local time.

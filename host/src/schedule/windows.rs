@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::ScheduleError;
 use super::holidays::Holidays;
-use super::unix_time::DAY;
+use super::unix_time::{DAY, UnixTime};
 use super::window::Window;
 use super::zone::Zone;
 
@@ -52,6 +52,22 @@ impl Windows {
     /// Errors: [`ScheduleError::Window`].
     pub fn check(text: &str) -> Result<bool, ScheduleError> {
         Window::parse(text).map(|window| window.needs_holidays())
+    }
+
+    /// Checks that a window, which can be read, comes at all in a zone.
+    ///
+    /// Errors: [`ScheduleError::WindowSkipped`].
+    pub fn comes_in(text: &str, zone: Zone) -> Result<(), ScheduleError> {
+        let window = Window::parse(text)?;
+        let Some((from, until)) = window.gap(zone) else { return Ok(()) };
+        let [from, until] = [from, until].map(|local| UnixTime::from_secs(local).to_utc().naive_utc());
+        let on_another_day = if from.date() == until.date() { "" } else { "%Y-%m-%d " };
+        Err(ScheduleError::WindowSkipped {
+            text: window.text().to_owned(),
+            zone: zone.name(),
+            from: from.format("%Y-%m-%d %H:%M").to_string(),
+            until: until.format(&format!("{on_another_day}%H:%M")).to_string(),
+        })
     }
 
     /// Says whether an instant lies within them.

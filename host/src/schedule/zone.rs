@@ -75,6 +75,13 @@ impl Zone {
         }
     }
 
+    /// Finds the gap that skips a local time: from which local time to which clocks leap; `None` where that time is shown.
+    pub(super) fn gap_over(self, local: i64) -> Option<(i64, i64)> {
+        let change = self.first_change(local - 2 * DAY, local + 2 * DAY)?;
+        let (from, until) = (change + self.offset_at(change - 1), change + self.offset_at(change));
+        (from..until).contains(&local).then_some((from, until))
+    }
+
     /// Finds the first instant after `after`, up to `until`, whose offset differs from the one at `after`.
     ///
     /// Looks once a day: two changes within a day that undo each other are not seen (the list has none of today's rules).

@@ -89,3 +89,25 @@ fn a_job_whose_windows_are_over_stays_and_says_so() {
     assert_eq!((timetable.is_over(now), timetable.next_after(now)), (true, None));
     assert_eq!(timetable.next_regardless(now), Some(at("2026-11-30T09:00:00Z")));
 }
+
+#[test]
+fn a_window_that_clocks_leap_over_never_comes_and_says_why() {
+    let why = |text: &str, name: &str| Windows::comes_in(text, zone(name)).map_err(|error| error.to_string());
+    for text in ["2027-03-28 02:10-02:50", "2027-03-28 02:00-03:00", "2027-03-28 04:00-05:00,02:15-02:45"] {
+        let expected = format!("{text:?} never comes: clocks in Europe/Berlin go from 2027-03-28 02:00 to 03:00");
+        assert_eq!(why(text, "Europe/Berlin"), Err(expected));
+    }
+    let whole_day = "\"2011-12-30\" never comes: clocks in Pacific/Apia go from 2011-12-30 00:00 to 2011-12-31 00:00";
+    assert_eq!(why("2011-12-30", "Pacific/Apia"), Err(whole_day.into()));
+    for (text, name) in [
+        ("2027-03-28 02:10-02:50", "UTC"),
+        ("2027-03-27..2027-03-28 02:10-02:50", "Europe/Berlin"),
+        ("2027-03-28 02:10-03:01", "Europe/Berlin"),
+        ("2027-03-28 01:59-02:50", "Europe/Berlin"),
+        ("2027-10-31 02:10-02:50", "Europe/Berlin"),
+        ("SUN 02:10-02:50", "Europe/Berlin"),
+        ("2011-12-29..2011-12-30", "Pacific/Apia"),
+    ] {
+        assert_eq!(why(text, name), Ok(()), "{text} {name}");
+    }
+}
