@@ -30,10 +30,16 @@ const CUTS: u32 = 10;
 const GRACE: Duration = Duration::from_secs(2);
 /// The key that no agent has.
 const STRANGER: &str = "watchpost-conformance";
+/// Of the time that runs may take, what goes by before it is looked what a worker holds, at most.
+const WARM_SHARE: u32 = 4;
+/// Runs after which it can be told whether a worker keeps what it should give back, where there was no time for more.
+const RUNS_THAT_TELL: u32 = 10;
 /// Descriptors that may come and go: connections that are kept over runs.
 const DESCRIPTORS_MORE: u64 = 2;
 /// What a heap may grow by when nothing is kept: pieces that the allocator has not given back.
 const BYTES_MORE: u64 = 2 * 1024 * 1024;
+/// What a worker holds.
+const HOLDINGS: [&str; 2] = ["descriptors", "memory"];
 /// What may be measured before a target turns out to be unreachable: its name was found.
 const BEFORE_IT_IS_REACHED: &str = "resolve_time";
 
@@ -71,6 +77,9 @@ struct Ran {
 pub struct Trial<'j> {
     job: &'j Job,
     runs: u32,
+    within: Duration,
+    /// Told what is being done, for whoever waits.
+    now: &'j dyn Fn(&str),
     checks: Vec<Check>,
     /// Samples and the like that the host refused in any run, with the reason of the first.
     refused: (u32, Option<String>),
@@ -79,9 +88,10 @@ pub struct Trial<'j> {
 }
 
 impl<'j> Trial<'j> {
-    /// Prepares the trial of a job that its agent takes.
-    pub fn new(job: &'j Job, runs: u32) -> Self {
-        Self { job, runs: runs.max(1), checks: Vec::new(), refused: (0, None), cursor: None }
+    /// Prepares the trial of a job that its agent takes: so many runs, if there is time for them `within` that span; `now` is told what is
+    /// being done.
+    pub fn new(job: &'j Job, runs: u32, within: Duration, now: &'j dyn Fn(&str)) -> Self {
+        Self { job, runs: runs.max(1), within, now, checks: Vec::new(), refused: (0, None), cursor: None }
     }
 
     /// Makes all checks, in order.
@@ -94,6 +104,7 @@ impl<'j> Trial<'j> {
         self.many(&good).await;
         self.metrics(&good);
         self.job.plugin.close(self.job.number);
+        (self.now)("sends it where nobody is");
         self.unreachable().await;
         self.worker();
         self.checks
@@ -144,6 +155,7 @@ impl<'j> Trial<'j> {
         let cuts = if self.job.examined.repeatable { CUTS } else { 2 };
         let (mut cut, mut latest, mut wrong) = (0, Duration::ZERO, None);
         for at in 1..=cuts {
+            (self.now)(&format!("cuts off run {at} of {cuts}"));
             let timeout = (whole * at / (cuts + 1)).max(Duration::from_millis(1));
             let ran = self.within(self.job.number, timeout).await;
             latest = latest.max(ran.took.saturating_sub(timeout));
@@ -160,7 +172,7 @@ impl<'j> Trial<'j> {
         self.judged("cancellation", alike, format!("a run after those that were cut off: {}", told(&after.outcome)));
     }
 
-    /// Runs it often, and looks at what its worker holds.
+    /// Runs it often, for as long as there is time, and looks at what its worker holds.
     async fn many(&mut self, good: &Ran) {
         let runs = match self.job.examined.repeatable {
             true => self.runs,
@@ -168,42 +180,52 @@ impl<'j> Trial<'j> {
         };
         // What is made once is made by then: threads, pools, buffers.
         let warm = (runs / 10).max(3);
-        let (mut before, mut alike) = (None, 0);
-        for run in 0..warm + runs {
-            if run == warm {
-                before = self.held();
-            }
+        let (begun, wanted) = (Instant::now(), warm + runs);
+        let (mut before, mut alike, mut warmed, mut all) = (None, 0, 0, 0);
+        while (before.is_none() || all < warmed + runs) && begun.elapsed() < self.within {
+            (self.now)(&format!("run {} of {wanted}", all + 1));
             let ran = self.once().await;
             alike += u32::from(kind_of(&ran.outcome) == kind_of(&good.outcome));
+            all += 1;
+            if before.is_none() && (all == warm || begun.elapsed() > self.within / WARM_SHARE) {
+                (before, warmed) = (Some(self.held()), all);
+            }
         }
-        let all = warm + runs;
-        self.judged(
-            "runs",
-            kind_of(&good.outcome).is_none_or(|kind| !is_ours(kind)),
-            format!("{alike} of {all} ended alike: {}", told(&good.outcome)),
-        );
-        match (before, self.held()) {
+        let seen = format!("{alike} of {all} ended alike: {}", told(&good.outcome));
+        let is_all = before.is_some() && all == warmed + runs;
+        match kind_of(&good.outcome).is_none_or(|kind| !is_ours(kind)) {
+            true if !is_all => self.told("runs", Verdict::LeftOut, format!("{seen}; more were not over {}", self.in_time())),
+            passed => self.judged("runs", passed, seen),
+        }
+        let runs = all - warmed;
+        if !is_all && runs < RUNS_THAT_TELL {
+            for name in HOLDINGS {
+                self.told(name, Verdict::LeftOut, format!("{runs} runs tell too little, and more were not over {}", self.in_time()));
+            }
+            return;
+        }
+        self.compare(before.flatten(), runs);
+    }
+
+    fn in_time(&self) -> String {
+        format!("within {} s: --within gives them more time", self.within.as_secs())
+    }
+
+    /// Compares what its worker held before so many runs with what it holds now.
+    fn compare(&mut self, before: Option<Use>, runs: u32) {
+        let (Some(before), Some(after)) = (before, self.held()) else {
+            return HOLDINGS.into_iter().for_each(|name| self.judged(name, false, "its worker is gone"));
+        };
+        match (before.descriptors, after.descriptors) {
             (Some(before), Some(after)) => {
-                match (before.descriptors, after.descriptors) {
-                    (Some(before), Some(after)) => {
-                        self.judged(
-                            "descriptors",
-                            after <= before + DESCRIPTORS_MORE,
-                            format!("{before} before {runs} runs, {after} after"),
-                        );
-                    }
-                    _ => self.told("descriptors", Verdict::LeftOut, HIDDEN),
-                }
-                let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-                let seen = format!("{:.1} MiB before {runs} runs, {:.1} MiB after", mib(before.bytes), mib(after.bytes));
-                self.judged("memory", after.bytes <= before.bytes + BYTES_MORE, seen);
+                let seen = format!("{before} before {runs} runs, {after} after");
+                self.judged("descriptors", after <= before + DESCRIPTORS_MORE, seen);
             }
-            _ => {
-                for name in ["descriptors", "memory"] {
-                    self.judged(name, false, "its worker is gone");
-                }
-            }
+            _ => self.told("descriptors", Verdict::LeftOut, HIDDEN),
         }
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let seen = format!("{:.1} MiB before {runs} runs, {:.1} MiB after", mib(before.bytes), mib(after.bytes));
+        self.judged("memory", after.bytes <= before.bytes + BYTES_MORE, seen);
     }
 
     fn held(&self) -> Option<Use> {

@@ -1,6 +1,11 @@
 //! `watchpost test-agent`
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    io::{IsTerminal, Write, stderr},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -16,6 +21,7 @@ use crate::{
     conformance::{Check, RUNS, Trial, Verdict},
     job::{Job, bind},
     plugin::Plugins,
+    schedule::parse_span,
 };
 
 pub(super) const EXAMPLES: &str =
@@ -47,6 +53,9 @@ pub(super) struct Arguments {
     /// Runs of each job, to see whether it keeps what it should give back.
     #[arg(long, value_name = "N", default_value_t = RUNS, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
+    /// How long the runs of a job may take in all; the rest is left out.
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = span)]
+    within: Duration,
 }
 
 #[derive(Serialize)]
@@ -109,8 +118,10 @@ async fn try_all(context: &Context, arguments: &Arguments, plugins: &Plugins, ca
     let mut tried = Vec::new();
     for job in wanted.iter().filter(|job| carried.contains(&job.asks.agent.value.as_str())) {
         let job: Job = bind(job, plugins).await.map_err(|faults| Failure::Faults(Faults::from(faults)))?;
-        let checks = Trial::new(&job, arguments.runs).checks().await;
         let (name, agent) = (job.name().to_owned(), job.config.asks.agent.value.clone());
+        let progress = Progress::of(&name);
+        let checks = Trial::new(&job, arguments.runs, arguments.within, &|now| progress.show(now)).checks().await;
+        drop(progress);
         tried.push(Tried { job: name, agent, target: job.examined.target.clone(), checks });
     }
     let untested = carried.iter().filter(|agent| !tried.iter().any(|tried| tried.agent == **agent));
@@ -141,6 +152,50 @@ fn wanted(context: &Context, arguments: &Arguments, carried: &[&str], cannot: &s
     match whole.ancestors().skip(1).take(ABOVE).map(|folder| folder.join(SAMPLE)).find(|file| file.is_file()) {
         Some(file) => config::jobs_of(&file, now()).map_err(Failure::Faults),
         None => Err(Failure::wrong(cannot, "what it is to measure is not known: say --set, --jobs or --config; no sample.toml is near it")),
+    }
+}
+
+/// Reads a span of time.
+fn span(text: &str) -> Result<Duration, String> {
+    parse_span(text).map_err(|error| crate::chain(&error))
+}
+
+/// A line at the terminal that says how far it is, gone when this is dropped; nothing where no person waits.
+struct Progress<'a> {
+    job: &'a str,
+    /// When the line that stands there was written, and how long it is.
+    shown: Cell<Option<(Instant, usize)>>,
+}
+
+impl<'a> Progress<'a> {
+    /// How long a line stands before another takes its place.
+    const STANDS: Duration = Duration::from_millis(100);
+    /// A longer one would go on in the next line, and stay.
+    const CHARS_MAX: usize = 79;
+
+    fn of(job: &'a str) -> Self {
+        Self { job, shown: Cell::new(None) }
+    }
+
+    fn show(&self, now: &str) {
+        if stderr().is_terminal() && self.shown.get().is_none_or(|(shown, _)| shown.elapsed() > Self::STANDS) {
+            self.write(&format!("{}: {now}", self.job).chars().take(Self::CHARS_MAX).collect::<String>());
+        }
+    }
+
+    fn write(&self, line: &str) {
+        let before = self.shown.get().map_or(0, |(_, chars)| chars);
+        self.shown.set(Some((Instant::now(), line.chars().count())));
+        // Who closed it does not want to know.
+        let _gone = write!(stderr(), "\r{line:<before$}\r{line}");
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if self.shown.get().is_some() {
+            self.write("");
+        }
     }
 }
 

@@ -113,6 +113,18 @@ async fn coverage_fits_the_terminal_whatever_a_row_is_called() {
 }
 
 #[test]
+fn who_waits_for_the_trial_of_an_agent_sees_how_far_it_is() {
+    let house = House::new("");
+    let library = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("examples/liblapses.so");
+    let line = format!("$W test-agent {} --agent lapse --set lapse=slow --set host=here --runs 5", library.display());
+    let shown = at_terminal(&house, 80, &line);
+    assert!(shown.contains("lapse: run 3 of 8"), "{shown}");
+    assert!(shown.contains("lapse: cuts off run "), "{shown}");
+    let piped = at_terminal(&house, 80, &format!("{line} 2>&1 | cat"));
+    assert!(!piped.contains("run 3 of 8") && piped.contains("checks passed"), "{piped}");
+}
+
+#[test]
 fn a_reader_that_had_enough_ends_a_command_without_a_word() {
     let jobs: String = (0..50).map(|at| job(&format!("job-{at}"), "every = \"1s\"", 25)).collect();
     let house = House::new(&jobs);

@@ -50,6 +50,21 @@ fn each_lapse_is_told_by_its_check_and_by_no_other() {
     assert!(failed == ["unknown key"] && seen.contains("deny_unknown_fields"), "{failed:?}:\n{seen}");
 }
 
+/// A thousand runs of one that takes its time would take hours.
+#[test]
+fn runs_take_no_longer_than_they_may_and_what_they_do_not_show_is_left_out() {
+    let house = House::new("");
+    let slow = ["--agent", "lapse", "--set", "lapse=slow", "--set", "host=here", "--runs", "100000", "--within"];
+    for (within, tells) in [("1s", "left_out"), ("8s", "passed")] {
+        let begun = std::time::Instant::now();
+        let (_, verdicts, seen) = checks(&house, &lapses(), &[&slow as &[&str], &[within]].concat());
+        assert!(begun.elapsed() < std::time::Duration::from_secs(120), "{:?}", begun.elapsed());
+        let verdict = |name: &str| verdicts.iter().find(|(known, _)| known == name).map(|(_, verdict)| verdict.clone()).unwrap();
+        assert_eq!((verdict("runs").as_str(), verdict("memory").as_str()), ("left_out", tells), "{within}: {seen}");
+        assert!(seen.contains(&format!("more were not over within {} s: --within gives them more time", &within[..1])), "{seen}");
+    }
+}
+
 /// Its worker keeps its memory to itself, from its own user too.
 #[test]
 fn an_ordinary_user_sees_what_a_worker_holds_or_is_told_why_not() {

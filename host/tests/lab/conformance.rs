@@ -50,7 +50,8 @@ fn every_shipped_agent_keeps_to_what_the_host_expects() {
         let job = jobs.get(&agent).unwrap_or_else(|| panic!("agent {agent} is shipped, and not tested here"));
         let house = House::new(job);
         let (library, schedule) = (house.plugins().join(format!("libwatchpost_{agent}.so")), house.folder().join("jobs.toml"));
-        let words = ["test-agent", library.to_str().unwrap(), "--jobs", schedule.to_str().unwrap(), "--runs", &runs, "--json"];
+        let words =
+            ["test-agent", library.to_str().unwrap(), "--jobs", schedule.to_str().unwrap(), "--runs", &runs, "--within", "2h", "--json"];
         let said = house.command(&words).output().unwrap();
         let answer: Value = serde_json::from_slice(&said.stdout).unwrap_or_else(|error| panic!("{agent}: {error}: {said:?}"));
         let checks = answer["jobs"][0]["checks"].as_array().unwrap();

@@ -27,6 +27,8 @@ pub enum Lapse {
     Abort,
     /// Is another after its run was cut off.
     Cut,
+    /// Takes its time, which is none.
+    Slow,
 }
 
 /// A job.
@@ -78,6 +80,7 @@ impl Agent for Lapses {
             Lapse::Memory => self.memory.push(vec![1; KEPT_BYTES]),
             Lapse::Files => self.files.push(cx.open("/proc/self/status").await?),
             Lapse::Abort => std::process::abort(),
+            Lapse::Slow => cx.sleep(std::time::Duration::from_millis(100)).await,
             Lapse::None | Lapse::Zero | Lapse::Cut => {}
         }
         match self.config.host.as_str() {
