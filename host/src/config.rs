@@ -54,7 +54,7 @@ mod timing;
 mod value;
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -135,14 +135,14 @@ impl Config {
     }
 
     /// Lists what no agent may touch: the data folder, and every file that holds a secret.
-    pub fn guarded(&self) -> BTreeSet<PathBuf> {
-        let jobs = self.jobs.iter().flat_map(|job| {
-            // A plain secret stands in the schedule itself.
-            job.asks.secret_files().into_iter().chain([path::absolute(&job.name.place.file)])
-        });
+    pub fn guarded(&self) -> BTreeMap<PathBuf, Guarded> {
+        // A plain secret stands in the schedule itself.
+        let schedules = self.jobs.iter().map(|job| path::absolute(&job.name.place.file));
+        let configuration = schedules.chain([path::absolute(&self.file)]).map(|file| (file, Guarded::Configuration));
+        let of_jobs = self.jobs.iter().flat_map(|job| job.asks.secret_files());
         let credentials = std::env::var_os(secret::CREDENTIALS).map(PathBuf::from);
-        let of_channels = self.secret_files.iter().cloned();
-        jobs.chain(of_channels).chain([self.data.value.clone(), path::absolute(&self.file)]).chain(credentials).collect()
+        let secrets = of_jobs.chain(self.secret_files.iter().cloned()).chain(credentials).map(|path| (path, Guarded::Secret));
+        configuration.chain(secrets).chain([(self.data.value.clone(), Guarded::Data)]).collect()
     }
 
     /// Finds what a running daemon cannot change.
@@ -163,6 +163,17 @@ impl Config {
         }
         faults
     }
+}
+
+/// What no agent is ever given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Guarded {
+    /// The main file, or a schedule.
+    Configuration,
+    /// A file that holds a secret, or a folder of such.
+    Secret,
+    /// The data folder.
+    Data,
 }
 
 /// A configuration that can be run, and what somebody should look at.

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod depends;
+mod guarded;
 mod hold;
 mod objectives;
 mod reach;
@@ -185,6 +186,10 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
         });
     }
     let all = jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop();
+    let guarded: Vec<Fault> = config.iter().flat_map(|config| guarded::faults(config, &jobs)).collect();
+    // Whether it can be read does not matter then.
+    found.retain(|fault| fault.rule != Rule::ConfigFileUnreadable || !guarded.iter().any(|told| told.place == fault.place));
+    found.extend(guarded);
     found.extend(rows::warnings(&draft.rows, &jobs, all));
     found.extend(alarms::faults(&draft.rules, &jobs, all));
     found.extend(depends::faults(&draft.rules, &jobs, all));

@@ -319,6 +319,9 @@ rules! {
     /// A file that the agent will read can be read; a warning, for it may come later.
     ConfigFileUnreadable = "config-file-unreadable",
 
+    /// No agent needs what none is ever given: a secret, the configuration, the data folder.
+    NeedGuarded = "need-guarded",
+
     /// A secret stands in a file of its own; a warning.
     SecretPlain = "secret-plain",
     /// A reference to a secret stands where a secret belongs.

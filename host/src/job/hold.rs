@@ -8,7 +8,7 @@ use std::{
 use rustix::fs::{Access, access};
 use serde_json::Value;
 use watchpost_plugin_api::{AgentDescriptor, AgentError, ConfigFault, ErrorKind, wire::Examined};
-use watchpost_services::mask::Masker;
+use watchpost_services::{mask::Masker, obstacle};
 
 use crate::{
     config::{self, Assignment, Bound, Fault, Rest, Rule, process_environment, unknown_agent},
@@ -134,8 +134,10 @@ fn samples_of_what_acts(asks: &Assignment, examined: &Examined) -> Option<Fault>
 /// Tells of the programs that the agent will start and cannot, of files that it cannot read, and of sockets out of its reach, each where the
 /// config names it.
 fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Fault> {
-    let check = |path: &Path, wanted: Access, verb: &str, until: &str| {
-        let error = std::io::Error::from(access(path, wanted).err()?);
+    let denied = |path: &Path, wanted: Access| Some(crate::chain(&std::io::Error::from(access(path, wanted).err()?)));
+    // Of a folder it is known only that programs are started in it.
+    let obstacle = |path: &Path| obstacle(path).filter(|_| !path.is_dir());
+    let tell = |path: &Path, why: String, verb: &str, until: &str| {
         let named = key_of(bound.config(), &|text| Path::new(text) == path);
         // A file that nobody named may be one of several, or one that the agent can do without.
         let hint = if named.is_some() {
@@ -145,16 +147,26 @@ fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Faul
         };
         let key = named.or_else(|| key_of(bound.config(), &|text| !text.is_empty() && path.starts_with(text))).unwrap_or_default();
         let shown = if key.is_empty() { "config" } else { key.as_str() };
-        let message = format!("`{shown}`: cannot {verb} {}: {}", path.display(), crate::chain(&error));
-        Some(Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint(hint))
+        let message = format!("`{shown}`: cannot {verb} {}: {why}", path.display());
+        Fault::new(Rule::ConfigFileUnreadable, asks.place_of(&key), message).hint(hint)
     };
-    let programs: Vec<(&PathBuf, Fault)> =
-        examined.needs.programs.iter().filter_map(|path| Some((path, check(path, Access::EXEC_OK, "start", "started")?))).collect();
+    let check = |path: &Path, wanted: Access, verb: &str, until: &str| Some(tell(path, denied(path, wanted)?, verb, until));
+    let programs: Vec<(&PathBuf, Fault)> = examined
+        .needs
+        .programs
+        .iter()
+        .filter_map(|path| Some((path, tell(path, obstacle(path).or_else(|| denied(path, Access::EXEC_OK))?, "start", "started"))))
+        .collect();
     let is_told = |path: &&PathBuf| programs.iter().any(|(told, _)| told == path);
     let files = examined.needs.files.iter().filter(|path| !is_told(path)).filter_map(|path| check(path, Access::READ_OK, "read", "read"));
     let files: Vec<Fault> = files.collect();
     let sockets = examined.needs.sockets.iter().filter_map(|path| check(path, Access::WRITE_OK, "connect to", "reached"));
     programs.into_iter().map(|(_, fault)| fault).chain(files).chain(sockets).collect()
+}
+
+/// Finds the key of a config that says a path, or a folder that it is in.
+pub(super) fn key_above(config: &Value, path: &Path) -> Option<String> {
+    key_of(config, &|text| Path::new(text) == path).or_else(|| key_of(config, &|text| !text.is_empty() && path.starts_with(text)))
 }
 
 /// Finds the key of a config that says such a path.
@@ -174,6 +186,8 @@ fn joined(step: &str, rest: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use watchpost_plugin_api::{Needs, SECRET_MARK};
 
     use super::*;
@@ -252,7 +266,11 @@ mod tests {
         let not_started = |why: &str| {
             (format!("`path`: cannot start {spool}/check: {why}"), "until it can be started, runs fail or what it tells is unknown")
         };
-        check(Needs::none().program(&script).read(&script), &[not_started("Permission denied")]);
+        check(Needs::none().program(&script).read(&script), &[not_started("nobody may execute it, which `chmod +x` would change")]);
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        check(Needs::none().program(&script).read(&script), &[]);
+        std::fs::write(&script, "").unwrap();
+        check(Needs::none().program(&script).program(folder.path()), &[not_started("it is empty")]);
         std::fs::remove_file(&script).unwrap();
         check(Needs::none().program(&script).read(&script), &[not_started(missing)]);
         folder.close().unwrap();

@@ -43,7 +43,7 @@ impl Settings {
 impl Sandboxes {
     /// As a configuration has it.
     pub fn of(config: &Config) -> Self {
-        Self { guarded: Arc::new(config.guarded()), ..Self::said(&config.of_plugins) }
+        Self { guarded: Arc::new(config.guarded().into_keys().collect()), ..Self::said(&config.of_plugins) }
     }
 
     /// What is said of libraries; nothing is guarded beyond what no agent is ever given.

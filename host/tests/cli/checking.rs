@@ -7,7 +7,7 @@ use watchpost_worker::confine::kernel::gaps;
 
 use crate::{
     harness::{House, agents},
-    job, parsed, refused,
+    job, parsed, refused, write_secret,
 };
 
 /// Faults of three jobs, each of another sort: keys of ours, and one of the agent's.
@@ -196,4 +196,35 @@ fn a_command_line_that_makes_no_sense_is_wrong_usage() {
     refused(&house.run(&["status", "--jsn"]), 2, &["'--jsn'", "'--json'"]);
     refused(&house.run(&["measure"]), 2, &["JOB"]);
     refused(&house.run(&["plan", "-n", "many"]), 2, &["'many'"]);
+}
+
+#[test]
+fn a_plan_of_a_job_whose_windows_are_over_says_so() {
+    let past = |name: &str| job(name, "every = \"5s\"\nactive = \"2020-01-01\"", 25);
+    let house = House::new(&(past("one") + &past("two")));
+    let planned = |words: &[&str]| house.run(&[&["plan"], words].concat()).ok().trim().to_owned();
+    assert_eq!(planned(&["one"]), "nothing is planned: all windows of job one are over");
+    assert_eq!(planned(&[]), "nothing is planned: all windows of its 2 jobs are over");
+    house.schedule("");
+    assert_eq!(planned(&[]), format!("nothing is planned: {} has no job", house.folder().join("watchpost.toml").display()));
+}
+
+#[test]
+fn a_job_that_needs_what_no_agent_is_given_is_told_so() {
+    let exec = |name: &str, more: &str| {
+        format!(
+            "[[job]]\nname = \"{name}\"\nagent = \"exec\"\nevery = \"1m\"\nconfig = {{ argv = [\"/bin/true\"], format = \"nagios\", {more} }}\n"
+        )
+    };
+    let house = House::new(&(exec("has", "secret_env = { P = { file = \"secret\" } }") + &exec("wants", "files = [\"also\"]")));
+    write_secret(&house.folder().join("secret"), "Zwiebelkuchen");
+    fs::hard_link(house.folder().join("secret"), house.folder().join("also")).unwrap();
+    let told = format!("error: `files[0]`: {} holds a secret, and no agent is ever given that", house.folder().join("also").display());
+    let parts = [told.as_str(), "a key that takes a secret is given it by { file = \"…\" }"];
+    let said = house.run(&["check"]);
+    refused(&said, 2, &parts);
+    assert_eq!(said.err.matches("error: ").count(), 1, "{said:?}");
+    // Whoever is not held to its needs is given whatever its user is.
+    house.add_to_main("[plugin.exec]\nsandbox = \"none\"\n");
+    house.run(&["check"]).ok();
 }

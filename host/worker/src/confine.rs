@@ -13,7 +13,7 @@ mod files;
 pub mod kernel;
 
 use std::{
-    collections::{BTreeSet, hash_map::DefaultHasher},
+    collections::{BTreeSet, HashMap, hash_map::DefaultHasher},
     fs,
     hash::{Hash, Hasher},
     io,
@@ -124,6 +124,31 @@ impl Confinement {
     }
 }
 
+/// What is never granted, by all of its names.
+#[derive(Debug, Default)]
+pub struct Forbidden<'f> {
+    paths: HashMap<PathBuf, &'f Path>,
+    files: HashMap<(u64, u64), &'f Path>,
+}
+
+impl<'f> Forbidden<'f> {
+    /// That of these paths.
+    pub fn of(paths: impl IntoIterator<Item = &'f Path>) -> Self {
+        let mut forbidden = Self::default();
+        for path in paths {
+            forbidden.paths.insert(files::truly(path), path);
+            forbidden.files.extend(files::identity(path).filter(|_| path.is_file()).map(|file| (file, path)));
+        }
+        forbidden
+    }
+
+    /// Which of them keeps a path from being granted: it is that, lies in it, or is another name of it.
+    pub fn holds(&self, path: &Path) -> Option<&'f Path> {
+        let otherwise_named = || self.files.get(&files::identity(path)?);
+        files::truly(path).ancestors().find_map(|above| self.paths.get(above)).or_else(otherwise_named).copied()
+    }
+}
+
 /// All that several jobs need together.
 pub fn union<'n>(all: impl IntoIterator<Item = &'n Needs>) -> Needs {
     let mut ports: BTreeSet<(bool, u16)> = BTreeSet::new();
@@ -157,6 +182,26 @@ mod tests {
         assert!(parts.iter().all(|part| whole.covers(part)));
         let wider = [Needs::none().tcp(26), Needs::none().udp(25), Needs::none().read("/c"), Needs::none().remove_in("/a")];
         assert!(wider.iter().all(|needs| !whole.covers(needs) && Confinement { sandbox: false, ..whole.clone() }.covers(needs)));
+    }
+
+    #[test]
+    fn what_keeps_a_path_from_being_granted_is_known_by_each_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("data/journal")).unwrap();
+        fs::write(at("secret"), "").unwrap();
+        fs::hard_link(at("secret"), at("other-name")).unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("link")).unwrap();
+        let (data, secret) = (at("data"), at("secret"));
+        let forbidden = Forbidden::of([data.as_path(), secret.as_path()]);
+        let holds = |path: &Path| forbidden.holds(path);
+        for name in ["secret", "other-name", "link"] {
+            assert_eq!(holds(&at(name)), Some(secret.as_path()), "{name}");
+        }
+        for name in ["data", "data/journal", "data/not-there-yet"] {
+            assert_eq!(holds(&at(name)), Some(data.as_path()), "{name}");
+        }
+        assert_eq!((holds(folder.path()), holds(&at("database"))), (None, None));
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl Grants {
 }
 
 /// Device and number of a file, whatever it is called.
-fn identity(path: &Path) -> Option<(u64, u64)> {
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
