@@ -4,7 +4,11 @@ mod answers;
 #[cfg(test)]
 mod scripted;
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
 
 use hyper::{
     Method,
@@ -14,7 +18,7 @@ use minijinja::{Value, value::Serde};
 use serde_json::{Map, json};
 
 use super::{
-    life::{Ask, Can, Heard, State, Ticket, key, mark},
+    life::{Ask, Can, Comment, Heard, State, Ticket, key, mark},
     pattern::{Pattern, percent},
     template::{Body, Call, Template},
     wire::{Request, Wire},
@@ -31,6 +35,8 @@ use answers::{Reply, heard_of};
 
 /// Characters of a person's name, at most.
 const NAME_CHARS_MAX: usize = 60;
+/// Comments that are asked for one by one in one go, at most.
+const EACH_MAX: usize = 20;
 
 /// What a channel says of a system.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +65,7 @@ impl Desk {
         let template = &self.template;
         Can {
             search: template.search.is_some(),
+            doubles: template.search.as_ref().is_some_and(|search| search.exact),
             read: template.read.is_some(),
             comments: template.comments.is_some(),
             comment: template.comment.is_some(),
@@ -92,6 +99,8 @@ impl Desk {
 struct Extra<'e> {
     /// Another ticket's id: a duplicate's.
     id: Option<&'e str>,
+    /// The other one's version.
+    version: Option<&'e str>,
     /// What is to be written.
     said: Option<&'e str>,
     /// What the request before gave.
@@ -116,8 +125,10 @@ fn values(desk: &Desk, ticket: &Ticket, extra: Extra<'_>) -> Value {
     all.insert("description".into(), json!(marked(&text::body(notice))));
     all.insert("said".into(), json!(said));
     let id = extra.id.or(ticket.id.as_deref()).unwrap_or_default();
+    // A version is that of the ticket that is meant, and of no other.
+    let version = if extra.id.is_some() { extra.version } else { ticket.version.as_deref() };
     let known = json!({
-        "key": ticket.key, "mark": mark, "id": id, "version": ticket.version.as_deref().unwrap_or_default(),
+        "key": ticket.key, "mark": mark, "id": id, "version": version.unwrap_or_default(),
         "made": extra.made.unwrap_or_default(), "item": extra.item.unwrap_or_default(),
     });
     all.insert("ticket".into(), known);
@@ -194,6 +205,7 @@ impl<'w> Talk<'w> {
             Ask::Resolve => self.done(template.resolve.as_ref(), ticket, Extra::default()).await,
             Ask::Reopen => self.done(template.reopen.as_ref(), ticket, Extra::default()).await,
             Ask::Take => self.done(template.take.as_ref(), ticket, Extra::default()).await,
+            Ask::Disown(id) => self.disown(ticket, id).await,
             Ask::Retire(id) => self.retire(ticket, id).await,
         };
         reply.unwrap_or_else(|reply| heard_of(ask, reply))
@@ -213,10 +225,7 @@ impl<'w> Talk<'w> {
         }
         match self.ask(&ticket, &Ask::Search).await.0 {
             Heard::Found(ids) => Ok(format!("{name} ({tried}): searched for key {}, found {}", ticket.key, ids.len())),
-            Heard::Refused(why) | Heard::Later(why) | Heard::Outdated(why) | Heard::Gone(why) | Heard::Unknown(why) => {
-                Err(format!("{name}: searching for key {}: {why}", ticket.key))
-            }
-            _ => Err(format!("{name}: searching gave something else")),
+            heard => Err(format!("{name}: searching for key {}: {}", ticket.key, heard.failure().unwrap_or("it gave something else"))),
         }
     }
 
@@ -229,8 +238,10 @@ impl<'w> Talk<'w> {
         let bears = |item: &&serde_json::Value| {
             search.bears.as_ref().is_none_or(|bears| bears.text(item).is_some_and(|text| text.contains(&ticket.key)))
         };
-        let ids: Option<Vec<String>> = items.iter().filter(bears).map(|item| search.id.text(item)).collect();
-        ids.map(|ids| (Heard::Found(ids), None)).ok_or_else(|| Reply::strange("a ticket without an id", &json))
+        let found = items.iter().filter(bears).map(|item| Some((search.id.text(item)?, search.by.as_ref().and_then(|by| by.text(item)))));
+        let found: Option<Vec<(String, Option<String>)>> = found.collect();
+        let found = found.ok_or_else(|| Reply::strange("a ticket without an id", &json))?;
+        Ok((Heard::Found(answers::ours(search, found, ticket.id.as_deref())), None))
     }
 
     async fn create(&self, ticket: &Ticket) -> Result<(Heard, Option<Duration>), Reply> {
@@ -259,7 +270,8 @@ impl<'w> Talk<'w> {
         let (json, _) = self.call(&comments.call, ticket, Extra::default()).await?;
         // An answer without the list does not say that nothing was written.
         let items = comments.items.of(&json).and_then(serde_json::Value::as_array).ok_or_else(|| Reply::strange("no list in it", &json))?;
-        let mut found = Vec::new();
+        let seen: BTreeSet<&String> = ticket.seen.iter().collect();
+        let (mut found, mut asked, mut left) = (Vec::new(), 0, false);
         for item in items.iter().filter(|item| answers::is_comment(comments, item)) {
             let Some(id) = comments.id.text(item) else { return Err(Reply::strange("a comment without an id", &json)) };
             let Some(each) = &comments.each else {
@@ -267,11 +279,25 @@ impl<'w> Talk<'w> {
                 continue;
             };
             // What was seen was read.
-            if !ticket.seen.contains(&id) {
-                let call = Call { path: each.clone(), then: None, ..comments.call.clone() };
-                let (one, _) = self.call(&call, ticket, Extra { item: Some(&id), ..Extra::default() }).await?;
-                found.extend(answers::comment(comments, id, &one));
+            if seen.contains(&id) {
+                found.push(Comment { id, author: None, text: String::new() });
+                continue;
             }
+            // What is seen of many lasts, though the rest does not come in time.
+            if asked == EACH_MAX {
+                left = true;
+                continue;
+            }
+            asked += 1;
+            let call = Call { path: each.clone(), then: None, ..comments.call.clone() };
+            let (one, _) = self.call(&call, ticket, Extra { item: Some(&id), ..Extra::default() }).await?;
+            found.extend(answers::comment(comments, id, &one));
+        }
+        if comments.newest_first {
+            found.reverse();
+        }
+        if left {
+            return Ok((Heard::SomeComments(found), None));
         }
         Ok((Heard::Comments(found), None))
     }
@@ -283,13 +309,33 @@ impl<'w> Talk<'w> {
         Ok((Heard::Done, None))
     }
 
-    /// Says of a duplicate that it is one, and resolves it.
+    /// Says of a duplicate that it is one.
+    async fn disown(&self, ticket: &Ticket, id: &str) -> Result<(Heard, Option<Duration>), Reply> {
+        let version = self.other(ticket, id).await?.and_then(|(_, version)| version);
+        let said = duplicate(ticket);
+        let extra = Extra { id: Some(id), version: version.as_deref(), said: Some(&said), ..Extra::default() };
+        self.done(self.desk.template.comment.as_ref(), ticket, extra).await
+    }
+
+    /// Resolves a duplicate, if nobody did.
     async fn retire(&self, ticket: &Ticket, id: &str) -> Result<(Heard, Option<Duration>), Reply> {
-        let stays = ticket.id.as_deref().unwrap_or_default();
-        let said = format!("This ticket was made twice; it is told on in {stays}.\n\n{}/duplicate", ticket.key);
-        let extra = Extra { id: Some(id), said: Some(&said), ..Extra::default() };
-        self.done(self.desk.template.comment.as_ref(), ticket, extra).await?;
+        let (state, version) = self.other(ticket, id).await?.unwrap_or_default();
+        if matches!(state, Some(State::Resolved | State::Closed)) {
+            return Ok((Heard::Done, None));
+        }
+        let said = duplicate(ticket);
+        let extra = Extra { id: Some(id), version: version.as_deref(), said: Some(&said), ..Extra::default() };
         self.done(self.desk.template.resolve.as_ref(), ticket, extra).await
+    }
+
+    /// How another ticket stands, and its version: nothing where no request needs that.
+    async fn other(&self, ticket: &Ticket, id: &str) -> Result<Option<(Option<State>, Option<String>)>, Reply> {
+        let template = &self.desk.template;
+        let Some(read) = template.read.as_ref().filter(|_| template.is_versioned()) else { return Ok(None) };
+        let extra = Extra { id: Some(id), ..Extra::default() };
+        let (json, answer) = self.call(&read.call, ticket, extra).await.map_err(|reply| reply.of_a_question("before it"))?;
+        let state = read.state.text(&json).and_then(|word| self.desk.state(&word, &values(self.desk, ticket, extra)));
+        Ok(Some((state, read.version.as_ref().and_then(|version| answers::version(version, &answer, &json)))))
     }
 
     /// What lets the other requests in, asked for once.
@@ -299,8 +345,12 @@ impl<'w> Talk<'w> {
         if known.is_some() {
             return Ok(known);
         }
-        let (json, _) = self.one(&login.call, ticket, Extra::default()).await.map_err(|reply| reply.of_a_question("login"))?;
-        let session = login.session.text(&json).ok_or_else(|| Reply::strange("no session in it", &json).of_a_question("login"))?;
+        let (json, _) =
+            self.one(&login.call, ticket, Extra::default()).await.map_err(|reply| reply.untold().of_a_question(answers::LOGIN))?;
+        let session = login
+            .session
+            .text(&json)
+            .ok_or_else(|| Reply::Strange("answered, with no session in it".into()).of_a_question(answers::LOGIN))?;
         *self.session.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(session.clone());
         Ok(Some(session))
     }
@@ -364,6 +414,12 @@ impl<'w> Talk<'w> {
         ticket.id.as_ref()?;
         link.render(&values(self.desk, ticket, Extra::default())).ok()
     }
+}
+
+/// What is said of a duplicate.
+fn duplicate(ticket: &Ticket) -> String {
+    let stays = ticket.id.as_deref().unwrap_or_default();
+    format!("This ticket was made twice; it is told on in {stays}.\n\n{}/duplicate", ticket.key)
 }
 
 /// Whether a request only asks.

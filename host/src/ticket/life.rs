@@ -13,17 +13,22 @@
 //!
 //! Whatever changes a ticket is written down before it is sent. Where its outcome is not known (no answer, 5xx, a failure inside a
 //! success, a kill), it is looked for before it is sent again, until the *window* is over: twice the deadline of a request and the time
-//! for which a search may lag. A resolve and a reopen are never under way at the same time. Where several tickets bear one key, the
-//! oldest stays and the others are resolved as its duplicates.
+//! for which a search may lag. A resolve and a reopen are never under way at the same time. Where a create made several tickets, the
+//! oldest stays and the others are resolved as its duplicates, once the step is told: none of them holds up a step.
 //!
-//! Reading order: [`words`] (what is asked and heard) · [`Ticket::next`] (the table) · [`hearing`] (what is made of an answer).
+//! Reading order: [`words`] (what is asked and heard) · [`Ticket::next`] (the table) · [`hearing`] (what is made of an answer) · [`ours`]
+//! (which comments we wrote) · [`doubles`] (other tickets that bear the key).
 
+mod doubles;
 mod hearing;
+mod ours;
 mod words;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use doubles::Doubles;
+use hearing::GONE_AFTER;
 pub use words::{Ask, Can, Comment, Heard, Next, Seen, State, Unsure};
 
 use crate::alarm::notice::{Notice, Step};
@@ -99,12 +104,36 @@ pub struct Ticket {
     pub duplicates: Vec<String>,
     /// Duplicates that are resolved.
     pub retired: Vec<String>,
+    /// What else is known of tickets that bear the key.
+    #[serde(default)]
+    pub doubles: Doubles,
     /// Comments that were seen.
     pub seen: Vec<String>,
+    /// Comments that are about to be notes of the alarm: a kill may have come in between.
+    #[serde(default)]
+    pub noting: Vec<String>,
+    /// How comments of ours begin, by the number of the step: so that one that quotes ours is somebody's.
+    #[serde(default)]
+    pub begins: Vec<(u64, String)>,
     /// Why the system will never take the step, if so.
     pub refused: Option<String>,
     /// Whether its owner, when read next, is what we made him.
     pub took: bool,
+    /// Whether it is known who had it from the beginning: that nobody took it.
+    #[serde(default = "was_met")]
+    pub met: bool,
+    /// How often, one time after the other, the system said that there is no such ticket, or that we may not.
+    #[serde(default)]
+    pub denied: u32,
+    /// Whether the system lets us in otherwise, since it said so last.
+    #[serde(default)]
+    pub vouched: bool,
+    /// Looks at its comments that failed, one after the other, though it could be read itself.
+    #[serde(default)]
+    pub unlooked: u32,
+    /// Times that it could not be read without need, one after the other.
+    #[serde(default)]
+    pub unread: u32,
     /// Attempts that failed, one after the other.
     pub attempts: u32,
     /// What failed last, until that or a change goes well.
@@ -120,6 +149,11 @@ pub struct Ticket {
     pub asking: Option<String>,
     /// The alarm as it was told last.
     pub notice: Notice,
+}
+
+/// One that was written down before anybody asked was read before, too.
+fn was_met() -> bool {
+    true
 }
 
 /// The key of a ticket: nobody else's, and the same whoever makes it again.
@@ -176,9 +210,17 @@ impl Ticket {
             swept: false,
             duplicates: Vec::new(),
             retired: Vec::new(),
+            doubles: Doubles::default(),
             seen: Vec::new(),
+            noting: Vec::new(),
+            begins: Vec::new(),
             refused: None,
             took: false,
+            met: false,
+            denied: 0,
+            vouched: false,
+            unlooked: 0,
+            unread: 0,
             attempts: 0,
             failing: None,
             next_ns: 0,
@@ -228,12 +270,8 @@ impl Ticket {
     pub fn next(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
         match &self.id {
             None => self.next_unmade(can, now_ns, window_ns),
-            Some(_) if self.state == State::Gone => {
-                if self.reopens && self.first != self.notice.alarm {
-                    Next::Anew
-                } else {
-                    Next::Settled
-                }
+            Some(_) if self.state == State::Gone || (self.denied > GONE_AFTER && !can.search) => {
+                if self.reopens && self.first != self.notice.alarm { Next::Anew } else { Next::Settled }
             }
             Some(_) => self.next_made(can, now_ns, window_ns),
         }
@@ -259,9 +297,17 @@ impl Ticket {
     }
 
     fn next_made(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
-        if let Some(duplicate) = self.duplicates.first() {
-            return Next::Ask(Ask::Retire(duplicate.clone()));
+        // Whether we are let in at all is asked where the answer is about no ticket.
+        if can.search && self.is_doubtful() {
+            return Next::Ask(Ask::Search);
         }
+        match self.next_of_step(can, now_ns, window_ns) {
+            Next::Settled => self.next_of_duplicates(can, now_ns).map_or(Next::Settled, Next::Ask),
+            next => next,
+        }
+    }
+
+    fn next_of_step(&self, can: Can, now_ns: i64, window_ns: i64) -> Next {
         if self.reopens && self.state.is_over() {
             return match self.may(&Ask::Resolve, now_ns) {
                 Some(wait) => wait,
@@ -277,7 +323,7 @@ impl Ticket {
             return if can.versioned && can.read && !self.fresh { Next::Ask(Ask::Read) } else { Next::Ask(Ask::Take) };
         }
         if self.resolves {
-            if can.search && !self.swept {
+            if !self.swept && self.is_to_be_swept(can) {
                 return Next::Ask(Ask::Search);
             }
             if self.state == State::Open && can.resolve {
@@ -295,6 +341,9 @@ impl Ticket {
         if let Some(unsure) = self.written.as_ref().filter(|unsure| can.comments && unsure.seq == self.telling) {
             match again(unsure, self.looked_ns, window_ns) {
                 Some(at_ns) if at_ns > now_ns => return Next::Wait(at_ns),
+                // What cannot be read for good holds up nothing: better twice than never.
+                Some(_) if self.unlooked > GONE_AFTER && now_ns > unsure.until_ns => {}
+                Some(_) if self.unlooked > 0 && !self.fresh && can.read => return Next::Ask(Ask::Read),
                 Some(_) => return Next::Ask(Ask::Look),
                 None => {}
             }
@@ -321,7 +370,7 @@ impl Ticket {
         match ask {
             Ask::Comment => self.written = Some(sent),
             // It may be said twice of a duplicate that it is one.
-            Ask::Retire(_) => {}
+            Ask::Disown(_) | Ask::Retire(_) => {}
             _ => {
                 self.outlive();
                 self.unsure = Some(sent);
@@ -331,10 +380,20 @@ impl Ticket {
             Ask::Create => {
                 self.creates = self.creates.saturating_add(1);
                 self.searched_ns = None;
+                self.doubles.until_ns = now_ns.saturating_add(window_ns);
+                self.note_beginning();
             }
-            Ask::Comment => self.looked_ns = None,
+            Ask::Comment => {
+                self.looked_ns = None;
+                self.note_beginning();
+            }
             _ => {}
         }
+    }
+
+    /// Whether a step of it is still to be told.
+    pub fn is_behind(&self) -> bool {
+        self.told < self.telling || self.reopens || self.resolves || self.takes
     }
 
     /// Ends being unsure of a change, and remembers until when it may still take effect.

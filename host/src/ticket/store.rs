@@ -113,14 +113,15 @@ impl Tickets {
         select.query_map(params![channel, now_ns, signed(most)], |row| row.get(0))?.collect()
     }
 
-    /// Alarms, by their keys, whose tickets are to be read again: those that are not closed.
+    /// Alarms, by their keys, whose tickets are to be read again: those that are not closed, or have tickets of which something is owed.
     pub fn unread(&self, channel: &str, before_ns: i64, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
         let mut select = self.connection.prepare_cached(
             "SELECT alarm_key FROM tickets WHERE channel = ?1 AND reads = 1 AND polled_ns <= ?2 AND next_ns <= ?3
-             AND alarm IN (SELECT number FROM alarms WHERE stage < 2)
-             AND NOT EXISTS (SELECT 1 FROM tickets AS later WHERE later.alarm_key = tickets.alarm_key AND later.channel = ?1
-                             AND later.first > tickets.first)
-             ORDER BY polled_ns LIMIT ?4",
+             AND (alarm IN (SELECT number FROM alarms WHERE stage < 2)
+                  AND NOT EXISTS (SELECT 1 FROM tickets AS later WHERE later.alarm_key = tickets.alarm_key AND later.channel = ?1
+                                  AND later.first > tickets.first)
+                  OR ticket ->> '$.doubles.owed')
+             GROUP BY alarm_key ORDER BY min(polled_ns) LIMIT ?4",
         )?;
         select.query_map(params![channel, before_ns, now_ns, signed(most)], |row| row.get(0))?.collect()
     }
@@ -128,7 +129,8 @@ impl Tickets {
     /// Reads no longer what belongs to alarms that are closed, until there is something to tell of them.
     pub fn rest(&self, channel: &str) -> rusqlite::Result<usize> {
         let mut update = self.connection.prepare_cached(
-            "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2)",
+            "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2)
+             AND NOT coalesce(ticket ->> '$.doubles.owed', 0)",
         )?;
         let _turn = self.turns.after();
         update.execute([channel])
@@ -141,6 +143,15 @@ impl Tickets {
             .prepare_cached("SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 ORDER BY first DESC LIMIT 1")?;
         let text = select.query_row(params![alarm_key, channel], |row| row.get::<_, String>(0)).optional()?;
         text.map(|text| parsed(&text)).transpose()
+    }
+
+    /// Tickets of an alarm of which something is owed.
+    pub fn owed(&self, channel: &str, alarm_key: &str) -> rusqlite::Result<Vec<Ticket>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 AND ticket ->> '$.doubles.owed' ORDER BY first",
+        )?;
+        let texts = select.query_map(params![alarm_key, channel], |row| row.get::<_, String>(0))?;
+        texts.map(|text| parsed(&text?)).collect()
     }
 
     /// The first step of an alarm that is to be told now; one that this program does not understand is passed over.

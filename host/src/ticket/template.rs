@@ -185,6 +185,10 @@ pub struct Search {
     pub bears: Option<Pointer>,
     /// Whether the list is left out where nothing was found.
     pub may_be_absent: bool,
+    /// Whether what is found bears the key in a field of its own: nobody writes it there by the way.
+    pub exact: bool,
+    /// Where one of the list says who made it.
+    pub by: Option<Pointer>,
 }
 
 /// Makes a ticket.
@@ -243,6 +247,8 @@ pub struct Comments {
     pub text: Pointer,
     /// Whether the text is encoded in Base64.
     pub base64: bool,
+    /// Whether the latest of the list stands first.
+    pub newest_first: bool,
     /// Which of the list are comments: those that say one of these texts there.
     pub only: Vec<(Pointer, Vec<String>)>,
 }

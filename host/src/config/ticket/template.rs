@@ -46,14 +46,44 @@ const KEYS_OF_EVERY: [&str; 2] = ["body", "headers"];
 const KEYS_OF_SETTING: [&str; 4] = ["default", "help", "required", "secret"];
 const KEYS_OF_CALL: [&str; 9] = ["among", "body", "fails", "headers", "made", "method", "path", "then", "which"];
 const KEYS_OF_LOGIN: [&str; 10] = ["among", "body", "fails", "headers", "made", "method", "path", "session", "then", "which"];
-const KEYS_OF_SEARCH: [&str; 13] =
-    ["among", "bears", "body", "fails", "headers", "id", "items", "made", "may_be_absent", "method", "path", "then", "which"];
+const KEYS_OF_SEARCH: [&str; 15] = [
+    "among",
+    "bears",
+    "body",
+    "by",
+    "exact",
+    "fails",
+    "headers",
+    "id",
+    "items",
+    "made",
+    "may_be_absent",
+    "method",
+    "path",
+    "then",
+    "which",
+];
 const KEYS_OF_CREATE: [&str; 12] =
     ["among", "body", "fails", "headers", "id", "key", "made", "method", "native_key", "path", "then", "which"];
 const KEYS_OF_READ: [&str; 14] =
     ["among", "body", "closed_by", "fails", "headers", "made", "method", "nobody", "owner", "path", "state", "then", "version", "which"];
-const KEYS_OF_COMMENTS: [&str; 16] = [
-    "among", "author", "base64", "body", "each", "fails", "headers", "id", "items", "made", "method", "only", "path", "text", "then",
+const KEYS_OF_COMMENTS: [&str; 17] = [
+    "among",
+    "author",
+    "base64",
+    "body",
+    "each",
+    "fails",
+    "headers",
+    "id",
+    "items",
+    "made",
+    "method",
+    "newest_first",
+    "only",
+    "path",
+    "text",
+    "then",
     "which",
 ];
 const KEYS_OF_STATES: [&str; 3] = ["closed", "open", "resolved"];
@@ -232,8 +262,10 @@ impl Walk<'_> {
         let items = part.needed("items", "where the list is: items = \"/items\", or \"\" where the answer is the list");
         let id = part.needed("id", "where one of the list says its id: id = \"/id\"");
         let (bears, may_be_absent) = (part.pointer("bears"), part.flag("may_be_absent"));
+        let (exact, by) = (part.flag("exact"), part.pointer("by"));
         finish(part);
-        Some(Search { call: call?, items: items?, id: id?, bears: bears?, may_be_absent: may_be_absent? })
+        let (call, items, id, bears) = (call?, items?, id?, bears?);
+        Some(Search { call, items, id, bears, may_be_absent: may_be_absent?, exact: exact?, by: by? })
     }
 
     fn create(&mut self, table: &At<Table>) -> Option<Create> {
@@ -273,7 +305,7 @@ impl Walk<'_> {
         let items = part.needed("items", "where the list is: items = \"/items\", or \"\" where the answer is the list");
         let id = part.needed("id", "where one of the list says its id: id = \"/id\"");
         let text = part.needed("text", "where it says what was written: text = \"/text\"");
-        let (author, base64) = (part.pointer("author"), part.flag("base64"));
+        let (author, base64, newest_first) = (part.pointer("author"), part.flag("base64"), part.flag("newest_first"));
         let each = match part.reader.text("each", part.faults) {
             Field::Absent => Some(None),
             Field::Broken => None,
@@ -281,7 +313,8 @@ impl Walk<'_> {
         };
         let only = only(&mut part);
         finish(part);
-        Some(Comments { call: call?, items: items?, id: id?, each: each?, author: author?, text: text?, base64: base64?, only: only? })
+        let (call, items, id, each) = (call?, items?, id?, each?);
+        Some(Comments { call, items, id, each, author: author?, text: text?, base64: base64?, newest_first: newest_first?, only: only? })
     }
 
     fn states(&mut self, table: &At<Table>) -> States {

@@ -96,6 +96,8 @@ pub(super) struct Outcome {
     pub(super) failed: Option<String>,
     /// A ticket that fails again and again.
     pub(super) stuck: Option<String>,
+    /// Tickets that bear the key of another, too late to be taken for made with it.
+    pub(super) doubled: Option<String>,
     /// Why the database did not do.
     pub(super) unkept: Option<rusqlite::Error>,
 }
@@ -175,7 +177,8 @@ impl Lead {
         let looks = is_due(&mut self.looked_ns, LOOK_EVERY, now_ns);
         let poll_ns = i64::try_from(shared.desk.poll.as_nanos()).unwrap_or(i64::MAX);
         let name = shared.channel.name.clone();
-        let can_read = shared.desk.can().read || shared.desk.can().comments;
+        let can = shared.desk.can();
+        let can_read = can.read || can.comments || can.doubles;
         let (due, unread, backlog) = self
             .shared
             .with(move |store| {
@@ -217,6 +220,9 @@ impl Lead {
         if let Some(text) = outcome.stuck {
             self.appender.report(None, Severity::Minor, "ticket_stuck", text);
         }
+        if let Some(text) = outcome.doubled {
+            self.appender.report(None, Severity::Minor, "ticket_doubled", text);
+        }
         match outcome.failed {
             // Each ticket has a pause of its own.
             Some(why) => drop(self.reach.failed(&why)),
@@ -250,7 +256,8 @@ impl Lead {
 
 /// Whether something is due that comes every so often.
 fn is_due(last_ns: &mut i64, every: Duration, now_ns: i64) -> bool {
-    let is_due = now_ns.saturating_sub(*last_ns) >= i64::try_from(every.as_nanos()).unwrap_or(i64::MAX);
+    // A clock that is set back makes nothing wait for what it showed before.
+    let is_due = now_ns < *last_ns || now_ns.saturating_sub(*last_ns) >= i64::try_from(every.as_nanos()).unwrap_or(i64::MAX);
     if is_due {
         *last_ns = now_ns;
     }

@@ -12,13 +12,15 @@ use crate::{
     notify::{text::plain_line, webhook::says_no_error},
     ticket::{
         life::{Ask, Comment, Heard},
-        template::{Call, Comments, Version},
+        template::{Call, Comments, Search, Version},
         wire::Answer,
     },
 };
 
 /// Characters of an answer that are told of.
 const TOLD_CHARS_MAX: usize = 200;
+/// What is asked before everything, and is about no ticket.
+pub(super) const LOGIN: &str = "login";
 
 /// Why a request did not give what was asked for.
 #[derive(Debug)]
@@ -50,6 +52,14 @@ impl Reply {
     /// Of a request that came before the one that changes something.
     pub(super) fn of_a_question(self, which: &'static str) -> Self {
         Self::Before(which, Box::new(self))
+    }
+
+    /// Without what was answered by a success: what lets us in may be in it.
+    pub(super) fn untold(self) -> Self {
+        match self {
+            Self::Strange(_) => Self::Strange("what was answered is not what lets us in".into()),
+            reply => reply,
+        }
     }
 
     pub(super) fn why(&self) -> String {
@@ -103,15 +113,19 @@ pub(super) fn heard_of(ask: &Ask, reply: Reply) -> (Heard, Option<Duration>) {
     let is_of_a_ticket = !matches!(ask, Ask::Search | Ask::Create);
     match reply {
         Reply::Unsaid(_) => (Heard::Later(why), None),
-        Reply::Before(_, reply) => {
-            let after = if let Reply::Status { after, .. } = *reply { after } else { None };
-            (Heard::Later(why), after)
-        }
+        Reply::Before(which, reply) => match *reply {
+            // What is asked on the way is about the ticket, too.
+            Reply::Status { status: 404 | 410, after, .. } if is_of_a_ticket && which != LOGIN => (Heard::Gone(why), after),
+            Reply::Status { status: 402 | 403, after, .. } if is_of_a_ticket && which != LOGIN => (Heard::Denied(why), after),
+            Reply::Status { after, .. } => (Heard::Later(why), after),
+            _ => (Heard::Later(why), None),
+        },
         Reply::Lost(_) | Reply::Strange(_) => (Heard::Unknown(why), None),
         Reply::Status { status, after, .. } => {
             let heard = match status {
                 408 | 500..=599 => Heard::Unknown(why),
                 404 | 410 if is_of_a_ticket => Heard::Gone(why),
+                402 | 403 if is_of_a_ticket => Heard::Denied(why),
                 409 | 412 => Heard::Outdated(why),
                 401..=404 | 407 | 410 | 425 | 429 | 300..=399 => Heard::Later(why),
                 _ => Heard::Refused(why),
@@ -169,14 +183,30 @@ pub(super) fn comment(comments: &Comments, id: String, item: &Value) -> Option<C
     Some(Comment { id, author: author.filter(|author| !author.is_empty()), text: lines(&text) })
 }
 
+/// Of the tickets that a search found, those that may be ours: of several, where the system says it, those that one and the same made; one
+/// alone where the key may stand in anybody's ticket.
+pub(super) fn ours(search: &Search, mut found: Vec<(String, Option<String>)>, known: Option<&str>) -> Vec<String> {
+    found.sort_by_key(|(id, _)| id.parse::<u64>().unwrap_or(0));
+    let first = found.iter().find(|(id, _)| known.is_none_or(|known| known == id)).cloned();
+    let is_ours = |(id, by): &(String, Option<String>)| match &first {
+        Some((own, _)) if own == id => true,
+        Some((_, first)) => search.exact && (search.by.is_none() || (by.is_some() && by == first)),
+        // Ours is not seen yet: nothing says who made it.
+        None => search.exact && search.by.is_none(),
+    };
+    found.into_iter().filter(is_ours).map(|(id, _)| id).collect()
+}
+
 /// A text in lines, whatever of HTML is in it.
 fn lines(text: &str) -> String {
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    // Behind the last end of a tag there is none: it is not looked for again and again.
+    let endless = text.rfind('>').map_or(usize::MAX, |end| text.len() - end - 1);
     while let Some(at) = rest.find('<') {
         let (before, tag) = rest.split_at(at);
         shown.push_str(before);
-        let is_tag = tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
-        match tag.find('>').filter(|_| is_tag) {
+        let is_tag = tag.len() > endless && tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+        match is_tag.then(|| tag.find('>')).flatten() {
             Some(end) => {
                 shown.push('\n');
                 rest = &tag[end + 1..];
@@ -205,6 +235,39 @@ mod tests {
             ["a < b", "watchpost-x/1"]
         );
         assert_eq!(lines("1 < 2 and 3 > 2"), "1 < 2 and 3 > 2");
+        assert_eq!(lines("<b>1</b> <c <d"), "\n1\n <c <d");
+    }
+
+    /// What anybody may write into a ticket is read in one go, and not from each of its signs to the end: that would be minutes.
+    #[test]
+    fn a_text_of_two_megabytes_of_openings_is_read_at_once() {
+        let began = std::time::Instant::now();
+        for text in ["<a".repeat(1 << 20), format!("{}>", "< ".repeat(1 << 20))] {
+            assert!(lines(&text).len() >= 1 << 20);
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn only_what_the_same_user_made_is_taken_for_ours_and_one_alone_where_anybody_may_write_the_key() {
+        let search = |exact, by: Option<&str>| {
+            let pointer = |text: &str| crate::ticket::template::Pointer::parse(text).unwrap();
+            let call = crate::config::ticket::shipped("rest", &[]).0.search.unwrap().call;
+            Search { call, items: pointer(""), id: pointer("/id"), bears: None, may_be_absent: false, exact, by: by.map(pointer) }
+        };
+        let found = [("12", Some("alice")), ("9", Some("watchpost")), ("10", Some("watchpost")), ("11", None)];
+        let found = || found.iter().map(|(id, by)| ((*id).to_owned(), by.map(str::to_owned))).collect::<Vec<_>>();
+        for (exact, by, known, expected) in [
+            (true, Some("/by"), None, &["9", "10"][..]),
+            (true, Some("/by"), Some("9"), &["9", "10"]),
+            (true, Some("/by"), Some("11"), &["11"]),
+            (true, Some("/by"), Some("99"), &[]),
+            (true, None, Some("9"), &["9", "10", "11", "12"]),
+            (false, None, Some("10"), &["10"]),
+            (false, None, None, &["9"]),
+        ] {
+            assert_eq!(ours(&search(exact, by), found(), known), expected, "{exact} {by:?} {known:?}");
+        }
     }
 
     #[test]
@@ -213,6 +276,7 @@ mod tests {
             Heard::Refused(_) => "refused",
             Heard::Later(_) => "later",
             Heard::Outdated(_) => "outdated",
+            Heard::Denied(_) => "denied",
             Heard::Gone(_) => "gone",
             Heard::Unknown(_) => "unknown",
             _ => "else",
@@ -220,6 +284,7 @@ mod tests {
         for (status, of_create, of_comment) in [
             (400, "refused", "refused"),
             (401, "later", "later"),
+            (403, "later", "denied"),
             (404, "later", "gone"),
             (408, "unknown", "unknown"),
             (412, "outdated", "outdated"),

@@ -111,8 +111,8 @@ fn heard(heard: &Heard) -> String {
 
 /// What is asked, by its name.
 fn asked(word: &str) -> Ask {
-    let retire = Ask::Retire("18".into());
-    let all = [Ask::Search, Ask::Create, Ask::Look, Ask::Comment, Ask::Read, Ask::Resolve, Ask::Reopen, Ask::Take, retire];
+    let (disown, retire) = (Ask::Disown("18".into()), Ask::Retire("18".into()));
+    let all = [Ask::Search, Ask::Create, Ask::Look, Ask::Comment, Ask::Read, Ask::Resolve, Ask::Reopen, Ask::Take, disown, retire];
     all.into_iter().find(|ask| ask.name() == word).unwrap_or_else(|| panic!("nobody asks to {word}"))
 }
 

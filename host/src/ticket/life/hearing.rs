@@ -1,21 +1,28 @@
 //! What becomes of a ticket by what its system says, and what that tells of people.
 
+use std::collections::BTreeSet;
+
 use super::{Ask, Comment, Heard, Seen, State, Ticket, Unsure, bears, mark};
 
-/// Comments that are remembered as seen, at most: the latest.
+/// Comments that are remembered as seen though the system does not list them, at most: the latest.
 const SEEN_MAX: usize = 500;
-/// So often the system has to say that it knows no such ticket, before that is believed.
+/// So often the system has to say that it knows no such ticket, or that we may not, before that is believed: and once more, after a
+/// search that it answered.
 pub(super) const GONE_AFTER: u32 = 12;
 
 impl Ticket {
     /// Takes what was heard; gives what a person did.
     pub fn hear(&mut self, ask: &Ask, heard: Heard, now_ns: i64) -> Vec<Seen> {
+        if let Ask::Disown(id) | Ask::Retire(id) = ask {
+            self.hear_of_duplicate(ask, id, heard);
+            return Vec::new();
+        }
+        self.weigh(ask, &heard);
         let is_sure = !matches!(heard, Heard::Unknown(_));
         let failed = match &heard {
             // What will never be taken is not asked again.
-            Heard::Refused(_) if matches!(ask, Ask::Comment | Ask::Take | Ask::Reopen | Ask::Retire(_)) => None,
-            Heard::Refused(why) | Heard::Later(why) | Heard::Outdated(why) | Heard::Gone(why) | Heard::Unknown(why) => Some(why.clone()),
-            _ => None,
+            Heard::Refused(_) if matches!(ask, Ask::Comment | Ask::Take | Ask::Reopen) => None,
+            heard => heard.failure().map(str::to_owned),
         };
         let is_done = failed.is_none();
         if !is_done {
@@ -46,18 +53,44 @@ impl Ticket {
             (Ask::Reopen, Heard::Done) => (self.state, self.reopens) = (State::Open, false),
             // What cannot be reopened stays as it is.
             (Ask::Reopen, Heard::Refused(_)) => self.state = State::Gone,
-            (Ask::Retire(id), Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => {
-                self.duplicates.retain(|other| other != id);
-                self.retired.push(id.clone());
-            }
-            (Ask::Look, Heard::Comments(comments)) => return self.read_comments(comments, now_ns),
+            (Ask::Look, Heard::Comments(comments)) => return self.read_comments(comments, true, now_ns),
+            (Ask::Look, Heard::SomeComments(comments)) => return self.read_comments(comments, false, now_ns),
+            (Ask::Look, _) => self.count_unlooked(),
             (Ask::Read, Heard::Stands { state, word, version, owner, closed_by }) => {
                 return self.stands(state, word, version, owner, closed_by, now_ns);
             }
-            (_, Heard::Gone(_)) if self.attempts > GONE_AFTER => self.state = State::Gone,
             _ => {}
         }
         Vec::new()
+    }
+
+    /// Counts looks at comments that failed, where the ticket itself could be read just before.
+    fn count_unlooked(&mut self) {
+        let could_be_read = std::mem::take(&mut self.fresh);
+        self.unlooked = self.unlooked.saturating_add(u32::from(could_be_read || self.unlooked == 0));
+    }
+
+    /// Counts how often the system says that there is no such ticket, or that we may not; whatever else goes wrong says nothing of that.
+    fn weigh(&mut self, ask: &Ask, heard: &Heard) {
+        let changes = matches!(ask, Ask::Comment | Ask::Resolve | Ask::Reopen | Ask::Take);
+        let (is_read, is_behind) = (*ask == Ask::Read, self.is_behind());
+        let says_no = match heard {
+            Heard::Gone(_) => changes || is_read,
+            // What is only read now and then may be out of our reach.
+            Heard::Denied(_) => changes || (is_read && is_behind),
+            _ => false,
+        };
+        if says_no {
+            self.denied = self.denied.saturating_add(1);
+            if self.denied > GONE_AFTER && std::mem::take(&mut self.vouched) {
+                self.state = State::Gone;
+            }
+        } else if matches!(heard, Heard::Found(_)) {
+            self.vouched = self.denied > GONE_AFTER;
+        } else if (changes && *heard == Heard::Done) || (is_read && !is_behind && matches!(heard, Heard::Stands { .. })) {
+            // One that can be read is not one that we may change.
+            (self.denied, self.vouched) = (0, false);
+        }
     }
 
     fn found(&mut self, mut ids: Vec<String>, now_ns: i64) {
@@ -81,8 +114,7 @@ impl Ticket {
                 }
             }
         }
-        let others = ids.into_iter().filter(|id| self.id.as_ref() != Some(id) && !self.retired.contains(id)).collect();
-        self.duplicates = others;
+        self.found_others(ids, now_ns);
     }
 
     fn made(&mut self, id: String) {
@@ -90,27 +122,40 @@ impl Ticket {
         (self.searched_ns, self.fresh) = (None, false);
     }
 
-    fn read_comments(&mut self, comments: Vec<Comment>, now_ns: i64) -> Vec<Seen> {
+    /// Takes comments: all, or some of them.
+    fn read_comments(&mut self, comments: Vec<Comment>, all: bool, now_ns: i64) -> Vec<Seen> {
+        self.unlooked = 0;
         if let Some(unsure) = &self.written {
             let mark = mark(&self.key, unsure.seq);
             if comments.iter().any(|comment| bears(&comment.text, &mark)) {
                 self.told = self.told.max(unsure.seq);
                 self.written = None;
-            } else {
+            } else if all {
                 self.looked_ns = Some(now_ns);
             }
         }
+        // What is still listed is still seen, however much that is: an answer is bounded.
+        if all {
+            let listed: BTreeSet<&str> = comments.iter().map(|comment| comment.id.as_str()).collect();
+            let unlisted = self.seen.iter().filter(|id| !listed.contains(id.as_str())).count();
+            let mut spare = unlisted.saturating_sub(SEEN_MAX);
+            self.seen.retain(|id| {
+                let stays = spare == 0 || listed.contains(id.as_str());
+                spare -= usize::from(!stays);
+                stays
+            });
+        }
+        let mut seen: BTreeSet<String> = self.seen.iter().cloned().collect();
         let mut wrote = Vec::new();
         for comment in comments {
-            if self.seen.contains(&comment.id) {
+            if !seen.insert(comment.id.clone()) {
                 continue;
             }
             self.seen.push(comment.id.clone());
-            if !is_ours(&comment.text, &self.key) && !comment.text.trim().is_empty() {
+            if !self.is_ours(&comment.text) && !comment.text.trim().is_empty() {
                 wrote.push(Seen::Wrote(comment));
             }
         }
-        self.seen.drain(..self.seen.len().saturating_sub(SEEN_MAX));
         wrote
     }
 
@@ -153,7 +198,9 @@ impl Ticket {
                 }
             }
         }
-        if std::mem::take(&mut self.took) {
+        // Who has it from the beginning was given it, and did not take it.
+        let met = std::mem::replace(&mut self.met, true);
+        if std::mem::take(&mut self.took) || !met {
             self.owner = owner;
         } else if owner != self.owner {
             seen.extend(owner.clone().map(Seen::Took));
@@ -164,8 +211,123 @@ impl Ticket {
     }
 }
 
-/// Whether a comment is one of ours.
-fn is_ours(text: &str, key: &str) -> bool {
-    let is_mark = |line: &str| line.trim().strip_prefix(key).and_then(|rest| rest.strip_prefix('/')).is_some_and(|seq| !seq.contains(' '));
-    text.lines().any(is_mark)
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            Next,
+            tests::{ALL, Rig, SECOND, stands, step, unknown},
+        },
+        *,
+    };
+    use crate::alarm::notice::Step;
+
+    #[test]
+    fn one_answer_that_there_is_no_such_ticket_ends_nothing_whatever_failed_before() {
+        let mut rig = Rig::open(ALL);
+        rig.takes(2, 7, Step::Changed);
+        for _ in 0..20 {
+            rig.asks(&Ask::Comment, Heard::Later("busy".into()));
+        }
+        for _ in 0..GONE_AFTER {
+            rig.asks(&Ask::Comment, Heard::Gone("the way there is closed".into()));
+        }
+        rig.asks(&Ask::Comment, Heard::Done);
+        rig.settles();
+        rig.ticket.hear(&Ask::Read, Heard::Gone("once more".into()), rig.now_ns);
+        assert_eq!((rig.ticket.state, rig.ticket.denied), (State::Open, 1));
+    }
+
+    #[test]
+    fn a_ticket_that_nobody_lets_us_write_into_gives_way_to_that_of_the_next_life() {
+        let mut rig = Rig::open(ALL);
+        rig.takes(2, 7, Step::Cleared);
+        for _ in 0..=GONE_AFTER {
+            rig.asks(&Ask::Comment, Heard::Denied("it is archived".into()));
+        }
+        // That nobody is let in at all is no fault of the ticket.
+        for _ in 0..30 {
+            rig.asks(&Ask::Search, Heard::Later("answered 403".into()));
+        }
+        assert_eq!(rig.ticket.state, State::Open);
+        rig.asks(&Ask::Search, Heard::Found(vec!["5".into()]));
+        rig.asks(&Ask::Comment, Heard::Denied("it is archived".into()));
+        assert_eq!((rig.ticket.state, rig.next()), (State::Gone, Next::Settled));
+        assert!(!rig.ticket.tells_of(&step(3, 8, Step::Raised, 99), 3_600 * SECOND));
+    }
+
+    #[test]
+    fn what_is_only_read_now_and_then_may_be_out_of_reach() {
+        let mut rig = Rig::open(ALL);
+        for _ in 0..50 {
+            rig.ticket.hear(&Ask::Look, Heard::Denied("no right to read notes".into()), rig.now_ns);
+            rig.ticket.hear(&Ask::Read, Heard::Denied("no right to read".into()), rig.now_ns);
+        }
+        assert_eq!((rig.ticket.state, rig.ticket.denied), (State::Open, 0));
+    }
+
+    #[test]
+    fn whoever_has_it_from_the_beginning_did_not_take_it() {
+        let mut rig = Rig::open(ALL);
+        let owned = |owner: &str| match stands(State::Open) {
+            Heard::Stands { state, word, version, closed_by, .. } => {
+                Heard::Stands { state, word, version, owner: Some(owner.into()), closed_by }
+            }
+            heard => heard,
+        };
+        assert_eq!(rig.ticket.hear(&Ask::Read, owned("the queue's lead"), 60 * SECOND), []);
+        assert_eq!(rig.ticket.hear(&Ask::Read, owned("the queue's lead"), 120 * SECOND), []);
+        assert_eq!(rig.ticket.hear(&Ask::Read, owned("alice"), 180 * SECOND), [Seen::Took("alice".into())]);
+    }
+
+    fn comments(ids: std::ops::Range<u32>) -> Vec<Comment> {
+        ids.map(|id| Comment { id: id.to_string(), author: Some("alice".into()), text: format!("line {id}") }).collect()
+    }
+
+    #[test]
+    fn a_comment_is_new_once_however_many_there_are() {
+        let mut rig = Rig::open(ALL);
+        let mut hear = |ids, all| {
+            let heard = if all { Heard::Comments(comments(ids)) } else { Heard::SomeComments(comments(ids)) };
+            rig.ticket.hear(&Ask::Look, heard, 60 * SECOND).len()
+        };
+        assert_eq!((hear(0..2_000, true), hear(0..2_000, true), hear(0..2_001, true)), (2_000, 0, 1));
+        assert_eq!(
+            (hear(0..20, false), hear(1_900..2_000, true), hear(0..2_001, true)),
+            (0, 0, 1_401),
+            "only a list that forgets makes new"
+        );
+    }
+
+    #[test]
+    fn comments_that_cannot_be_read_for_good_hold_up_no_step() {
+        let mut rig = Rig::open(ALL);
+        rig.takes(2, 7, Step::Changed);
+        rig.asks(&Ask::Comment, unknown());
+        let too_long = || Heard::Unknown("the answer: length limit exceeded".into());
+        rig.asks(&Ask::Look, too_long());
+        // That nothing can be read for a while says nothing of the comments.
+        for _ in 0..100 {
+            rig.asks(&Ask::Read, unknown());
+        }
+        for _ in 0..GONE_AFTER {
+            rig.asks(&Ask::Read, stands(State::Open));
+            rig.asks(&Ask::Look, too_long());
+        }
+        assert_ne!(rig.next(), Next::Ask(Ask::Comment), "the first may still take effect");
+        rig.now_ns += 60 * SECOND;
+        rig.asks(&Ask::Comment, Heard::Done);
+        rig.settles();
+    }
+
+    #[test]
+    fn some_comments_say_nothing_of_one_that_is_not_among_them() {
+        let mut rig = Rig::open(ALL);
+        rig.takes(2, 7, Step::Changed);
+        rig.asks(&Ask::Comment, unknown());
+        rig.asks(&Ask::Look, Heard::SomeComments(comments(0..20)));
+        let ours = Comment { id: "99".into(), author: None, text: format!("x\n{}", mark(&rig.ticket.key, 2)) };
+        rig.asks(&Ask::Look, Heard::SomeComments(vec![ours]));
+        rig.settles();
+    }
 }

@@ -1,14 +1,24 @@
 //! Tickets whose systems answer this and that.
 
 use super::{hearing::GONE_AFTER, *};
-use crate::notify::text::sample;
+use crate::notify::text::{sample, title};
 
-const SECOND: i64 = 1_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 /// How long what was sent may take effect.
-const WINDOW: i64 = 20 * SECOND;
-const ALL: Can = Can { search: true, read: true, comments: true, comment: true, resolve: true, reopen: true, take: true, versioned: false };
+pub(super) const WINDOW: i64 = 20 * SECOND;
+pub(super) const ALL: Can = Can {
+    search: true,
+    doubles: true,
+    read: true,
+    comments: true,
+    comment: true,
+    resolve: true,
+    reopen: true,
+    take: true,
+    versioned: false,
+};
 
-fn step(seq: u64, alarm: u64, step: Step, second: i64) -> Notice {
+pub(super) fn step(seq: u64, alarm: u64, step: Step, second: i64) -> Notice {
     let mut notice = sample(step);
     (notice.seq, notice.alarm, notice.time_ns) = (seq, alarm, second * SECOND);
     notice.raised_ns = notice.raised_ns.min(notice.time_ns);
@@ -16,14 +26,14 @@ fn step(seq: u64, alarm: u64, step: Step, second: i64) -> Notice {
 }
 
 /// A ticket and its clock.
-struct Rig {
-    ticket: Ticket,
-    can: Can,
-    now_ns: i64,
+pub(super) struct Rig {
+    pub(super) ticket: Ticket,
+    pub(super) can: Can,
+    pub(super) now_ns: i64,
 }
 
 impl Rig {
-    fn new(can: Can) -> Self {
+    pub(super) fn new(can: Can) -> Self {
         let notice = step(1, 7, Step::Raised, 0);
         let mut ticket = Ticket::new("desk", "System", "instance", &notice);
         ticket.take(&notice);
@@ -31,7 +41,7 @@ impl Rig {
     }
 
     /// One whose ticket is made and open, and has its first step.
-    fn open(can: Can) -> Self {
+    pub(super) fn open(can: Can) -> Self {
         let mut rig = Self::new(can);
         if can.search {
             rig.asks(&Ask::Search, Heard::Found(Vec::new()));
@@ -41,40 +51,40 @@ impl Rig {
         rig
     }
 
-    fn next(&self) -> Next {
+    pub(super) fn next(&self) -> Next {
         self.ticket.next(self.can, self.now_ns, WINDOW)
     }
 
     /// The next question is this one, and is answered so.
-    fn asks(&mut self, ask: &Ask, heard: Heard) -> Vec<Seen> {
+    pub(super) fn asks(&mut self, ask: &Ask, heard: Heard) -> Vec<Seen> {
         assert_eq!(self.next(), Next::Ask(ask.clone()));
         self.ticket.send(ask, self.now_ns, WINDOW);
         self.now_ns += SECOND / 10;
         self.ticket.hear(ask, heard, self.now_ns)
     }
 
-    fn takes(&mut self, seq: u64, alarm: u64, what: Step) {
+    pub(super) fn takes(&mut self, seq: u64, alarm: u64, what: Step) {
         let notice = step(seq, alarm, what, self.now_ns / SECOND);
         assert!(self.ticket.tells_of(&notice, 3_600 * SECOND), "another ticket");
         self.ticket.take(&notice);
     }
 
-    fn settles(&mut self) {
+    pub(super) fn settles(&mut self) {
         assert_eq!(self.next(), Next::Settled);
         self.ticket.settle();
     }
 
-    fn waits(&mut self) {
+    pub(super) fn waits(&mut self) {
         let Next::Wait(until_ns) = self.next() else { panic!("{:?}", self.next()) };
         self.now_ns = until_ns;
     }
 }
 
-fn stands(state: State) -> Heard {
+pub(super) fn stands(state: State) -> Heard {
     Heard::Stands { state: Some(state), word: state.name().into(), version: None, owner: None, closed_by: None }
 }
 
-fn unknown() -> Heard {
+pub(super) fn unknown() -> Heard {
     Heard::Unknown("no answer".into())
 }
 
@@ -115,6 +125,7 @@ fn a_create_that_may_have_been_done_is_looked_for_until_the_window_is_over() {
     rig.waits();
     rig.asks(&Ask::Search, Heard::Found(vec!["10".into(), "9".into()]));
     assert_eq!((rig.ticket.id.as_deref(), rig.ticket.told), (Some("9"), 1));
+    rig.asks(&Ask::Disown("10".into()), Heard::Done);
     rig.asks(&Ask::Retire("10".into()), Heard::Done);
     rig.settles();
 }
@@ -136,7 +147,7 @@ fn a_comment_that_may_have_been_written_is_looked_for() {
     rig.asks(&Ask::Comment, unknown());
     rig.asks(&Ask::Look, Heard::Comments(Vec::new()));
     rig.waits();
-    let text = format!("[MAJOR] x\n\n{}", mark(&rig.ticket.key, 2));
+    let text = format!("{}\n\n{}", title(&rig.ticket.notice), mark(&rig.ticket.key, 2));
     let seen = rig.asks(&Ask::Look, Heard::Comments(vec![Comment { id: "1".into(), author: None, text }]));
     assert_eq!(seen, []);
     rig.settles();
@@ -187,8 +198,8 @@ fn what_people_do_is_seen_once_and_what_we_do_is_nobodys() {
     assert_eq!(hears(read(Some("alice"), State::Resolved, Some("bob")), 240), [ended]);
     assert_eq!(hears(read(Some("alice"), State::Open, None), 300), [Seen::Reopened]);
     let comment = |id: &str, text: &str| Comment { id: id.into(), author: Some("alice".into()), text: text.into() };
-    let ours = mark(&rig.ticket.key, 1);
-    let all = vec![comment("1", "on it"), comment("2", &format!("[MAJOR] x\n\n{ours}")), comment("3", &format!("fine\n> {ours}"))];
+    let (told, ours) = (title(&rig.ticket.notice), mark(&rig.ticket.key, 1));
+    let all = vec![comment("1", "on it"), comment("2", &format!("{told}\n\n{ours}")), comment("3", &format!("fine\n> {ours}"))];
     let seen = rig.ticket.hear(&Ask::Look, Heard::Comments(all.clone()), 360 * SECOND);
     assert_eq!(seen, [Seen::Wrote(all[0].clone()), Seen::Wrote(all[2].clone())]);
     assert_eq!(rig.ticket.hear(&Ask::Look, Heard::Comments(all), 420 * SECOND), []);
@@ -227,6 +238,9 @@ fn a_ticket_that_cannot_be_reopened_or_is_gone_gives_way_to_another() {
     for _ in 0..=GONE_AFTER {
         rig.asks(&Ask::Comment, Heard::Gone("no such ticket".into()));
     }
+    // Whether it is the ticket, or whoever stands in between.
+    rig.asks(&Ask::Search, Heard::Found(Vec::new()));
+    rig.asks(&Ask::Comment, Heard::Gone("no such ticket".into()));
     // The same life has no other: somebody took it away.
     rig.settles();
     assert!(!rig.ticket.tells_of(&step(9, 8, Step::Raised, 99), 3_600 * SECOND));

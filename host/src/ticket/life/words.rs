@@ -56,7 +56,9 @@ pub enum Ask {
     Reopen,
     /// Somebody takes care of it.
     Take,
-    /// This other one is a duplicate.
+    /// Say of this other one that it is a duplicate.
+    Disown(String),
+    /// Resolve this other one, which is a duplicate.
     Retire(String),
 }
 
@@ -77,6 +79,7 @@ impl Ask {
             Self::Resolve => "resolve",
             Self::Reopen => "reopen",
             Self::Take => "take",
+            Self::Disown(_) => "name a duplicate",
             Self::Retire(_) => "resolve a duplicate",
         }
     }
@@ -100,8 +103,10 @@ pub enum Heard {
     Found(Vec<String>),
     /// It was made, and has this id.
     Made(String),
-    /// The comments there are.
+    /// The comments there are; those that were seen before may be without their words.
     Comments(Vec<Comment>),
+    /// Some of them: there are more.
+    SomeComments(Vec<Comment>),
     /// How it stands; the state is nothing where its word is none of the template's.
     Stands {
         /// What of it is known here.
@@ -123,10 +128,24 @@ pub enum Heard {
     Later(String),
     /// The ticket has changed in between: it was not done.
     Outdated(String),
+    /// We may not do that to this ticket.
+    Denied(String),
     /// There is no such ticket.
     Gone(String),
     /// Nobody knows whether it was done.
     Unknown(String),
+}
+
+impl Heard {
+    /// Why it failed, if so.
+    pub fn failure(&self) -> Option<&str> {
+        match self {
+            Self::Refused(why) | Self::Later(why) | Self::Outdated(why) | Self::Denied(why) | Self::Gone(why) | Self::Unknown(why) => {
+                Some(why)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What a person did in the system.
@@ -153,6 +172,8 @@ pub enum Seen {
 pub struct Can {
     /// Find tickets by their key.
     pub search: bool,
+    /// Find those alone that bear the key where nobody writes it by chance: what is made twice is known as such.
+    pub doubles: bool,
     /// Say how one stands.
     pub read: bool,
     /// Say what was written.

@@ -10,7 +10,7 @@ use crate::{
     notify::outbox::Done,
     ticket::{
         desk::Talk,
-        life::{Ask, Heard, Next, Ticket},
+        life::{Ask, Heard, Next, Seen, State, Ticket},
         store::Row,
     },
 };
@@ -19,10 +19,12 @@ use crate::{
 const STEPS_MAX: usize = 50;
 /// Questions for one step, at most: more are asked another time.
 const QUESTIONS_MAX: usize = 30;
+/// What becomes of a step whose ticket is no more.
+const GONE: &str = "its ticket is gone, or we may not write into it";
 
 /// Looks after an alarm's ticket: tells its steps, or reads it.
 pub(super) async fn along(shared: Arc<Shared>, alarm_key: String, reads: bool) -> Outcome {
-    let mut lane = Lane { shared, alarm_key, outcome: Outcome::default() };
+    let mut lane = Lane { shared, alarm_key, reads: false, outcome: Outcome::default() };
     let done = if reads { lane.read().await } else { lane.tell().await };
     if let Err(error) = done {
         lane.outcome.unkept = Some(error);
@@ -33,6 +35,8 @@ pub(super) async fn along(shared: Arc<Shared>, alarm_key: String, reads: bool) -
 struct Lane {
     shared: Arc<Shared>,
     alarm_key: String,
+    /// Whether a ticket is only read.
+    reads: bool,
     outcome: Outcome,
 }
 
@@ -61,13 +65,20 @@ impl Lane {
             if !self.bring(&mut ticket, Some(&row)).await? {
                 return Ok(());
             }
+            let lacks = ticket.state == State::Gone && ticket.told < ticket.telling;
             ticket.settle();
             let done = match &ticket.refused {
                 Some(why) => Done::Refused(why.clone()),
+                None if lacks => Done::Refused(ticket.error.clone().unwrap_or_else(|| GONE.into())),
                 None if ticket.id.is_none() => Done::NotNeeded("it ended before a ticket was made".into()),
                 None => Done::Delivered,
             };
+            let begins = ticket.id.is_some() && !ticket.met && self.shared.desk.can().read;
             self.finish(row, done, Some(ticket)).await?;
+            if begins {
+                // Whom the system gave it to is known before anybody can take it.
+                self.read().await?;
+            }
         }
         Ok(())
     }
@@ -76,7 +87,10 @@ impl Lane {
         Ticket::new(&self.shared.channel.name, &self.shared.desk.template.name, &self.shared.instance, &row.notice)
     }
 
-    async fn finish(&mut self, row: Row, done: Done, ticket: Option<Ticket>) -> rusqlite::Result<()> {
+    async fn finish(&mut self, row: Row, done: Done, mut ticket: Option<Ticket>) -> rusqlite::Result<()> {
+        if let Some(ticket) = &mut ticket {
+            ticket.note_debts(self.shared.desk.can());
+        }
         match done {
             Done::Delivered => self.outcome.delivered += 1,
             Done::Refused(_) => self.outcome.refused += 1,
@@ -112,6 +126,8 @@ impl Lane {
                 }
             }
         }
+        // More another time, and not at once: there may be no end to it.
+        ticket.next_ns = self.pause(ticket.first, 1, None);
         self.save(ticket.clone()).await?;
         Ok(false)
     }
@@ -137,13 +153,22 @@ impl Lane {
         let within = shared.channel.timeout;
         let (heard, after) =
             timeout(within, talk.ask(ticket, ask)).await.unwrap_or_else(|_| (Heard::Unknown(late(within).why().to_owned()), None));
+        let before = ticket.clone();
         let seen = ticket.hear(ask, heard, self.now_ns());
         if ticket.link.is_none() {
             ticket.link = talk.link(ticket);
         }
-        if !seen.is_empty() && !people::take(&shared, ticket, seen).await {
-            // What could not be written down is seen again.
+        let others = &ticket.doubles.others;
+        if others.len() > before.doubles.others.len() {
+            let (channel, id, others) = (&shared.channel.name, ticket.id.as_deref().unwrap_or_default(), others.join(", "));
+            self.outcome.doubled = Some(format!("channel {channel}: {others} bear the key of ticket {id}, and are left alone"));
+        }
+        if !seen.is_empty() && !self.take(ticket, before, seen).await? {
             return Ok(false);
+        }
+        if matches!(ask, Ask::Disown(_) | Ask::Retire(_)) {
+            self.rest_from_duplicates(ticket, after);
+            return Ok(true);
         }
         let Some(why) = ticket.error.clone() else {
             ticket.next_ns = 0;
@@ -153,51 +178,108 @@ impl Lane {
         if ticket.attempts == 0 {
             return Ok(true);
         }
-        ticket.next_ns = self.pause(ticket, after);
+        ticket.next_ns = self.pause(ticket.first, ticket.attempts, after);
         self.outcome.failed = Some(why.clone());
-        if ticket.attempts == STUCK_AFTER {
-            let id = ticket.id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
-            self.outcome.stuck = Some(format!(
-                "channel {}: the ticket{id} of alarm {} does not go on ({}): {why}",
-                shared.channel.name,
-                ticket.alarm,
-                ask.name()
-            ));
+        if ticket.attempts == STUCK_AFTER && !self.reads {
+            self.tell_stuck(ticket, ask.name(), &why);
         }
         self.save(ticket.clone()).await?;
         Ok(false)
     }
 
-    /// When it is asked again after a failure.
-    fn pause(&self, ticket: &Ticket, after: Option<Duration>) -> i64 {
-        let salt = ticket.first.wrapping_mul(31).wrapping_add(u64::from(ticket.attempts));
-        let pause = again(ticket.attempts, salt).max(after.unwrap_or_default());
-        self.now_ns().saturating_add(i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX))
+    /// Does to the alarm what people did; false where that could not be written down: then the ticket is as it was, and is asked once more.
+    async fn take(&mut self, ticket: &mut Ticket, before: Ticket, seen: Vec<Seen>) -> rusqlite::Result<bool> {
+        let wrote = |seen: &Seen| if let Seen::Wrote(comment) = seen { Some(comment.id.clone()) } else { None };
+        let noting: Vec<String> = seen.iter().filter_map(wrote).collect();
+        if noting.iter().any(|id| !before.noting.contains(id)) {
+            self.save(Ticket { noting: noting.clone(), ..before.clone() }).await?;
+        }
+        if people::take(&self.shared, ticket, seen).await {
+            ticket.noting.clear();
+            return Ok(true);
+        }
+        let attempts = before.attempts.saturating_add(1);
+        let next_ns = self.pause(before.first, attempts, None);
+        let error = Some("what people did in it cannot be written down".into());
+        *ticket = Ticket { noting, attempts, next_ns, error, ..before };
+        self.save(ticket.clone()).await?;
+        Ok(false)
     }
 
-    async fn save(&self, ticket: Ticket) -> rusqlite::Result<()> {
+    /// Leaves duplicates alone for a while, if one of them just failed.
+    fn rest_from_duplicates(&mut self, ticket: &mut Ticket, after: Option<Duration>) {
+        let Some(why) = ticket.error.clone() else { return };
+        let failures = ticket.doubles.failures;
+        ticket.doubles.next_ns = self.pause(ticket.first, failures, after);
+        if failures == STUCK_AFTER {
+            self.tell_stuck(ticket, "resolve a duplicate", &why);
+        }
+    }
+
+    fn tell_stuck(&mut self, ticket: &Ticket, what: &str, why: &str) {
+        let id = ticket.id.as_ref().map(|id| format!(" {id}")).unwrap_or_default();
+        let (channel, alarm) = (&self.shared.channel.name, ticket.alarm);
+        self.outcome.stuck = Some(format!("channel {channel}: the ticket{id} of alarm {alarm} does not go on ({what}): {why}"));
+    }
+
+    /// When it is asked again after so many failures.
+    fn pause(&self, first: u64, failures: u32, after: Option<Duration>) -> i64 {
+        let salt = first.wrapping_mul(31).wrapping_add(u64::from(failures));
+        let pause = again(failures, salt).max(after.unwrap_or_default());
+        self.now_ns().saturating_add(nanoseconds(pause))
+    }
+
+    async fn save(&self, mut ticket: Ticket) -> rusqlite::Result<()> {
+        ticket.note_debts(self.shared.desk.can());
         self.shared.with(move |store| store.save(&ticket)).await
     }
 
-    /// Reads a ticket: what people did, and whether there are others that bear its key.
+    /// Reads a ticket: what people did, and whether there are others that bear its key. What is owed of the alarm's earlier tickets is done.
     async fn read(&mut self) -> rusqlite::Result<()> {
         let (name, key) = (self.shared.channel.name.clone(), self.alarm_key.clone());
-        let latest = self.shared.with(move |store| store.latest(&name, &key)).await?;
-        let Some(mut ticket) = latest.filter(|ticket| ticket.id.is_some()) else { return Ok(()) };
-        let can = self.shared.desk.can();
-        let begun_ns = self.now_ns();
-        let asks = [(can.read, Ask::Read), (can.comments, Ask::Look), (can.search && ticket.creates > 1, Ask::Search)];
-        for (_, ask) in asks.into_iter().filter(|(can, _)| *can) {
-            if !self.ask(&mut ticket, &ask).await? {
-                return Ok(());
-            }
+        let (latest, owed) = self.shared.with(move |store| Ok((store.latest(&name, &key)?, store.owed(&name, &key)?))).await?;
+        let Some(ticket) = latest.filter(|ticket| ticket.id.is_some()) else { return Ok(()) };
+        for earlier in owed.into_iter().filter(|earlier| earlier.first != ticket.first) {
+            self.read_one(earlier, false).await?;
         }
-        ticket.polled_ns = begun_ns;
+        self.read_one(ticket, true).await
+    }
+
+    /// Reads one of them; of one that another came after only duplicates matter.
+    async fn read_one(&mut self, mut ticket: Ticket, is_latest: bool) -> rusqlite::Result<()> {
+        let (can, begun_ns, poll_ns) = (self.shared.desk.can(), self.now_ns(), nanoseconds(self.shared.desk.poll));
+        let sweeps = ticket.is_to_be_swept(can) && ticket.doubles.until_ns <= begun_ns;
+        let doubts = can.search && ticket.is_doubtful();
+        let asks = [(sweeps || doubts, Ask::Search), (can.read && is_latest, Ask::Read), (can.comments && is_latest, Ask::Look)];
+        // What fails here holds up no step.
+        let (attempts, failing, next_ns) = (ticket.attempts, ticket.failing.clone(), ticket.next_ns);
+        self.reads = true;
+        for (_, ask) in asks.into_iter().filter(|(is_asked, _)| *is_asked) {
+            if self.ask(&mut ticket, &ask).await? {
+                continue;
+            }
+            let why = ticket.error.clone().unwrap_or_default();
+            (ticket.attempts, ticket.failing, ticket.next_ns) = (attempts, failing, next_ns);
+            ticket.unread = ticket.unread.saturating_add(1);
+            ticket.polled_ns = self.pause(ticket.first, ticket.unread, None).saturating_sub(poll_ns);
+            if ticket.unread == STUCK_AFTER {
+                self.tell_stuck(&ticket, ask.name(), &why);
+            }
+            self.reads = false;
+            return self.save(ticket).await;
+        }
+        self.reads = false;
+        (ticket.unread, ticket.polled_ns) = (0, begun_ns);
         // Its last step is told: what is left is what nobody asked for.
         if self.bring(&mut ticket, None).await? {
             ticket.settle();
+            ticket.polled_ns = ticket.pays_at(can).map_or(begun_ns, |at_ns| at_ns.saturating_sub(poll_ns).min(begun_ns));
             self.save(ticket).await?;
         }
         Ok(())
     }
+}
+
+fn nanoseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }

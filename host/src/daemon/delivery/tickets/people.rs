@@ -41,13 +41,13 @@ impl Hands for NoHands {
 
 /// Does to an alarm what people did in its ticket; false where that could not be written down.
 pub(super) async fn take(shared: &Arc<Shared>, ticket: &Ticket, seen: Vec<Seen>) -> bool {
-    let (shared, number) = (shared.clone(), ticket.alarm);
-    let id = ticket.id.clone().unwrap_or_default();
-    let done = spawn_blocking(move || seen.into_iter().all(|seen| do_it(&shared, number, &id, seen)));
+    let (shared, ticket) = (shared.clone(), ticket.clone());
+    let done = spawn_blocking(move || seen.into_iter().all(|seen| do_it(&shared, ticket.alarm, &ticket, seen)));
     done.await.unwrap_or(false)
 }
 
-fn do_it(shared: &Shared, number: u64, id: &str, seen: Seen) -> bool {
+fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: Seen) -> bool {
+    let id = ticket.id.as_deref().unwrap_or_default();
     let Some(alarm) = shared.hands.alarm(number) else { return true };
     let channel = &shared.channel.name;
     let who = |name: Option<&str>| format!("{}@{channel}", name.unwrap_or("somebody"));
@@ -60,7 +60,8 @@ fn do_it(shared: &Shared, number: u64, id: &str, seen: Seen) -> bool {
         }
         Seen::Wrote(comment) => {
             let (by, text) = (who(comment.author.as_deref()), in_one_line(&comment.text));
-            let is_known = life.notes.iter().any(|note| note.by == by && note.text == text);
+            // It may be noted already where a kill came in between; the same words again are another comment.
+            let is_known = ticket.noting.contains(&comment.id) && life.notes.iter().any(|note| note.by == by && note.text == text);
             (by, if is_known { Vec::new() } else { vec![Act::Annotate(text)] })
         }
         Seen::Ended { by, word } => {
