@@ -1,5 +1,6 @@
 //! A system of tickets that does wrong all that systems do wrong: it fails before and after it has done something, answers late, twice or
-//! never, says that it failed where it did not, finds what it made only after a while; and people work in it.
+//! never, says that it failed where it did not, finds what it made only after a while, is away for half an hour, in which some is said to be
+//! nowhere; it gives tickets to somebody who has not asked for them; and people work in it.
 
 use std::{
     sync::{
@@ -20,6 +21,10 @@ use crate::ticket::wire::{Answer, Coming, Request, Wire};
 pub(super) const LAG: Duration = Duration::from_secs(5);
 /// Deadline of a request.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is away, from when on, and until when, nanoseconds.
+const AWAY: (i64, std::ops::Range<i64>) = (14_400_000_000_000, 600_000_000_000..2_400_000_000_000);
+/// Who is given tickets and has not asked for them.
+const LEAD: &str = "lead";
 /// Where virtual time begins, nanoseconds since 1970.
 pub(super) const BEGIN_NS: i64 = 1_796_000_000_000_000_000;
 
@@ -46,6 +51,8 @@ pub(super) struct Made {
     pub(super) closed_by: Option<String>,
     /// Author and text, in order.
     pub(super) comments: Vec<(String, String)>,
+    /// Rises with each change.
+    pub(super) version: u64,
     visible_ns: i64,
 }
 
@@ -65,11 +72,17 @@ pub(super) struct System {
     began: Instant,
     /// Of a thousand requests, how many go wrong in each of the ways: all of them, or none.
     faulty: bool,
+    /// Whether it takes no change of a ticket without its version.
+    versioned: bool,
 }
 
 impl System {
     pub(super) fn new(chance: Arc<Chance>, faulty: bool) -> Self {
-        Self { world: Arc::default(), chance, began: Instant::now(), faulty }
+        Self { world: Arc::default(), chance, began: Instant::now(), faulty, versioned: false }
+    }
+
+    pub(super) fn versioned(self, versioned: bool) -> Self {
+        Self { versioned, ..self }
     }
 
     pub(super) fn now_ns(&self) -> i64 {
@@ -94,9 +107,10 @@ impl System {
                 key: text("key"),
                 text: text("text"),
                 state: "new".into(),
-                owner: None,
+                owner: (self.chance.below(2) == 0).then(|| LEAD.into()),
                 closed_by: None,
                 comments: Vec::new(),
+                version: 0,
                 visible_ns,
             });
             return (201, json!({ "id": id }));
@@ -104,8 +118,17 @@ impl System {
         let mut parts = request.path.split('/').skip(2);
         let id: u64 = parts.next().unwrap().parse().unwrap();
         let Some(ticket) = world.tickets.iter_mut().find(|ticket| ticket.id == id) else { return (404, json!({})) };
+        if request.method != Method::GET {
+            let meant = request.headers.iter().find(|(name, _)| name.as_str() == "if-match").map(|(_, value)| value.reveal());
+            if self.versioned && meant != Some(ticket.version.to_string().as_str()) {
+                return (412, json!({ "error": format!("{meant:?} is not {}", ticket.version) }));
+            }
+            ticket.version += 1;
+        }
         match (&request.method, parts.next()) {
-            (&Method::GET, None) => (200, json!({ "state": ticket.state, "owner": ticket.owner, "closed_by": ticket.closed_by })),
+            (&Method::GET, None) => {
+                (200, json!({ "state": ticket.state, "owner": ticket.owner, "closed_by": ticket.closed_by, "version": ticket.version }))
+            }
             (&Method::PATCH, None) => {
                 ticket.state = body["state"].as_str().unwrap().to_owned();
                 ticket.closed_by = (ticket.state == "resolved").then(|| "watchpost".into());
@@ -131,6 +154,9 @@ impl System {
         let never = Duration::from_secs(3_600);
         let fault = if self.faulty { self.chance.below(1_000) } else { 1_000 };
         lock(&self.world).faults += u64::from(fault < 220);
+        if self.faulty && AWAY.1.contains(&((self.now_ns() - BEGIN_NS) % AWAY.0)) {
+            return said((if self.chance.below(10) == 0 { 404 } else { 503 }, json!({})));
+        }
         match fault {
             0..40 => said((503, json!({}))),
             40..55 => Ok(Answer { status: 429, headers: HeaderMap::new(), text: String::new(), after: Some(Duration::from_secs(2)) }),

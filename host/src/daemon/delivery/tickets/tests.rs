@@ -4,7 +4,7 @@
 //! Time is virtual. `WATCHPOST_PROVE_TICKETS` lives; `cargo xtask prove tickets` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their
 //! chances.
 
-use std::{collections::BTreeSet, path::Path, sync::Weak, time::Duration};
+use std::{path::Path, sync::Weak, time::Duration};
 
 use rusqlite::{Connection, params};
 use tokio::{task::JoinHandle, time::sleep};
@@ -60,6 +60,7 @@ impl Hands for Memory {
                 Act::Annotate(text) => alarm.life.notes.push(Note { time_ns: 0, by: who.into(), text: text.clone() }),
                 Act::Acknowledge(until_ns) => alarm.life.acknowledged = Some(Until { by: who.into(), until_ns: *until_ns }),
                 Act::Own => alarm.life.owner = Some(who.into()),
+                Act::Close { .. } => alarm.life.stage = Stage::Closed,
                 _ => {}
             }
         }
@@ -82,10 +83,19 @@ fn alarm_of(notice: &Notice) -> Alarm {
 }
 
 /// A channel as the configuration gives it.
-fn channel(folder: &Path) -> Channel {
+fn channel(folder: &Path, versioned: bool) -> Channel {
     let rest = crate::ticket::template::SHIPPED.iter().find(|(name, _)| *name == "rest").unwrap().1;
-    let template = rest.replace("search_lag = \"0s\"", &format!("search_lag = \"{}s\"", LAG.as_secs()));
-    assert_ne!(template, rest);
+    let replaced = |template: &str, from: &str, to: &str| {
+        assert!(template.contains(from), "{from}");
+        template.replace(from, to)
+    };
+    let mut template = replaced(rest, "search_lag = \"0s\"", &format!("search_lag = \"{}s\"", LAG.as_secs()));
+    if versioned {
+        template = replaced(&template, "[read]\n", "[read]\nversion = \"/version\"\n");
+        for change in ["[comment]\n", "[resolve]\n", "[reopen]\n"] {
+            template = replaced(&template, change, &format!("{change}headers = {{ If-Match = \"{{{{ ticket.version }}}}\" }}\n"));
+        }
+    }
     std::fs::write(folder.join("rest.toml"), template).unwrap();
     std::fs::create_dir_all(folder.join("plugins")).unwrap();
     std::fs::create_dir_all(folder.join("schedules")).unwrap();
@@ -220,6 +230,7 @@ fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
     }
     let at = usize::try_from(chance.below(open.len() as u64)).unwrap();
     let Some(ticket) = open.get_mut(at) else { return };
+    ticket.version += 1;
     if chance.below(4) == 0 {
         (ticket.state, ticket.closed_by) = ("resolved".into(), Some("bob".into()));
         deeds.push((ticket.id, "bob", None));
@@ -232,7 +243,16 @@ fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
 
 #[tokio::test(start_paused = true)]
 async fn every_alarm_has_one_ticket_with_every_step_and_none_is_left_open() {
-    let lives = std::env::var("WATCHPOST_PROVE_TICKETS").map_or(LIVES, |count| count.parse().unwrap());
+    prove(false).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_is_where_a_change_has_to_name_the_version_of_its_ticket() {
+    prove(true).await;
+}
+
+async fn prove(versioned: bool) {
+    let lives = std::env::var("WATCHPOST_PROVE_TICKETS").map_or(if versioned { LIVES / 2 } else { LIVES }, |count| count.parse().unwrap());
     let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed: u64 = seed.unwrap_or_else(|| crate::daemon::now_ns().unsigned_abs());
     println!("WATCHPOST_PROVE_SEED={seed}");
@@ -242,7 +262,7 @@ async fn every_alarm_has_one_ticket_with_every_step_and_none_is_left_open() {
     let data = folder.path().to_owned();
     drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
     let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
-    let channel = Arc::new(channel(&data));
+    let channel = Arc::new(channel(&data, versioned));
     let hands: Arc<Memory> = Arc::default();
     let delivery =
         Delivery::open((&data.join(FILE), Turns::default()), Appender::new(Arc::new(journal)), Overheard::default(), Arc::default())
@@ -250,7 +270,7 @@ async fn every_alarm_has_one_ticket_with_every_step_and_none_is_left_open() {
     let delivery = delivery.with_hands(hands.clone());
     let instance = Outbox::open(&data.join(FILE), Turns::default()).unwrap().instance().unwrap();
     let (notices, expected) = stories(lives, &instance, &chance);
-    let system = System::new(chance.clone(), true);
+    let system = System::new(chance.clone(), true).versioned(versioned);
     let (began, mut kills, mut deeds, mut waiting) = (Instant::now(), 0, Vec::new(), VecDeque::from(notices));
     let routes = routes(&channel);
     let mut connection = Connection::open(data.join(FILE)).unwrap();
@@ -281,8 +301,11 @@ async fn every_alarm_has_one_ticket_with_every_step_and_none_is_left_open() {
     loop {
         sleep(Duration::from_secs(60)).await;
         // The last ticket of each alarm: those before it are nobody's any more.
-        let first = "SELECT min(polled_ns) FROM (SELECT polled_ns, max(first) FROM tickets GROUP BY alarm_key)";
-        if connection.query_row(first, [], |row| row.get::<_, i64>(0)).unwrap() > ended_ns {
+        let first = "SELECT min(CASE WHEN ticket ->> '$.unread' > 0 THEN 0 ELSE polled_ns END)
+            FROM (SELECT polled_ns, ticket, max(first) FROM tickets GROUP BY alarm_key)";
+        let owed = "SELECT count(*) FROM tickets WHERE ticket ->> '$.doubles.owed'";
+        let owed = connection.query_row(owed, [], |row| row.get::<_, i64>(0)).unwrap();
+        if owed == 0 && connection.query_row(first, [], |row| row.get::<_, i64>(0)).unwrap() > ended_ns {
             break;
         }
         assert!(system.now_ns() < ended_ns + 86_400 * SECOND, "not all are read");
@@ -356,16 +379,23 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
                 _ => Some((who.clone(), None)),
             })
             .collect();
-        done.sort();
-        done.dedup();
         let mut did: Vec<(String, Option<String>)> =
             deeds.iter().filter(|(of, ..)| *of == ticket.id).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect();
+        // What is written is noted as often as it is written, and in that order.
+        let written = |deeds: &[(String, Option<String>)]| deeds.iter().filter(|(_, text)| text.is_some()).cloned().collect::<Vec<_>>();
+        let is_noted = written(&done) == written(&did);
+        done.sort();
         did.sort();
-        did.dedup();
         // What somebody resolves while its alarm ends was over anyway.
-        let missed: BTreeSet<_> = did.iter().filter(|deed| !done.contains(deed)).collect();
-        let invented: Vec<_> = done.iter().filter(|deed| !did.contains(deed)).collect();
-        if !invented.is_empty() || missed.iter().any(|(_, text)| text.is_some()) {
+        let mut left = did.clone();
+        let mut is_invented = |deed: &(String, Option<String>)| match left.iter().position(|known| known == deed) {
+            Some(at) => {
+                left.swap_remove(at);
+                false
+            }
+            None => true,
+        };
+        if done.iter().any(&mut is_invented) || !is_noted {
             wrong.push(format!("{key}: people did {did:?}, and {done:?} was done for them"));
         }
     }
