@@ -203,11 +203,12 @@ pub(super) fn secret_files(tables: &[At<Table>]) -> Vec<PathBuf> {
 }
 
 fn is_name(name: &At<String>, faults: &mut Faults) -> bool {
-    let legal = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && crate::plain(name) == name.value;
+    // A person's own channels bear the names of both, with a / between them.
+    let legal = (1..=NAME_CHARS_MAX).contains(&name.chars().count()) && crate::plain(name) == name.value && !name.contains('/');
     if !legal {
         let shown: String = name.escape_debug().take(NAME_CHARS_MAX).collect();
         let fault = Fault::new(Rule::ChannelNameIllegal, &name.place, format!("`name`: \"{shown}\" is no name of a channel"));
-        faults.push(fault.hint(format!("1 to {NAME_CHARS_MAX} characters that can be shown")));
+        faults.push(fault.hint(format!("1 to {NAME_CHARS_MAX} characters that can be shown, and no /")));
     }
     legal
 }

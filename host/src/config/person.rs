@@ -90,6 +90,18 @@ pub(super) fn is_free(
     true
 }
 
+/// Names addresses of somebody, in their order, by the channels that they are made of: further ones by the same channel bear a number.
+fn names_of<'a>(person: &str, channels: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    channels
+        .map(|channel| {
+            let times = times.entry(channel).or_default();
+            *times += 1;
+            if *times == 1 { format!("{person}/{channel}") } else { format!("{person}/{channel}/{times}") }
+        })
+        .collect()
+}
+
 /// Checks the name of a person or a roster.
 pub(super) fn check_name(name: Field<String>, place: &Place, hint: &str, faults: &mut Faults) -> Option<At<String>> {
     let name = name.required("name", place, hint, faults)?;
@@ -145,7 +157,16 @@ impl Walk<'_> {
             self.faults.push(Fault::new(Rule::KeyMissing, place, "`addresses`: none is named").hint(hint));
         }
         let zone = check_zone(&timezone, self.faults);
-        let made: Vec<(Channel, String)> = tables.iter().filter_map(|table| self.address(table)).collect();
+        let mut made: Vec<(Channel, String)> = Vec::new();
+        for table in &tables {
+            let Some((channel, of)) = self.address(table) else { continue };
+            if made.iter().any(|(known, _)| *known == channel) {
+                let message = format!("`addresses`: the same address by channel {of} is named twice");
+                let fault = Fault::new(Rule::PersonAddressIllegal, &table.place, message);
+                self.faults.push(fault.hint("name it once: who is told is told once by each address"));
+            }
+            made.push((channel, of));
+        }
         let whole = listed.is_some_and(|list| !list.is_empty() && made.len() == list.len());
         let speaks = self.speaks(&language, &made);
         let windows = self.windows(&hours, &quiet, &holidays, zone);
@@ -161,14 +182,14 @@ impl Walk<'_> {
             }
             (None, _) => None,
         };
-        let own = |channel: &str| format!("{}/{channel}", name.value);
-        let addresses: Vec<String> = made.iter().map(|(_, of)| own(of)).collect();
+        let addresses = names_of(&name, made.iter().map(|(_, of)| of.as_str()));
         let (whole, language) = (whole && speaks, language.given().map(|language| language.value));
         let spoken_to = |(channel, of): (Channel, String)| (Self::spoken_to(channel, &name, language.as_deref(), zone), of);
         let (channels, used) = made
             .into_iter()
             .map(spoken_to)
-            .map(|(channel, of)| (Channel { name: own(&of), ..channel }, of))
+            .zip(&addresses)
+            .map(|((channel, of), own)| (Channel { name: own.clone(), ..channel }, of))
             .unzip::<_, _, Vec<_>, Vec<_>>();
         let person = Person { name: name.value.clone(), addresses, zone, hours, undisturbed, breaks_quiet: breaks_quiet?, digest };
         whole.then_some((name, person, channels, used))

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{House, SOUND, now};
 use crate::config::{Config, Faults, Job, Weight, load};
+use crate::notify::channel::Kind;
 use crate::schedule::Overlap;
 
 /// The example of DESIGN, "Configuration", without what comes later.
@@ -54,6 +55,36 @@ fn the_sample_is_accepted_whole() {
     assert_eq!((job.name.as_str(), job.asks.agent.as_str(), job.asks.labels["site"].as_str()), ("pop-paris", "pop3", "paris"));
     assert_eq!((job.timing.rhythm.interval(), job.timeout), (Duration::from_secs(30), Duration::from_secs(10)));
     assert_eq!((job.overlap, job.labels_max), (Overlap::Skip, 100));
+}
+
+#[test]
+fn two_addresses_of_somebody_by_one_channel_have_names_of_their_own() {
+    let text = r#"
+plugins = ["plugins"]
+schedules = ["schedules"]
+
+[[channel]]
+name = "mail"
+type = "mail"
+server = "127.0.0.1:25"
+from = "watchpost@lab.test"
+to = ["ops@lab.test"]
+
+[[person]]
+name = "ann"
+addresses = [{ channel = "mail", to = "ann@lab.test" }, { channel = "mail", to = "ann@home.lab.test" }]
+
+[[route]]
+to = ["ann"]
+"#;
+    let config = sound(&House::new().with("watchpost.toml", text));
+    let mails = config.channels.iter().filter_map(|channel| match &channel.kind {
+        Kind::Mail(mail) => Some((channel.name.as_str(), mail.to[0].email.to_string())),
+        _ => None,
+    });
+    let told: Vec<_> = mails.filter(|(name, _)| name.contains('/')).collect();
+    assert_eq!(told, [("ann/mail", "ann@lab.test".to_owned()), ("ann/mail/2", "ann@home.lab.test".to_owned())]);
+    assert!(config.routes[0].channels.iter().map(String::as_str).eq(["ann/mail", "ann/mail/2"]), "{:?}", config.routes);
 }
 
 #[test]
