@@ -50,6 +50,9 @@ pub struct JobState {
     pub last: Option<Arc<Last>>,
     /// The last of them that was made: neither left out nor broken off. It says how the agent fares where `last` says nothing of it.
     pub made: Option<Arc<Last>>,
+    /// Until when its last run that was begun says how things are, to whoever is told when one stays away: the second time from then on at
+    /// which it is due, whatever its windows, nanoseconds since 1970. Unknown before this daemon began one.
+    pub worth_until_ns: Option<i64>,
     /// What it has done since the daemon started.
     pub counts: Counts,
     /// How it stood at its last run, and since when; it may come from an earlier daemon.
@@ -129,6 +132,11 @@ impl Latest {
         self.change(job, |job| job.next_due_ns = next_due_ns);
     }
 
+    /// Notes until when a run that begins says how things are.
+    pub fn set_worth(&self, job: &str, worth_until_ns: Option<i64>) {
+        self.change(job, |job| job.worth_until_ns = worth_until_ns);
+    }
+
     /// Shows one job.
     pub fn job(&self, name: &str) -> Option<Arc<JobState>> {
         self.jobs.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
@@ -159,6 +167,7 @@ impl JobState {
                 next_due_ns: view.next_due_ns,
                 last: None,
                 made: None,
+                worth_until_ns: None,
                 counts: Counts::default(),
                 standing: None,
                 before: None,

@@ -227,14 +227,19 @@ impl Runner {
         let timeout =
             if cause == Cause::Schedule { job.config.timeout.min(until_next.max(job.config.timeout / 2)) } else { job.config.timeout };
         scheduled.running = Some(Running { job: job.clone(), deadline: Instant::now() + timeout });
-        let usual = job.config.timing.timetable.next_regardless(due).map_or(i64::MAX - SECOND_NS, nanos_of);
+        let timetable = &job.config.timing.timetable;
+        let usual_due = timetable.next_regardless(due);
+        let usual = usual_due.map_or(i64::MAX - SECOND_NS, nanos_of);
         // The next one may be days away, where a window shuts: the values are no truth for so long.
         let stale_after = next.map_or(nanos_of(due).saturating_add(nanos(job.interval())), |next| nanos(next).min(usual + SECOND_NS));
+        let takes = nanos(job.config.timeout + ON_ITS_WAY);
+        let second = usual_due.and_then(|usual| timetable.next_regardless(usual));
+        self.latest.set_worth(name, second.map(|second| nanos_of(second).saturating_add(SECOND_NS + takes)));
         let run = OneRun {
             cause,
             slot: slot.time().as_secs(),
             due_ns: nanos_of(due),
-            stale_ns: stale_after.saturating_add(nanos(job.config.timeout + ON_ITS_WAY)),
+            stale_ns: stale_after.saturating_add(takes),
             cursor: scheduled.cursor.clone(),
             label_sets: scheduled.label_sets.clone(),
             metrics: self.metrics.clone(),

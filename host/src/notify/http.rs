@@ -43,6 +43,12 @@ pub(crate) struct Answer {
 }
 
 impl Receiver {
+    /// Its host and port.
+    pub(super) fn place(&self) -> String {
+        let usual = if self.url.scheme_str() == Some("https") { 443 } else { 80 };
+        format!("{}:{}", self.url.host().unwrap_or_default(), self.url.port_u16().unwrap_or(usual))
+    }
+
     /// Sends a body and reads what is answered.
     pub(super) async fn send(
         &self,

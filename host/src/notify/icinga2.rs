@@ -1,26 +1,19 @@
 //! Icinga 2: each run of a job is a passive check result of a service, with the alarms of the job in it.
 //!
-//! A result is worth as long as two intervals of its job (`ttl`): what is heard no more, of a job or of the whole daemon, is unknown there.
+//! A result is worth until its job has been due twice (`ttl`): what is heard no more, of a job or of the whole daemon, is unknown there.
 //! Only the present counts: a result that could not be told is followed by the next, never by itself.
 //! Source: Icinga 2 documentation, "Icinga 2 API", "process-check-result".
 
+mod telling;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use base64::{Engine, prelude::BASE64_STANDARD};
-use hyper::{
-    Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue},
-};
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde_json::json;
 use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Status;
 
-use super::{
-    channel::{Hidden, Sender, Undelivered},
-    http::{Receiver, json as as_json},
-    text::plain_line,
-};
+use super::{channel::Hidden, http::Receiver, text::plain_line};
 use crate::{
     latest::{JobState, Last},
     nagios::{Verdict, figure, line},
@@ -30,6 +23,8 @@ use crate::{
 
 /// Shortest time that a result is worth: whoever measures each second need not tell each second.
 const TTL_MIN: Duration = Duration::from_secs(60);
+/// Longest time: a job that is due once in leap years is not waited for so long.
+const TTL_MAX: Duration = Duration::from_hours(24 * 366);
 /// Alarms of a job that are told, at most.
 const ALARMS_MAX: usize = 20;
 
@@ -116,15 +111,14 @@ impl Icinga2 {
         self.jobs.as_ref().is_none_or(|jobs| may_be_of(jobs, shape))
     }
 
-    /// The result of a job's last run and its alarms.
+    /// The result of a job's last run and its alarms, at an instant (nanoseconds since 1970).
     ///
     /// Errors: the job has no object, and why.
-    pub fn result(&self, source: &str, job: &JobState, last: &Last, alarms: &[Standing]) -> Result<CheckResult, String> {
+    pub fn result(&self, source: &str, (job, now_ns): (&JobState, i64), last: &Last, alarms: &[Standing]) -> Result<CheckResult, String> {
         let shape = &job.shape;
         let (host, service) = (self.host.of(shape)?, self.service.of(shape)?);
-        let of_run = Verdict::of(&last.status);
-        let verdict = alarms.iter().map(|alarm| Verdict::of_alarm(alarm.severity)).fold(of_run, Verdict::or_worse);
-        let ttl = Duration::from_secs(2 * u64::from(shape.step_s)).max(TTL_MIN);
+        let verdict = verdict(last, alarms);
+        let ttl = worth(job, last, now_ns);
         let started = last.started_ns as f64 / 1e9;
         let metrics: Vec<MetricSpec> = shape.metrics.iter().chain(&last.declared).cloned().collect();
         let figures: Vec<String> = last.samples.iter().filter(|sample| sample.value.is_finite()).map(|it| figure(it, &metrics)).collect();
@@ -142,39 +136,19 @@ impl Icinga2 {
         });
         Ok(CheckResult { verdict, body, ttl })
     }
+}
 
-    /// Tells a result once; whoever calls sets the deadline.
-    pub async fn tell(&self, sender: &Sender, body: &serde_json::Value) -> Result<(), Undelivered> {
-        let mut last = Undelivered::never("no endpoint of Icinga is named");
-        for receiver in &self.receivers {
-            match receiver
-                .send(sender, Method::POST, self.headers()?, body.to_string())
-                .await
-                .and_then(|answer| taken(answer.status, &answer.text))
-            {
-                Ok(()) => return Ok(()),
-                Err(why) => last = why,
-            }
-        }
-        Err(last)
-    }
+/// The worst of a run and the alarms of its job.
+pub fn verdict(last: &Last, alarms: &[Standing]) -> Verdict {
+    alarms.iter().map(|alarm| Verdict::of_alarm(alarm.severity)).fold(Verdict::of(&last.status), Verdict::or_worse)
+}
 
-    /// Finds out whether results would be taken, and gives none.
-    pub async fn test(&self, sender: &Sender) -> Result<(), Undelivered> {
-        let nothing = json!({ "type": "Service", "filter": "false", "exit_status": 3, "plugin_output": "" });
-        match self.tell(sender, &nothing).await {
-            // Who may give results is told that there is no such service.
-            Err(Undelivered::Never { .. }) => Ok(()),
-            other => other,
-        }
-    }
-
-    fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, Undelivered> {
-        let login = BASE64_STANDARD.encode(format!("{}:{}", self.user, self.password.reveal()));
-        let mut login = HeaderValue::from_str(&format!("Basic {login}")).map_err(|error| Undelivered::never(error.to_string()))?;
-        login.set_sensitive(true);
-        Ok(vec![as_json(), (ACCEPT, HeaderValue::from_static("application/json")), (AUTHORIZATION, login)])
-    }
+/// How long a result is worth: until the second time from its run on at which the job is due, whatever its windows, with what a run takes.
+fn worth(job: &JobState, last: &Last, now_ns: i64) -> Duration {
+    // What an earlier daemon measured is worth twice what is known of it.
+    let until_ns = job.worth_until_ns.unwrap_or_else(|| last.stale_ns.saturating_add(last.stale_ns.saturating_sub(last.started_ns)));
+    let left = Duration::from_nanos(until_ns.saturating_sub(now_ns).max(0).unsigned_abs());
+    Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0)).clamp(TTL_MIN, TTL_MAX)
 }
 
 /// The verdict in a sentence, and the alarms in lines below it.
@@ -195,23 +169,6 @@ fn output(shape: &Shape, last: &Last, verdict: Verdict, alarms: &[Standing]) -> 
     [first].into_iter().chain(told).chain(more).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether the result was taken: an answer has a code for each object that the filter found. Icinga 2.13 answers 500 and an empty list where
-/// there is no such object, later ones 404.
-fn taken(status: StatusCode, text: &str) -> Result<(), Undelivered> {
-    let answer: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    let results = answer["results"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let said = results.first().map_or(&answer["status"], |first| &first["status"]).as_str().unwrap_or_default();
-    let why = format!("answered {}: {}", status.as_u16(), plain_line(if said.is_empty() { text } else { said }));
-    let is_good = |result: &serde_json::Value| result["code"].as_f64().is_some_and(|code| (200.0..300.0).contains(&code));
-    match status.as_u16() {
-        200..=299 if !results.is_empty() && results.iter().all(is_good) => Ok(()),
-        // No such object, or one that takes no passive results: the next run is another try, others are not to wait for it.
-        200..=299 | 404 => Err(Undelivered::never(why)),
-        500 if answer["results"].as_array().is_some_and(Vec::is_empty) => Err(Undelivered::never("answered 500: No objects found.")),
-        _ => Err(Undelivered::later(why)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use watchpost_plugin_api::{ErrorKind, Kind, Unit};
@@ -222,6 +179,8 @@ mod tests {
         latest::{JobView, Latest},
         reading::{Cause, Reading},
     };
+
+    const SECOND: i64 = 1_000_000_000;
 
     fn icinga(host: &str, service: &str) -> Icinga2 {
         let receivers = Vec::new();
@@ -239,19 +198,20 @@ mod tests {
         let latest = Latest::default();
         latest.set_jobs([JobView { shape, next_due_ns: None }]);
         let samples = vec![Sample { metric: "connect_time".into(), labels: vec![], value: 0.25 }];
-        let outcome = Outcome { status, samples, duration_ns: 500_000_000, ..Outcome::failed(ErrorKind::LOCAL, "", 10_000_000_000) };
-        latest.apply(&Reading { job: "mx".into(), cause: Cause::Schedule, slot: 10, due_ns: 10, stale_ns: i64::MAX, outcome });
+        let outcome = Outcome { status, samples, duration_ns: 500_000_000, ..Outcome::failed(ErrorKind::LOCAL, "", 10 * SECOND) };
+        latest.apply(&Reading { job: "mx".into(), cause: Cause::Schedule, slot: 10, due_ns: 10 * SECOND, stale_ns: 80 * SECOND, outcome });
+        latest.set_worth("mx", Some(140 * SECOND));
         latest.job("mx").unwrap()
     }
 
     fn result(icinga: &Icinga2, status: Status, alarms: &[(Severity, &str)]) -> Result<CheckResult, String> {
         let job = job(status);
         let alarms: Vec<Standing> = alarms.iter().map(|(severity, text)| Standing { severity: *severity, text: (*text).into() }).collect();
-        icinga.result("here", &job, job.fresh(11).unwrap(), &alarms)
+        icinga.result("here", (&job, SECOND * 11), job.fresh(SECOND * 11).unwrap(), &alarms)
     }
 
     #[test]
-    fn a_run_is_a_result_of_its_service_worth_two_intervals() {
+    fn a_run_is_a_result_of_its_service_worth_until_its_job_has_been_due_twice() {
         let told = result(&icinga("{{ site }}-{{ target_host }}", "watchpost {{ job }}"), Status::Ok, &[]).unwrap();
         assert_eq!(
             told.body,
@@ -259,9 +219,26 @@ mod tests {
                 "type": "Service", "filter": "host.name==watchpost_host && service.name==watchpost_service",
                 "filter_vars": { "watchpost_host": "paris-mx1", "watchpost_service": "watchpost mx" },
                 "exit_status": 0, "plugin_output": "OK - mx1:25: answered in 0.500 s", "performance_data": ["connect_time=0.25s"],
-                "check_source": "here", "execution_start": 10.0, "execution_end": 10.5, "ttl": 120,
+                "check_source": "here", "execution_start": 10.0, "execution_end": 10.5, "ttl": 129,
             })
         );
+    }
+
+    #[test]
+    fn a_result_is_worth_what_is_left_of_two_due_times_whenever_it_is_told() {
+        let (job, icinga) = (job(Status::Ok), icinga("a", "b"));
+        let ttl =
+            |job: &JobState, at_s: i64| icinga.result("", (job, at_s * SECOND), job.last.as_ref().unwrap(), &[]).unwrap().ttl.as_secs();
+        // Due at 10, next at 430 and then at 670, as every seven minutes of an hour are.
+        let at = |until_s: Option<i64>| {
+            let mut job = JobState::clone(&job);
+            job.worth_until_ns = until_s.map(|until_s| until_s * SECOND);
+            job
+        };
+        let many = at(Some(680));
+        assert_eq!((ttl(&many, 11), ttl(&many, 400), ttl(&many, 650), ttl(&many, 900)), (669, 280, 60, 60));
+        // An earlier daemon's: it stands until 80, and was made at 10.
+        assert_eq!(ttl(&at(None), 11), 139);
     }
 
     #[test]
@@ -285,26 +262,5 @@ mod tests {
         assert!(why.starts_with("job mx: `{{ rack }}`: undefined value"), "{why}");
         assert_eq!(result(&icinga(" ", "b"), Status::Ok, &[]).unwrap_err(), "job mx: ` ` gives no name");
         assert!(ObjectName::parse("{{ job").is_err());
-    }
-
-    #[test]
-    fn an_answer_is_believed_by_what_it_says_of_each_object() {
-        for (status, text, why) in [
-            (200, r#"{"results":[{"code":200.0,"status":"Successfully processed"}]}"#, None),
-            (
-                200,
-                r#"{"results":[{"code":403.0,"status":"Passive checks are disabled"}]}"#,
-                Some((true, "answered 200: Passive checks are disabled")),
-            ),
-            (200, r#"{"results":[]}"#, Some((true, r#"answered 200: {"results":[]}"#))),
-            (404, r#"{"error":404.0,"status":"No objects found."}"#, Some((true, "answered 404: No objects found."))),
-            (500, r#"{"results":[]}"#, Some((true, "answered 500: No objects found."))),
-            (401, "<h1>Unauthorized</h1>", Some((false, "answered 401: <h1>Unauthorized</h1>"))),
-            (503, "", Some((false, "answered 503: "))),
-        ] {
-            let told = taken(StatusCode::from_u16(status).unwrap(), text).err();
-            let told = told.as_ref().map(|told| (matches!(told, Undelivered::Never { .. }), told.why()));
-            assert_eq!(told, why, "{text}");
-        }
     }
 }
