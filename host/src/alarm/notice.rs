@@ -93,6 +93,9 @@ impl Step {
 pub struct Notice {
     /// Number of the step: rises by one from step to step, over all alarms and restarts.
     pub seq: u64,
+    /// How many messages of the step came before this one to the same channel: a reminder is another message than what it reminds of.
+    #[serde(skip)]
+    pub again: u32,
     /// What happened.
     pub step: Step,
     /// When, nanoseconds since 1970.
@@ -152,8 +155,15 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// The same for every attempt to tell of this step, and for no other step: what a receiver tells repetitions by.
+    /// The same for every attempt to tell of this step, and for no other step: what a receiver tells repetitions by. A reminder is none: it
+    /// has an id of its own.
     pub fn id(&self, instance: &str) -> String {
-        format!("{instance}-{}-{}", self.alarm, self.seq)
+        format!("{instance}-{}", self.number())
+    }
+
+    /// The same without whose daemon it is of.
+    pub fn number(&self) -> String {
+        let Self { alarm, seq, again, .. } = self;
+        if *again == 0 { format!("{alarm}-{seq}") } else { format!("{alarm}-{seq}-{again}") }
     }
 }

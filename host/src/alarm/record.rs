@@ -77,6 +77,7 @@ impl Alarm {
         let Self { life, subject, .. } = self;
         Notice {
             seq,
+            again: 0,
             step,
             time_ns,
             by: by.map(Into::into),

@@ -171,13 +171,13 @@ impl Mail {
         let html = self.said(self.own.html.as_ref(), &[notice], || html(&[notice], self.voice))?;
         // What begins a thread is the alarm, not whatever of it this channel heard first.
         let thread = Some(format!("alarm-{}", notice.alarm));
-        let begins = notice.step == Step::Raised;
-        let id = format!("{}-{}", notice.alarm, notice.seq);
+        let begins = notice.step == Step::Raised && notice.again == 0;
+        let id = notice.number();
         self.message(sender, &Letter { id, thread, begins, key: Some(notice.key.clone()), subject, text, html })
     }
 
     fn of_many(&self, sender: &Sender, notices: &[&Notice]) -> Result<Message, Undelivered> {
-        let (Some(first), Some(last)) = (notices.first(), notices.last()) else { return Err(Undelivered::never("nothing to tell")) };
+        let Some(first) = notices.first() else { return Err(Undelivered::never("nothing to tell")) };
         let active = notices.iter().filter(|notice| notice.active).count();
         let subject = || self.voice.summary(notices.len(), active, first);
         let text = || {
@@ -188,7 +188,8 @@ impl Mail {
         let subject = plain_line(&self.said(self.own.subject.as_ref(), notices, subject)?);
         let text = self.said(self.own.text.as_ref(), notices, text)?;
         let html = self.said(self.own.html.as_ref(), notices, || html(notices, self.voice))?;
-        let id = format!("digest-{}-{}-{}", first.seq, last.seq, notices.len());
+        let ids: Vec<String> = notices.iter().map(|notice| notice.number()).collect();
+        let id = format!("digest-{}", hex(&Sha256::digest(ids.join(" "))[..12]));
         self.message(sender, &Letter { id, subject, text, html, ..Letter::default() })
     }
 

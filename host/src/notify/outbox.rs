@@ -41,6 +41,10 @@ const KEPT_NS: i64 = 30 * 86_400 * 1_000_000_000;
 /// Messages that are dropped in one go, at most.
 const DROPPED_MAX: i64 = 1_000;
 
+/// Messages of the same step that come before a row in its channel, whatever became of them: the same for each attempt.
+const AGAIN: &str = "(SELECT count(*) FROM outbox AS before WHERE before.alarm = outbox.alarm AND before.channel = outbox.channel
+    AND before.id < outbox.id AND before.seq = outbox.seq)";
+
 /// Tables of the alarms' database that are the outbox's.
 pub const TABLES: &str = "
     CREATE TABLE outbox (
@@ -229,28 +233,28 @@ impl Outbox {
 
     /// Messages of a channel that are due, in the order of the outbox; none of an alarm whose earlier message is to be tried again later.
     pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<Due>> {
-        let mut select = self.connection.prepare_cached(
+        let mut select = self.connection.prepare_cached(&format!(
             // What is told stands in the rows that are chosen alone: of those that wait longer it is not read.
-            "SELECT id, notice, grouped, attempts, repeat_s, condition, via FROM outbox WHERE id IN (
+            "SELECT id, notice, grouped, attempts, repeat_s, condition, via, {AGAIN} FROM outbox WHERE id IN (
                  SELECT it.id FROM outbox AS it
                  WHERE it.channel = ?1 AND it.state = 0 AND it.not_before_ns <= ?2 AND NOT EXISTS (
                      SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
                      AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND (earlier.condition < 2 OR earlier.begun = 1))
                  ORDER BY it.id LIMIT ?3)
              ORDER BY id",
-        )?;
+        ))?;
         let found = select.query_map(params![channel, now_ns, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
         found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
     }
 
     /// All messages that wait to be told with a group, due or not; those that somebody may have already are told again without further ones.
     pub fn group(&self, channel: &str, group: &str, most: usize) -> rusqlite::Result<Vec<Due>> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT id, notice, grouped, attempts, repeat_s, condition, via FROM outbox
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT id, notice, grouped, attempts, repeat_s, condition, via, {AGAIN} FROM outbox
              WHERE channel = ?1 AND state = 0 AND grouped = ?2 AND begun = (
                  SELECT max(begun) FROM outbox WHERE channel = ?1 AND state = 0 AND grouped = ?2)
              ORDER BY id LIMIT ?3",
-        )?;
+        ))?;
         let found = select.query_map(params![channel, group, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
         found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
     }
@@ -317,14 +321,15 @@ impl Outbox {
             )?;
             let mut again = transaction
                 .prepare_cached("UPDATE outbox SET attempts = attempts + 1, not_before_ns = ?2, why = ?3 WHERE id = ?1 AND state = 0")?;
+            // One that reminds already is enough; an escalation or an annotation reminds of nothing.
             let mut repeat = transaction.prepare_cached(
                 "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
                  SELECT coalesce(via, channel), alarm, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox
                  WHERE id = ?1 AND repeat_s IS NOT NULL
-                 AND NOT EXISTS (SELECT 1 FROM outbox AS end WHERE end.alarm = outbox.alarm AND end.id > outbox.id
-                                 AND end.channel = outbox.channel)
+                 AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.alarm = outbox.alarm AND later.id > outbox.id
+                                 AND later.channel = outbox.channel AND later.repeat_s IS NOT NULL)
                  AND NOT EXISTS (SELECT 1 FROM outbox AS known WHERE known.alarm = outbox.alarm AND known.channel = outbox.via
-                                 AND known.state = 0)",
+                                 AND known.state = 0 AND known.repeat_s IS NOT NULL)",
             )?;
             for (message, fate) in fates {
                 match fate {
@@ -418,13 +423,12 @@ fn begin(connection: &mut Connection, messages: Vec<Due>) -> rusqlite::Result<Ve
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut begun = Vec::with_capacity(messages.len());
     {
-        let mut update = transaction.prepare_cached("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0 RETURNING notice")?;
+        let mut update =
+            transaction.prepare_cached(&format!("UPDATE outbox SET begun = 1 WHERE id = ?1 AND state = 0 RETURNING notice, {AGAIN}"))?;
         for message in messages {
             // It may have been given what is true now since it was read.
-            let notice = update.query_row([message.id], |row| row.get::<_, String>(0)).optional()?;
-            if let Some(notice) = notice.and_then(|notice| serde_json::from_str(&notice).ok()) {
-                begun.push(Due { notice, ..message });
-            }
+            let notice = update.query_row([message.id], |row| notice_of(row, 0, 1)).optional()?.flatten();
+            begun.extend(notice.map(|notice| Due { notice, ..message }));
         }
     }
     transaction.commit()?;
@@ -463,8 +467,14 @@ pub fn finish(transaction: &Transaction<'_>, id: i64, done: &Done, now_ns: i64) 
 
 /// A message that this program does not understand is none: it is of another version.
 fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Due>> {
-    let text: String = row.get(1)?;
-    let Ok(notice) = serde_json::from_str(&text) else { return Ok(None) };
+    let Some(notice) = notice_of(row, 1, 7)? else { return Ok(None) };
     let attempts = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
     Ok(Some(Due { id: row.get(0)?, notice, group: row.get(2)?, attempts, repeat_s: row.get(4)?, condition: row.get(5)?, via: row.get(6)? }))
+}
+
+/// The notice of a row, and how many came before it.
+fn notice_of(row: &rusqlite::Row<'_>, text: usize, again: usize) -> rusqlite::Result<Option<Notice>> {
+    let notice: Option<Notice> = serde_json::from_str(&row.get::<_, String>(text)?).ok();
+    let again = u32::try_from(row.get::<_, i64>(again)?).unwrap_or(u32::MAX);
+    Ok(notice.map(|notice| Notice { again, ..notice }))
 }

@@ -27,6 +27,7 @@ const SECOND: i64 = 1_000_000_000;
 pub(super) fn notice(alarm: u64, step: Step, severity: Severity, second: i64) -> Notice {
     Notice {
         seq: u64::try_from(second).unwrap() * 10 + alarm,
+        again: 0,
         step,
         time_ns: second * SECOND,
         by: None,
@@ -95,9 +96,7 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
     let wants = routes.iter().flat_map(|route| route.channels.iter().chain(route.escalate.iter().flat_map(|further| &further.channels)));
     let wants: BTreeMap<_, _> = wants.map(|channel| (channel.clone(), Step::ALL.into_iter().collect())).collect();
     let routes = Routes { routes, wants, ..Routes::default() };
-    let connection = Connection::open_in_memory().unwrap();
-    connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
-    let mut outbox = Outbox::of(connection);
+    let mut outbox = Outbox::empty();
     let mut said = String::new();
     for (second, happens) in story {
         match happens {
@@ -128,6 +127,12 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
 }
 
 impl Outbox {
+    fn empty() -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
+        Self::of(connection)
+    }
+
     fn put(&mut self, notice: &Notice, routes: &Routes) {
         let transaction = self.transaction();
         outbox::put(&transaction, notice, routes).unwrap();
@@ -214,6 +219,49 @@ fn a_reminder_tells_what_is_so_and_once() {
     ];
     let expected = "1 ops: 1 raised\n20 ops: 1 changed\n50 ops: 1 changed\n80 ops: 1 changed\n99 ops: 1 cleared\n";
     assert_eq!(told(vec![pressing], &story), expected);
+}
+
+#[test]
+fn what_is_written_beside_an_alarm_ends_no_reminder_and_a_route_that_is_no_longer_about_it_does() {
+    let pressing = Route { repeat: Some(Duration::from_secs(30)), severity: Severity::Major, ..route(&["ops"]) };
+    let story = [
+        (1, step(1, Step::Raised, Severity::Major)),
+        (1, Told),
+        (20, step(1, Step::Annotated, Severity::Major)),
+        (20, Told),
+        (31, Told),
+        (61, Told),
+        (70, step(1, Step::Changed, Severity::Minor)),
+        (70, Told),
+        (99, Told),
+        (200, Told),
+    ];
+    let expected = "1 ops: 1 raised\n20 ops: 1 annotated\n31 ops: 1 raised\n61 ops: 1 raised\n70 ops: 1 changed\n";
+    assert_eq!(told(vec![pressing], &story), expected);
+}
+
+#[test]
+fn a_reminder_bears_an_id_of_its_own_the_same_at_each_attempt() {
+    let pressing = Route { repeat: Some(Duration::from_secs(30)), ..route(&["ops"]) };
+    let mut outbox = Outbox::empty();
+    let routes = Routes { routes: vec![pressing], wants: [("ops".to_owned(), Step::ALL.into())].into(), ..Routes::default() };
+    outbox.put(&notice(1, Step::Raised, Severity::Major, 1), &routes);
+    let mut attempt = |second: i64, fate: Fate| {
+        let due = outbox.due("ops", second * SECOND, 100).unwrap();
+        let due = outbox.begin(due).unwrap();
+        let ids: Vec<String> = due.iter().map(|due| due.notice.id("here")).collect();
+        outbox.mark(&due.iter().map(|due| (due, fate.clone())).collect::<Vec<_>>(), None, second * SECOND).unwrap();
+        ids.join(" ")
+    };
+    let again = |second: i64| Fate::Again { at_ns: second * SECOND, why: "connection refused".into() };
+    let ids = [
+        attempt(1, again(2)),
+        attempt(2, Fate::Delivered),
+        attempt(32, again(33)),
+        attempt(33, Fate::Delivered),
+        attempt(63, Fate::Delivered),
+    ];
+    assert_eq!(ids, ["here-1-11", "here-1-11", "here-1-11-1", "here-1-11-1", "here-1-11-2"]);
 }
 
 #[test]

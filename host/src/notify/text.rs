@@ -204,6 +204,7 @@ pub(crate) fn said(error: &minijinja::Error) -> String {
 pub fn sample(step: Step) -> Notice {
     Notice {
         seq: 0,
+        again: 0,
         step,
         time_ns: 1_796_000_060_000_000_000,
         by: step_by(step),

@@ -14,9 +14,10 @@ pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
     )?;
     let due = select.query_map(params![roster, now_ns], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
     let due = due.collect::<rusqlite::Result<Vec<(i64, i64, i64, Option<i64>)>>>()?;
+    // What reminds somebody whoever is on duty goes on, unless the roster reminds in its place.
     let mut known_already = transaction.prepare_cached(
         "UPDATE outbox SET state = 3, done_ns = ?3, why = 'told on duty' WHERE alarm = ?1 AND channel = ?2 AND state = 0 AND begun = 0
-         AND condition > 0",
+         AND condition > 0 AND (?4 OR condition < 2 OR repeat_s IS NULL)",
     )?;
     let mut give = transaction.prepare_cached(
         "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via)
@@ -34,7 +35,7 @@ pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
         };
         let told = routes.on_duty(&place, now_ns);
         for own in &told {
-            known_already.execute(params![alarm, own.channel, now_ns])?;
+            known_already.execute(params![alarm, own.channel, now_ns, own.repeat_s.is_some()])?;
             give.execute(params![id, own.channel, own.repeat_s.map(number)])?;
         }
         let person = routes.people.on_duty(roster, now_ns).map_or("nobody", |person| person.name.as_str());

@@ -61,6 +61,8 @@ impl Put<'_> {
         let names: Vec<&str> = addressed.iter().map(|address| address.channel.as_str()).collect();
         for channel in self.told()?.iter().filter(|channel| !names.contains(&channel.as_str())) {
             if self.notice.silenced.is_none() && self.routes.wants(channel, self.notice.step) {
+                // No route wants that somebody is reminded of it any more.
+                self.known(channel)?.pending.map_or(Ok(()), |id| self.replace(id))?;
                 self.insert(&self.at_once(channel), Telling::GoesOn)?;
             }
         }

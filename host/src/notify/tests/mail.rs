@@ -82,6 +82,29 @@ fn what_a_hostile_alarm_says_does_nothing_in_any_language_alone_or_in_a_digest()
 }
 
 #[test]
+fn a_reminder_is_another_mail_of_the_same_thread_alone_and_in_a_digest() {
+    let (one, other) = (notice(1, Step::Raised, Severity::Critical, 1), notice(2, Step::Raised, Severity::Critical, 1));
+    let [one_again, other_again] = [&one, &other].map(|notice| Notice { again: 1, ..notice.clone() });
+    let header = |notices: &[&Notice], name: &str| {
+        let (head, _) = sent(&mail(), notices);
+        head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned)
+    };
+    let thread = "<alarm-1.0123456789ab@lab.test>";
+    for (notices, id, reference, answers) in [
+        (&[&one][..], "<1-11.0123456789ab@lab.test>", Some(thread), None),
+        (&[&one_again], "<1-11-1.0123456789ab@lab.test>", Some(thread), Some(thread)),
+    ] {
+        assert_eq!(header(notices, "Message-ID: ").as_deref(), Some(id));
+        assert_eq!(header(notices, "References: ").as_deref(), reference);
+        assert_eq!(header(notices, "In-Reply-To: ").as_deref(), answers);
+    }
+    let digest = |notices: &[&Notice]| header(notices, "Message-ID: ").unwrap();
+    assert_eq!(digest(&[&one, &other]), digest(&[&one, &other]));
+    assert_ne!(digest(&[&one, &other]), digest(&[&one_again, &other_again]));
+    assert_ne!(digest(&[&one, &other]), digest(&[&one, &other_again]));
+}
+
+#[test]
 fn mails_of_one_step_to_two_persons_are_two_and_the_same_each_time() {
     let one = notice(1, Step::Raised, Severity::Critical, 1);
     let id = |mail: &Mail| {

@@ -20,6 +20,7 @@ struct Story {
     outbox: Outbox,
     routes: Routes,
     told: String,
+    ids: Vec<String>,
 }
 
 fn person(name: &str) -> Person {
@@ -58,13 +59,11 @@ fn duty() -> Roster {
 
 impl Story {
     fn of(persons: Vec<Person>, rosters: &[Roster], routes: Vec<Route>) -> Self {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
         let persons: Vec<Arc<Person>> = persons.into_iter().map(Arc::new).collect();
         let addresses = persons.iter().flat_map(|person| person.addresses.clone());
         let wants = addresses.chain(["ops".into()]).map(|channel| (channel, Step::ALL.into())).collect();
         let routes = Routes { routes, wants, people: People::new(&persons, rosters), ..Routes::default() };
-        Self { outbox: Outbox::of(connection), routes, told: String::new() }
+        Self { outbox: Outbox::empty(), routes, told: String::new(), ids: Vec::new() }
     }
 
     /// Something happens to an alarm, then what is due is told.
@@ -88,6 +87,7 @@ impl Story {
                 let begun = self.outbox.begin(parcel).unwrap();
                 let said: Vec<_> = begun.iter().map(|due| format!("{} {}", due.notice.alarm, due.notice.step.name())).collect();
                 writeln!(self.told, "{} {channel}: {}", clock(second), said.join(", ")).unwrap();
+                self.ids.extend(begun.iter().map(|due| format!("{channel} {}", due.notice.number())));
                 let person = self.routes.people.owner(&channel).cloned();
                 let fates: Vec<_> = begun.iter().map(|due| (due, Fate::Delivered)).collect();
                 self.outbox.mark(&fates, person.as_deref(), now).unwrap();
@@ -248,6 +248,34 @@ fn reminders_go_to_who_is_on_duty_then_and_respect_quiet_hours() {
         "20:00 ann/mail: 1 raised\n20:00 cy/mail: 1 raised\n28:00 ann/mail: 1 raised\n30:00 cy/mail: 1 raised\n36:00 bob/mail: 1 raised\n\
          38:00 cy/mail: 1 raised\n44:00 bob/mail: 1 raised\n"
     );
+}
+
+#[test]
+fn reminders_of_a_roster_go_on_beside_an_escalation_to_it_and_none_is_taken_for_another() {
+    let route = Route { repeat: Some(Duration::from_hours(1)), ..escalating(&["duty"], &[(90, "duty")]) };
+    let mut story = Story::of(vec![person("ann"), person("bob")], &[duty()], vec![route]);
+    story.step(7 * HOUR, 1, Step::Raised, Minor);
+    for half in 15..=20 {
+        story.tell(half * HOUR / 2);
+    }
+    story.step(20 * HOUR / 2 + MINUTE, 1, Step::Acknowledged, Minor).tell(12 * HOUR);
+    let expected: String = ["7:00", "8:00", "8:30", "9:00", "10:00"].map(|at| format!("{at} ann/mail: 1 raised\n")).concat();
+    assert_eq!(story.told, expected + "10:01 ann/mail: 1 acknowledged\n");
+    let different: std::collections::BTreeSet<&String> = story.ids.iter().collect();
+    assert_eq!(different.len(), story.ids.len(), "{:?}", story.ids);
+}
+
+#[test]
+fn somebody_who_is_told_on_duty_besides_is_reminded_as_his_own_route_wants() {
+    let own = Route { repeat: Some(Duration::from_hours(1)), ..to(&["ann/mail"]) };
+    let further = escalating(&["ops"], &[(30, "duty")]);
+    let mut story = Story::of(vec![person("ann"), person("bob")], &[duty()], vec![own, further]);
+    story.step(7 * HOUR, 1, Step::Raised, Minor);
+    for half in 15..=18 {
+        story.tell(half * HOUR / 2);
+    }
+    let expected: String = ["7:00", "7:30", "8:00", "9:00"].map(|at| format!("{at} ann/mail: 1 raised\n")).concat();
+    assert_eq!(story.told.replace("7:00 ops: 1 raised\n", ""), expected);
 }
 
 #[test]
