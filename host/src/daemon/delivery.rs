@@ -28,11 +28,14 @@ use watchpost_plugin_api::Severity;
 
 use super::{appender::Appender, host_alarms::Overheard, now_ns};
 use crate::{
-    alarm::{notice::Step, turns::Turns},
+    alarm::{
+        notice::{Notice, Step},
+        turns::Turns,
+    },
     config::Config,
     log::{seconds, trouble::Trouble},
     notify::{
-        channel::{Channel, Kind, Parcel, Sender, Undelivered},
+        channel::{Channel, Kind, Parcel, Sender, Taken, Undelivered},
         outbox::{Backlog, Due, Fate, Outbox},
         route::Routes,
         text::sample,
@@ -300,7 +303,13 @@ impl Delivery {
         notice.raised_ns = notice.time_ns;
         let sent = timeout(channel.timeout, channel.kind.deliver(&self.sender, Parcel::Test(&notice))).await;
         let sent = sent.unwrap_or_else(|_| Err(late(channel.timeout)));
-        sent.map(|()| None).map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() })
+        match sent {
+            Ok(Taken::ByAll) => Ok(None),
+            Ok(Taken::BySome { but: why } | Taken::Begun { why }) => {
+                Err(TestError::Undelivered { why: format!("some have it, but not {why}") })
+            }
+            Err(undelivered) => Err(TestError::Undelivered { why: undelivered.why().to_owned() }),
+        }
     }
 
     /// Lets what is being told be told, and ends.
@@ -455,20 +464,25 @@ impl Lead {
         });
         {
             let mut state = lock(&self.state);
-            let delivered = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+            let is_delivered = |outcome: &Result<_, _>| matches!(outcome, Ok(Taken::ByAll | Taken::BySome { .. }));
+            let delivered = outcomes.iter().filter(|(_, outcome)| is_delivered(outcome)).count();
+            let begun = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Ok(Taken::Begun { .. }))).count();
             state.delivered += delivered as u64;
-            state.refused += (taken - delivered) as u64;
+            state.refused += (taken - delivered - begun) as u64;
             if delivered > 0 {
                 state.last_ns = Some(now_ns());
             }
             state.failing.clone_from(&why);
         }
         for (due, outcome) in outcomes {
-            if let Err(Undelivered::Never { why }) = outcome
-                && self.refusals.met(why, Instant::now()).is_some()
-            {
-                let text =
-                    format!("channel {} refused step {} of alarm {}: {why}", self.channel.name, due.notice.step.name(), due.notice.alarm);
+            let (refused, why) = match outcome {
+                Err(Undelivered::Never { why }) => ("refused", why),
+                Ok(Taken::BySome { but }) => ("refused for some", but),
+                _ => continue,
+            };
+            if self.refusals.met(why, Instant::now()).is_some() {
+                let (name, Notice { step, alarm, .. }) = (&self.channel.name, &due.notice);
+                let text = format!("channel {name} {refused} step {} of alarm {alarm}: {why}", step.name());
                 self.appender.report(None, Severity::Minor, "notice_refused", text);
             }
         }
@@ -486,7 +500,7 @@ impl Lead {
     async fn extra(&mut self, parcel: Parcel<'_>) {
         let sent = timeout(self.channel.timeout, self.channel.kind.deliver(&self.sender, parcel)).await;
         match sent.unwrap_or_else(|_| Err(late(self.channel.timeout))) {
-            Ok(()) => self.reach.reached(),
+            Ok(_) => self.reach.reached(),
             Err(undelivered) => lock(&self.state).failing = Some(undelivered.why().to_owned()),
         }
     }
@@ -533,16 +547,21 @@ impl Lead {
     }
 }
 
-fn fate(due: &Due, outcome: &Result<(), Undelivered>, now_ns: i64) -> Fate {
+fn fate(due: &Due, outcome: &Result<Taken, Undelivered>, now_ns: i64) -> Fate {
     match outcome {
-        Ok(()) => Fate::Delivered,
+        Ok(Taken::ByAll) => Fate::Delivered,
+        Ok(Taken::BySome { but }) => Fate::DeliveredBut { why: but.clone() },
         Err(Undelivered::Never { why }) => Fate::Refused { why: why.clone() },
-        Err(Undelivered::Later { why, after }) => {
-            let pause = again(due.attempts + 1, due.id.unsigned_abs()).max(after.unwrap_or_default());
-            let pause = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
-            Fate::Again { at_ns: now_ns.saturating_add(pause), why: why.clone() }
-        }
+        Ok(Taken::Begun { why }) => later(due, why, None, now_ns),
+        Err(Undelivered::Later { why, after }) => later(due, why, *after, now_ns),
     }
+}
+
+/// Once more, and when.
+fn later(due: &Due, why: &str, after: Option<Duration>, now_ns: i64) -> Fate {
+    let pause = again(due.attempts + 1, due.id.unsigned_abs()).max(after.unwrap_or_default());
+    let pause = i64::try_from(pause.as_nanos()).unwrap_or(i64::MAX);
+    Fate::Again { at_ns: now_ns.saturating_add(pause), why: why.to_owned() }
 }
 
 /// How long to wait before the next attempt: twice as long each time, a fifth more or less, so that many do not come at once.

@@ -8,7 +8,7 @@ use super::{
     alertmanager::Alertmanager,
     exec::Exec,
     icinga2::Icinga2,
-    mail::Mail,
+    mail::{Halves, Mail},
     opcmsg::Opcmsg,
     person::Person,
     snmp::{self, Snmp},
@@ -61,6 +61,23 @@ pub enum Kind {
     Icinga2(Arc<Icinga2>),
 }
 
+/// What became of something that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// All who were to have it have it.
+    ByAll,
+    /// Others will never have it, and it is done with.
+    BySome {
+        /// Who, and why.
+        but: String,
+    },
+    /// Some have it; others may have it another time.
+    Begun {
+        /// What went wrong with those.
+        why: String,
+    },
+}
+
 /// Why something was not delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undelivered {
@@ -106,13 +123,16 @@ pub struct Sender {
     pub shared: Shared,
     /// Where traps of SNMPv3 come from.
     pub engine: snmp::Engine,
+    /// Mails that some have, and others are still to have.
+    pub halves: Halves,
 }
 
 impl Sender {
     /// One of this machine and a data folder.
     pub fn new(instance: &str, data: &Path) -> Self {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { instance: instance.into(), host: host.into(), shared: Shared::default(), engine: snmp::Engine::of(data) }
+        let (shared, engine, halves) = (Shared::default(), snmp::Engine::of(data), Halves::default());
+        Self { instance: instance.into(), host: host.into(), shared, engine, halves }
     }
 }
 
@@ -174,9 +194,9 @@ impl Kind {
     }
 
     /// Delivers once; whoever calls sets the deadline.
-    pub async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<(), Undelivered> {
-        match self {
-            Self::Mail(mail) => mail.deliver(sender, parcel).await,
+    pub async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<Taken, Undelivered> {
+        let taken = match self {
+            Self::Mail(mail) => return mail.deliver(sender, parcel).await,
             Self::Webhook(webhook) => webhook.deliver(sender, parcel).await,
             Self::Alertmanager(alertmanager) => alertmanager.deliver(sender, parcel).await,
             Self::Snmp(snmp) => snmp.deliver(sender, parcel).await,
@@ -185,7 +205,8 @@ impl Kind {
             Self::Opcmsg(opcmsg) => opcmsg.deliver(parcel).await,
             Self::Ticket(_) => Err(Undelivered::later("a ticket is no message: it is brought to what the alarm is")),
             Self::Icinga2(_) => Err(Undelivered::later("a result is no message: it is told with every run")),
-        }
+        };
+        taken.map(|()| Taken::ByAll)
     }
 
     /// Whether it is told of steps of alarms, by routes; else it is told how things are.

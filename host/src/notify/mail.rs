@@ -2,19 +2,20 @@
 //!
 //! Source: RFC 5322, RFC 3834 (`Auto-Submitted`).
 
+mod handover;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use lettre::{
-    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    Message,
     address::Envelope,
     message::{
         Mailbox, MultiPart,
         header::{HeaderName, HeaderValue},
     },
     transport::smtp::{
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls as Within, TlsParameters},
-        extension::ClientId,
+        Error,
+        client::{Certificate, CertificateStore, TlsParameters},
     },
 };
 use minijinja::HtmlEscape;
@@ -23,10 +24,12 @@ use watchpost_plugin_api::Tls;
 use watchpost_services::tls_reason;
 
 use super::{
-    channel::{Hidden, Parcel, Sender, Undelivered, heartbeat},
+    channel::{Hidden, Parcel, Sender, Taken, Undelivered, heartbeat},
     language::{Language, Voice},
     text::{Template, body_in, hex, plain_line},
 };
+pub use handover::Halves;
+
 use crate::{
     alarm::notice::{Notice, Step},
     schedule::Zone,
@@ -85,16 +88,17 @@ pub enum Security {
 }
 
 impl Mail {
-    pub(super) async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<(), Undelivered> {
-        let Some(message) = self.written(sender, parcel)? else { return Ok(()) };
-        let transport = self.transport(sender)?;
-        transport.send(message).await.map(drop).map_err(|error| {
-            let mut wanted = Tls::verify(self.host.clone());
-            wanted.ca_file.clone_from(&self.ca_file);
-            let why = tls_reason(&error, &wanted).unwrap_or_else(|| crate::chain(&error));
-            let why = format!("{}:{}: {}", self.host, self.port, plain_line(&why));
-            if error.is_permanent() { Undelivered::never(why) } else { Undelivered::later(why) }
-        })
+    pub(super) async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<Taken, Undelivered> {
+        let Some(message) = self.written(sender, parcel)? else { return Ok(Taken::ByAll) };
+        self.hand_over(sender, &message).await
+    }
+
+    /// What a failure says.
+    fn why(&self, error: &Error) -> String {
+        let mut wanted = Tls::verify(self.host.clone());
+        wanted.ca_file.clone_from(&self.ca_file);
+        let why = tls_reason(error, &wanted).unwrap_or_else(|| crate::chain(error));
+        format!("{}:{}: {}", self.host, self.port, plain_line(&why))
     }
 
     /// The mail that tells it; nothing where none does.
@@ -119,20 +123,6 @@ impl Mail {
             }
         }
         .map(Some)
-    }
-
-    fn transport(&self, sender: &Sender) -> Result<AsyncSmtpTransport<Tokio1Executor>, Undelivered> {
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&self.host).port(self.port);
-        let tls = match self.security {
-            Security::None => Within::None,
-            Security::Starttls => Within::Required(self.parameters()?),
-            Security::Implicit => Within::Wrapper(self.parameters()?),
-        };
-        let builder = builder.tls(tls).hello_name(ClientId::Domain(plain_line(&sender.host)));
-        Ok(match &self.login {
-            Some((user, password)) => builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned())).build(),
-            None => builder.build(),
-        })
     }
 
     fn parameters(&self) -> Result<TlsParameters, Undelivered> {

@@ -179,6 +179,11 @@ pub struct Due {
 pub enum Fate {
     /// The channel has it.
     Delivered,
+    /// The channel has it, and not for all whom it was for.
+    DeliveredBut {
+        /// Who will never have it, and why.
+        why: String,
+    },
     /// Once more at this instant, nanoseconds since 1970.
     Again {
         /// When.
@@ -333,8 +338,9 @@ impl Outbox {
             )?;
             for (message, fate) in fates {
                 match fate {
-                    Fate::Delivered => {
-                        done.execute(params![message.id, State::Delivered.number(), None::<String>, now_ns])?;
+                    Fate::Delivered | Fate::DeliveredBut { .. } => {
+                        let but = if let Fate::DeliveredBut { why } = fate { Some(why) } else { None };
+                        done.execute(params![message.id, State::Delivered.number(), but, now_ns])?;
                         if let Some(repeat_s) = message.repeat_s {
                             let again_ns = now_ns.saturating_add(repeat_s.saturating_mul(1_000_000_000));
                             let person = person.filter(|_| message.via.is_none());

@@ -2,6 +2,7 @@
 
 mod mail;
 mod people;
+mod server;
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 

@@ -8,7 +8,7 @@ use super::late;
 use crate::{
     alarm::notice::Notice,
     notify::{
-        channel::{Channel, Parcel, Sender, Undelivered},
+        channel::{Channel, Parcel, Sender, Taken, Undelivered},
         outbox::{Due, Outbox, is_digest},
     },
 };
@@ -77,7 +77,7 @@ impl Round {
 }
 
 /// What became of a message that was tried.
-pub(super) type Outcome = (Due, Result<(), Undelivered>);
+pub(super) type Outcome = (Due, Result<Taken, Undelivered>);
 
 /// Tells it; says what became of each message as soon as that is known, and ends with the last of them.
 pub(super) async fn deliver(round: Round, channel: Arc<Channel>, sender: Sender, answered: mpsc::UnboundedSender<Outcome>) {
@@ -97,8 +97,12 @@ async fn along(chain: Chain, channel: Arc<Channel>, sender: Sender, answered: mp
             let notices: Vec<&Notice> = parcel.iter().map(|due| &due.notice).collect();
             timeout(channel.timeout, channel.kind.deliver(&sender, Parcel::Notices(&notices))).await
         };
-        let outcome = outcome.unwrap_or_else(|_| Err(late(channel.timeout)));
-        let failed = matches!(outcome, Err(Undelivered::Later { .. }));
+        let outcome = match outcome.unwrap_or_else(|_| Err(late(channel.timeout))) {
+            // What a flood put together comes in another mail the next time: those who have it would get all of it again.
+            Ok(Taken::Begun { why }) if parcel.len() > 1 && parcel.iter().any(|due| due.group.is_none()) => Ok(Taken::BySome { but: why }),
+            outcome => outcome,
+        };
+        let failed = matches!(outcome, Err(Undelivered::Later { .. }) | Ok(Taken::Begun { .. }));
         for due in parcel {
             // Who listens no more is at its end, and takes nothing for told.
             let _ended = answered.send((due, outcome.clone()));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::*;
+use super::{server::Server, *};
 use crate::notify::{
-    channel::{Parcel, Sender},
+    channel::{Hidden, Parcel, Sender, Taken, Undelivered},
     language::Voice,
     mail::{Mail, Security, Templates},
     text::{Format, Template},
@@ -121,4 +121,79 @@ fn mails_of_one_step_to_two_persons_are_two_and_the_same_each_time() {
         subject(&ann).starts_with("Subject: [KRITISCH] connect_time")
             && subject(&to("ann", "it")).starts_with("Subject: ALLARME connect_time")
     );
+}
+
+/// Ann, Bob and Cy by one server.
+fn to_three(server: &Server) -> Mail {
+    let to = ["ann", "bob", "cy"].map(|name| format!("{name}@lab.test").parse().unwrap());
+    Mail { port: server.port, to: to.into(), login: Some(("watchpost".into(), Hidden::new("secret".into()))), ..mail() }
+}
+
+fn sender() -> Sender {
+    Sender::new("0123456789ab", std::path::Path::new("/nonexistent"))
+}
+
+async fn attempt(mail: &Mail, sender: &Sender) -> Result<Taken, Undelivered> {
+    let one = notice(1, Step::Raised, Severity::Critical, 1);
+    mail.deliver(sender, Parcel::Notices(&[&one])).await
+}
+
+#[tokio::test]
+async fn only_what_a_server_says_of_the_mail_or_of_all_its_readers_is_for_good() {
+    let server = Server::start().await;
+    for (answers, is_for_good, why) in [
+        (&[("", "554 go away")][..], false, "554"),
+        (&[("EHLO", "550 who is that")], false, "550"),
+        (&[("AUTH", "535 bad password")], false, "535"),
+        (&[("MAIL", "553 not from you")], false, "553"),
+        (&[("RCPT", "530 log in first")], false, "530"),
+        (&[("RCPT", "550 no such user")], true, "cy@lab.test: 127.0.0.1:"),
+        (&[("RCPT", "450 not now")], false, "450"),
+        (&[("RCPT TO:<ann", "450 not now"), ("RCPT", "550 no such user")], false, "ann@lab.test: 127.0.0.1:"),
+        (&[("DATA", "451 not now")], false, "451"),
+        (&[(".", "452 full")], false, "452"),
+        (&[(".", "421 closing")], false, "421"),
+        (&[(".", "554 no such words here")], true, "554"),
+    ] {
+        server.answers(answers);
+        let refused = attempt(&to_three(&server), &sender()).await.unwrap_err();
+        assert_eq!(matches!(refused, Undelivered::Never { .. }), is_for_good, "{answers:?}: {refused:?}");
+        assert!(refused.why().contains(why) && !refused.why().contains("secret"), "{answers:?}: {refused:?}");
+        assert!(server.taken().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn one_whom_a_server_does_not_know_keeps_no_other_from_the_mail() {
+    let server = Server::start().await;
+    let (mail, sender) = (to_three(&server), sender());
+    server.answers(&[("RCPT TO:<bob", "550 no such user")]);
+    let Ok(Taken::BySome { but }) = attempt(&mail, &sender).await else { panic!("two have it") };
+    assert!(but.starts_with("bob@lab.test: 127.0.0.1:") && but.contains("550") && !but.contains("ann@"), "{but}");
+    let taken = server.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(taken[0].0, ["ann@lab.test", "cy@lab.test"]);
+}
+
+#[tokio::test]
+async fn who_is_to_have_it_later_gets_it_then_and_the_others_once() {
+    let server = Server::start().await;
+    let (mail, sender) = (to_three(&server), sender());
+    server.answers(&[("RCPT TO:<bob", "450 not now"), ("RCPT TO:<cy", "550 no such user")]);
+    let Ok(Taken::Begun { why }) = attempt(&mail, &sender).await else { panic!("one has it") };
+    assert!(why.starts_with("bob@lab.test: ") && why.contains("450"), "{why}");
+    let first = server.taken();
+    // Nobody can be told: who has it has it all the same.
+    server.answers(&[("", "421 down")]);
+    assert!(matches!(attempt(&mail, &sender).await, Err(Undelivered::Later { .. })));
+    server.answers(&[("RCPT TO:<cy", "550 no such user")]);
+    let Ok(Taken::BySome { but }) = attempt(&mail, &sender).await else { panic!("two have it") };
+    assert!(but.starts_with("cy@lab.test: "), "{but}");
+    let second = server.taken();
+    assert_eq!([&first[0].0, &second[0].0], [&["ann@lab.test"], &["bob@lab.test"]]);
+    assert_eq!(first[0].1, second[0].1, "it is one mail");
+    // It is done with, and forgotten.
+    server.answers(&[]);
+    assert_eq!(attempt(&mail, &sender).await, Ok(Taken::ByAll));
+    assert_eq!(server.taken()[0].0.len(), 3);
 }
