@@ -334,10 +334,10 @@ fn records_where(
     let mut stumbles = 0;
     std::iter::from_fn(move || {
         loop {
-            match reader.next() {
+            match reader.next_in_place() {
                 Ok(None) => return None,
-                Ok(Some((_, payload))) if !is_meant(&payload) => {}
-                Ok(Some((position, payload))) => match postcard::from_bytes(&payload) {
+                Ok(Some((_, payload))) if !is_meant(payload) => {}
+                Ok(Some((position, payload))) => match postcard::from_bytes(payload) {
                     Ok(record) => return Some((position.into(), record)),
                     Err(_) => stumbles += 1,
                 },

@@ -27,6 +27,18 @@ pub enum Record {
 }
 
 impl Record {
+    /// Its bytes, as the journal has them.
+    pub fn to_bytes(&self) -> postcard::Result<Vec<u8>> {
+        /// Bytes that most records have beside samples, and that most samples have.
+        const BESIDE: usize = 128;
+        const OF_SAMPLE: usize = 32;
+        let samples = match self {
+            Self::Reading(reading) => reading.outcome.samples.len(),
+            _ => 0,
+        };
+        postcard::to_extend(self, Vec::with_capacity(BESIDE + samples * OF_SAMPLE))
+    }
+
     /// The job of a record's bytes, if they are a reading: all others are made of more than that.
     pub fn job_of_reading(payload: &[u8]) -> Option<&str> {
         let (job, _) = postcard::take_from_bytes::<&str>(reading_bytes(payload)?).ok()?;

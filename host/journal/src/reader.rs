@@ -54,7 +54,8 @@ pub struct Reader {
 
 /// What the open segment holds next.
 enum Found {
-    Record(Position, Vec<u8>),
+    /// The record asked for, its payload from there on in the file.
+    Record(Position, u64, usize),
     /// A record behind the one asked for.
     Beyond(Position),
     Exhausted,
@@ -87,12 +88,14 @@ impl Reader {
     /// Gives the next record, or [`None`] if there is none yet.
     #[expect(clippy::should_implement_trait, reason = "an iterator ends at its first None; this goes on when more is durable")]
     pub fn next(&mut self) -> Result<Option<(Position, Vec<u8>)>, ReadError> {
-        loop {
+        Ok(self.next_in_place()?.map(|(position, payload)| (position, payload.to_vec())))
+    }
+
+    /// Gives the next record as [`Self::next`] does, its payload where it was read, for as long as nothing else is read.
+    pub fn next_in_place(&mut self) -> Result<Option<(Position, &[u8])>, ReadError> {
+        let (position, at, length) = loop {
             match self.find()? {
-                Found::Record(position, payload) => {
-                    self.next = position.next();
-                    return Ok(Some((position, payload)));
-                }
+                Found::Record(position, at, length) => break (position, at, length),
                 Found::Beyond(position) => return Err(self.lost(position)),
                 Found::Exhausted => {
                     if !self.advance()? {
@@ -100,7 +103,10 @@ impl Reader {
                     }
                 }
             }
-        }
+        };
+        self.next = position.next();
+        let payload = self.open.as_ref().map(|open| open.window.held(at, length)).unwrap_or_default();
+        Ok(Some((position, payload)))
     }
 
     fn find(&mut self) -> Result<Found, ReadError> {
@@ -187,7 +193,7 @@ impl Open {
                     self.at += bytes as u64;
                     sure = self.at;
                     if position == next {
-                        return Ok(Found::Record(position, payload.to_vec()));
+                        return Ok(Found::Record(position, self.at - payload.len() as u64, payload.len()));
                     }
                 }
             }

@@ -35,6 +35,12 @@ impl Window {
         Ok(self.bytes.get(from..to).unwrap_or_default())
     }
 
+    /// Bytes from `at` on that [`Self::get`] gave last.
+    pub(crate) fn held(&self, at: u64, length: usize) -> &[u8] {
+        let from = at.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        from.and_then(|from| self.bytes.get(from..)?.get(..length)).unwrap_or_default()
+    }
+
     /// Reads anew what is asked for next.
     pub(crate) fn forget(&mut self) {
         self.bytes.clear();

@@ -164,6 +164,7 @@ impl Writer {
             if let Err(error) = self.write_group(&group) {
                 return self.stop(&error, group.into_iter().chain(batch).collect());
             }
+            self.give_back_room(&group);
             for (pending, ahead) in group.into_iter().zip(0..) {
                 self.answer(pending, Ok(first.plus(ahead)));
             }
@@ -199,7 +200,8 @@ impl Writer {
             Some(live) => live,
             None => self.fresh()?,
         };
-        let mut buffer = Vec::new();
+        let bytes = group.iter().map(|pending| record::HEADER_BYTES + pending.payload.len()).sum();
+        let mut buffer = Vec::with_capacity(bytes);
         for pending in group {
             record::encode(self.next, &pending.payload, self.manner.salt, &mut buffer);
             self.next = self.next.next(); // a failure below leaves these positions unused for ever
@@ -226,15 +228,21 @@ impl Writer {
     fn stop(&mut self, error: &WriteError, failed: VecDeque<Pending>) {
         self.shared.tally.stops.add(1);
         self.shared.horizon.set_state(State::Stopped { error: error.clone(), retries: 0 });
-        let waiting = self.shared.queue.stop();
-        for pending in failed.into_iter().chain(waiting) {
+        let mut all = failed;
+        all.extend(self.shared.queue.stop());
+        self.give_back_room(&all);
+        for pending in all {
             self.shared.tally.write_errors.add(1);
             self.answer(pending, Err(error.clone()));
         }
     }
 
+    /// Makes room for others in the place of records that are about to be answered.
+    fn give_back_room(&self, group: &VecDeque<Pending>) {
+        self.shared.queue.answered(group.len(), group.iter().map(|pending| pending.payload.len()).sum());
+    }
+
     fn answer(&self, pending: Pending, result: Result<Position, WriteError>) {
-        self.shared.queue.answered(1, pending.payload.len());
         // The callback is the caller's; its panic must not end the writer of everybody.
         if catch_unwind(AssertUnwindSafe(|| (pending.done)(result))).is_err() {
             self.shared.tally.callback_panics.add(1);

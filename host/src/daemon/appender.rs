@@ -70,7 +70,7 @@ impl Appender {
 
     fn put(&self, record: &Record) -> oneshot::Receiver<Option<Position>> {
         let (done, durable) = oneshot::channel();
-        let payload = match postcard::to_stdvec(record) {
+        let payload = match record.to_bytes() {
             Ok(payload) => payload,
             Err(error) => {
                 let job = match record {

@@ -54,7 +54,7 @@ pub(super) fn next_of(store: &SeriesStore) -> Option<Position> {
 /// Says whether a journal gives every record that it should.
 fn is_whole(mut reader: Reader) -> bool {
     loop {
-        match reader.next() {
+        match reader.next_in_place() {
             Ok(Some(_)) => {}
             Ok(None) => return true,
             Err(_) => return false,

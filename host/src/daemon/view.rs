@@ -198,7 +198,7 @@ impl<V: View> Follower<V> {
     /// Takes some records; gives whether there is nothing more to do at once.
     fn batch(&mut self, reader: &mut watchpost_journal::Reader) -> bool {
         for _ in 0..BATCH {
-            let (position, payload) = match reader.next() {
+            let (position, payload) = match reader.next_in_place() {
                 Ok(Some(found)) => {
                     self.unread.is_over(Instant::now());
                     found
@@ -206,7 +206,7 @@ impl<V: View> Follower<V> {
                 Ok(None) => return true,
                 Err(error) => return self.stumbled(&error),
             };
-            let taken = match self.view.take_bytes(position, &payload) {
+            let taken = match self.view.take_bytes(position, payload) {
                 Some(taken) => taken,
                 None => self.pass_over(position),
             };

@@ -117,14 +117,23 @@ impl Layout {
     /// Unknown: every cell that nothing was recorded for. A file for which nothing at all is known gets no row.
     pub fn spread(&self, outcome: &GivenOutcome<'_>) -> (Vec<Filled>, u64) {
         let mut rows = vec![Filled { labels: Vec::new(), cells: self.host_cells(outcome) }];
+        // The groups of all rows but the first, which is that of the first group.
+        let mut groups: Vec<usize> = Vec::new();
         let (mut refused, mut expected) = (0, 0);
         for sample in &outcome.samples {
-            let Some((group, labels, column, cell)) = self.place(sample, &mut expected) else {
+            let Some((number, group, column, cell)) = self.place(sample, &mut expected) else {
                 refused += 1;
                 continue;
             };
-            let row = rows.iter().position(|row| row.labels == labels).unwrap_or_else(|| {
-                rows.push(Filled { labels, cells: vec![Datum::Unknown; group.columns.len()] });
+            let known = match number {
+                0 => Some(0),
+                _ => {
+                    groups.iter().zip(rows.iter().skip(1)).position(|(of, row)| *of == number && Group::is_of(row, sample)).map(|at| at + 1)
+                }
+            };
+            let row = known.unwrap_or_else(|| {
+                rows.push(Filled { labels: group.labels(sample), cells: vec![Datum::Unknown; group.columns.len()] });
+                groups.push(number);
                 rows.len() - 1
             });
             if let Some(place) = rows.get_mut(row).and_then(|row| row.cells.get_mut(column)) {
@@ -148,20 +157,31 @@ impl Layout {
         cells
     }
 
-    /// Finds where a sample belongs; `expected` is where in the order the next one is looked for first.
-    fn place(&self, sample: &GivenSample<'_>, expected: &mut usize) -> Option<(&Group, LabelSet, usize, Datum)> {
+    /// Finds where a sample belongs: the group and its number, the column, the cell; `expected` is where in the order the next one is looked for first.
+    fn place(&self, sample: &GivenSample<'_>, expected: &mut usize) -> Option<(usize, &Group, usize, Datum)> {
         let is_next = self.order.get(*expected).is_some_and(|(name, _)| name == sample.metric);
         let place = if is_next { *expected } else { *self.places.get(sample.metric)? };
         *expected = place + 1;
-        let (group, column) = self.order.get(place)?.1;
-        let group = self.groups.get(group)?;
+        let (number, column) = self.order.get(place)?.1;
+        let group = self.groups.get(number)?;
         let (_, kind, _) = group.columns.get(column)?;
         let cell = match kind {
             Kind::Gauge => Datum::gauge(sample.value),
             Kind::Counter => Datum::total(sample.value),
         };
-        let fits = group.keys.len() == sample.labels.len();
-        let series = || group.keys.iter().cloned().zip(sample.labels.iter().map(|label| (*label).to_owned())).collect();
-        fits.then(|| (group, of_part(series(), group.part), column, cell))
+        (group.keys.len() == sample.labels.len()).then_some((number, group, column, cell))
+    }
+}
+
+impl Group {
+    /// The labels of the file that a sample goes into.
+    fn labels(&self, sample: &GivenSample<'_>) -> LabelSet {
+        let series = self.keys.iter().cloned().zip(sample.labels.iter().map(|label| (*label).to_owned()));
+        of_part(series.collect(), self.part)
+    }
+
+    /// Whether a row is that of a sample of the same group.
+    fn is_of(row: &Filled, sample: &GivenSample<'_>) -> bool {
+        of_series(&row.labels).iter().map(|(_, value)| value.as_str()).eq(sample.labels.iter().copied())
     }
 }

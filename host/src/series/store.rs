@@ -363,13 +363,13 @@ impl SeriesStore {
         };
         let ((rows, unplaced), step) = (layout.spread(&reading.outcome), layout.step());
         // Every file before any row: a reading enters wholly, or is given again.
-        for row in &rows {
-            self.ensure_open(reading, &row.labels)?;
+        if !self.files.has_all(reading.job, rows.iter().map(|row| &row.labels)) {
+            for row in &rows {
+                self.ensure_open(reading, &row.labels)?;
+            }
         }
         self.counts.samples_unplaced += unplaced;
-        for row in rows {
-            self.hold(reading, row);
-        }
+        self.hold(reading, rows);
         self.catalogue.gaps_mut().take(reading, step);
         Ok(Applied::Taken)
     }
@@ -386,18 +386,21 @@ impl SeriesStore {
         Ok(())
     }
 
-    fn hold(&mut self, reading: &Given<'_>, row: Filled) {
-        match self.files.get_mut(reading.job, &row.labels) {
-            None => {} // counted when no place was found
-            Some(file) if file.is_free(reading.slot) => {
-                let is_first = file.held.is_empty();
-                self.rows_held += file.hold(reading.slot, row.cells);
-                if is_first {
-                    self.put_off(reading.job, &row.labels);
+    fn hold(&mut self, reading: &Given<'_>, rows: Vec<Filled>) {
+        let moment = self.moment();
+        let Some(of_job) = self.files.of_job_mut(reading.job) else { return };
+        for row in rows {
+            match of_job.get_mut(&row.labels) {
+                None => {} // counted when no place was found
+                Some(file) if file.is_free(reading.slot) => {
+                    if file.held.is_empty() {
+                        file.due = Some(moment.due(reading.job, &row.labels));
+                    }
+                    self.rows_held += file.hold(reading.slot, row.cells);
                 }
+                Some(_) if reading.cause == Cause::Manual => self.counts.rows_manual += 1,
+                Some(_) => self.counts.rows_past += 1,
             }
-            Some(_) if reading.cause == Cause::Manual => self.counts.rows_manual += 1,
-            Some(_) => self.counts.rows_past += 1,
         }
     }
 }

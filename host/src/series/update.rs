@@ -108,8 +108,7 @@ impl Live {
     fn pass(&mut self, row: &Row) {
         let (step, passed) = (self.step, row.stamp - self.last);
         let (begun, over) = (self.last.rem_euclid(step), row.stamp.rem_euclid(step));
-        let before = (self.last - begun) / step;
-        let ended = (row.stamp - over) / step - before;
+        let ended = (row.stamp - over - (self.last - begun)) / step;
         let amounts = self.columns.iter_mut().zip(&row.cells).map(|(column, cell)| column.amount(*cell, passed));
         self.amounts.clear();
         self.amounts.extend(amounts);
@@ -119,28 +118,28 @@ impl Live {
             return;
         }
         // A slot that had begun ends by itself; those after it are all alike.
-        let (mut before, mut ended, mut passed, mut inside) = (before, ended, passed, passed - over);
+        let (mut ended, mut passed, mut inside) = (ended, passed, passed - over);
         if begun > 0 && ended > 1 {
             let first = step - begun;
             let whole = seconds(passed);
             let parts: Vec<f64> = self.amounts.iter().map(|amount| amount * seconds(first) / whole).collect();
             let rests = self.amounts.iter().zip(&parts).map(|(amount, part)| amount - part).collect();
             self.amounts = parts;
-            self.end_slots(before, (1, first), first);
+            self.end_slots((1, first), first);
             self.amounts = rests;
-            (before, ended, passed, inside) = (before + 1, ended - 1, passed - first, inside - first);
+            (ended, passed, inside) = (ended - 1, passed - first, inside - first);
         }
-        self.end_slots(before, (ended, inside), passed);
+        self.end_slots((ended, inside), passed);
         self.columns.iter_mut().zip(&self.amounts).for_each(|(column, amount)| column.begin(*amount, over, passed));
     }
 
-    /// Ends so many slots after `before` others since 1970, with those of the seconds that passed in which they did.
-    fn end_slots(&mut self, before: i64, (ended, inside): (i64, i64), passed: i64) {
+    /// Ends so many slots, with those of the seconds that passed in which they did.
+    fn end_slots(&mut self, (ended, inside): (i64, i64), passed: i64) {
         self.slots.clear();
         let step = self.step;
         let slots = self.columns.iter_mut().zip(&self.amounts);
         self.slots.extend(slots.map(|(column, amount)| column.end_slots(*amount, (ended, step), inside, passed)));
-        self.archives.iter_mut().for_each(|archive| archive.take(&self.slots, before, ended));
+        self.archives.iter_mut().for_each(|archive| archive.take(&self.slots, ended));
     }
 }
 
@@ -184,32 +183,54 @@ impl Column {
 }
 
 impl Archive {
-    /// Takes what slots are worth that ended, so many of the same, after `before` others since 1970.
-    fn take(&mut self, slots: &[f64], before: i64, ended: i64) {
-        // Slots until the row under way is over, and rows that are over then.
-        let left = self.steps - before.rem_euclid(self.steps);
-        let rows = if left <= ended { (ended - left) / self.steps + 1 } else { 0 };
+    /// Takes what slots are worth that ended, so many of the same.
+    fn take(&mut self, slots: &[f64], ended: i64) {
+        let (steps, left) = (self.steps, self.left);
+        if ended < left {
+            self.left -= ended;
+            self.gather(slots, ended);
+            return;
+        }
+        // Rows that are over then, and slots of the one after them.
+        let (rows, begun) = if ended == left { (1, 0) } else { ((ended - left) / steps + 1, (ended - left) % steps) };
+        self.left = steps - begun;
         for (part, value) in self.parts.iter_mut().zip(slots) {
-            part.take(*value, self.consolidation, (self.steps, self.xff), (left, ended, rows));
+            part.take(*value, self.consolidation, (steps, self.xff), (left, ended, begun));
         }
         self.turn(rows);
+    }
+
+    /// Adds slots to the row under way, which they do not end.
+    fn gather(&mut self, slots: &[f64], ended: i64) {
+        let parts = self.parts.iter_mut().zip(slots);
+        // Not asked for each of them: that would cost more than what it is asked for.
+        match self.consolidation {
+            Consolidation::Average => {
+                parts.for_each(|(part, value)| part.add(*value, ended, |value| value * seconds(ended), |sum, more| sum + more))
+            }
+            Consolidation::Min => parts.for_each(|(part, value)| part.add(*value, ended, |value| value, f64::min)),
+            Consolidation::Max => parts.for_each(|(part, value)| part.add(*value, ended, |value| value, f64::max)),
+            Consolidation::Last => parts.for_each(|(part, value)| part.add(*value, ended, |value| value, |_, last| last)),
+        }
     }
 }
 
 impl Part {
-    fn take(&mut self, value: f64, how: Consolidation, (steps, xff): (i64, f64), (left, ended, rows): (i64, i64, i64)) {
+    /// Adds slots of the same value to the row under way; of averages it has the sum, which is divided when the row is over.
+    fn add(&mut self, value: f64, ended: i64, worth: impl Fn(f64) -> f64, together: impl Fn(f64, f64) -> f64) {
+        if value.is_nan() {
+            self.unknown += ended;
+        } else {
+            self.value = if self.value.is_nan() { worth(value) } else { together(self.value, worth(value)) };
+        }
+    }
+
+    /// Takes slots of which the first ones end the row under way.
+    fn take(&mut self, value: f64, how: Consolidation, (steps, xff): (i64, f64), (left, ended, begun): (i64, i64, i64)) {
         if steps == 1 {
             self.primary = value;
             if ended > 1 {
                 self.secondary = value;
-            }
-            return;
-        }
-        if rows == 0 {
-            if value.is_nan() {
-                self.unknown += ended;
-            } else {
-                self.value = together(self.value, value, ended, how);
             }
             return;
         }
@@ -219,7 +240,6 @@ impl Part {
         self.secondary = value;
         self.primary = if seconds(self.unknown) > seconds(steps) * xff { UNKNOWN } else { self.whole(value, left, steps, how) };
         // What the next row begins with.
-        let begun = (ended - left) % steps;
         let is_blank = begun == 0 || value.is_nan();
         self.value = match how {
             Consolidation::Average if is_blank => 0.0,
@@ -241,18 +261,6 @@ impl Part {
             Consolidation::Max => or(self.value, f64::NEG_INFINITY).max(or(value, f64::NEG_INFINITY)),
             Consolidation::Last => value,
         }
-    }
-}
-
-/// What slots of the same value add to a row under way; of averages the sum, which is divided when the row is over.
-fn together(before: f64, value: f64, ended: i64, how: Consolidation) -> f64 {
-    match how {
-        Consolidation::Average if before.is_nan() => value * seconds(ended),
-        Consolidation::Average => before + value * seconds(ended),
-        _ if before.is_nan() => value,
-        Consolidation::Min => before.min(value),
-        Consolidation::Max => before.max(value),
-        Consolidation::Last => value,
     }
 }
 

@@ -56,7 +56,7 @@ impl Ours {
 
     /// Has records acknowledged, then taken.
     pub(crate) fn take(&mut self, records: &[Record]) {
-        let payload = |record| postcard::to_stdvec(record).unwrap();
+        let payload = |record: &Record| record.to_bytes().unwrap();
         let (last, others) = records.split_last().unwrap();
         let written = Arc::new(AtomicUsize::new(0));
         for record in others {
@@ -73,8 +73,8 @@ impl Ours {
 
     /// Takes what the journal has.
     pub(crate) fn follow(&mut self) {
-        while let Some((position, payload)) = self.reader.next().unwrap() {
-            while self.store.apply_bytes(position.into(), &payload).unwrap().unwrap() == Applied::Behind {
+        while let Some((position, payload)) = self.reader.next_in_place().unwrap() {
+            while self.store.apply_bytes(position.into(), payload).unwrap().unwrap() == Applied::Behind {
                 self.store.flush();
             }
         }

@@ -12,6 +12,7 @@ use crate::series::catalogue::Change;
 use crate::series::error::SeriesError;
 use crate::series::header;
 use crate::series::name::LabelSet;
+use crate::series::row::Row;
 use crate::series::writer::{SeriesWriter, WriteError};
 
 /// How often whoever drives the store flushes it: a sample is in its file within a second.
@@ -40,6 +41,31 @@ pub struct Flushed {
     pub files_locked: usize,
 }
 
+/// A moment at which rows begin to wait.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    now: Instant,
+    /// How long they may.
+    interval: Duration,
+    /// How long the store is open.
+    since: Duration,
+}
+
+impl Moment {
+    /// When the first row that waits for a file is to be in it: each file has an instant of its own within the interval.
+    pub(super) fn due(&self, job: &str, labels: &LabelSet) -> Instant {
+        if self.interval <= FLUSH_EVERY {
+            return self.now;
+        }
+        let mut hasher = DefaultHasher::new();
+        (job, labels).hash(&mut hasher);
+        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        let interval = nanos(self.interval);
+        let (phase, since) = (hasher.finish() % interval, nanos(self.since));
+        self.now + Duration::from_nanos(interval - (since + interval - phase) % interval)
+    }
+}
+
 impl SeriesStore {
     /// Takes how long rows may wait for their file; nothing: as there are many files or few.
     pub fn flush_within(&mut self, longest: Option<Duration>) {
@@ -66,25 +92,9 @@ impl SeriesStore {
         })
     }
 
-    /// Says when the first row that waits for a file is to be in it: each file has an instant of its own within the interval.
-    pub(super) fn put_off(&mut self, job: &str, labels: &LabelSet) {
-        let due = self.due_of(job, labels);
-        if let Some(file) = self.files.get_mut(job, labels) {
-            file.due = Some(due);
-        }
-    }
-
-    fn due_of(&self, job: &str, labels: &LabelSet) -> Instant {
-        let interval = self.flush_interval();
-        if interval <= FLUSH_EVERY {
-            return self.now;
-        }
-        let mut hasher = DefaultHasher::new();
-        (job, labels).hash(&mut hasher);
-        let nanos = |span: Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        let interval = nanos(interval);
-        let (phase, since) = (hasher.finish() % interval, nanos(self.now.saturating_duration_since(self.opened)));
-        self.now + Duration::from_nanos(interval - (since + interval - phase) % interval)
+    /// What says when the first row that waits for a file is to be in it.
+    pub(super) fn moment(&self) -> Moment {
+        Moment { now: self.now, interval: self.flush_interval(), since: self.now.saturating_duration_since(self.opened) }
     }
 
     /// Writes what is held. A file that cannot be written keeps its rows for the next time.
@@ -179,20 +189,27 @@ impl SeriesStore {
 
 /// Appends what is held to every file that was made: on several threads, where many files have many rows, and none on two.
 fn append_all(writer: &dyn SeriesWriter, files: &mut [&mut OpenFile]) -> Vec<Result<(), WriteError>> {
-    let append = |file: &&mut OpenFile| match file.exists {
-        true => writer.append(&file.path, &file.held.rows()),
+    let append = |rows: &mut Vec<Row>, file: &OpenFile| match file.exists {
+        true => {
+            file.held.rows_into(rows);
+            writer.append(&file.path, rows)
+        }
         false => Err(WriteError::Missing { path: file.path.clone() }),
+    };
+    let append_to = |files: &[&mut OpenFile]| {
+        let mut rows = Vec::new();
+        files.iter().map(|file| append(&mut rows, file)).collect::<Vec<_>>()
     };
     let rows: usize = files.iter().map(|file| file.held.len()).sum();
     // Asking how many may run at once costs more than a small flush.
     let is_shared = files.len() >= SHARED_FILES_MIN && rows >= files.len() * SHARED_ROWS_MIN;
     let shards = if is_shared { std::thread::available_parallelism().map_or(1, NonZero::get).min(SHARDS_MAX) } else { 1 };
     if shards == 1 {
-        return files.iter().map(append).collect();
+        return append_to(files);
     }
     std::thread::scope(|scope| {
         let shards = files.chunks(files.len().div_ceil(shards));
-        let shards: Vec<_> = shards.map(|shard| (shard, scope.spawn(move || shard.iter().map(append).collect::<Vec<_>>()))).collect();
+        let shards: Vec<_> = shards.map(|shard| (shard, scope.spawn(move || append_to(shard)))).collect();
         let written = shards.into_iter().flat_map(|(shard, thread)| {
             // One that panicked has written what it has; each file's own last row tells how far that is.
             thread.join().unwrap_or_else(|_| shard.iter().map(|file| Err(WriteError::Locked { path: file.path.clone() })).collect())

@@ -70,28 +70,47 @@ impl Held {
 
     /// All of them, as they were given.
     pub(super) fn rows(&self) -> Vec<Row> {
-        let Some(width) = self.last.as_ref().map(|row| row.cells.len()) else { return Vec::new() };
+        let mut rows = Vec::with_capacity(self.count);
+        self.rows_into(&mut rows);
+        rows
+    }
+
+    /// The same in the place of other rows, whose room is used again.
+    pub(super) fn rows_into(&self, rows: &mut Vec<Row>) {
+        rows.truncate(self.count);
+        let width = self.last.as_ref().map_or(0, |row| row.cells.len());
         let tags = width.div_ceil(TAGS);
-        let cell = |(n, bits): (usize, &u64), words: &[u64]| {
-            let tag = words.get(n / TAGS).map_or(0, |word| word >> (n % TAGS * TAG_BITS) & 3);
-            match tag {
-                GAUGE => Datum::Gauge(f64::from_bits(*bits)),
-                TOTAL => Datum::Total(*bits),
-                _ => Datum::Unknown,
+        for (n, words) in self.words.chunks_exact(1 + tags + width).take(self.count).enumerate() {
+            let Some((stamp, words)) = words.split_first() else { continue };
+            let (tags, bits) = words.split_at_checked(tags).unwrap_or_default();
+            if rows.len() == n {
+                rows.push(Row { stamp: 0, cells: Vec::with_capacity(width) });
             }
-        };
-        let row = |words: &[u64]| {
-            let (stamp, words) = words.split_first()?;
-            let (words, bits) = words.split_at_checked(tags)?;
-            Some(Row { stamp: stamp.cast_signed(), cells: bits.iter().enumerate().map(|bits| cell(bits, words)).collect() })
-        };
-        self.words.chunks_exact(1 + tags + width).filter_map(row).collect()
+            if let Some(row) = rows.get_mut(n) {
+                row.stamp = stamp.cast_signed();
+                row.cells.clear();
+                row.cells.extend(bits.chunks(TAGS).zip(tags).flat_map(|(bits, tags)| cells(bits, *tags)));
+            }
+        }
     }
 
     /// Forgets all; gives the last one.
     pub(super) fn clear(&mut self) -> Option<Row> {
         std::mem::take(self).last
     }
+}
+
+/// Cells of their bits, of which a word tells what they are.
+fn cells(bits: &[u64], mut tags: u64) -> impl Iterator<Item = Datum> {
+    bits.iter().map(move |bits| {
+        let tag = tags & ((1 << TAG_BITS) - 1);
+        tags >>= TAG_BITS;
+        match tag {
+            GAUGE => Datum::Gauge(f64::from_bits(*bits)),
+            TOTAL => Datum::Total(*bits),
+            _ => Datum::Unknown,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -112,6 +131,10 @@ mod tests {
                 (0..70_usize).map(|row| Row { stamp: row as i64 * 10 - 300, cells: (0..width).map(|n| cell(row, n)).collect() }).collect();
             let mut held = Held::of(rows.clone());
             assert_eq!((held.rows(), held.len(), held.first_stamp(), held.last()), (rows.clone(), 70, Some(-300), rows.last()));
+            for mut others in [rows[..3].to_vec(), Held::of(rows.iter().cloned().chain(rows.clone()).collect()).rows()] {
+                held.rows_into(&mut others);
+                assert_eq!(others, rows, "in the place of others");
+            }
             assert_eq!((held.clear(), held.is_empty(), held.rows()), (rows.last().cloned(), true, Vec::new()));
         }
     }

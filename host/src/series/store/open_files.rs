@@ -27,8 +27,14 @@ impl OpenFiles {
         self.by_job.get(job)?.get(labels)
     }
 
-    pub(super) fn get_mut(&mut self, job: &str, labels: &LabelSet) -> Option<&mut OpenFile> {
-        self.by_job.get_mut(job)?.get_mut(labels)
+    /// Those of a job, to be written in.
+    pub(super) fn of_job_mut(&mut self, job: &str) -> Option<&mut HashMap<LabelSet, OpenFile>> {
+        self.by_job.get_mut(job)
+    }
+
+    /// Whether a job has all of these.
+    pub(super) fn has_all<'a>(&self, job: &str, mut sets: impl Iterator<Item = &'a LabelSet>) -> bool {
+        self.by_job.get(job).is_some_and(|of_job| sets.all(|labels| of_job.contains_key(labels)))
     }
 
     pub(super) fn insert(&mut self, job: &str, labels: LabelSet, file: OpenFile) {

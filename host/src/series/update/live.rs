@@ -49,6 +49,8 @@ pub(super) struct Column {
 pub(super) struct Archive {
     pub(super) consolidation: Consolidation,
     pub(super) steps: i64,
+    /// Slots until the row under way is over.
+    pub(super) left: i64,
     pub(super) xff: f64,
     rows: i64,
     /// Where its rows begin.
@@ -200,7 +202,7 @@ impl Fields<'_> {
         for n in 0..self.archives as usize {
             let part = |column: usize| self.part(parts + (n * columns.len() + column) * CDP_BYTES as usize);
             let all = (0..columns.len()).map(part).collect::<Option<Vec<_>>>()?;
-            let archive = self.archive(n, at, pointers + n * POINTER_BYTES as usize, all)?;
+            let archive = self.archive(n, at, pointers + n * POINTER_BYTES as usize, (last / i64::from(step), all))?;
             at = at.checked_add(archive.rows.unsigned_abs().checked_mul(columns.len() as u64 * 8)?)?;
             archives.push(archive);
         }
@@ -223,13 +225,15 @@ impl Fields<'_> {
         Some(Column { heartbeat, total, unknown: self.count(at + NUMBERS)?, sum: self.real(at + NUMBERS + 8)? })
     }
 
-    fn archive(&self, n: usize, at: u64, pointer: usize, parts: Vec<Part>) -> Option<Archive> {
+    /// The archive with this number, after so many slots since 1970.
+    fn archive(&self, n: usize, at: u64, pointer: usize, (slots, parts): (i64, Vec<Part>)) -> Option<Archive> {
         let definition = (header::STATIC_BYTES + self.sources * header::SOURCE_BYTES) as usize + n * header::ARCHIVE_BYTES as usize;
         let consolidation = Consolidation::from_name(self.text(definition, 20)?)?;
         let [rows, steps] = [24, 32].map(|field| self.number(definition + field).filter(|count| (1..=i64::from(u32::MAX)).contains(count)));
         let (rows, steps, xff) = (rows?, steps?, self.real(definition + 40)?);
         let current = self.number(pointer).filter(|current| (0..rows).contains(current))?;
-        Some(Archive { consolidation, steps, xff, rows, at, current, parts, fresh: Vec::new() })
+        let left = steps - slots.rem_euclid(steps);
+        Some(Archive { consolidation, steps, left, xff, rows, at, current, parts, fresh: Vec::new() })
     }
 
     fn part(&self, at: usize) -> Option<Part> {
