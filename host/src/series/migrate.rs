@@ -3,10 +3,12 @@
 //! Nothing is rewritten: the new file is written to from its first reading on, and has room for the past in its archives. [`origin`] gives
 //! it the state that it would have, had it always been there: the total that each counter goes on from, and what is known of the rows
 //! that span the change. [`pour`] fills in the rows before. A row of an archive has one place in the file for as long as it is kept, and
-//! what is known is never written over: poured once, twice, before a crash or after, the file comes out the same, byte for byte.
+//! what is known is never written over: poured once, twice, before a crash or after, the file comes out the same, byte for byte. Of a file
+//! that was taken in from elsewhere [`complete`] makes the rows whole that the other one began within.
 
 mod origin;
 mod source;
+mod whole;
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,6 +17,7 @@ use std::path::Path;
 
 pub(in crate::series) use origin::{continued, seed};
 pub(in crate::series) use source::Source;
+pub(in crate::series) use whole::complete;
 
 use super::gate;
 use super::header;

@@ -2,10 +2,12 @@
 
 mod agreement;
 mod bounds;
+mod coarse;
 mod crash;
 mod dropped;
 mod entered;
 mod imported;
+mod interrupted;
 mod migration;
 mod outside;
 mod parts;

@@ -39,7 +39,8 @@ impl Block {
         block.map(Some).map_err(|error| fault(error.into()))
     }
 
-    fn of(path: &Path, header: &Header, found: &Resolution, from: i64, to: i64) -> io::Result<Self> {
+    /// The same, of a file with this header that nobody writes meanwhile.
+    pub(in crate::series) fn of(path: &Path, header: &Header, found: &Resolution, from: i64, to: i64) -> io::Result<Self> {
         let (step, width) = (i64::from(found.archive_step), header.shape.sources.len());
         let empty = Self { step, first: 0, width, cells: Vec::new() };
         let (Some(archive), Some(pointer)) = (header.shape.archives.get(found.index), header.current_rows.get(found.index)) else {

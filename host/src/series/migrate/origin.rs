@@ -82,7 +82,7 @@ pub(in crate::series) fn seed(path: &Path, shape: &FileShape, row: &Row, sources
 }
 
 /// What two steps of a row come to: of averages the sum, which is divided when the row is over.
-fn together(one: f64, other: f64, how: Consolidation) -> f64 {
+pub(super) fn together(one: f64, other: f64, how: Consolidation) -> f64 {
     match how {
         Consolidation::Average => one + other,
         Consolidation::Min => one.min(other),
@@ -92,11 +92,11 @@ fn together(one: f64, other: f64, how: Consolidation) -> f64 {
 }
 
 /// Cuts time into steps; the last may be shorter.
-fn steps((from, to): (i64, i64), step: i64) -> impl Iterator<Item = (i64, i64)> {
+pub(super) fn steps((from, to): (i64, i64), step: i64) -> impl Iterator<Item = (i64, i64)> {
     (from..to).step_by(usize::try_from(step.max(1)).unwrap_or(usize::MAX)).map(move |begin| (begin, to.min(begin + step)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of a range are exact")]
-fn seconds(count: i64) -> f64 {
+pub(super) fn seconds(count: i64) -> f64 {
     count as f64
 }

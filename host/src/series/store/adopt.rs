@@ -75,10 +75,9 @@ impl SeriesStore {
 
     /// Whether files of the job's own, set aside, still have rows that others are to take over.
     fn waits(&self, job: &str, labels: &LabelSet) -> bool {
-        let taken_in = format!("{}{MARK}.", file_stem(labels));
         let files = self.catalogue.jobs().get(job).into_iter().flat_map(|known| known.files_of(labels));
         let mut own = files.filter(|file| file.generation > 0 && !self.migrations.known_stays.contains(&file.id));
-        own.any(|file| !file.path.split_once('/').is_some_and(|(_, name)| name.starts_with(&taken_in)))
+        own.any(|file| !is_taken_in(file))
     }
 
     fn folder_of(&self, job: &str) -> io::Result<PathBuf> {
@@ -86,4 +85,10 @@ impl SeriesStore {
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
+}
+
+/// Whether a file was taken in, as its name has it.
+pub(super) fn is_taken_in(file: &SeriesFile) -> bool {
+    let begin = format!("{}{MARK}.", file_stem(&file.labels));
+    file.path.split_once('/').is_some_and(|(_, name)| name.starts_with(&begin))
 }

@@ -10,6 +10,7 @@ use std::ops::Bound;
 use std::path::PathBuf;
 
 use super::SeriesStore;
+use super::adopt::is_taken_in;
 use super::open_file::OpenFile;
 use crate::series::catalogue::{Catalogue, Column, Job, SeriesFile};
 use crate::series::error::SeriesError;
@@ -104,7 +105,12 @@ impl Migration {
         let last = source.head().last.stamp;
         let until = (self.target.first_slot - step).max(last - last.rem_euclid(step.max(1)));
         let pairs = pairs(&self.source, &self.target.columns);
-        migrate::pour(&self.target_path, &self.shape, &source, &pairs, until, self.rewrites).map(drop)
+        migrate::pour(&self.target_path, &self.shape, &source, &pairs, until, self.rewrites)?;
+        // A file that goes on from another one has the begun rows of it; one that was there before does not.
+        if is_taken_in(&self.source) {
+            migrate::complete(&self.target_path, &self.shape, &source, &pairs, self.target.first_slot)?;
+        }
+        Ok(())
     }
 }
 

@@ -14,17 +14,24 @@ use crate::series::import::{ImportRequest, Imported, UnimportedError, mapping, s
 use crate::series::keeping::{Keeping, Profile};
 
 /// A multiple of every step.
-const BEGIN: i64 = 1_774_742_400;
+pub(super) const BEGIN: i64 = 1_774_742_400;
 /// When ours begins to measure; the others end a little later.
-const OURS: i64 = BEGIN + 30 * 3_600;
-const END: i64 = OURS + 7_200;
+pub(super) const OURS: i64 = BEGIN + 30 * 3_600;
+pub(super) const END: i64 = OURS + 7_200;
 
 /// The archives of the profile `fine`.
-const FINE: &str = "RRA:AVERAGE:0.5:1:3000 RRA:AVERAGE:0.5:5:900 RRA:MIN:0.5:5:900 RRA:MAX:0.5:5:900 \
+pub(super) const FINE: &str = "RRA:AVERAGE:0.5:1:3000 RRA:AVERAGE:0.5:5:900 RRA:MIN:0.5:5:900 RRA:MAX:0.5:5:900 \
                     RRA:AVERAGE:0.5:60:200 RRA:MIN:0.5:60:200 RRA:MAX:0.5:60:200";
 
 /// Makes a file and gives it a row each step.
-fn made(path: &Path, step: i64, sources: &[&str], archives: &str, (from, to): (i64, i64), row: impl Fn(i64) -> String) -> PathBuf {
+pub(super) fn made(
+    path: &Path,
+    step: i64,
+    sources: &[&str],
+    archives: &str,
+    (from, to): (i64, i64),
+    row: impl Fn(i64) -> String,
+) -> PathBuf {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let (file, start, every) = (path.to_string_lossy().into_owned(), from.to_string(), step.to_string());
     let archives = archives.split_whitespace();
@@ -40,7 +47,7 @@ fn made(path: &Path, step: i64, sources: &[&str], archives: &str, (from, to): (i
 }
 
 /// A rig whose job has measured since [`OURS`], or never.
-fn measured(has_measured: bool) -> Rig {
+pub(super) fn measured(has_measured: bool) -> Rig {
     let mut rig = Rig::new();
     rig.give(shape(60, &[gauge("connect_time", &[]), gauge("total_time", &["q"]), gauge("loss", &[]), counter("messages_sent", &[])]));
     rig.give(Record::Upkeep(Upkeep { job: "mx".into(), was: None, keeping: Keeping::Profile(Profile::Fine), heartbeat_s: None }));
@@ -58,26 +65,26 @@ fn measure(rig: &mut Rig, (from, to): (i64, i64)) {
     rig.flush();
 }
 
-fn request(folder: &Path, text: &str) -> ImportRequest {
+pub(super) fn request(folder: &Path, text: &str) -> ImportRequest {
     ImportRequest { entries: mapping::read(&folder.join("mapping.toml"), text).unwrap(), dry: false }
 }
 
 /// Imports into a store that nobody else drives.
-fn import(rig: Rig, request: &ImportRequest) -> (Rig, Result<Vec<Imported>, UnimportedError>) {
+pub(super) fn import(rig: Rig, request: &ImportRequest) -> (Rig, Result<Vec<Imported>, UnimportedError>) {
     let Rig { folder, store, journal } = rig;
     let store = Mutex::new(store);
     let done = request.answer(&store, |job| job == "mx", END + 600);
     (Rig { folder, store: store.into_inner().unwrap(), journal }, done)
 }
 
-fn imported(rig: Rig, request: &ImportRequest) -> (Rig, Vec<Imported>) {
+pub(super) fn imported(rig: Rig, request: &ImportRequest) -> (Rig, Vec<Imported>) {
     let (mut rig, done) = import(rig, request);
     settle(&mut rig.store).unwrap();
     (rig, done.unwrap())
 }
 
 /// Lines of `rrdtool fetch` for one data source, digit by digit.
-fn lines(file: &Path, source: &str, how: &str, step: u32, (from, to): (i64, i64)) -> Vec<String> {
+pub(super) fn lines(file: &Path, source: &str, how: &str, step: u32, (from, to): (i64, i64)) -> Vec<String> {
     let [start, end, every] = [from.to_string(), to.to_string(), step.to_string()];
     let text = rrdtool::run(&["fetch", &file.to_string_lossy(), how, "-s", &start, "-e", &end, "-r", &every]).unwrap();
     let column = text.lines().next().unwrap().split_whitespace().position(|name| name == source).unwrap();
