@@ -5,6 +5,8 @@
 
 #![expect(unsafe_code, reason = "asks for a bound of another process")]
 
+mod keeping;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Resource, Rlimit, setrlimit};
@@ -33,10 +35,11 @@ impl Birthmark {
         Self { worker: worker.as_raw_nonzero().get(), program }
     }
 
-    /// Marks this process, which is about to become the program; where it is marked already that stands.
+    /// Marks this process, which is about to become the program, for good if a sandbox holds it; where it is marked already that stands.
     pub(crate) fn bear(self) {
         let number = Some(self.number());
         let _marked_already = setrlimit(Resource::Locks, Rlimit { current: number, maximum: number });
+        keeping::keep();
     }
 
     /// That of a process; none of one that no agent started, or that is another user's.

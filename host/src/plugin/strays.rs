@@ -1,7 +1,7 @@
 //! What programs of agents leave behind: a process that took itself out of its program's group, and those of a daemon that was killed.
 //!
 //! Every process that comes of a program bears the program's birthmark. It is astray once its program has ended, or its worker has: nothing that
-//! a program starts outlives it.
+//! a program starts outlives it. In a sandbox no program takes its mark off.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -44,6 +44,21 @@ fn a_program_has_its_three_descriptors_and_no_other() {
     }
 }
 
+/// By that it is known, whatever group and parent it has by then.
+#[test]
+fn a_program_in_a_sandbox_keeps_its_mark() {
+    let house = House::new("");
+    // Bash has a word for the bound of file locks; another bound is its own to lower.
+    let script = "ulimit -x 7 2>/dev/null; kept=$?; ulimit -n 50; echo \"OK | kept=$kept other=$? known=$(ulimit -Hx)\"";
+    house.schedule(&job(&house, "sheds", "/bin/bash", script));
+    let said = house.run(&["measure", "sheds", "--json"]);
+    let told: Value = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+    let samples = told["outcome"]["samples"].as_array().unwrap();
+    let value = |name: &str| samples.iter().find(|sample| sample["metric"] == name).and_then(|sample| sample["value"].as_f64());
+    assert_eq!((value("kept"), value("other")), (Some(1.0), Some(0.0)), "{told}");
+    assert!(value("known").is_some_and(|bound| bound > 1e18), "{told}");
+}
+
 /// One that took itself out of its program's group is ended soon after its run; what a daemon left that was killed, by the next.
 #[test]
 fn nothing_that_a_program_starts_outlives_it_for_long() {
