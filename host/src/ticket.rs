@@ -5,11 +5,12 @@
 //! questions that can be asked again: nothing is made before it was looked for.
 //!
 //! Reading order: [`pattern`] (texts with values in them, each made harmless) · [`template`] (a system, as a file describes it) · [`desk`]
-//! (a system that is spoken to) · [`wire`] (how) · [`life`] (what a ticket needs next: the reconciler) · [`store`] (what is known of
-//! tickets).
+//! (a system that is spoken to) · [`wire`] (how) · [`life`] (what a ticket needs next: the reconciler) · [`opening`] (what one says
+//! that is opened for a situation) · [`store`] (what is known of tickets).
 
 pub mod desk;
 pub mod life;
+pub mod opening;
 pub mod pattern;
 pub mod store;
 pub mod template;

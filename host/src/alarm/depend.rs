@@ -15,7 +15,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{life::Stage, maintenance::is_meant, record::Alarm, watch::Sight};
+use super::{
+    life::Stage,
+    maintenance::is_meant,
+    record::{Alarm, Subject},
+    watch::Sight,
+};
 use crate::{
     config::{AlarmRule, DependsOn},
     reading::{Reading, Shape},
@@ -212,6 +217,12 @@ impl Depends {
     /// The jobs that a job depends on.
     pub fn on(&self, job: &str) -> impl Iterator<Item = &str> {
         self.of.get(job).into_iter().flatten().filter_map(|place| self.sources.get(*place)).map(|source| source.job.as_str())
+    }
+
+    /// Whether a job depends on what an alarm is about.
+    pub fn is_on(&self, job: &str, source: &Subject) -> bool {
+        let mut sources = self.of.get(job).into_iter().flatten().filter_map(|place| self.sources.get(*place));
+        sources.any(|it| it.job == source.job && is_meant(&it.on.series, source))
     }
 
     /// Takes over what is known of the same series.

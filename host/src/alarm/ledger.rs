@@ -8,6 +8,7 @@ mod behind;
 mod hearing;
 mod joining;
 mod judging;
+mod situating;
 pub mod standing;
 
 use std::{
@@ -41,7 +42,6 @@ use super::{
 use crate::{
     config::{MaintenanceWindow, SEVERITIES},
     database::DatabaseError,
-    reading::Shape,
 };
 
 /// Steps that wait to be written, at most.
@@ -248,16 +248,6 @@ impl Ledger {
         }
         for key in gone {
             self.step(&key, &Input::Withdraw, now_ns, None);
-        }
-    }
-
-    /// Takes which jobs there are, by what they have in common.
-    pub fn situate<'s>(&mut self, shapes: impl IntoIterator<Item = &'s Shape>) {
-        self.situations.know(shapes);
-        let mut alarms: Vec<&Alarm> = self.alarms.values().filter(|alarm| alarm.life.number > 0).collect();
-        alarms.sort_by_key(|alarm| alarm.life.raised_ns);
-        for alarm in alarms {
-            self.situations.began(alarm, self.depends.on(&alarm.subject.job));
         }
     }
 

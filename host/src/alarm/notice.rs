@@ -152,6 +152,9 @@ pub struct Notice {
     /// Whether somebody wants nobody told of it for now.
     #[serde(default)]
     pub shelved: bool,
+    /// The alarm that it began together with, if there was one: the number of the situation.
+    #[serde(default)]
+    pub situation: Option<u64>,
 }
 
 impl Notice {

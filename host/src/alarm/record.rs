@@ -74,7 +74,7 @@ pub struct Alarm {
 impl Alarm {
     /// What everybody outside is told of a step that has just been made.
     pub fn notice(&self, seq: u64, step: Step, time_ns: i64, (by, comment): (Option<&str>, Option<&str>)) -> Notice {
-        let Self { life, subject, .. } = self;
+        let Self { life, subject, situation } = self;
         Notice {
             seq,
             again: 0,
@@ -105,6 +105,7 @@ impl Alarm {
             owner: life.owner.clone(),
             acknowledged: life.acknowledged.is_some(),
             shelved: life.shelved.is_some(),
+            situation: *situation,
         }
     }
 }

@@ -119,14 +119,18 @@ pub fn situations(alarms: Vec<Alarm>, jobs: &[Job]) -> Vec<Situation> {
     }
     let several = together.into_iter().filter(|(_, alarms)| alarms.len() > 1);
     let jobs: HashMap<&str, &Job> = jobs.iter().map(|job| (job.name.as_str(), job)).collect();
-    let mut found: Vec<Situation> = several.map(|(number, alarms)| situation(number, alarms, &jobs)).collect();
+    let in_order = |(number, alarms): (u64, Vec<Alarm>)| {
+        let dependents = Dependents::of(&alarms, &jobs);
+        situation(number, alarms, |source| dependents.on(source))
+    };
+    let mut found: Vec<Situation> = several.map(in_order).collect();
     found.sort_by_key(|situation| Reverse(situation.number));
     found
 }
 
-fn situation(number: u64, alarms: Vec<Alarm>, jobs: &HashMap<&str, &Job>) -> Situation {
-    let dependents = Dependents::of(&alarms, jobs);
-    let mut ranked: Vec<(usize, Alarm)> = alarms.iter().map(|alarm| (dependents.on(&alarm.subject), alarm.clone())).collect();
+/// Puts the alarms of one situation in order, by how many of them depend on what each is about.
+pub fn situation(number: u64, alarms: Vec<Alarm>, dependents: impl Fn(&Subject) -> usize) -> Situation {
+    let mut ranked: Vec<(usize, Alarm)> = alarms.iter().map(|alarm| (dependents(&alarm.subject), alarm.clone())).collect();
     let is_down = |alarm: &Alarm| alarm.subject.series == UP;
     ranked.sort_by_key(|(dependents, alarm)| {
         let life = &alarm.life;

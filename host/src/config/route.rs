@@ -24,8 +24,23 @@ use crate::{
 };
 
 /// Keys that it has.
-const KEYS: [&str; 12] =
-    ["active", "channels", "delay", "escalate", "group_by", "group_wait", "holidays", "match", "repeat", "severity", "timezone", "to"];
+const KEYS: [&str; 13] = [
+    "active",
+    "channels",
+    "delay",
+    "escalate",
+    "group_by",
+    "group_wait",
+    "holidays",
+    "match",
+    "repeat",
+    "severity",
+    "ticket_for",
+    "timezone",
+    "to",
+];
+/// What there can be a ticket for.
+const TICKETS_FOR: [&str; 2] = ["alarm", "situation"];
 /// Keys of an escalation.
 const KEYS_OF_ESCALATION: [&str; 3] = ["after", "channels", "to"];
 /// How long a group gathers unless said otherwise.
@@ -112,6 +127,7 @@ impl Walk<'_> {
         let spans = ["delay", "group_wait", "repeat"].map(|key| (key, reader.text(key, self.faults)));
         let group_by = reader.texts("group_by", self.faults);
         let escalate = reader.tables("escalate", self.faults);
+        let ticket_for = reader.text("ticket_for", self.faults);
         reader.finish(self.faults);
         let channels = self.told(channels, to, &at.place, "who is told: channels = [\"ops-mail\"], or to = [\"ann\"]");
         let matches = check_match(matches, self.faults);
@@ -127,6 +143,7 @@ impl Walk<'_> {
         let written = escalate.len();
         let escalate: Vec<Escalation> = escalate.iter().filter_map(|table| self.escalation(table)).collect();
         let whole = escalate.len() == written;
+        let by_situation = self.by_situation(&ticket_for, channels.as_ref(), &escalate);
         let route = Route {
             matches: matches?,
             severity: severity?,
@@ -138,6 +155,7 @@ impl Walk<'_> {
             group_wait: group_wait?.unwrap_or(GROUP_WAIT),
             repeat: repeat?,
             escalate,
+            by_situation: by_situation?,
         };
         whole.then_some(route)
     }
@@ -229,6 +247,29 @@ impl Walk<'_> {
             Field::Broken => None,
             Field::Given(span) => Some(Some(span.value)),
         }
+    }
+
+    /// Whether there is one ticket for a situation; somebody who is told has to make tickets then.
+    fn by_situation(&mut self, text: &Field<String>, channels: Option<&Vec<String>>, escalate: &[Escalation]) -> Option<bool> {
+        let text = match text {
+            Field::Absent => return Some(false),
+            Field::Broken => return None,
+            Field::Given(text) => text,
+        };
+        if !TICKETS_FOR.contains(&text.as_str()) {
+            let message = format!("`ticket_for`: \"{}\" is nothing that there is a ticket for", text.escape_debug());
+            let hint = did_you_mean(text, "tickets are for", TICKETS_FOR);
+            self.faults.push(Fault::new(Rule::RouteTicketUnknown, &text.place, message).hint(hint));
+            return None;
+        }
+        let told: BTreeSet<&String> = channels?.iter().chain(escalate.iter().flat_map(|further| &further.channels)).collect();
+        let makes_tickets = |channel: &&At<Channel>| told.contains(&channel.name) && channel.kind.reopen_within().is_some();
+        if self.known.channels_whole && !self.known.channels.iter().any(|channel| makes_tickets(&channel)) {
+            let message = "`ticket_for`: none of the route's channels makes tickets";
+            let hint = "leave it out, or name a channel of type \"ticket\"";
+            self.faults.push(Fault::new(Rule::RouteTicketNone, &text.place, message).hint(hint));
+        }
+        Some(text.as_str() == "situation")
     }
 
     fn active(&mut self, active: &Field<Texts>, zone: Option<Zone>, holidays: &Field<String>) -> Option<Option<Windows>> {

@@ -404,6 +404,10 @@ rules! {
     RouteSeverityUnknown = "route-severity-unknown",
     /// A route says by labels which alarms it is about.
     RouteMatchIllegal = "route-match-illegal",
+    /// A ticket is for an alarm or a situation.
+    RouteTicketUnknown = "route-ticket-unknown",
+    /// What is said of tickets is said to a channel that makes some; a warning.
+    RouteTicketNone = "route-ticket-none",
 
     /// Each person has a name of his or her own.
     PersonTwice = "person-twice",
@@ -456,6 +460,7 @@ impl Rule {
             | Self::ConfigFileUnreadable
             | Self::ChannelPlain
             | Self::ChannelIdle
+            | Self::RouteTicketNone
             | Self::PersonIdle
             | Self::ExpressionNameSeveral
             | Self::SecretPlain => Weight::Warning,

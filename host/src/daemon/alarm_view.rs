@@ -24,6 +24,7 @@ use crate::{
         ledger::{ActError, Ledger},
         life::Act,
         record::Alarm,
+        situation::Situation,
         store::FILE,
         turns::{Placing, Turns},
         watch::Watch,
@@ -114,6 +115,10 @@ impl OfPeople {
 impl Hands for OfPeople {
     fn alarm(&self, number: u64) -> Option<Alarm> {
         self.ledger.lend().alarm(number).cloned()
+    }
+
+    fn situation(&self, number: u64) -> Option<Situation> {
+        self.ledger.lend().situation(number)
     }
 
     fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError> {

@@ -230,6 +230,14 @@ impl Kind {
         }
     }
 
+    /// How soon after its end a ticket is reopened, where it makes tickets.
+    pub fn reopen_within(&self) -> Option<Duration> {
+        match self {
+            Self::Ticket(desk) => Some(desk.reopen_within),
+            _ => None,
+        }
+    }
+
     /// Steps that it is told of unless the configuration says otherwise.
     pub fn usual_steps(&self) -> BTreeSet<Step> {
         match self {

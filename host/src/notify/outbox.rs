@@ -2,6 +2,7 @@
 
 mod duty;
 mod held;
+mod lane;
 mod messages;
 mod put;
 
@@ -23,6 +24,7 @@ use held::ripen;
 use put::Put;
 
 pub use held::is_digest;
+pub use lane::{TABLES_OF_LANES, begun_by, is_lane};
 pub use messages::{Message, messages_of};
 
 /// How long another writer (the alarms themselves, a backup) may hold the file.

@@ -45,6 +45,8 @@ pub struct Route {
     pub repeat: Option<Duration>,
     /// Who else is told if nobody has taken it for a while.
     pub escalate: Vec<Escalation>,
+    /// Whether a ticket is of a situation: of all alarms that began together.
+    pub by_situation: bool,
 }
 
 /// Who else is told, and when.
@@ -82,6 +84,8 @@ pub struct Address {
     pub repeat_s: Option<u64>,
     /// The roster by which it is on duty.
     pub via: Option<String>,
+    /// Whether it is told with the others of the situation, in one ticket.
+    pub by_situation: bool,
 }
 
 /// The routes in force, and what each channel wants to hear.
@@ -95,6 +99,8 @@ pub struct Routes {
     pub people: People,
     /// How long an alarm goes on, and nobody takes it, before a channel is told: of those that want it so.
     pub delays: BTreeMap<String, Duration>,
+    /// Channels of tickets, and how soon after its end a ticket is reopened.
+    pub desks: BTreeMap<String, Duration>,
 }
 
 impl Route {
@@ -168,7 +174,8 @@ impl Routes {
                     Some(delay) => (not_before_ns.max(later(notice.time_ns, *delay)), While::Untaken),
                     None => (not_before_ns, condition),
                 };
-                let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s, via: None };
+                let by_situation = route.by_situation && self.desks.contains_key(channel);
+                let address = Address { channel: channel.clone(), not_before_ns, condition, group, repeat_s, via: None, by_situation };
                 for address in self.now_or_later(address, notice.time_ns) {
                     // Who is on duty is told as such: no hours of his hold.
                     let rank = |address: &Address| (address.not_before_ns, address.condition, address.via.is_none());

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use watchpost_plugin_api::Severity;
 
 use super::{
-    outbox::{self, Fate, Outbox, TABLES, TABLES_OF_PEOPLE},
+    outbox::{self, Fate, Outbox, TABLES, TABLES_OF_LANES, TABLES_OF_PEOPLE},
     route::{Escalation, Route, Routes},
 };
 use crate::{
@@ -56,6 +56,7 @@ pub(super) fn notice(alarm: u64, step: Step, severity: Severity, second: i64) ->
         owner: None,
         acknowledged: false,
         shelved: false,
+        situation: None,
     }
 }
 
@@ -71,6 +72,7 @@ fn route(channels: &[&str]) -> Route {
         group_wait: Duration::ZERO,
         repeat: None,
         escalate: Vec::new(),
+        by_situation: false,
     }
 }
 
@@ -130,7 +132,7 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
 impl Outbox {
     fn empty() -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
         Self::of(connection)
     }
 

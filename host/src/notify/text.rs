@@ -232,6 +232,7 @@ pub fn sample(step: Step) -> Notice {
         owner: None,
         acknowledged: false,
         shelved: false,
+        situation: None,
     }
 }
 

@@ -109,11 +109,14 @@ struct Extra<'e> {
     item: Option<&'e str>,
     /// What the login gave.
     session: Option<&'e str>,
+    /// Whether a ticket is made.
+    opens: bool,
 }
 
 /// Values that every request of a template may use.
 fn values(desk: &Desk, ticket: &Ticket, extra: Extra<'_>) -> Value {
-    let notice = &ticket.notice;
+    let opening = ticket.opening.as_ref().filter(|_| extra.opens);
+    let notice = opening.map_or(&ticket.notice, |opening| &opening.notice);
     let mut all = match serde_json::to_value(Words::of(notice)) {
         Ok(serde_json::Value::Object(all)) => all,
         _ => Map::new(),
@@ -121,8 +124,10 @@ fn values(desk: &Desk, ticket: &Ticket, extra: Extra<'_>) -> Value {
     all.values_mut().for_each(make_plain);
     let mark = mark(&ticket.key, notice.seq);
     let marked = |text: &str| format!("{}\n\n{mark}", text.trim_end());
-    let said = extra.said.map_or_else(|| marked(&comment(notice)), str::to_owned);
-    all.insert("description".into(), json!(marked(&text::body(notice))));
+    let said = extra.said.map_or_else(|| marked(&comment(notice, ticket.is_of_situation())), str::to_owned);
+    let description = opening.map_or_else(|| text::body(notice), |opening| opening.description.clone());
+    all.insert("description".into(), json!(marked(&description)));
+    all.extend(opening.map(|opening| ("title".into(), json!(opening.title))));
     all.insert("said".into(), json!(said));
     let id = extra.id.or(ticket.id.as_deref()).unwrap_or_default();
     // A version is that of the ticket that is meant, and of no other.
@@ -154,10 +159,20 @@ fn make_plain(value: &mut serde_json::Value) {
     }
 }
 
-/// A step in lines, for a ticket that says already what it is about.
-fn comment(notice: &Notice) -> String {
+/// A step in lines, for a ticket that says already what it is about; one of several alarms does not.
+fn comment(notice: &Notice, of_situation: bool) -> String {
     let mut lines = vec![text::title(notice)];
     let mut say = |what: &str, said: Option<&str>| lines.extend(said.map(|said| format!("{what:12} {}", plain_line(said))));
+    if of_situation {
+        say("Alarm", Some(&notice.alarm.to_string()));
+        say("Job", Some(&notice.job).filter(|job| !job.is_empty()).map(String::as_str));
+        say("Series", Some(&notice.series));
+    }
+    if of_situation && notice.step == Step::Raised {
+        say("Target", Some(&notice.target).filter(|target| !target.is_empty()).map(String::as_str));
+        say("To do", notice.instruction.as_deref());
+        say("Read more", notice.link.as_deref());
+    }
     say("Step", Some(notice.step.name()));
     say("By", notice.by.as_deref());
     say("Comment", notice.comment.as_deref());
@@ -246,7 +261,7 @@ impl<'w> Talk<'w> {
 
     async fn create(&self, ticket: &Ticket) -> Result<(Heard, Option<Duration>), Reply> {
         let create = &self.desk.template.create;
-        let (json, _) = self.call(&create.call, ticket, Extra::default()).await?;
+        let (json, _) = self.call(&create.call, ticket, Extra { opens: true, ..Extra::default() }).await?;
         let id = create.id.as_ref().map_or_else(|| Some(ticket.key.clone()), |id| id.text(&json));
         id.map(|id| (Heard::Made(id), None)).ok_or_else(|| Reply::strange("no id in it", &json))
     }

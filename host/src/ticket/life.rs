@@ -16,13 +16,18 @@
 //! for which a search may lag. A resolve and a reopen are never under way at the same time. Where a create made several tickets, the
 //! oldest stays and the others are resolved as its duplicates, once the step is told: none of them holds up a step.
 //!
-//! Reading order: [`words`] (what is asked and heard) · [`Ticket::next`] (the table) · [`hearing`] (what is made of an answer) · [`ours`]
-//! (which comments we wrote) · [`doubles`] (other tickets that bear the key).
+//! A ticket of a situation tells of several alarms: it is over when all of them are.
+//!
+//! Reading order: [`words`] (what is asked and heard) · [`taking`] (a step that is to be told) · [`Ticket::next`] (the table) · [`hearing`]
+//! (what is made of an answer) · [`ours`] (which comments we wrote) · [`doubles`] (other tickets that bear the key).
 
 mod doubles;
 mod hearing;
 mod ours;
+mod taking;
 mod words;
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -31,10 +36,9 @@ pub use doubles::Doubles;
 use hearing::GONE_AFTER;
 pub use words::{Ask, Can, Comment, Heard, Next, Seen, State, Unsure};
 
-use crate::alarm::notice::{Notice, Step};
+use super::opening::Opening;
+use crate::alarm::notice::Notice;
 
-/// Lives of an alarm that are remembered of one ticket, at most: the latest.
-const LIVES_MAX: usize = 100;
 /// Letters of a key behind its beginning.
 const KEY_CHARS: usize = 26;
 /// Between two looks for what may have been made, at least, nanoseconds.
@@ -50,7 +54,7 @@ pub struct Ticket {
     pub system: String,
     /// What the system knows it by: the same for every attempt to make it.
     pub key: String,
-    /// What the alarm is known by over all its lives.
+    /// What the alarm is known by over all its lives, or the lane of a situation.
     pub alarm_key: String,
     /// The life that it was made for.
     pub first: u64,
@@ -58,6 +62,9 @@ pub struct Ticket {
     pub alarm: u64,
     /// All lives that it told of.
     pub lives: Vec<u64>,
+    /// Those of them that go on, where it is of a situation.
+    #[serde(default)]
+    pub going: BTreeSet<u64>,
     /// The system's id.
     pub id: Option<String>,
     /// Where people look at it.
@@ -149,6 +156,9 @@ pub struct Ticket {
     pub asking: Option<String>,
     /// The alarm as it was told last.
     pub notice: Notice,
+    /// What it is opened with, where that is more than the alarm.
+    #[serde(skip)]
+    pub opening: Option<Opening>,
 }
 
 /// One that was written down before anybody asked was read before, too.
@@ -187,6 +197,7 @@ impl Ticket {
             first: notice.alarm,
             alarm: notice.alarm,
             lives: vec![notice.alarm],
+            going: BTreeSet::new(),
             id: None,
             link: None,
             state: State::Unmade,
@@ -228,42 +239,8 @@ impl Ticket {
             error: None,
             asking: None,
             notice: notice.clone(),
+            opening: None,
         }
-    }
-
-    /// Whether it tells of a life that begins so soon after the last one, or of one that it knows.
-    pub fn tells_of(&self, notice: &Notice, reopen_within_ns: i64) -> bool {
-        if self.lives.contains(&notice.alarm) {
-            return true;
-        }
-        let soon = self.ended_ns.is_none_or(|ended| notice.raised_ns.saturating_sub(ended) <= reopen_within_ns);
-        soon && self.state != State::Gone && (self.id.is_some() || self.unsure.is_some())
-    }
-
-    /// Takes a step that is to be told.
-    pub fn take(&mut self, notice: &Notice) {
-        if self.telling == notice.seq {
-            return;
-        }
-        self.telling = notice.seq;
-        self.notice = notice.clone();
-        (self.fresh, self.swept, self.looked_ns, self.refused) = (false, false, None, None);
-        if !self.lives.contains(&notice.alarm) {
-            self.lives.push(notice.alarm);
-            self.lives.drain(..self.lives.len().saturating_sub(LIVES_MAX));
-            (self.alarm, self.over, self.ended_ns, self.resolves) = (notice.alarm, false, None, false);
-            self.reopens = self.id.is_some();
-        }
-        if notice.step.ends() {
-            (self.over, self.ended_ns, self.reopens, self.resolves) = (true, Some(notice.time_ns), false, true);
-        }
-        self.takes = notice.step == Step::Owned && !self.is_from_here();
-    }
-
-    /// Whether the step came from the ticket itself.
-    fn is_from_here(&self) -> bool {
-        let by = self.notice.by.as_deref().and_then(|by| by.strip_suffix(&self.channel));
-        by.is_some_and(|name| name.ends_with('@'))
     }
 
     /// What is to be asked so that the ticket has the step.

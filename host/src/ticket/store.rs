@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::life::{State, Ticket};
 use crate::{
     alarm::{notice::Notice, turns::Turns},
-    notify::outbox::{self, Done, Outbox},
+    notify::outbox::{self, Done, Outbox, is_lane},
 };
 
 /// How long another writer may hold the file.
@@ -31,6 +31,13 @@ pub const TABLES: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX tickets_to_read ON tickets (channel, polled_ns) WHERE reads = 1;
 ";
+
+/// Under what the ticket of a message is kept: the alarm's key, or the lane of a situation. No other group has such a name.
+const KEPT_UNDER: &str = "CASE WHEN grouped GLOB 'situation:*' THEN grouped ELSE notice ->> '$.key' END";
+/// Whether a ticket tells of an alarm that is not closed.
+const TELLS_OF_ONE: &str = "(alarm IN (SELECT number FROM alarms WHERE stage < 2) OR EXISTS (
+    SELECT 1 FROM lanes JOIN alarms ON alarms.number = lanes.alarm
+    WHERE lanes.lane = tickets.alarm_key AND lanes.channel = tickets.channel AND alarms.stage < 2))";
 
 /// A step that is to be told in a ticket.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,45 +111,57 @@ impl Tickets {
 
     /// Alarms, by their keys, of which a channel is to tell something now, the one that waits longest first.
     pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT notice ->> '$.key' AS key FROM outbox
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {KEPT_UNDER} AS key FROM outbox
              WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2
-             AND NOT EXISTS (SELECT 1 FROM tickets WHERE tickets.channel = ?1 AND alarm_key = notice ->> '$.key' AND next_ns > ?2)
-             GROUP BY key ORDER BY min(id) LIMIT ?3",
-        )?;
+             AND NOT EXISTS (SELECT 1 FROM tickets WHERE tickets.channel = ?1 AND alarm_key = {KEPT_UNDER} AND next_ns > ?2)
+             GROUP BY key ORDER BY min(id) LIMIT ?3"
+        ))?;
         select.query_map(params![channel, now_ns, signed(most)], |row| row.get(0))?.collect()
     }
 
     /// Alarms, by their keys, whose tickets are to be read again: those that are not closed, or have tickets of which something is owed.
     pub fn unread(&self, channel: &str, before_ns: i64, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
-        let mut select = self.connection.prepare_cached(
+        let mut select = self.connection.prepare_cached(&format!(
             "SELECT alarm_key FROM tickets WHERE channel = ?1 AND reads = 1 AND polled_ns <= ?2 AND next_ns <= ?3
-             AND (alarm IN (SELECT number FROM alarms WHERE stage < 2)
+             AND ({TELLS_OF_ONE}
                   AND NOT EXISTS (SELECT 1 FROM tickets AS later WHERE later.alarm_key = tickets.alarm_key AND later.channel = ?1
                                   AND later.first > tickets.first)
                   OR ticket ->> '$.doubles.owed')
-             GROUP BY alarm_key ORDER BY min(polled_ns) LIMIT ?4",
-        )?;
+             GROUP BY alarm_key ORDER BY min(polled_ns) LIMIT ?4"
+        ))?;
         select.query_map(params![channel, before_ns, now_ns, signed(most)], |row| row.get(0))?.collect()
     }
 
     /// Reads no longer what belongs to alarms that are closed, until there is something to tell of them.
     pub fn rest(&self, channel: &str) -> rusqlite::Result<usize> {
-        let mut update = self.connection.prepare_cached(
-            "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND alarm NOT IN (SELECT number FROM alarms WHERE stage < 2)
-             AND NOT coalesce(ticket ->> '$.doubles.owed', 0)",
-        )?;
+        let mut update = self.connection.prepare_cached(&format!(
+            "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND NOT {TELLS_OF_ONE}
+             AND NOT coalesce(ticket ->> '$.doubles.owed', 0)"
+        ))?;
         let _turn = self.turns.after();
         update.execute([channel])
     }
 
-    /// The latest ticket of an alarm.
+    /// The latest ticket of an alarm, or of a situation: without the alarms of it that ended while nobody was told.
     pub fn latest(&self, channel: &str, alarm_key: &str) -> rusqlite::Result<Option<Ticket>> {
         let mut select = self
             .connection
             .prepare_cached("SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 ORDER BY first DESC LIMIT 1")?;
         let text = select.query_row(params![alarm_key, channel], |row| row.get::<_, String>(0)).optional()?;
-        text.map(|text| parsed(&text)).transpose()
+        let mut ticket: Option<Ticket> = text.map(|text| parsed(&text)).transpose()?;
+        if let Some(ticket) = ticket.as_mut().filter(|_| is_lane(alarm_key)) {
+            let mut goes_on = self.connection.prepare_cached(
+                "SELECT 1 FROM alarms WHERE number = ?1 AND stage = 0
+                 UNION ALL SELECT 1 FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state = 0",
+            )?;
+            for life in std::mem::take(&mut ticket.going) {
+                if goes_on.exists(params![number(life), channel])? {
+                    ticket.going.insert(life);
+                }
+            }
+        }
+        Ok(ticket)
     }
 
     /// Tickets of an alarm of which something is owed.
@@ -156,9 +175,9 @@ impl Tickets {
 
     /// The first step of an alarm that is to be told now; one that this program does not understand is passed over.
     pub fn first(&self, channel: &str, alarm_key: &str, now_ns: i64) -> rusqlite::Result<Option<Row>> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT id, notice FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND notice ->> '$.key' = ?3 ORDER BY id",
-        )?;
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT id, notice FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND {KEPT_UNDER} = ?3 ORDER BY id"
+        ))?;
         let rows = select.query_map(params![channel, now_ns, alarm_key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         for row in rows {
             let (id, text) = row?;
@@ -205,24 +224,32 @@ impl Tickets {
 
     /// Drops tickets of alarms that are dropped.
     pub fn prune(&self, channel: &str) -> rusqlite::Result<usize> {
+        let mut leave = self.connection.prepare_cached(
+            "DELETE FROM lanes WHERE channel = ?1 AND alarm NOT IN (SELECT number FROM alarms)
+             AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.alarm = lanes.alarm AND outbox.channel = ?1 AND state = 0)",
+        )?;
         let mut drop = self.connection.prepare_cached(
             "DELETE FROM tickets WHERE (alarm_key, channel, first) IN (
                  SELECT alarm_key, channel, first FROM tickets WHERE channel = ?1 AND alarm NOT IN (SELECT number FROM alarms)
-                 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.alarm = tickets.alarm AND outbox.channel = ?1 AND state = 0) LIMIT ?2)",
+                 AND NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.alarm = tickets.alarm AND outbox.channel = ?1 AND state = 0)
+                 AND NOT EXISTS (SELECT 1 FROM lanes WHERE lanes.lane = tickets.alarm_key AND lanes.channel = ?1) LIMIT ?2)",
         )?;
         let _turn = self.turns.after();
+        leave.execute([channel])?;
         drop.execute(params![channel, DROPPED_MAX])
     }
 }
 
 /// All tickets that told of a life of an alarm, in the order of their channels.
 pub fn tickets_of(connection: &Connection, alarm_key: &str, alarm: u64) -> rusqlite::Result<Vec<Shown>> {
-    let mut select = connection.prepare("SELECT ticket FROM tickets WHERE alarm_key = ?1 ORDER BY channel, first")?;
-    let texts = select.query_map([alarm_key], |row| row.get::<_, String>(0))?;
+    let mut select = connection.prepare(
+        "SELECT ticket FROM tickets WHERE alarm_key = ?1 OR alarm_key IN (SELECT lane FROM lanes WHERE alarm = ?2) ORDER BY channel, first",
+    )?;
+    let texts = select.query_map(params![alarm_key, number(alarm)], |row| row.get::<_, String>(0))?;
     let mut shown = Vec::new();
     for text in texts {
         let ticket: Ticket = parsed(&text?)?;
-        if ticket.lives.contains(&alarm) {
+        if ticket.lives.contains(&alarm) || ticket.going.contains(&alarm) {
             shown.push(Shown::of(ticket));
         }
     }

@@ -87,6 +87,7 @@ impl Rig {
     fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::open(folder.path(), Box::new(NoOutbox), 0).unwrap();
+        ledger.situate([]);
         ledger.set(watch(text), MONDAY * SECOND);
         Self { folder, ledger }
     }
@@ -94,6 +95,7 @@ impl Rig {
     /// Drops what is not durable, as a kill does.
     fn killed(&mut self, text: &str) {
         self.ledger = Ledger::open(self.folder.path(), Box::new(NoOutbox), 0).unwrap();
+        self.ledger.situate([]);
         self.ledger.set(watch(text), MONDAY * SECOND);
     }
 

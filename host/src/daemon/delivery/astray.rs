@@ -131,6 +131,7 @@ mod tests {
             group_wait: Duration::ZERO,
             repeat: None,
             escalate: Vec::new(),
+            by_situation: false,
         };
         let wants = ["old", "new"].map(|name| (name.to_owned(), Step::ALL.into()));
         let routes = Routes { routes: vec![route], wants: wants.into(), ..Routes::default() };

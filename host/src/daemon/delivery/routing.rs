@@ -25,7 +25,8 @@ impl Routing {
 pub(super) fn routes_of(config: &Config) -> Routes {
     let wants = config.channels.iter().map(|channel| (channel.name.clone(), channel.tell.clone())).collect();
     let delays = config.channels.iter().map(|channel| (channel.name.clone(), channel.kind.delay())).collect();
-    Routes { routes: config.routes.clone(), wants, delays, people: People::new(&config.persons, &config.rosters) }
+    let desks = config.channels.iter().filter_map(|channel| Some((channel.name.clone(), channel.kind.reopen_within()?))).collect();
+    Routes { routes: config.routes.clone(), wants, delays, desks, people: People::new(&config.persons, &config.rosters) }
 }
 
 impl Outbox for Routing {

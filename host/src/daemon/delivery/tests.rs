@@ -159,6 +159,7 @@ fn routes() -> Routes {
         group_wait: Duration::ZERO,
         repeat: None,
         escalate: Vec::new(),
+        by_situation: false,
     };
     Routes { routes: vec![route], wants: [("hook".to_owned(), Step::ALL.into())].into(), ..Routes::default() }
 }

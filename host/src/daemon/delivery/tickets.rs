@@ -6,6 +6,8 @@
 mod lane;
 mod people;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod system;
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,7 @@ pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
             group: None,
             repeat_s: repeat_s.map(i64::unsigned_abs),
             via: None,
+            by_situation: false,
         };
         let told = routes.on_duty(&place, now_ns);
         for own in &told {

@@ -76,7 +76,7 @@ impl Put<'_> {
 
     /// When a message is told: a person's hours, quiet hours and digests hold, unless he or she is on duty.
     pub(super) fn held<'a>(&self, address: &'a Address, telling: Telling) -> rusqlite::Result<Held<'a>> {
-        let Address { channel, not_before_ns, condition, group, repeat_s, via } = address;
+        let Address { channel, not_before_ns, condition, group, repeat_s, via, .. } = address;
         let (not_before_ns, condition, repeat_s, group) = (*not_before_ns, *condition, *repeat_s, group.as_deref());
         let at_once = Held { not_before_ns, ripe_ns: None, condition, group, digest: None, repeat_s, why: None };
         let Some(person) = self.routes.people.owner(channel) else { return Ok(at_once) };

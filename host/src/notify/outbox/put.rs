@@ -82,6 +82,7 @@ impl Put<'_> {
     /// Tells those who know of the alarm that it is over; who was still to hear of it hears nothing.
     pub(super) fn end(&mut self) -> rusqlite::Result<()> {
         self.drop_waiting(While::Open)?;
+        self.leave_lanes()?;
         self.follow()
     }
 
@@ -127,11 +128,20 @@ impl Put<'_> {
 
     pub(super) fn at_once(&self, channel: &str) -> Address {
         let not_before_ns = self.notice.time_ns;
-        Address { channel: channel.to_owned(), not_before_ns, condition: While::Always, group: None, repeat_s: None, via: None }
+        Address {
+            channel: channel.to_owned(),
+            not_before_ns,
+            condition: While::Always,
+            group: None,
+            repeat_s: None,
+            via: None,
+            by_situation: false,
+        }
     }
 
     pub(super) fn insert(&self, address: &Address, telling: Telling) -> rusqlite::Result<()> {
         let held = self.held(address, telling)?;
+        let lane = self.lane(address)?;
         if held.digest.is_none() && self.routes.people.owner(&address.channel).is_some() {
             self.bring_forward(&address.channel, held.not_before_ns)?;
         }
@@ -141,7 +151,8 @@ impl Put<'_> {
         )?;
         let Notice { alarm, seq, active, .. } = self.notice;
         let Held { not_before_ns, ripe_ns, condition, group, digest, repeat_s, why } = held;
-        let (repeat_s, condition, group) = (repeat_s.map(number), condition_number(condition), digest.as_deref().or(group));
+        let (repeat_s, condition, group) =
+            (repeat_s.map(number), condition_number(condition), digest.as_deref().or(lane.as_deref()).or(group));
         let Address { channel, via, .. } = address;
         insert.execute(params![
             channel,

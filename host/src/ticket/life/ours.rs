@@ -14,9 +14,13 @@ impl Ticket {
     /// Remembers how the step begins that is about to be written: as the ticket itself, or as a comment.
     pub(super) fn note_beginning(&mut self) {
         let seq = self.telling;
+        self.begins.retain(|(known, _)| *known != seq);
+        // One that is opened for a situation begins with the likely cause, which another attempt may find to be another.
+        if self.is_of_situation() && self.id.is_none() {
+            return;
+        }
         // What may be markup is read otherwise than it was written.
         let plain = self.notice.text.split(['<', '&']).next().unwrap_or_default();
-        self.begins.retain(|(known, _)| *known != seq);
         self.begins.push((seq, letters(plain).chars().take(BEGIN_CHARS).collect()));
         self.begins.drain(..self.begins.len().saturating_sub(BEGINS_MAX));
     }

@@ -1,7 +1,10 @@
 //! Tickets whose systems answer this and that.
 
 use super::{hearing::GONE_AFTER, *};
-use crate::notify::text::{sample, title};
+use crate::{
+    alarm::notice::Step,
+    notify::text::{sample, title},
+};
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 /// How long what was sent may take effect.
@@ -64,7 +67,9 @@ impl Rig {
     }
 
     pub(super) fn takes(&mut self, seq: u64, alarm: u64, what: Step) {
-        let notice = step(seq, alarm, what, self.now_ns / SECOND);
+        // What is written here is written beside what is over.
+        let active = what != Step::Annotated && !what.ends();
+        let notice = Notice { active, ..step(seq, alarm, what, self.now_ns / SECOND) };
         assert!(self.ticket.tells_of(&notice, 3_600 * SECOND), "another ticket");
         self.ticket.take(&notice);
     }
@@ -289,4 +294,64 @@ fn a_key_is_the_same_for_the_same_ticket_alone() {
     for other in [key("other", "job/rule/series", 7), key("instance", "job/rule/other", 7), key("instance", "job/rule/series", 8)] {
         assert_ne!(one, other);
     }
+}
+
+/// A ticket of a situation, made for its first alarm.
+fn of_situation() -> Rig {
+    let notice = step(1, 7, Step::Raised, 0);
+    let mut ticket = Ticket::new("desk", "System", "instance", &notice).of_situation("instance", "situation:7", 7);
+    ticket.take(&notice);
+    let mut rig = Rig { ticket, can: ALL, now_ns: 0 };
+    rig.asks(&Ask::Search, Heard::Found(Vec::new()));
+    rig.asks(&Ask::Create, Heard::Made("5".into()));
+    rig.settles();
+    rig
+}
+
+#[test]
+fn a_ticket_of_a_situation_is_over_when_all_its_alarms_are() {
+    let mut rig = of_situation();
+    assert_eq!(rig.ticket.key, key("instance", "situation:7", 7));
+    for (seq, alarm, what) in
+        [(2, 8, Step::Raised), (3, 7, Step::Cleared), (4, 7, Step::Annotated), (5, 9, Step::Raised), (6, 8, Step::Withdrawn)]
+    {
+        rig.takes(seq, alarm, what);
+        rig.asks(&Ask::Comment, Heard::Done);
+        rig.settles();
+        assert_eq!((rig.ticket.state, rig.ticket.over), (State::Open, false), "after step {seq}");
+    }
+    assert_eq!((rig.ticket.alarm, rig.ticket.lives.clone()), (9, vec![7, 8, 9]));
+    rig.takes(7, 9, Step::Cleared);
+    rig.asks(&Ask::Comment, Heard::Done);
+    rig.asks(&Ask::Search, Heard::Found(vec!["5".into()]));
+    rig.asks(&Ask::Read, stands(State::Open));
+    rig.asks(&Ask::Resolve, Heard::Done);
+    rig.settles();
+    // One that comes again opens it again; what is written beside one that is over does not.
+    rig.takes(8, 8, Step::Annotated);
+    rig.asks(&Ask::Comment, Heard::Done);
+    rig.settles();
+    rig.takes(9, 10, Step::Raised);
+    rig.asks(&Ask::Read, stands(State::Resolved));
+    rig.asks(&Ask::Reopen, Heard::Done);
+    rig.asks(&Ask::Comment, Heard::Done);
+    rig.settles();
+    assert_eq!((rig.ticket.state, rig.ticket.over), (State::Open, false));
+}
+
+#[test]
+fn a_situation_of_very_many_alarms_is_told_of_in_one_ticket_to_its_end() {
+    let mut rig = of_situation();
+    let (others, mut seq) = (8..250, 1);
+    let steps = others.clone().map(|alarm| (alarm, Step::Raised)).chain((7..250).map(|alarm| (alarm, Step::Cleared)));
+    for (alarm, what) in steps {
+        seq += 1;
+        assert!(!rig.ticket.over, "before step {seq}");
+        rig.takes(seq, alarm, what);
+        rig.asks(&Ask::Comment, Heard::Done);
+        if rig.next() == Next::Settled {
+            rig.ticket.settle();
+        }
+    }
+    assert!(rig.ticket.over && rig.ticket.resolves && rig.ticket.lives.len() <= 100);
 }

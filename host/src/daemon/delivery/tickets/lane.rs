@@ -2,15 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Outcome, STUCK_AFTER, Shared, people};
 use crate::{
+    alarm::notice::Notice,
     daemon::delivery::{again, late},
-    notify::outbox::Done,
+    notify::outbox::{Done, begun_by},
     ticket::{
         desk::Talk,
         life::{Ask, Heard, Next, Seen, State, Ticket},
+        opening::Opening,
         store::Row,
     },
 };
@@ -52,10 +54,11 @@ impl Lane {
             let found = self.shared.with(move |store| Ok((store.first(&name, &key, now_ns)?, store.latest(&name, &key)?))).await?;
             let (Some(row), known) = found else { return Ok(()) };
             let reopen_within_ns = i64::try_from(self.shared.desk.reopen_within.as_nanos()).unwrap_or(i64::MAX);
+            let before = known.clone();
             let mut ticket = match known.filter(|ticket| ticket.tells_of(&row.notice, reopen_within_ns)) {
                 Some(ticket) if ticket.next_ns > now_ns => return Ok(()),
                 Some(ticket) => ticket,
-                None if row.notice.active => self.new_ticket(&row),
+                None if row.notice.active => self.new_ticket(&row, before.as_ref()),
                 None => {
                     self.finish(row, Done::NotNeeded("no ticket was made of it".into()), None).await?;
                     continue;
@@ -83,8 +86,15 @@ impl Lane {
         Ok(())
     }
 
-    fn new_ticket(&self, row: &Row) -> Ticket {
-        Ticket::new(&self.shared.channel.name, &self.shared.desk.template.name, &self.shared.instance, &row.notice)
+    /// A ticket that is to be made for a step, after another, if there was one.
+    fn new_ticket(&self, row: &Row, before: Option<&Ticket>) -> Ticket {
+        let instance = &self.shared.instance;
+        let ticket = Ticket::new(&self.shared.channel.name, &self.shared.desk.template.name, instance, &row.notice);
+        let Some(begun_by) = begun_by(&self.alarm_key) else { return ticket };
+        let was_made = before.is_some_and(|before| before.id.is_some());
+        let ticket = ticket.of_situation(instance, &self.alarm_key, if was_made { row.notice.alarm } else { begun_by });
+        // What goes on is told on in the new one.
+        Ticket { going: before.map(|before| before.going.clone()).unwrap_or_default(), ..ticket }
     }
 
     async fn finish(&mut self, row: Row, done: Done, mut ticket: Option<Ticket>) -> rusqlite::Result<()> {
@@ -111,7 +121,7 @@ impl Lane {
                     ticket.lives.retain(|life| *life != row.notice.alarm);
                     ticket.settle();
                     self.save(ticket.clone()).await?;
-                    *ticket = self.new_ticket(row);
+                    *ticket = self.new_ticket(row, Some(ticket));
                     ticket.take(&row.notice);
                 }
                 (Next::Wait(until_ns), _) => {
@@ -151,6 +161,9 @@ impl Lane {
         let talk = Talk::new(&shared.desk, &*shared.wire, &shared.session);
         self.outcome.asked = true;
         let within = shared.channel.timeout;
+        if *ask == Ask::Create && ticket.is_of_situation() {
+            ticket.opening = self.opening(&ticket.notice).await;
+        }
         let (heard, after) =
             timeout(within, talk.ask(ticket, ask)).await.unwrap_or_else(|_| (Heard::Unknown(late(within).why().to_owned()), None));
         let before = ticket.clone();
@@ -185,6 +198,13 @@ impl Lane {
         }
         self.save(ticket.clone()).await?;
         Ok(false)
+    }
+
+    /// What a ticket is opened with for a situation.
+    async fn opening(&self, told: &Notice) -> Option<Opening> {
+        let (hands, told) = (self.shared.hands.clone(), told.clone());
+        let look = move || Opening::of(&hands.situation(told.situation.unwrap_or(told.alarm))?, &told);
+        spawn_blocking(look).await.ok().flatten()
     }
 
     /// Does to the alarm what people did; false where that could not be written down: then the ticket is as it was, and is asked once more.

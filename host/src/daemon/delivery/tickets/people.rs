@@ -1,6 +1,6 @@
 //! What people do in a ticket, done to its alarm.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::task::spawn_blocking;
 use tracing::warn;
@@ -11,6 +11,7 @@ use crate::{
         ledger::ActError,
         life::{Act, Stage},
         record::{Alarm, Origin},
+        situation::Situation,
     },
     ticket::life::{Seen, Ticket},
 };
@@ -22,6 +23,8 @@ const COMMENT_CHARS_MAX: usize = 2_000;
 pub(in crate::daemon) trait Hands: Send + Sync {
     /// An alarm as it stands.
     fn alarm(&self, number: u64) -> Option<Alarm>;
+    /// The situation of that number as it stands, if two alarms belong to it.
+    fn situation(&self, number: u64) -> Option<Situation>;
     /// Does what somebody wants done.
     fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError>;
 }
@@ -34,6 +37,10 @@ impl Hands for NoHands {
         None
     }
 
+    fn situation(&self, _: u64) -> Option<Situation> {
+        None
+    }
+
     fn act(&self, _: u64, _: &str, _: Act) -> Result<(), ActError> {
         Ok(())
     }
@@ -42,11 +49,22 @@ impl Hands for NoHands {
 /// Does to an alarm what people did in its ticket; false where that could not be written down.
 pub(super) async fn take(shared: &Arc<Shared>, ticket: &Ticket, seen: Vec<Seen>) -> bool {
     let (shared, ticket) = (shared.clone(), ticket.clone());
-    let done = spawn_blocking(move || seen.into_iter().all(|seen| do_it(&shared, ticket.alarm, &ticket, seen)));
+    let done = spawn_blocking(move || {
+        seen.iter().all(|seen| meant(&ticket, seen).into_iter().all(|number| do_it(&shared, number, &ticket, seen)))
+    });
     done.await.unwrap_or(false)
 }
 
-fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: Seen) -> bool {
+/// The lives that are meant by what somebody did: in the ticket of a situation all that go on, and who ends it ends all.
+fn meant(ticket: &Ticket, seen: &Seen) -> BTreeSet<u64> {
+    match seen {
+        Seen::Ended { .. } if ticket.is_of_situation() => ticket.lives.iter().chain(&ticket.going).copied().collect(),
+        _ if ticket.going.is_empty() => BTreeSet::from([ticket.alarm]),
+        _ => ticket.going.clone(),
+    }
+}
+
+fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: &Seen) -> bool {
     let id = ticket.id.as_deref().unwrap_or_default();
     let Some(alarm) = shared.hands.alarm(number) else { return true };
     let channel = &shared.channel.name;
@@ -54,7 +72,7 @@ fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: Seen) -> bool {
     let life = &alarm.life;
     let (by, acts) = match seen {
         Seen::Took(name) => {
-            let by = who(Some(&name));
+            let by = who(Some(name));
             let acts = if life.owner.as_deref() == Some(&by) { Vec::new() } else { vec![Act::Own] };
             (by, acts)
         }

@@ -1,5 +1,6 @@
 //! Lives of alarms told in tickets of a system that fails in every way, by a daemon that is killed at random: exactly one ticket for each,
-//! every step in it once, and nothing left open; what people do there is seen once, and what we do is taken for nobody's.
+//! or for all of a situation, every step in it once, and nothing left open; what people do there is seen once, and what we do is taken for
+//! nobody's.
 //!
 //! Time is virtual. `WATCHPOST_PROVE_TICKETS` lives; `cargo xtask prove tickets` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their
 //! chances.
@@ -11,6 +12,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use watchpost_journal::{Journal, Options};
 
 use super::{
+    stories::{Expected, TOGETHER, stories},
     system::{BEGIN_NS, Chance, LAG, Made, System, TIMEOUT},
     *,
 };
@@ -18,8 +20,9 @@ use crate::{
     alarm::{
         ledger::ActError,
         life::{Act, Life, Note, Stage, Until},
-        notice::{Notice, Step},
+        notice::Notice,
         record::{Alarm, Origin, Subject},
+        situation::{Situation, situation},
         store::{FILE, NoOutbox, Store},
     },
     daemon::{
@@ -30,16 +33,14 @@ use crate::{
         channel::Kind,
         outbox::{self, Outbox},
         route::{Route, Routes},
-        text::sample,
     },
-    ticket::life::{key, mark},
+    series::selector::Selector,
+    ticket::life::mark,
 };
 
 /// Lives of the daily run.
 const LIVES: u64 = 200;
 const SECOND: i64 = 1_000_000_000;
-/// How soon an alarm is raised again to be told in the ticket that there is.
-const REOPEN_WITHIN: i64 = 600 * SECOND;
 
 /// What was done to an alarm, and by whom.
 type Deeds = Vec<(u64, String, Act)>;
@@ -51,6 +52,12 @@ struct Memory(Mutex<(BTreeMap<u64, Alarm>, Deeds)>);
 impl Hands for Memory {
     fn alarm(&self, number: u64) -> Option<Alarm> {
         lock(&self.0).0.get(&number).cloned()
+    }
+
+    fn situation(&self, number: u64) -> Option<Situation> {
+        let alarms = lock(&self.0).0.clone().into_values();
+        let alarms: Vec<Alarm> = alarms.filter(|alarm| alarm.situation.unwrap_or(alarm.life.number) == number).collect();
+        (alarms.len() > 1).then(|| situation(number, alarms, |_| 0))
     }
 
     fn act(&self, number: u64, who: &str, act: Act) -> Result<(), ActError> {
@@ -73,13 +80,13 @@ impl Hands for Memory {
 fn alarm_of(notice: &Notice) -> Alarm {
     let stage = if notice.active { Stage::Active } else { Stage::Cleared };
     let mut life = Life::default();
-    (life.number, life.stage) = (notice.alarm, stage);
+    (life.number, life.stage, life.raised_ns, life.severity) = (notice.alarm, stage, notice.raised_ns, notice.severity);
     let Notice { key, rule, agent, job, target, series, labels, event_type, cause, value, bound, text, .. } = notice.clone();
     let (instruction, link) = (None, None);
     let origin = Origin::Rule;
     let subject =
         Subject { key, origin, rule, agent, job, target, series, labels, event_type, cause, value, bound, text, instruction, link };
-    Alarm { life, subject, situation: None }
+    Alarm { life, subject, situation: notice.situation }
 }
 
 /// A channel as the configuration gives it.
@@ -110,7 +117,7 @@ fn channel(folder: &Path, versioned: bool) -> Channel {
 }
 
 fn routes(channel: &Channel) -> Routes {
-    let route = Route {
+    let all = Route {
         matches: None,
         severity: Severity::Indeterminate,
         active: None,
@@ -121,75 +128,13 @@ fn routes(channel: &Channel) -> Routes {
         group_wait: Duration::ZERO,
         repeat: None,
         escalate: Vec::new(),
+        by_situation: false,
     };
-    let (wants, delays) = ([("desk".to_owned(), channel.tell.clone())], [("desk".to_owned(), channel.kind.delay())]);
-    Routes { routes: vec![route], wants: wants.into(), delays: delays.into(), ..Routes::default() }
-}
-
-/// One ticket that there is to be: the life that it is made for, and the steps that are in it.
-#[derive(Clone, Debug)]
-struct Expected {
-    key: String,
-    steps: Vec<u64>,
-    lives: Vec<u64>,
-}
-
-/// The steps of all lives in their order, and the tickets that there are to be.
-fn stories(lives: u64, instance: &str, chance: &Chance) -> (Vec<Notice>, Vec<Expected>) {
-    let (mut notices, mut expected) = (Vec::<Notice>::new(), Vec::<Expected>::new());
-    let (mut number, mut alarm_number) = (0_u64, 0_u64);
-    while number < lives {
-        alarm_number += 1;
-        let alarm_key = format!("job/rule/{alarm_number}");
-        let mut at_ns = BEGIN_NS + i64::try_from(chance.below(lives * 2)).unwrap() * SECOND;
-        let mut ended_ns = None::<i64>;
-        // Most alarms have one life, some more: soon after the one before, or long after it.
-        loop {
-            number += 1;
-            let raised_ns = at_ns;
-            let anew = ended_ns.is_none_or(|ended| raised_ns - ended > REOPEN_WITHIN);
-            if anew {
-                expected.push(Expected { key: key(instance, &alarm_key, number), steps: Vec::new(), lives: Vec::new() });
-            }
-            let mut steps = vec![Step::Raised];
-            steps.extend(
-                (0..chance.below(3)).map(|_| [Step::Changed, Step::Owned, Step::Annotated][usize::try_from(chance.below(3)).unwrap()]),
-            );
-            steps.push(if chance.below(10) == 0 { Step::Withdrawn } else { Step::Cleared });
-            for step in steps {
-                let seq = notices.len() as u64;
-                let text = format!("up of <b>{alarm_key}</b>\r\nSubject: no \"{{{{ 7 }}}}\"");
-                let notice = Notice { seq, alarm: number, key: alarm_key.clone(), time_ns: at_ns, raised_ns, text, ..sample(step) };
-                notices.push(notice);
-                at_ns += i64::try_from(1 + chance.below(400)).unwrap() * SECOND;
-            }
-            ended_ns = notices.last().map(|notice| notice.time_ns);
-            if number == lives || chance.below(4) > 0 {
-                break;
-            }
-            let pause_s = if chance.below(2) == 0 { 1 + chance.below(550) } else { 700 + chance.below(2_000) };
-            at_ns = ended_ns.unwrap_or(at_ns) + i64::try_from(pause_s).unwrap() * SECOND;
-        }
-    }
-    notices.sort_by_key(|notice| (notice.time_ns, notice.seq));
-    let mut tickets: BTreeMap<String, usize> = BTreeMap::new();
-    let mut known: BTreeMap<u64, usize> = BTreeMap::new();
-    for (notice, seq) in notices.iter_mut().zip(1..) {
-        notice.seq = seq;
-        let at = *known.entry(notice.alarm).or_insert_with(|| {
-            let own = key(instance, &notice.key, notice.alarm);
-            let made_for_it = expected.iter().position(|ticket| ticket.key == own);
-            if let Some(at) = made_for_it {
-                tickets.insert(notice.key.clone(), at);
-            }
-            tickets[&notice.key]
-        });
-        expected[at].steps.push(seq);
-        if expected[at].lives.last() != Some(&notice.alarm) {
-            expected[at].lives.push(notice.alarm);
-        }
-    }
-    (notices, expected)
+    let together = Route { matches: Some(Selector::parse(TOGETHER).unwrap()), by_situation: true, ..all.clone() };
+    let desk = || "desk".to_owned();
+    let (wants, delays) = ([(desk(), channel.tell.clone())].into(), [(desk(), channel.kind.delay())].into());
+    let desks = channel.kind.reopen_within().map(|within| (desk(), within)).into_iter().collect();
+    Routes { routes: vec![together, all], wants, delays, desks, ..Routes::default() }
 }
 
 /// A daemon that looks after tickets, until it is killed.
@@ -318,8 +263,9 @@ async fn prove(versioned: bool) {
         wrong.push(format!("{} tickets were made for {} and {} doubled", world.tickets.len(), expected.len(), world.doubled));
     }
     println!(
-        "{lives} lives of {} tickets in {} h, {kills} kills, {} requests of which {} failed, {} creates doubled, {} deeds of people, {} s",
+        "{lives} lives of {} tickets, {} of situations of several, in {} h, {kills} kills, {} requests of which {} failed, {} creates doubled, {} deeds of people, {} s",
         expected.len(),
+        expected.iter().filter(|ticket| ticket.of_situation && ticket.lives.len() > 1).count(),
         (system.now_ns() - BEGIN_NS) / (3_600 * SECOND),
         world.requests,
         world.faults,
@@ -352,7 +298,7 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
     let mut wrong = Vec::new();
     let mut of_keys: BTreeMap<&str, Vec<&Made>> = BTreeMap::new();
     tickets.iter().for_each(|ticket| of_keys.entry(&ticket.key).or_default().push(ticket));
-    for Expected { key, steps, lives } in expected {
+    for Expected { key, steps, lives, of_situation } in expected {
         let found = of_keys.remove(key.as_str()).unwrap_or_default();
         let is_duplicate = |ticket: &&&Made| ticket.comments.iter().any(|(_, text)| text.ends_with("/duplicate"));
         let (duplicates, true_ones): (Vec<&Made>, Vec<&Made>) = found.iter().partition(|ticket| is_duplicate(ticket));
@@ -371,8 +317,23 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
         if let Some(text) = steps.first().map(|seq| mark(key, *seq)).filter(|mark| !ticket.text.ends_with(mark)) {
             wrong.push(format!("{key}: the ticket itself does not bear {text}"));
         }
-        let of_it = acts.iter().filter(|(alarm, ..)| lives.contains(alarm));
+        let mut of_it: Vec<&(u64, String, Act)> = acts.iter().filter(|(alarm, ..)| lives.contains(alarm)).collect();
+        if *of_situation {
+            // It is done to each alarm that goes on: once, and to one after the other.
+            let mut known: Vec<(&String, &Act)> = Vec::new();
+            let notes: Vec<_> = of_it.iter().filter(|(.., act)| matches!(act, Act::Annotate(_))).collect();
+            let again = notes.iter().enumerate().find(|(at, note)| notes.iter().take(*at).any(|earlier| earlier == *note));
+            if let Some((_, twice)) = again {
+                wrong.push(format!("{key}: {twice:?} was done twice"));
+            }
+            of_it.retain(|(_, who, act)| {
+                let is_new = !known.contains(&(who, act));
+                known.push((who, act));
+                is_new
+            });
+        }
         let mut done: Vec<(String, Option<String>)> = of_it
+            .into_iter()
             .filter_map(|(_, who, act)| match act {
                 Act::Annotate(text) if text.starts_with("ticket ") => None,
                 Act::Annotate(text) => Some((who.clone(), Some(text.clone()))),
