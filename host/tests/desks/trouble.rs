@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use crate::{
-    desk::{CHANNEL, Desk, on_each},
+    desk::{CHANNEL, Desk, SOON, on_each},
+    harness::until,
     request_tracker::RequestTracker,
+    roundup::Roundup,
     watched::Watched,
 };
 
@@ -43,5 +45,35 @@ fn request_tracker_is_given_no_ticket_while_the_queue_lacks_the_field() {
     let said = |alarm: &Value| alarm["tickets"][0]["error"].as_str().is_some_and(|why| why.contains("says /name \"Nobody made it\""));
     watched.alarm_that("tried again", |alarm| alarm["tickets"][0]["attempts"].as_u64() > Some(2) && said(alarm));
     assert!(watched.tickets().is_empty(), "{:?}", watched.tickets());
+    watched.ends();
+}
+
+#[test]
+fn a_system_that_cannot_be_reached_is_an_alarm_that_another_channel_tells_until_it_can_be() {
+    let told = tempfile::NamedTempFile::new().unwrap();
+    let lines = told.path().display();
+    // The text of each step on a line.
+    let other = format!(
+        "timeout = \"5s\"\n[[channel]]\nname = \"lines\"\ntype = \"exec\"\ncommand = [\"/bin/sh\", \"-c\", \"cat >> {lines}\"]\n\
+         [[route]]\nchannels = [\"lines\"]\nmatch = '{{rule=\"channel_down\"}}'"
+    );
+    let Some(watched) = Watched::<Roundup>::start("site = \"paris\"", "", &other) else { return };
+    let steps = || {
+        let text = std::fs::read_to_string(told.path()).unwrap();
+        let steps = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        steps.map(|step| (step["step"].as_str().unwrap().to_owned(), step["text"].as_str().unwrap().to_owned())).collect::<Vec<_>>()
+    };
+    watched.lab.stop(Roundup::SERVER);
+    watched.dies();
+    let raised = until(SOON, || steps().into_iter().find(|(step, _)| step == "raised"));
+    let (_, text) = raised.unwrap_or_else(|| panic!("nobody was told: {:?}\n{}", steps(), watched.house.run(&["notify"]).out));
+    assert!(text.contains(CHANNEL) && text.contains("refused"), "{text}");
+    assert_eq!(watched.house.alarm_is("channel_down", "active"), text);
+    watched.lab.start(Roundup::SERVER);
+    until(SOON, || steps().into_iter().find(|(step, _)| step == "cleared")).unwrap_or_else(|| panic!("{:?}", steps()));
+    let ticket = watched.ticket("made after all", |_| true);
+    watched.comes_back();
+    watched.ticket("resolved", |known| known.status == Roundup::RESOLVED && known.id == ticket.id);
+    assert_eq!(steps().len(), 2, "{:?}", steps());
     watched.ends();
 }

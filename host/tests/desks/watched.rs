@@ -14,6 +14,8 @@ use crate::{
 const PACE: Duration = Duration::from_millis(250);
 /// Name of the rule.
 const RULE: &str = "down";
+/// Stands for the name server's port in what more is said of jobs.
+pub(crate) const DNS: &str = "@dns@";
 
 /// Lab, system of tickets, configuration and daemon; they end in the opposite order.
 pub(crate) struct Watched<D> {
@@ -35,12 +37,14 @@ impl<D: Desk> Watched<D> {
         let house = House::new(&format!(
             "[[job]]\nname = \"names\"\nagent = \"dns\"\nevery = \"1s\"\nlabels = {{ {labels} }}\n\
              config = {{ host = \"127.0.0.1\", port = {}, name = \"mail.lab.test\" }}\n\
-             [[job.threshold]]\nname = \"{RULE}\"\nmetric = \"up\"\ncritical = \"< 1\"\n{threshold}\n",
+             [[job.threshold]]\nname = \"{RULE}\"\nmetric = \"up\"\ncritical = \"< 1\"\n{}\n",
             lab.port("dns"),
+            threshold.replace(DNS, &lab.port("dns").to_string()),
         ));
         let channels = change(D::channel(&lab));
+        let delay = if channel.contains("delay = ") { "" } else { "delay = \"0s\"\n" };
         house.add_to_main(&format!(
-            "{channels}delay = \"0s\"\npoll = \"1s\"\nreopen_within = \"1h\"\n{channel}\n[[route]]\nchannels = [\"{CHANNEL}\"]\nmatch = '{{job=\"names\"}}'\n"
+            "{channels}{delay}poll = \"1s\"\nreopen_within = \"1h\"\n{channel}\n[[route]]\nchannels = [\"{CHANNEL}\"]\nmatch = '{{job=\"names\"}}'\n"
         ));
         let (desk, daemon) = (D::of(&lab), house.start());
         Some(Self { daemon: Some(daemon), house, desk, lab })
@@ -81,6 +85,16 @@ impl<D: Desk> Watched<D> {
     pub(crate) fn alarm_that(&self, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let found = patiently(|| Some(self.alarm()).filter(&is_so));
         found.unwrap_or_else(|| panic!("the alarm is not {what}: {}\n{}", self.alarm(), self.said_of_channel()))
+    }
+
+    /// Waits until the channel is not to be told any more of the alarm that came last; gives why not.
+    pub(crate) fn not_needed(&self) -> String {
+        let why = |alarm: &Value| {
+            let messages = alarm["messages"].as_array()?;
+            let message = messages.iter().find(|message| message["channel"] == CHANNEL && message["state"] == "not_needed")?;
+            message["why"].as_str().map(str::to_owned)
+        };
+        why(&self.alarm_that("one of which there is nothing to tell", |alarm| why(alarm).is_some())).expect("it was there")
     }
 
     /// Waits until there are so many tickets.
