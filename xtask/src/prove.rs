@@ -12,6 +12,8 @@ struct Proof {
     target: &'static str,
     /// Which of its tests; all where nothing is said.
     only: &'static str,
+    /// Another test target of the package that proves the same, with a count of its own from the same variable.
+    beside: Option<&'static str>,
     /// The variable that holds the count.
     variable: &'static str,
     count: u32,
@@ -27,6 +29,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "kill",
         only: "",
+        beside: None,
         variable: "WATCHPOST_PROVE_KILLS",
         count: 100,
         release: false,
@@ -37,6 +40,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost-journal",
         target: "crash",
         only: "",
+        beside: None,
         variable: "WATCHPOST_PROVE_KILLS",
         count: 200,
         release: false,
@@ -47,6 +51,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "store",
         only: "a_killed_store",
+        beside: None,
         variable: "WATCHPOST_PROVE_STORE_KILLS",
         count: 2000,
         release: false,
@@ -58,6 +63,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "store",
         only: "a_power_cut",
+        beside: None,
         variable: "WATCHPOST_PROVE_POWER_CUTS",
         count: 1000,
         release: false,
@@ -69,6 +75,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "",
         only: "daemon::delivery",
+        beside: None,
         variable: "WATCHPOST_PROVE_DELIVERIES",
         count: 10_000,
         release: false,
@@ -80,6 +87,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "",
         only: "tickets::tests",
+        beside: Some("tickets"),
         variable: "WATCHPOST_PROVE_TICKETS",
         count: 10_000,
         release: false,
@@ -91,6 +99,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "",
         only: "daemon::storm",
+        beside: None,
         variable: "WATCHPOST_PROVE_STORM",
         count: 100_000,
         release: true,
@@ -101,6 +110,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost-maillog",
         target: "following",
         only: "",
+        beside: None,
         variable: "WATCHPOST_PROVE_LOGS",
         count: 200,
         release: false,
@@ -111,6 +121,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost",
         target: "lab",
         only: "conformance",
+        beside: None,
         variable: "WATCHPOST_PROVE_CONFORMANCE",
         count: 1000,
         release: false,
@@ -121,6 +132,7 @@ const PROOFS: &[Proof] = &[
         package: "watchpost-roundtrip",
         target: "journeys",
         only: "",
+        beside: None,
         variable: "WATCHPOST_PROVE_ROUNDTRIPS",
         count: 1000,
         release: false,
@@ -141,18 +153,27 @@ pub(crate) fn run(words: &[String]) -> Outcome<ExitCode> {
         return Ok(code(built));
     }
     eprintln!("{} times: {}", proof.count, proof.shows);
+    let proved = prove(proof, proof.target, proof.only)?;
+    match proof.beside.filter(|_| proved.success()) {
+        Some(target) => prove(proof, target, "").map(code),
+        None => Ok(code(proved)),
+    }
+}
+
+/// Runs the tests of one target with the proof's count.
+fn prove(proof: &Proof, target: &str, only: &str) -> Outcome<ExitStatus> {
     let mut cargo = test::cargo("test")?;
     cargo.args(["--package", proof.package]);
     if proof.release {
         cargo.arg("--release");
     }
-    match proof.target {
+    match target {
         "" => cargo.arg("--lib"),
         target => cargo.args(["--test", target]),
     };
-    cargo.args([proof.only, "--", "--nocapture"]);
+    cargo.args([only, "--", "--nocapture"]);
     cargo.env(proof.variable, proof.count.to_string());
-    process::attend(&mut cargo).map(code)
+    process::attend(&mut cargo)
 }
 
 /// The proof that is named; none if none is.
