@@ -19,7 +19,7 @@ fn templates_markup_and_lines_are_inert<D: Desk>() {
     assert_eq!(made.matches(HOSTILE).count(), 2, "label and instruction, as they are: {made}");
 
     let said = format!("first\r\nBcc: x@evil.test\r\n\r\n{HOSTILE} last");
-    watched.house.run(&["alarms", "annotate", "1", &said]).ok();
+    watched.annotate(&said);
     let told = watched.ticket_text(&ticket.id, "first");
     let line = told.lines().find(|line| line.contains("first")).unwrap();
     assert!(line.contains("Bcc: x@evil.test") && line.ends_with(&format!("{HOSTILE} last")), "lines are one line: {told:?}");

@@ -31,7 +31,7 @@ fn who_takes_writes_and_closes_in_the_ticket_owns_annotates_and_acknowledges_the
     watched.step("unacknowledged", |step| step["by"].as_str().is_some_and(|by| by.ends_with(&format!("@{CHANNEL}"))));
 
     // What is done here is told there, once.
-    watched.house.run(&["alarms", "annotate", "1", "the card was changed"]).ok();
+    watched.annotate("the card was changed");
     let told = watched.ticket_text(&ticket.id, "the card was changed");
     assert!(!told.contains("alice"), "{told}");
     watched.comes_back();

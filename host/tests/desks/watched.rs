@@ -140,6 +140,12 @@ impl<D: Desk> Watched<D> {
         self.json(&["alarms", "show", &number.to_string(), "--json"])
     }
 
+    /// Writes something beside that alarm; the host may have had one before.
+    pub(crate) fn annotate(&self, words: &str) {
+        let number = self.alarm()["alarm"]["number"].to_string();
+        self.house.run(&["alarms", "annotate", &number, words]).ok();
+    }
+
     /// Texts of a ticket that say something.
     pub(crate) fn texts_with(&self, id: &str, words: &str) -> Vec<String> {
         self.desk.texts(id).into_iter().filter(|text| text.contains(words)).collect()
