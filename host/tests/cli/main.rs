@@ -2,7 +2,7 @@
 //!
 //! Reading order: `checking` (before anything runs) · `ordinary` (the same, by a user who may not read all) · `rules` (what `check`
 //! says of each fault of an agent's) · `errors` (every refusal) · `help` (every example) · `measuring` (one run, here and now) ·
-//! `adhoc` (of an agent without a file) · `asking` (a daemon that runs, or none) · `capacity` (where series go) · `coverage` (which rows have a value) · `imports` (series of other programs) · `init` (a first schedule) · `new_agent` and `test_agent` (a first agent) · `screen` (its status) · `sla` (what was promised) · `steps` (how far rows are
+//! `adhoc` (of an agent without a file) · `asking` (a daemon that runs, or none) · `capacity` (where series go) · `coverage` (which rows have a value) · `imports` (series of other programs) · `interrupted` (the same, killed in its middle) · `init` (a first schedule) · `new_agent` and `test_agent` (a first agent) · `screen` (its status) · `sla` (what was promised) · `steps` (how far rows are
 //! apart) · `workbook` (what spreadsheets open) · `listener` (the same for programs) · `series` (which there are, and pictures of them) · `terminal` (and pipes) · `reloading` and `unchangeable` (a configuration that changes) · `shipped` (files that we give to
 //! others). Servers are scripted; real ones are in `lab`.
 
@@ -23,6 +23,7 @@ mod errors;
 mod help;
 mod imports;
 mod init;
+mod interrupted;
 mod judging;
 mod listener;
 mod measuring;
