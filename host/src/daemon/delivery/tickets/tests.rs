@@ -320,15 +320,17 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
         let mut of_it: Vec<&(u64, String, Act)> = acts.iter().filter(|(alarm, ..)| lives.contains(alarm)).collect();
         if *of_situation {
             // It is done to each alarm that goes on: once, and to one after the other.
-            let mut known: Vec<(&String, &Act)> = Vec::new();
+            let mut known: Vec<(&String, Option<&Act>)> = Vec::new();
             let notes: Vec<_> = of_it.iter().filter(|(.., act)| matches!(act, Act::Annotate(_))).collect();
             let again = notes.iter().enumerate().find(|(at, note)| notes.iter().take(*at).any(|earlier| earlier == *note));
             if let Some((_, twice)) = again {
                 wrong.push(format!("{key}: {twice:?} was done twice"));
             }
             of_it.retain(|(_, who, act)| {
-                let is_new = !known.contains(&(who, act));
-                known.push((who, act));
+                // Who resolves it acknowledges what goes on, and closes what is over.
+                let deed = (who, Some(act).filter(|act| matches!(act, Act::Annotate(text) if !text.starts_with("ticket "))));
+                let is_new = !known.contains(&deed);
+                known.push(deed);
                 is_new
             });
         }
