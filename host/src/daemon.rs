@@ -299,6 +299,7 @@ impl Daemon {
             series: self.hindrance.told().unwrap_or_else(|| "ok".to_owned()),
             behind: self.behind().map(|(name, records)| (name.to_owned(), records)).collect(),
             alarms: self.ledger.lend().active(),
+            channels_failing: self.delivery.states().into_iter().filter_map(|state| Some((state.channel, state.failing?))).collect(),
             migrating: self.migrating.files(),
             refused_libraries: plugins.problems().iter().map(|problem| (problem.path.clone(), problem.reason.clone())).collect(),
             gaps: gaps(),

@@ -22,15 +22,20 @@ pub(crate) fn refused(error: &io::Error, wanted: &Tls) -> AgentError {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return AgentError::tls("the server closed the connection in the middle of the TLS handshake");
     }
-    let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+    let Some(error) = rustls_error(error) else {
         return AgentError::tls(format!("the TLS handshake broke: {}", reason(error)));
     };
     AgentError::tls(explained(error, wanted))
 }
 
+/// What TLS itself says of an error.
+pub(crate) fn rustls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
 /// The error of a session that was open and that TLS itself ended: in its third version a server refuses our certificate only then.
 pub(crate) fn broken(error: &io::Error) -> Option<AgentError> {
-    Some(match error.get_ref()?.downcast_ref::<Error>()? {
+    Some(match rustls_error(error)? {
         Error::AlertReceived(alert) => AgentError::tls(format!("the server ended the TLS session: {alert:?}")),
         other => AgentError::tls(format!("the TLS session broke: {other}")),
     })

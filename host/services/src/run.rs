@@ -53,7 +53,7 @@ pub struct Shared {
 impl Shared {
     /// Does a TLS handshake over `io`, for whoever is no agent.
     ///
-    /// Errors: as [`Stream::start_tls`](watchpost_plugin_api::Stream::start_tls).
+    /// Errors: as [`Stream::start_tls`](watchpost_plugin_api::Stream::start_tls); where a certificate is at fault, it is said whose it is.
     pub async fn handshake<S>(
         &self,
         wanted: &Tls,
@@ -62,7 +62,7 @@ impl Shared {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {
-        self.tls.handshake(wanted, io).await
+        self.tls.told_handshake(wanted, io).await
     }
 
     /// Says why certificates cannot be held to these authorities, or to the system's.

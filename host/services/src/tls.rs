@@ -22,7 +22,8 @@ use watchpost_plugin_api::{AgentError, Tls, TlsFacts, TlsVerdict};
 use crate::{
     certificate::told,
     inspect::{Inspector, Verdict},
-    refusal::refused,
+    refusal::{refused, rustls_error},
+    shown::{Noting, Shown},
 };
 
 /// How long the system's authorities are believed unchanged.
@@ -47,22 +48,42 @@ impl TlsClients {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
+        self.shaken(wanted, io, None).await
+    }
+
+    /// The same for somebody who reads why it fails, and has not seen the certificate.
+    pub(crate) async fn told_handshake<S>(&self, wanted: &Tls, io: S) -> Result<(TlsStream<S>, TlsFacts), AgentError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.shaken(wanted, io, Some(Shown::default())).await
+    }
+
+    async fn shaken<S>(&self, wanted: &Tls, io: S, shown: Option<Shown>) -> Result<(TlsStream<S>, TlsFacts), AgentError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let name = ServerName::try_from(wanted.server_name.clone())
             .map_err(|_| AgentError::config("server_name", format!("`{}` is no host name and no address", wanted.server_name)))?;
         let verdict = Verdict::default();
-        let config = self.config(wanted, &verdict)?;
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, io).await.map_err(|error| refused(&error, wanted))?;
+        let config = self.config(wanted, &verdict, shown.clone())?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, io).await.map_err(|error| {
+            let why = refused(&error, wanted);
+            let which = shown.zip(rustls_error(&error)).and_then(|(shown, error)| shown.told(error, wanted));
+            which.map_or_else(|| why.clone(), |which| AgentError::tls(format!("{}; {which}", why.message())))
+        })?;
         let facts = facts(&stream, verdict.get());
         Ok((stream, facts))
     }
 
-    fn config(&self, wanted: &Tls, verdict: &Verdict) -> Result<ClientConfig, AgentError> {
+    fn config(&self, wanted: &Tls, verdict: &Verdict, shown: Option<Shown>) -> Result<ClientConfig, AgentError> {
         let roots = self.roots(wanted.ca_file.as_deref())?;
         let trusted = WebPkiServerVerifier::builder_with_provider(roots, self.provider.clone()).build();
         let trusted = trusted.map_err(|error| AgentError::local(format!("no authority to trust: {error}")))?;
-        let verifier: Arc<dyn ServerCertVerifier> = match wanted.inspect {
-            false => trusted,
-            true => Arc::new(Inspector { trusted, wanted: wanted.clone(), verdict: verdict.clone() }),
+        let verifier: Arc<dyn ServerCertVerifier> = match (wanted.inspect, shown) {
+            (true, _) => Arc::new(Inspector { trusted, wanted: wanted.clone(), verdict: verdict.clone() }),
+            (false, Some(shown)) => Arc::new(Noting { trusted, shown }),
+            (false, None) => trusted,
         };
         let builder = ClientConfig::builder_with_provider(self.provider.clone())
             .with_protocol_versions(&versions(wanted)?)

@@ -69,6 +69,8 @@ fn host(status: &Status, now: f64) -> usize {
     lines.extend(behind.map(|(view, records)| {
         format!("{view} is {} behind the journal", counted(usize::try_from(*records).unwrap_or(usize::MAX), "record"))
     }));
+    let failing = host.channels_failing.iter();
+    lines.extend(failing.map(|(channel, why)| format!("channel {} CANNOT BE TOLD: {}", plain(channel), plain(why))));
     if host.migrating > 0 {
         lines.push(format!("series files being migrated to another shape: {}", host.migrating));
     }

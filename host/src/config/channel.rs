@@ -2,13 +2,19 @@
 
 mod mail;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use async_snmp::{AuthProtocol, Oid, PrivProtocol};
 use hyper::{
     Uri,
     header::{HeaderName, HeaderValue},
 };
+use watchpost_services::{Kept, Shared, expired};
 
 use super::{
     At, Fault, Faults, Place, Rule, icinga2,
@@ -272,9 +278,18 @@ impl Walk<'_> {
         self.reader.text(key, self.faults).required(key, self.place, hint, self.faults)
     }
 
-    pub(super) fn file(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
-        let Some(text) = self.optional(key)? else { return Some(None) };
-        check_path(key, &text, self.faults).map(|path| Some(absolute(path).value))
+    /// A file of authorities: that it cannot be used, or is out of date, is told of; it may be mended while the daemon runs.
+    pub(super) fn authorities(&mut self) -> Option<Option<PathBuf>> {
+        let Some(text) = self.optional("ca_file")? else { return Some(None) };
+        let path = check_path("ca_file", &text, self.faults).map(absolute)?.value;
+        if let Err(error) = Shared::default().has_authorities(Some(&path)) {
+            let fault = Fault::new(Rule::CertificateUnreadable, &text.place, format!("`ca_file`: {}", error.message()));
+            self.faults.push(fault.hint("until it can be used, nobody is told by this channel"));
+        } else if let Some(why) = expired(&path, Kept::Authorities, SystemTime::now()) {
+            let fault = Fault::new(Rule::CertificateExpired, &text.place, format!("`ca_file`: {why}"));
+            self.faults.push(fault.hint("get the authority's new certificate, and put it there"));
+        }
+        Some(Some(path))
     }
 
     /// One of a few words.
@@ -321,7 +336,7 @@ impl Walk<'_> {
     fn webhook(&mut self) -> Option<Webhook> {
         let url = self.needed("url", "who gets it: url = \"https://hooks.example.org/watchpost\"");
         let url = url.and_then(|text| self.url("url", &text));
-        let (ca_file, secret) = (self.file("ca_file"), self.secret("secret"));
+        let (ca_file, secret) = (self.authorities(), self.secret("secret"));
         let format = self.choice("format", &[("watchpost", Body::Own), ("alertmanager", Body::Alertmanager)]);
         let template = self.template("body", Format::Json);
         let headers = self.headers();
@@ -368,7 +383,7 @@ impl Walk<'_> {
     fn receivers(&mut self, key: &'static str) -> Option<Vec<Receiver>> {
         let hint = "every one of the cluster: urls = [\"http://127.0.0.1:9093\"]";
         let urls = self.reader.text_or_texts(key, self.faults).required(key, self.place, hint, self.faults);
-        let ca_file = self.file("ca_file");
+        let ca_file = self.authorities();
         let At { value: Texts { items, whole }, place } = urls?;
         let found: Vec<Uri> = items.iter().filter_map(|text| self.url(key, text)).collect();
         if items.is_empty() && whole {
@@ -390,7 +405,7 @@ impl Walk<'_> {
 
     fn syslog(&mut self) -> Option<Syslog> {
         let server = self.needed("server", "where the collector is: server = \"udp://127.0.0.1:514\"");
-        let (ca_file, facility) = (self.file("ca_file"), self.choice("facility", &FACILITIES));
+        let (ca_file, facility) = (self.authorities(), self.choice("facility", &FACILITIES));
         let text = server?;
         let hint = "write \"udp://host:514\", \"tcp://host:514\" or \"tls://host:6514\"";
         let parts = text

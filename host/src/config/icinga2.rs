@@ -30,7 +30,7 @@ pub(super) fn check(walk: &mut Walk<'_>) -> Option<Icinga2> {
         let found: Vec<_> = items.iter().filter_map(|text| walk.url("urls", text)).collect();
         (whole && found.len() == items.len() && !found.is_empty()).then_some(found)
     });
-    let (ca_file, user) = (walk.file("ca_file"), walk.needed("user", "who gives results there: user = \"watchpost\""));
+    let (ca_file, user) = (walk.authorities(), walk.needed("user", "who gives results there: user = \"watchpost\""));
     let password = walk.secret("password");
     if password == Some(None) {
         let fault = Fault::new(Rule::KeyMissing, walk.place, "`password`: missing");

@@ -384,6 +384,10 @@ rules! {
     ChannelProgramMissing = "channel-program-missing",
     /// Passwords cross the network within TLS; a warning.
     ChannelPlain = "channel-plain",
+    /// Authorities that a channel trusts can be read; a warning, for they may come later.
+    CertificateUnreadable = "certificate-unreadable",
+    /// A certificate that is to be trusted or shown has not expired; a warning.
+    CertificateExpired = "certificate-expired",
     /// A channel is named by a route; a warning.
     ChannelIdle = "channel-idle",
     /// A ticket system is one of those that come with the program.
@@ -459,6 +463,8 @@ impl Rule {
             | Self::LibraryNotLoaded
             | Self::ConfigFileUnreadable
             | Self::ChannelPlain
+            | Self::CertificateUnreadable
+            | Self::CertificateExpired
             | Self::ChannelIdle
             | Self::RouteTicketNone
             | Self::PersonIdle

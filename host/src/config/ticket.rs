@@ -34,7 +34,7 @@ const SPAN_MAX: Duration = Duration::from_hours(24 * 30);
 pub(super) fn check(walk: &mut Walk<'_>) -> Option<Desk> {
     let url = walk.needed("url", "where the system is: url = \"https://tickets.example.org\"");
     let url = url.and_then(|text| walk.url("url", &text));
-    let (ca_file, secret, user) = (walk.file("ca_file"), walk.secret("secret"), walk.optional("user"));
+    let (ca_file, secret, user) = (walk.authorities(), walk.secret("secret"), walk.optional("user"));
     let delay = walk.span("delay", Duration::ZERO..=SPAN_MAX);
     let poll = walk.span("poll", Duration::from_secs(1)..=SPAN_MAX);
     let reopen_within = walk.span("reopen_within", Duration::ZERO..=SPAN_MAX);

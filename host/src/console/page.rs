@@ -204,6 +204,7 @@ mod tests {
             series: "ok".into(),
             behind: [].into(),
             alarms: [].into(),
+            channels_failing: [].into(),
             migrating: 0,
             refused_libraries: vec![],
             gaps: vec![],

@@ -58,6 +58,9 @@ pub struct Host {
     /// How many alarms are active, by severity.
     #[serde(default)]
     pub alarms: BTreeMap<Severity, usize>,
+    /// Channels that cannot be told, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels_failing: BTreeMap<String, String>,
     /// Series files that were set aside and whose rows are not all taken over yet.
     #[serde(default)]
     pub migrating: usize,

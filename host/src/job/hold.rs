@@ -3,12 +3,13 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use rustix::fs::{Access, access};
 use serde_json::Value;
 use watchpost_plugin_api::{AgentDescriptor, AgentError, ConfigFault, ErrorKind, wire::Examined};
-use watchpost_services::{mask::Masker, obstacle};
+use watchpost_services::{Kept, expired, mask::Masker, obstacle};
 
 use crate::{
     config::{self, Assignment, Bound, Fault, Rest, Rule, process_environment, unknown_agent},
@@ -17,6 +18,8 @@ use crate::{
 
 /// Characters of a target, at most.
 const TARGET_CHARS_MAX: usize = 1024;
+/// Keys by which agents name files of certificates, as [`Tls`](watchpost_plugin_api::Tls) has them.
+const CERTIFICATES: [(&str, Kept); 2] = [("ca_file", Kept::Authorities), ("client_cert", Kept::Own)];
 
 /// An assignment that its agent takes.
 pub(super) struct Held<'p> {
@@ -161,7 +164,21 @@ fn unreadable(asks: &Assignment, bound: &Bound, examined: &Examined) -> Vec<Faul
     let files = examined.needs.files.iter().filter(|path| !is_told(path)).filter_map(|path| check(path, Access::READ_OK, "read", "read"));
     let files: Vec<Fault> = files.collect();
     let sockets = examined.needs.sockets.iter().filter_map(|path| check(path, Access::WRITE_OK, "connect to", "reached"));
-    programs.into_iter().map(|(_, fault)| fault).chain(files).chain(sockets).collect()
+    let outdated = examined.needs.files.iter().filter_map(|path| outdated(asks, bound, path));
+    programs.into_iter().map(|(_, fault)| fault).chain(files).chain(sockets).chain(outdated).collect()
+}
+
+/// Tells of a file of certificates that have expired, where the config names it.
+fn outdated(asks: &Assignment, bound: &Bound, path: &Path) -> Option<Fault> {
+    let key = key_of(bound.config(), &|text| Path::new(text) == path)?;
+    let last = key.rsplit('.').next().unwrap_or_default();
+    let (_, kept) = CERTIFICATES.iter().find(|(name, _)| *name == last)?;
+    let why = expired(path, *kept, SystemTime::now())?;
+    let mend = match kept {
+        Kept::Authorities => "get the authority's new certificate, and put it there",
+        Kept::Own => "servers refuse it: get a new one, and put it there",
+    };
+    Some(Fault::new(Rule::CertificateExpired, asks.place_of(&key), format!("`{key}`: {why}")).hint(mend))
 }
 
 /// Finds the key of a config that says a path, or a folder that it is in.

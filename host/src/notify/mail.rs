@@ -3,6 +3,7 @@
 //! Source: RFC 5322, RFC 3834 (`Auto-Submitted`).
 
 mod handover;
+mod look;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -95,10 +96,26 @@ impl Mail {
 
     /// What a failure says.
     fn why(&self, error: &Error) -> String {
+        self.at_server(&tls_reason(error, &self.wanted()).unwrap_or_else(|| crate::chain(error)))
+    }
+
+    /// Why nothing can be said to the server: where TLS fails, with whose certificate that is.
+    async fn unreached(&self, sender: &Sender, error: &Error) -> Undelivered {
+        let looked = match tls_reason(error, &self.wanted()) {
+            Some(_) => look::looked(self, sender, &self.wanted()).await,
+            None => None,
+        };
+        Undelivered::later(looked.map_or_else(|| self.why(error), |why| self.at_server(&why)))
+    }
+
+    fn wanted(&self) -> Tls {
         let mut wanted = Tls::verify(self.host.clone());
         wanted.ca_file.clone_from(&self.ca_file);
-        let why = tls_reason(error, &wanted).unwrap_or_else(|| crate::chain(error));
-        format!("{}:{}: {}", self.host, self.port, plain_line(&why))
+        wanted
+    }
+
+    fn at_server(&self, why: &str) -> String {
+        format!("{}:{}: {}", self.host, self.port, plain_line(why))
     }
 
     /// The mail that tells it; nothing where none does.

@@ -93,7 +93,9 @@ fn mail_goes_within_tls_with_a_login_and_not_past_a_certificate_that_is_wrong() 
     for (name, at, why) in [
         ("stranger", "127.0.0.1", "535"),
         ("expired", lab.faulty("expired"), "the certificate expired on 2020-02-01, "),
+        ("expired", lab.faulty("expired"), "; the certificate is that of "),
         ("unknown", lab.faulty("unknown_ca"), "the certificate's authority is not in "),
+        ("unknown", lab.faulty("unknown_ca"), "that authority's certificate belongs into the file"),
     ] {
         let said = house.run(&["notify", "test", name]);
         let begins = format!("error: cannot tell anybody by channel `{name}`: {at}:{implicit}: ");

@@ -180,6 +180,11 @@ fn within_tls_rsyslog_gets_everything_once_its_certificate_can_be_trusted() {
     failing("Connection refused");
     let expired = within_tls(port, folder.path(), "expired");
     failing("the certificate expired on 2020-01-31, ");
+    let which = "; the certificate is that of 127.0.0.1 (CN=log.test): it has to be renewed there";
+    failing(which);
+    let status = house.run(&["status"]).ok();
+    assert!(status.contains(&format!("channel log CANNOT BE TOLD: 127.0.0.1:{port}: the certificate expired on 2020-01-31, ")), "{status}");
+    assert!(status.replace('\n', " ").contains("(CN=log.test)"), "{status}");
     let told = |code: &str| {
         let events: Value = serde_json::from_str(&house.run(&["events", "--json"]).ok()).unwrap();
         let found = events.as_array().unwrap().iter().find(|event| event["code"] == code);
@@ -188,7 +193,8 @@ fn within_tls_rsyslog_gets_everything_once_its_certificate_can_be_trusted() {
     let down = until(SOON, || told("channel_down")).expect("an event tells of it");
     assert!(down.starts_with(&format!("channel log cannot be reached: 127.0.0.1:{port}: ")), "{down}");
     let alarms = || -> Vec<Value> { serde_json::from_str(&house.run(&["alarms", "--json"]).ok()).unwrap() };
-    until(SOON, || alarms().iter().any(|alarm| alarm["rule"] == "channel_down").then_some(())).expect("and an alarm of the host");
+    let is_it = |alarm: &Value| alarm["rule"] == "channel_down" && alarm["text"].as_str().is_some_and(|text| text.contains("channel log "));
+    until(SOON, || alarms().iter().any(is_it).then_some(())).expect("and an alarm of the host");
     drop(expired);
     let rsyslog = within_tls(port, folder.path(), "good");
     until(Duration::from_secs(60), || (!rsyslog.got().is_empty()).then_some(())).expect("what waited arrives");
@@ -200,7 +206,8 @@ fn within_tls_rsyslog_gets_everything_once_its_certificate_can_be_trusted() {
     assert_eq!(house.run(&["notify", "test", "log"]).ok(), "log: a test was delivered\n");
     let said = house.run(&["notify", "test", "stranger"]);
     assert!(
-        said.err.contains(&format!("127.0.0.1:{port}: the certificate's authority is not in ")) && said.err.contains("other.pem"),
+        said.err.contains(&format!("127.0.0.1:{port}: the certificate's authority is not in "))
+            && said.err.contains("other.pem; the certificate is that of 127.0.0.1 (CN=log.test), signed by CN=Told ca: that authority's "),
         "{said:?}"
     );
     assert!(daemon.stop().status.success());

@@ -47,7 +47,7 @@ impl Walk<'_> {
             }
             None => None,
         };
-        let (user, password, ca_file) = (self.optional("user"), self.secret("password"), self.file("ca_file"));
+        let (user, password, ca_file) = (self.optional("user"), self.secret("password"), self.authorities());
         let own = self.templates();
         let (language, languages) = (self.choice("language", &LANGUAGES), self.languages());
         let ((host, port), login) = (server?, (user?, password?));

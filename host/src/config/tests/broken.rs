@@ -21,6 +21,7 @@ fn every_rule_of_the_main_file_has_its_message() {
         let pipe = house.path().join("pipes/pipe.toml");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         house.lay("schedules/sound.toml", SOUND);
+        house.lay("expired.pem", include_str!("expired.pem"));
         if case.extension().is_some_and(|ending| ending == "missing") {
             fs::remove_file(house.main()).unwrap();
         } else {

@@ -140,10 +140,15 @@ impl Mail {
         let of_us = |error: Error| Undelivered::later(self.why(&error));
         let hello = ClientId::Domain(plain_line(&sender.host));
         let implicit = if self.security == Security::Implicit { Some(self.parameters()?) } else { None };
-        let mut server =
-            AsyncSmtpConnection::connect_tokio1((self.host.as_str(), self.port), None, &hello, implicit, None).await.map_err(of_us)?;
-        if self.security == Security::Starttls {
-            server.starttls(self.parameters()?, &hello).await.map_err(of_us)?;
+        let connected = AsyncSmtpConnection::connect_tokio1((self.host.as_str(), self.port), None, &hello, implicit, None).await;
+        let mut server = match connected {
+            Ok(server) => server,
+            Err(error) => return Err(self.unreached(sender, &error).await),
+        };
+        if self.security == Security::Starttls
+            && let Err(error) = server.starttls(self.parameters()?, &hello).await
+        {
+            return Err(self.unreached(sender, &error).await);
         }
         if let Some((user, password)) = &self.login {
             let login = Credentials::new(user.clone(), password.reveal().to_owned());
