@@ -106,6 +106,11 @@ impl Formula {
         self.steps.iter().filter_map(|step| if let Step::One(name) = step { Some(*name) } else { None })
     }
 
+    /// Whether it makes one value of several series.
+    pub fn is_folded(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step, Step::All(..)))
+    }
+
     /// The unit of what it gives.
     ///
     /// Errors: what cannot be added or compared.

@@ -17,7 +17,7 @@ use crate::{
     series::{
         layout::{RUN_DURATION, UP},
         meant::{EVENTS, label_of, may_be, may_be_of, of_every_run},
-        selector::{NAME_LABEL, Selector},
+        selector::{NAME_LABEL, Selector, Shown},
     },
 };
 
@@ -25,6 +25,10 @@ use crate::{
 const MISSED_MAX: u32 = 3;
 /// Groups of one rule, at most; series beyond are left out.
 const GROUPS_MAX: usize = 10_000;
+/// Seconds that jobs which gave nothing since the rules are in force are waited for, at most: a sum without them is none.
+const AWAITED_MAX_S: i64 = 900;
+/// Series of one group whose past is asked for, at most.
+const MEMBERS_MAX: usize = 500;
 
 /// A rule over an expression, held to the jobs.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Together {
     pub of_names: Vec<(Unit, bool)>,
     /// The rule's bounds.
     pub limits: Limits,
+    /// How many jobs have a part in it where it adds up several, and how long they are waited for, seconds.
+    awaited: (usize, i64),
 }
 
 /// What was found of an expression among jobs.
@@ -56,6 +62,10 @@ pub struct Groups {
     groups: HashMap<Vec<String>, Group>,
     /// Which groups a job has a part in.
     of_job: HashMap<String, BTreeSet<Vec<String>>>,
+    /// Jobs that gave a reading since the rules are in force, until all have.
+    heard: BTreeSet<String>,
+    /// The slot of the first of them.
+    since: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -66,6 +76,7 @@ struct Group(Vec<Vec<Operand>>);
 struct Operand {
     job: String,
     metric: String,
+    keys: Vec<String>,
     labels: Vec<String>,
     value: Option<f64>,
     total: Option<(i64, f64)>,
@@ -174,7 +185,7 @@ impl Together {
     /// Holds a rule to jobs; nothing where it is over no expression, or was told of when the configuration was taken.
     pub fn new<'s>(rule: &Arc<AlarmRule>, shapes: impl Iterator<Item = &'s Shape> + Clone) -> Option<Self> {
         let LooksAt::Expression(expression) = &rule.looks_at else { return None };
-        let found = find(expression, rule.of_job.as_deref(), shapes).ok()?;
+        let found = find(expression, rule.of_job.as_deref(), shapes.clone()).ok()?;
         let in_unit = |unit: Unit| Limits::new(&rule.bounds, rule.rearm.as_ref().map(|rearm| &rearm.value), unit);
         let (unit, limits) = match found.measure {
             Some(measure) => (measure.unit(), in_unit(measure.unit().0)?),
@@ -182,7 +193,11 @@ impl Together {
             None => FAMILIES.into_iter().find_map(|unit| Some(((unit, false), in_unit(unit)?)))?,
         };
         let of_names = found.measures.iter().map(|measure| measure.unwrap_or(Measure::ANY).unit()).collect();
-        Some(Self { rule: rule.clone(), by: found.by, unit, of_names, limits })
+        // What is one job's own waits for no other.
+        let several = expression.formula.value.is_folded() && !found.by.iter().any(|label| label == "job");
+        let jobs: Vec<i64> = shapes.filter(|shape| several && rule.may_be_of(shape)).map(|shape| i64::from(shape.step_s)).collect();
+        let awaited = (jobs.len(), jobs.iter().max().map_or(0, |step_s| (2 * step_s).min(AWAITED_MAX_S)));
+        Some(Self { rule: rule.clone(), by: found.by, unit, of_names, limits, awaited })
     }
 
     /// What is calculated.
@@ -221,19 +236,38 @@ impl Groups {
             };
             for (name, _) in expression.series.iter().enumerate().filter(|(_, selector)| selector.value.matches(label)) {
                 let group: Vec<String> = together.by.iter().map(|wanted| label(wanted).unwrap_or_default().to_owned()).collect();
-                if let Some(operand) = self.operand(group, (name, expression.series.len()), &shape.job, metric, labels) {
+                if let Some(operand) = self.operand(group, (name, expression.series.len()), &shape.job, (spec, labels)) {
                     operand.take(value, spec, reading.slot);
                 }
             }
         }
+        let is_settled = self.is_settled(together.awaited, reading);
         let groups: Vec<Vec<String>> = self.of_job.get(&shape.job).into_iter().flatten().cloned().collect();
         let sums = groups.into_iter().filter_map(|key| {
             let group = self.groups.get_mut(&key)?;
             group.0.iter_mut().for_each(|operands| Operand::miss(operands, reading));
             let is_whole = group.0.iter().all(|operands| !operands.is_empty() && operands.iter().all(|operand| operand.is_new));
-            is_whole.then(|| group.sum(key, expression))
+            (is_whole && is_settled).then(|| group.sum(key, expression))
         });
         sums.collect()
+    }
+
+    /// Whether all jobs that have a part were heard since the rules are in force, or were waited for long enough.
+    fn is_settled(&mut self, (jobs, awaited_s): (usize, i64), reading: &Reading) -> bool {
+        if self.heard.len() < jobs {
+            self.heard.insert(reading.job.clone());
+        }
+        let since = *self.since.get_or_insert(reading.slot);
+        self.heard.len() >= jobs || reading.slot - since >= awaited_s
+    }
+
+    /// The series of a group, those of each name; nothing where they are too many to be asked for one by one.
+    pub fn members(&self, group: &[String]) -> Option<Vec<Vec<Selector>>> {
+        let names = &self.groups.get(group)?.0;
+        if names.iter().map(Vec::len).sum::<usize>() > MEMBERS_MAX {
+            return None;
+        }
+        names.iter().map(|operands| operands.iter().map(Operand::selector).collect()).collect()
     }
 
     fn operand(
@@ -241,8 +275,7 @@ impl Groups {
         group: Vec<String>,
         (name, names): (usize, usize),
         job: &str,
-        metric: &str,
-        labels: &[String],
+        (spec, labels): (&MetricSpec, &[String]),
     ) -> Option<&mut Operand> {
         if !self.groups.contains_key(&group) {
             if self.groups.len() >= GROUPS_MAX {
@@ -251,11 +284,11 @@ impl Groups {
             self.groups.insert(group.clone(), Group((0..names).map(|_| Vec::new()).collect()));
         }
         let operands = self.groups.get_mut(&group)?.0.get_mut(name)?;
-        let is_it = |operand: &Operand| operand.job == job && operand.metric == metric && operand.labels == labels;
+        let is_it = |operand: &Operand| operand.job == job && operand.metric == spec.name && operand.labels == labels;
         let place = operands.iter().position(is_it).unwrap_or_else(|| {
-            let (job, metric, labels) = (job.to_owned(), metric.to_owned(), labels.to_vec());
+            let (job, metric, keys, labels) = (job.to_owned(), spec.name.clone(), spec.keys.clone(), labels.to_vec());
             self.of_job.entry(job.clone()).or_default().insert(group);
-            operands.push(Operand { job, metric, labels, value: None, total: None, is_new: false, missed: 0, slot: i64::MIN });
+            operands.push(Operand { job, metric, keys, labels, value: None, total: None, is_new: false, missed: 0, slot: i64::MIN });
             operands.len() - 1
         });
         operands.get_mut(place)
@@ -277,6 +310,13 @@ impl Group {
 }
 
 impl Operand {
+    /// What selects it.
+    fn selector(&self) -> Option<Selector> {
+        let own = self.keys.iter().cloned().zip(self.labels.iter().cloned());
+        let labels: Vec<(String, String)> = std::iter::once(("job".to_owned(), self.job.clone())).chain(own).collect();
+        Selector::parse(&Shown { metric: &self.metric, labels: &labels }.to_string()).ok()
+    }
+
     /// Takes a value; of a counter what it rose in a second.
     fn take(&mut self, value: f64, spec: &MetricSpec, slot: i64) {
         self.value = if spec.kind == Kind::Counter {

@@ -13,13 +13,9 @@ use tracing::{debug, warn};
 
 use super::{Daemon, now_ns};
 use crate::{
-    alarm::ledger::beginning::Beginning,
+    alarm::ledger::beginning::{Beginning, Past},
     log::trouble::Trouble,
-    series::{
-        archive::Consolidation,
-        error::SeriesError,
-        fetch::{Query, Series},
-    },
+    series::{archive::Consolidation, error::SeriesError, fetch::Query, selector::Selector},
 };
 
 /// How often it is looked whether something begins.
@@ -73,20 +69,22 @@ impl Daemon {
     fn fill(&self, begun: &[Beginning]) -> (usize, Option<String>) {
         let (mut filled, mut failed) = (0, None);
         for one in begun {
-            match self.past_of(one) {
-                Ok(Some(past)) => filled += usize::from(self.ledger.lend().precede(one, &past.rows, i64::from(past.step))),
-                Ok(None) => {}
+            let pasts = one.series.iter().map(|of_name| of_name.iter().map(|series| self.past_of(one, series)).collect());
+            match pasts.collect::<Result<Vec<Vec<Past>>, SeriesError>>() {
+                Ok(pasts) => filled += one.seen(pasts).map_or(0, |past| usize::from(self.ledger.lend().precede(one, &past))),
                 Err(error) => failed = Some(crate::chain(&error)),
             }
         }
         (filled, failed)
     }
 
-    fn past_of(&self, one: &Beginning) -> Result<Option<Series>, SeriesError> {
-        let (selectors, consolidation) = (vec![one.series.clone()], Consolidation::Average);
+    /// What is stored of a series; no rows where that is nothing.
+    fn past_of(&self, one: &Beginning, series: &Selector) -> Result<Past, SeriesError> {
+        let (selectors, consolidation) = (vec![series.clone()], Consolidation::Average);
         // A counter's totals are followed back from the first one: rows have to end where it stands.
         let query = Query { selectors, from: one.from_s, to: one.to_s, step: None, consolidation };
         let taken = super::series_view::lend(&self.store).glance(query, now_ns() / 1_000_000_000)?;
-        Ok(taken.read(std::iter::empty())?.into_iter().next())
+        let read = taken.read(std::iter::empty())?.into_iter().next();
+        Ok(read.map_or_else(Past::default, |read| Past { rows: read.rows, step_s: i64::from(read.step) }))
     }
 }

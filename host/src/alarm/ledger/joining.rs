@@ -1,7 +1,10 @@
 //! What expressions over several series make of alarms.
 
+use std::sync::Arc;
+
 use super::{
     Ledger,
+    beginning::Beginning,
     judging::{Shown, holds},
 };
 use crate::{
@@ -31,15 +34,14 @@ impl Ledger {
             // A threshold is its job's alone.
             let place = (together.rule.name.value.clone(), together.rule.of_job.clone());
             let mut groups: Groups = self.groups.remove(&place).unwrap_or_default();
-            let sums = groups.take(together, shape, reading);
-            self.groups.insert(place, groups);
-            for sum in sums {
-                self.judge_sum(together, shape, &sum, reading, now_ns);
+            for sum in groups.take(together, shape, reading) {
+                self.judge_sum(together, shape, (&sum, &groups), reading, now_ns);
             }
+            self.groups.insert(place, groups);
         }
     }
 
-    fn judge_sum(&mut self, together: &Together, shape: &Shape, sum: &Sum, reading: &Reading, now_ns: i64) {
+    fn judge_sum(&mut self, together: &Arc<Together>, shape: &Shape, (sum, groups): (&Sum, &Groups), reading: &Reading, now_ns: i64) {
         let rule = &together.rule;
         let Some(named) = named(together, shape, &sum.group) else { return };
         let job = named.place.0.as_str();
@@ -53,6 +55,12 @@ impl Ledger {
             Some(value) if has_history => memory.history.take(reading.slot, value, false, reach),
             value => value.is_some(),
         };
+        if let Some(span) = memory.history.span().filter(|_| has_history)
+            && self.begun_once.insert(named.place.clone())
+        {
+            let series = || groups.members(&sum.group);
+            Self::begins(&mut self.beginnings, Beginning::of_sum(together, &named, series, span, shape.step_s));
+        }
         let figure = |memory: &Memory, of: Of| match of {
             _ if !is_newer => None,
             Of::Value => sum.value,

@@ -127,6 +127,24 @@ fn label_sets_belong_together_and_those_that_are_gone_are_left_out() {
 }
 
 #[test]
+fn what_is_added_up_waits_after_a_start_for_jobs_that_gave_nothing_yet_and_not_for_ever() {
+    const RULE: &str =
+        "[[rule]]\nname = \"few\"\nexpression = \"count(time)\"\nminor = \"< 2\"\nseries = { time = 'total_time' }\nby = [\"site\"]\n";
+    let story = |readings: &[(i64, &str)]| -> Vec<String> {
+        let mut rig = Rig::new("");
+        rig.ledger.set(Watch::new(&rules(RULE), [shape(), Shape { job: "my".into(), ..shape() }]), MONDAY * SECOND);
+        for (at, (minute, job)) in readings.iter().enumerate() {
+            let reading = Reading { job: (*job).into(), ..reading(*minute, Some(&[("total_time", &[], 1.0)])) };
+            rig.ledger.take(at as u64, &reading);
+        }
+        rig.told()
+    };
+    assert_eq!(story(&[(0, "mx"), (0, "my"), (1, "mx"), (1, "my")]), [""; 0], "one of two is not all there are");
+    let alone = story(&[(0, "mx"), (1, "mx"), (2, "mx")]);
+    assert_eq!(alone, ["1 raised Minor count(time){site=\"paris\"} is 1, < 2; time 1 s"], "the other gives nothing at all");
+}
+
+#[test]
 fn events_of_the_host_raise_and_quiet_ends_them_over_a_kill() {
     use crate::reading::HostEvent;
     const RULE: &str = "[[rule]]\nname = \"clock\"\nevent = '{agent=\"host\",code=~\"clock_.*|alarm_.*\"}'\nquiet = \"5m\"\n";
