@@ -10,6 +10,9 @@ use super::{
     x733::{EventType, ProbableCause},
 };
 
+/// Records that what follows the journal may be behind it, unless that is said.
+const BEHIND_MAX: u64 = 10_000;
+
 /// Makes the enum of what can be wrong, with its names and what holds of each unless the configuration says otherwise.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident = $name:literal $severity:ident $event_type:ident $cause:ident $instruction:literal,)+) => {
@@ -102,6 +105,8 @@ pub struct HostRules {
     rules: BTreeMap<HostKind, HostRule>,
     /// The share of the data folder's disk that has to be free.
     pub free_min: f64,
+    /// Records that what follows the journal may be behind it.
+    pub behind_max: u64,
 }
 
 impl Default for HostRules {
@@ -110,7 +115,7 @@ impl Default for HostRules {
             let instruction = Some(kind.instruction().to_owned());
             (kind, HostRule { enabled: true, severity: kind.severity(), instruction, link: None })
         };
-        Self { rules: HostKind::ALL.iter().map(|kind| rule(*kind)).collect(), free_min: 0.05 }
+        Self { rules: HostKind::ALL.iter().map(|kind| rule(*kind)).collect(), free_min: 0.05, behind_max: BEHIND_MAX }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::alarm::{
 };
 
 /// Keys of one kind.
-const KEYS: [&str; 5] = ["enabled", "free_min", "instruction", "link", "severity"];
+const KEYS: [&str; 6] = ["enabled", "free_min", "instruction", "link", "records_max", "severity"];
 
 /// Takes shape and meaning of the table.
 pub(super) fn check(table: Field<Table>, faults: &mut Faults) -> HostRules {
@@ -54,6 +54,19 @@ fn of_kind(kind: HostKind, table: &Table, rules: &mut HostRules, faults: &mut Fa
         }
     } else {
         reader.refuse_here("free_min", "belongs to `host_alarms.disk_low`", faults);
+    }
+    if kind == HostKind::ConsumerBehind {
+        if let Field::Given(records) = reader.whole("records_max", faults) {
+            match u64::try_from(records.value).ok().filter(|records| *records > 0) {
+                Some(records) => rules.behind_max = records,
+                None => {
+                    let message = format!("`records_max`: {} is not in the range from 1 on", records.value);
+                    faults.push(Fault::new(Rule::RecordsMaxOutOfRange, &records.place, message).hint("write records_max = 10000"));
+                }
+            }
+        }
+    } else {
+        reader.refuse_here("records_max", "belongs to `host_alarms.consumer_behind`", faults);
     }
     reader.finish(faults);
     let severity = severity.given().and_then(|word| {

@@ -281,6 +281,8 @@ rules! {
     SeverityUnknown = "severity-unknown",
     /// What has to be free is a share of the disk.
     FreeMinIllegal = "free-min-illegal",
+    /// Something may be some records behind the journal.
+    RecordsMaxOutOfRange = "records-max-out-of-range",
     /// A job can give what a threshold looks at, or something that is called nearly so.
     AlarmMetricUnknown = "alarm-metric-unknown",
     /// A job can give what a rule looks at; a warning.

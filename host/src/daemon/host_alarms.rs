@@ -9,7 +9,7 @@ use std::{
 
 use watchpost_services::outcome::Status;
 
-use super::{BEHIND_MAX, Daemon, now_ns};
+use super::{Daemon, now_ns};
 use crate::{
     alarm::host::{HostFound, HostKind},
     plugin::Holding,
@@ -111,7 +111,7 @@ impl HostWatch {
         let config = daemon.config();
         let mut all = self.writers(daemon, now);
         all.extend(self.plugins(daemon, now));
-        let behind = daemon.behind().filter(|(_, records)| *records > BEHIND_MAX);
+        let behind = daemon.behind().filter(|(_, records)| *records > config.host_alarms.behind_max);
         all.extend(
             behind.map(|(name, records)| found(HostKind::ConsumerBehind, name, format!("{name} is {records} records behind the journal"))),
         );

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod backup;
+mod behind;
 mod busy_file;
 mod changes;
 mod ends;
