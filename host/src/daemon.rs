@@ -29,6 +29,7 @@ mod pasts;
 mod present;
 mod reload;
 mod rrd_files;
+mod rule_states;
 mod runner;
 mod series_view;
 mod service_manager;

@@ -41,6 +41,7 @@ use super::{
     pasts,
     present::{self, Present},
     rrd_files::RrdFiles,
+    rule_states,
     runner::{LabelSets, Past, Runner},
     series_view::{self, Hindrance, SeriesView, SharedStore, lend},
     service_manager,
@@ -372,6 +373,7 @@ impl Parts {
         let budgets = tokio::spawn(budgets::lead(daemon.clone()));
         let baselines = tokio::spawn(baselines::lead(daemon.clone()));
         let pasts = tokio::spawn(pasts::lead(daemon.clone()));
+        let standing = tokio::spawn(rule_states::lead(daemon.clone()));
         let watching = tokio::spawn(libraries::watch::lead(daemon.clone()));
         let strays = tokio::spawn(crate::plugin::end_strays());
         let outward = tokio::spawn(serve(
@@ -408,6 +410,7 @@ impl Parts {
         budgets.abort();
         baselines.abort();
         pasts.abort();
+        standing.abort();
         if let Err(error) = self.journal.close(LAST_WRITE_TIMEOUT) {
             error!("{error}");
         }

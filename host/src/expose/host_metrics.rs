@@ -14,6 +14,7 @@ use prometheus::{Counter, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec,
 use watchpost_plugin_api::Severity;
 use watchpost_services::outcome::Status;
 
+use crate::alarm::ledger::standing::{Census, State};
 use register::Register;
 
 /// Seconds between when a run was due and when it started.
@@ -54,6 +55,8 @@ pub struct HostMetrics {
     writer_stopped: GaugeVec,
     consumer_behind: GaugeVec,
     alarms: GaugeVec,
+    rules: GaugeVec,
+    rule_series: GaugeVec,
     objective_level: GaugeVec,
     objective_budget_left: GaugeVec,
     series_left_out: GaugeVec,
@@ -122,6 +125,8 @@ impl HostMetrics {
             writer_stopped: make.gauge("writer_stopped", "1 while journal or series cannot be written.", &["writer"])?,
             consumer_behind: make.gauge("consumer_behind_records", "Journal records a consumer has yet to take.", &["consumer"])?,
             alarms: make.gauge("alarms", "Alarms that are active, by severity.", &["severity"])?,
+            rules: make.gauge("rules", "Rules by the worst state of their series (ok, trouble, unknown).", &["state"])?,
+            rule_series: make.gauge("rule_series", "Series held to rules, by state (ok, trouble, unknown).", &["state"])?,
             objective_level: make.gauge(
                 "objective_level_ratio",
                 "Share of the known time of an objective's period so far that was good.",
@@ -190,6 +195,15 @@ impl HostMetrics {
             let name = serde_json::to_value(severity).ok();
             let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
             set(&self.alarms, &[name], *count as f64);
+        }
+    }
+
+    /// So many rules and series are well, in trouble or unknown.
+    pub fn rules_stand(&self, census: &Census) {
+        for (gauge, counts) in [(&self.rules, &census.rules()), (&self.rule_series, &census.series)] {
+            for state in State::ALL {
+                set(gauge, &[state.name()], counts.get(&state).copied().unwrap_or(0) as f64);
+            }
         }
     }
 

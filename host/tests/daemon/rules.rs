@@ -241,8 +241,15 @@ fn a_series_without_a_value_is_unknown_and_a_new_rule_begins_with_what_is_stored
         (Some("major"), Some("queue_size{queue=\"deferred\"}")),
         "{trouble}"
     );
+    let counted = |state: &str| {
+        let lines = ["rules", "rule_series"].map(|family| format!("watchpost_host_{family}{{state=\"{state}\"}} 1\n"));
+        let shown = || daemon.get("/metrics").ok().filter(|answer| lines.iter().all(|line| answer.body.contains(line)));
+        assert!(until(SOON, shown).is_some(), "/metrics does not say that one is {state}");
+    };
+    counted("trouble");
     told.tell("");
     let unknown = is("full", "unknown");
+    counted("unknown");
     assert!(unknown["why"].as_str().unwrap().contains("recorded no `queue_size`"), "{unknown}");
     assert_eq!(told.alarm("full").unwrap()["stage"], "active", "what is not known is not over");
     let listed = told.house.run(&["rules", "list", "--series"]).ok();

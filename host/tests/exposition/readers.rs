@@ -69,6 +69,7 @@ fn promtool_finds_nothing_in_any_metric_of_ours() {
     host.worker_crashed("libpop3.so", 1);
     host.worker_restarted("libpop3.so", 1);
     host.set_consumer_behind("series", 4);
+    host.rules_stand(&watchpost::alarm::ledger::standing::Census::default());
     host.set_jobs(7);
     host.set_workers(2);
     host.set_journal_queue(0);

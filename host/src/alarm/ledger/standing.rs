@@ -2,7 +2,7 @@
 //! never well.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -53,6 +53,9 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Trouble, Self::Unknown, Self::Ok];
+
     /// Names it, as JSON does.
     pub fn name(self) -> &'static str {
         match self {
@@ -84,7 +87,58 @@ pub struct Standing {
     pub alarm: Option<u64>,
 }
 
+/// How many series, and how many rules, stand how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Census {
+    /// Series held to rules; one that two rules look at is two.
+    pub series: BTreeMap<State, usize>,
+    /// Rules by their names, each by the worst of its series.
+    rules: BTreeMap<String, State>,
+}
+
+impl Census {
+    /// How many rules stand how.
+    pub fn rules(&self) -> BTreeMap<State, usize> {
+        let mut counts = BTreeMap::new();
+        self.rules.values().for_each(|state| *counts.entry(*state).or_default() += 1);
+        counts
+    }
+
+    fn take(&mut self, all: &[Standing]) {
+        for one in all {
+            *self.series.entry(one.state).or_default() += 1;
+            match self.rules.get_mut(&one.rule) {
+                Some(state) => *state = one.state.min(*state),
+                None => drop(self.rules.insert(one.rule.clone(), one.state)),
+            }
+        }
+    }
+}
+
 impl Ledger {
+    /// Counts how the series of one job stand with the rules that look at them.
+    pub fn count_job(&self, job: &JobState, now_ns: i64, census: &mut Census) {
+        let mut found = Vec::new();
+        self.of_series(job, now_ns, &|_| true, &mut found);
+        self.of_events(job, now_ns, &|_| true, &mut found);
+        census.take(&found);
+    }
+
+    /// Counts how all that is of no single job stands, after all jobs were counted; what a rule found nothing to look at for, it does not know.
+    pub fn count_rest(&self, snapshot: &Snapshot, census: &mut Census) {
+        let mut found = Vec::new();
+        for rule in self.watch.rules() {
+            self.of_expression(rule, snapshot, &mut found);
+        }
+        self.of_host(snapshot.now_ns, &|_| true, &mut found);
+        // That of the host nothing is wrong is no series of a rule that listens to jobs as well.
+        found.retain(|one| one.state == State::Trouble || !census.rules.contains_key(&one.rule));
+        census.take(&found);
+        for rule in self.watch.rules() {
+            census.rules.entry(rule.name.value.clone()).or_insert(State::Unknown);
+        }
+    }
+
     /// How all series stand with the rules that look at them, by rule, job and series; what jobs gave last is that of `snapshot`.
     ///
     /// `is_asked`: of which rules.

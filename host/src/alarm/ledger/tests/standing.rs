@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alarm::ledger::standing::{Standing, State},
+    alarm::ledger::standing::{Census, Standing, State},
     latest::{JobView, Latest},
 };
 
@@ -105,4 +105,22 @@ fn expressions_and_events_have_a_state_too() {
     assert_eq!(both.told(0), ["events{code=\"disk_full\"} ok: -"]);
     both.take(1, None);
     assert_eq!(both.told(1), ["events{code=\"disk_full\"} unknown: connect: refused"], "that it is quiet is known by runs");
+}
+
+#[test]
+fn series_are_counted_as_they_stand_and_rules_by_the_worst_of_theirs() {
+    const RULES: &str = "[[rule]]\nname = \"full\"\nseries = 'queue_size'\nminor = \"> 50\"\n\
+                         [[rule]]\nname = \"never\"\nseries = 'queue_size{job=\"other\"}'\nminor = \"> 50\"\n\
+                         [[rule]]\nname = \"share\"\nexpression = \"sum(size) / 2\"\nseries = { size = 'queue_size' }\nby = [\"job\"]\nminor = \"> 50\"\n";
+    let mut both = Both::new(RULES);
+    let count = |both: &Both| {
+        let (snapshot, mut census) = (both.latest.snapshot(MONDAY * SECOND), Census::default());
+        snapshot.jobs.iter().for_each(|job| both.rig.ledger.count_job(job, snapshot.now_ns, &mut census));
+        both.rig.ledger.count_rest(&snapshot, &mut census);
+        let counts = |of: &BTreeMap<State, usize>| State::ALL.map(|state| of.get(&state).copied().unwrap_or(0));
+        (counts(&census.series), counts(&census.rules()))
+    };
+    assert_eq!(count(&both), ([0, 2, 0], [0, 3, 0]), "nobody knows");
+    both.take(0, Some(&[("queue_size", &["a"], 60.0), ("queue_size", &["b"], 1.0)]));
+    assert_eq!(count(&both), ([1, 0, 2], [1, 1, 1]), "one of two is full, their sum is not; and what is not there is unknown");
 }
