@@ -138,6 +138,8 @@ pub struct Daemon {
     hindrance: Hindrance,
     /// Series files that are being migrated.
     migrating: migrations::Pending,
+    /// What was imported and nothing was learned from yet.
+    unlearned: baselines::Unlearned,
     /// Who is told of alarms.
     routing: Routing,
     /// What tells them.
@@ -240,6 +242,7 @@ impl Daemon {
             let values: u64 = imported.iter().map(|one| one.values).sum();
             let text = format!("{values} values of {} data sources of other programs' files become series", imported.len());
             self.report(Severity::Indeterminate, "series_imported", text);
+            self.unlearned.note(imported.iter().filter_map(Imported::job));
         }
         Ok(imported)
     }

@@ -300,6 +300,11 @@ impl Ledger {
         self.baselines = baselines;
     }
 
+    /// Takes what is usual of some series from now on; of the others it is as it was.
+    pub fn is_usual_too(&mut self, baselines: Baselines) {
+        self.baselines.extend(baselines);
+    }
+
     /// Passes over a record that is no reading.
     pub fn pass(&mut self, position: u64) {
         self.position = self.position.max(position + 1);

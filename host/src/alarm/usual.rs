@@ -44,6 +44,15 @@ impl Baselines {
         }
     }
 
+    /// Takes all that others know; of what both know, theirs.
+    pub fn extend(&mut self, other: Self) {
+        for (calendar, of_calendar) in other.0 {
+            for (job, all) in of_calendar {
+                all.into_iter().for_each(|(series, baseline)| self.insert(&calendar, &job, series, baseline));
+            }
+        }
+    }
+
     /// What is usual of a series, by the calendar of a rule.
     pub fn of(&self, rule: &AlarmRule, job: &str, series: &str) -> Option<&Baseline> {
         let is_its = |calendar: &Calendar| calendar.zone == rule.zone && calendar.special == rule.holidays;

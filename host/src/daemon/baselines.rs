@@ -1,7 +1,8 @@
 //! What is usual of the series whose rules ask for that: learned from the store once an hour, a job at a time.
 
 use std::{
-    sync::Arc,
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,6 +35,21 @@ const AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// Series, as they were written, and the calendars that they are held to.
 type Asked = Vec<(String, Calendar)>;
 
+/// Jobs whose series have got a past that nothing was learned from yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unlearned(Arc<Mutex<BTreeSet<String>>>);
+
+impl Unlearned {
+    /// Takes down jobs whose series were imported.
+    pub(super) fn note(&self, jobs: impl IntoIterator<Item = String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
+    }
+
+    fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Learns until the daemon ends.
 pub(super) async fn lead(daemon: Arc<Daemon>) {
     let mut looks = interval(LOOK_EVERY);
@@ -43,18 +59,27 @@ pub(super) async fn lead(daemon: Arc<Daemon>) {
         let config = daemon.config();
         let rules: Vec<AlarmRule> = config.rules.iter().filter(|rule| rule.enabled && rule.asks_what_is_usual()).cloned().collect();
         let asked: Asked = rules.iter().map(|rule| (rule.looks_at.shown(), rule.calendar())).collect();
-        if learned.as_ref().is_some_and(|(at, known)| at.elapsed() < HOLDS && *known == asked) {
+        let (imported, holds) =
+            (daemon.unlearned.take(), learned.as_ref().is_some_and(|(at, known)| at.elapsed() < HOLDS && *known == asked));
+        if holds && imported.is_empty() {
             continue;
         }
-        learned = Some((Instant::now(), asked));
+        let only = holds.then_some(imported);
+        if !holds {
+            learned = Some((Instant::now(), asked));
+        }
         if rules.is_empty() {
             continue;
         }
+        let is_whole = only.is_none();
         let owner = daemon.clone();
         let began = Instant::now();
-        let Ok(Learned { baselines, unread: failed }) = spawn_blocking(move || owner.learn(&rules)).await else { continue };
+        let Ok(Learned { baselines, unread: failed }) = spawn_blocking(move || owner.learn(&rules, only.as_ref())).await else { continue };
         debug!(series = baselines.len(), took_ms = began.elapsed().as_millis(), "what is usual was learned");
-        daemon.ledger.lend().is_usual(baselines, failed.iter().map(|(job, _)| job.as_str()));
+        {
+            let (mut ledger, unread) = (daemon.ledger.lend(), failed.iter().map(|(job, _)| job.as_str()));
+            if is_whole { ledger.is_usual(baselines, unread) } else { ledger.is_usual_too(baselines) }
+        }
         let Some((job, why)) = failed.first() else {
             unread.is_over(Instant::now());
             continue;
@@ -75,7 +100,8 @@ struct Learned {
 }
 
 impl Daemon {
-    fn learn(&self, rules: &[AlarmRule]) -> Learned {
+    /// Learns what rules ask for: of all jobs, or of these.
+    fn learn(&self, rules: &[AlarmRule], only: Option<&BTreeSet<String>>) -> Learned {
         let (mut found, now_s) = (Learned::default(), now_ns() / 1_000_000_000);
         let (config, jobs) = (self.config(), self.snapshot().jobs);
         let own = |job: &str| config.jobs.iter().find(|known| known.name.as_str() == job).map_or(0, |job| job.asks.labels.len());
@@ -87,7 +113,8 @@ impl Daemon {
             }
             learned.push((series.value.as_str(), calendar.clone()));
             // One job at a time: what is learned from fits one answer, whatever the rule is about.
-            for shape in jobs.iter().filter(|job| gives(job, &series.value)).map(|job| &job.shape) {
+            let is_meant = |job: &&Arc<JobState>| gives(job, &series.value) && only.is_none_or(|only| only.contains(&job.shape.job));
+            for shape in jobs.iter().filter(is_meant).map(|job| &job.shape) {
                 let meant = series.value.of_job(&shape.job);
                 match usual::learn(&self.store, &meant, &calendar, (now_s, shape.step_s)) {
                     Ok(of_job) => {

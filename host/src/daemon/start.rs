@@ -358,6 +358,7 @@ impl Parts {
             delivery,
             hindrance: self.hindrance.clone(),
             migrating: self.migrating.clone(),
+            unlearned: baselines::Unlearned::default(),
             address,
             runner: commands,
             views: self.views.iter().map(|view| (view.name, view.progress.clone())).collect(),

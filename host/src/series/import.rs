@@ -25,6 +25,7 @@ use super::error::SeriesError;
 use super::name::{LabelSet, source_names};
 use super::output::selector_of;
 use super::request::lend;
+use super::selector::Selector;
 use super::store::{Adoption, SeriesStore};
 use super::writer::WriteError;
 
@@ -61,6 +62,14 @@ pub struct Imported {
     pub values: u64,
     /// What each was multiplied with.
     pub factor: f64,
+}
+
+impl Imported {
+    /// The job that the series is of.
+    pub fn job(&self) -> Option<String> {
+        let series = Selector::parse(&self.series).ok()?;
+        series.fixed().find(|(label, _)| *label == "job").map(|(_, job)| job.to_owned())
+    }
 }
 
 /// Why nothing was imported.

@@ -125,3 +125,37 @@ fn known_of(ours: &Path, source: &str, theirs: &BTreeMap<i64, f64>) -> BTreeMap<
     let (first, last) = (*theirs.keys().next().unwrap(), *theirs.keys().next_back().unwrap());
     rrdtool::values(ours, source, first - 1, last).into_iter().filter(|(time, _)| theirs.contains_key(time)).collect()
 }
+
+/// A file of another program: five weeks of hours, each about a tenth of a millisecond.
+fn of_five_weeks(file: &Path) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 3_600 * 3_600;
+    let hours = 35 * 24;
+    let rrdtool = |words: &[String]| assert!(Command::new("rrdtool").args(words).stdout(Stdio::null()).status().unwrap().success());
+    let start = (now - (hours + 1) * 3_600).to_string();
+    let words =
+        ["create", &file.display().to_string(), "--start", &start, "--step", "3600", "DS:value:GAUGE:7200:U:U", "RRA:AVERAGE:0.5:1:1000"];
+    rrdtool(&words.map(str::to_owned));
+    let values = (0..hours).map(|hour| format!("{}:0.000{}", now - (hours - hour - 1) * 3_600, 1 + hour % 3));
+    rrdtool(&["update".to_owned(), file.display().to_string()].into_iter().chain(values).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_usual_is_learned_from_an_import_at_once() {
+    let server = willing().await;
+    let rule = "[[job.threshold]]\nname = \"usual\"\nmetric = \"connect_time\"\nwarning = \"outside 3 deviations\"\n";
+    let house = House::new(&(job("base", "every = \"1s\"", server.port()) + rule));
+    of_five_weeks(&house.folder().join("past.rrd"));
+    let mapping = "[[import]]\nfiles = \"past.rrd\"\nsource = \"value\"\njob = \"base\"\nmetric = \"connect_time\"\nfactor = 1\n";
+    house.keep("mapping.toml", mapping.as_bytes());
+    let daemon = house.start();
+    let shown = || crate::json(&house, &["rules", "show", "usual"])["series"][0].clone();
+    let too_little = |one: &serde_json::Value| one["why"].as_str().is_some_and(|why| why.starts_with("too little is known"));
+    let patience = Duration::from_secs(60);
+    assert!(until(patience, || Some(shown()).filter(too_little)).is_some(), "{}", shown());
+    // It was looked for when the daemon began, and would be again in an hour.
+    std::thread::sleep(Duration::from_secs(6));
+    house.run(&["series", "import", "--mapping", &house.folder().join("mapping.toml").display().to_string()]).ok();
+    let known = until(patience, || Some(shown()).filter(|one| one["state"] != "unknown"));
+    assert!(known.is_some(), "{}\n{}", shown(), daemon.log_text());
+    assert!(daemon.stop().status.success());
+}
