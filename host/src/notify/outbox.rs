@@ -220,12 +220,12 @@ pub struct Outbox {
 
 impl Outbox {
     #[cfg(test)]
-    pub(super) fn of(connection: Connection) -> Self {
+    pub(crate) fn of(connection: Connection) -> Self {
         Self { connection, turns: Turns::default() }
     }
 
     #[cfg(test)]
-    pub(super) fn transaction(&mut self) -> Transaction<'_> {
+    pub(crate) fn transaction(&mut self) -> Transaction<'_> {
         self.connection.transaction().unwrap_or_else(|error| panic!("{error}"))
     }
 

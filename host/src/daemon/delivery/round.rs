@@ -1,5 +1,8 @@
 //! One round of a channel: what is due, put together as the channel takes it, and told.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
