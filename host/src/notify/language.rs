@@ -1,5 +1,7 @@
 //! The words of messages in the languages of who reads them; what was measured is the same in each.
 
+mod sentence;
+
 use chrono::{DateTime, SecondsFormat};
 use watchpost_plugin_api::Severity;
 
@@ -274,6 +276,11 @@ impl Voice {
         word.to_uppercase()
     }
 
+    /// What an alarm's text says; as it is where it is no sentence of ours.
+    pub fn sentence(self, notice: &Notice) -> String {
+        sentence::said(notice, self.language)
+    }
+
     /// A notice in one line.
     pub fn title(self, notice: &Notice) -> String {
         let what = match notice.step {
@@ -283,7 +290,7 @@ impl Voice {
                 format!(" {}{by}", self.step(step))
             }
         };
-        plain_line(&format!("[{}]{what} {}", self.state(notice), notice.text))
+        plain_line(&format!("[{}]{what} {}", self.state(notice), self.sentence(notice)))
     }
 
     /// Many notices in one line, `active` of them of alarms that are there.

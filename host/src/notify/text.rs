@@ -1,6 +1,6 @@
 //! What is said of an alarm in words, and the templates that say it otherwise.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, value::Serde};
 use serde::Serialize;
@@ -21,7 +21,7 @@ const FUEL: u64 = 1_000_000;
 #[derive(Serialize)]
 pub struct Words<'n> {
     #[serde(flatten)]
-    notice: &'n Notice,
+    notice: Cow<'n, Notice>,
     /// The severity, or CLEARED.
     state: String,
     /// The whole in one line.
@@ -41,7 +41,9 @@ impl<'n> Words<'n> {
     /// Puts a notice into words of some language.
     pub fn said(notice: &'n Notice, voice: Voice) -> Self {
         let (time, since) = (voice.time(notice.time_ns), voice.time(notice.raised_ns));
-        Self { notice, state: voice.state(notice), title: voice.title(notice), time, since }
+        let (state, title, text) = (voice.state(notice), voice.title(notice), voice.sentence(notice));
+        let notice = if text == notice.text { Cow::Borrowed(notice) } else { Cow::Owned(Notice { text, ..notice.clone() }) };
+        Self { notice, state, title, time, since }
     }
 
     /// An instant, as RFC 3339 has it.
@@ -67,7 +69,7 @@ pub fn body(notice: &Notice) -> String {
 
 /// A notice in lines of words of some language.
 pub fn body_in(notice: &Notice, voice: Voice) -> String {
-    let mut lines = vec![plain_line(&notice.text), String::new()];
+    let mut lines = vec![plain_line(&voice.sentence(notice)), String::new()];
     let mut say = |what: Line, said: &str| {
         if !said.is_empty() {
             lines.push(format!("{:12} {}", voice.line(what), plain_line(said)));
