@@ -317,8 +317,7 @@ impl Walk<'_> {
         match Template::parse(&text, format) {
             Ok(template) => Some(Some(template)),
             Err(why) => {
-                let fault = Fault::new(Rule::ChannelTemplateFaulty, &text.place, format!("`{key}`: the template is faulty: {why}"));
-                self.faults.push(fault.hint(match format {
+                self.faults.push(template_faulty(key, &text.place, &why).hint(match format {
                     Format::Json => "values bring their own quotes: body = '{\"text\": {{ text }}}'",
                     _ => "it may use text, title, state, severity, job, target, series, value, bound, time, since, …",
                 }));
@@ -510,6 +509,11 @@ impl Walk<'_> {
         }
         runs.then_some(path)
     }
+}
+
+/// The fault of a template that cannot be followed.
+pub(super) fn template_faulty(key: &str, place: &Place, why: &str) -> Fault {
+    Fault::new(Rule::ChannelTemplateFaulty, place, format!("`{key}`: the template is faulty: {why}"))
 }
 
 /// Fetches a secret, or takes the plain one and warns.

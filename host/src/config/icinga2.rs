@@ -2,7 +2,7 @@
 
 use super::{
     At, Fault, Rule,
-    channel::{Walk, with_path},
+    channel::{Walk, template_faulty, with_path},
     reader::Texts,
 };
 use crate::{
@@ -59,8 +59,7 @@ fn name(walk: &mut Walk<'_>, key: &'static str, usual: &str) -> Option<ObjectNam
         Ok(name) => Some(name),
         Err(why) => {
             let place = text.as_ref().map_or(walk.place, |text| &text.place);
-            let fault = Fault::new(Rule::ChannelTemplateFaulty, place, format!("`{key}`: the template is faulty: {why}"));
-            walk.faults.push(fault.hint("it may use job, agent, target, target_host and labels of the job"));
+            walk.faults.push(template_faulty(key, place, &why).hint("it may use job, agent, target, target_host and labels of the job"));
             None
         }
     }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
     At, Fault, Faults, Rule,
-    channel::{Walk, secret_of},
+    channel::{Walk, secret_of, template_faulty},
     main_file::{absolute, check_path},
     near::did_you_mean,
     reader::Field,
@@ -156,9 +156,8 @@ fn tried(desk: &Desk, places: &template::Places, faults: &mut Faults) -> bool {
     let mut whole = true;
     for (key, place, pattern) in places {
         if let Err(why) = try_out(desk, pattern) {
-            let fault = Fault::new(Rule::ChannelTemplateFaulty, place, format!("`{key}`: the template is faulty: {why}"));
             faults.push(
-                fault.hint(
+                template_faulty(key, place, &why).hint(
                     "it may use title, description, said, ticket.key, ticket.id, settings.…, user, secret, session, severity, job, …",
                 ),
             );

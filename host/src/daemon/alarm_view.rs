@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use watchpost_journal::Position;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     delivery::{Hands, Routing},
     host_alarms::Overheard,
     now_ns,
-    view::View,
+    view::{View, complain},
 };
 use crate::{
     alarm::{
@@ -33,7 +33,7 @@ use crate::{
     database::DatabaseError,
     expose::host_metrics::HostMetrics,
     job::Job,
-    log::{seconds, trouble::Trouble},
+    log::trouble::Trouble,
     reading::Record,
 };
 
@@ -157,14 +157,8 @@ impl AlarmView {
                 true
             }
             Err(error) => {
-                let why = crate::chain(&error);
-                if let Some(told) = self.unkept.met(&why, Instant::now()) {
-                    error!(
-                        times = told.times,
-                        lasted_s = seconds(told.lasted),
-                        "alarms cannot be stored; the journal holds what makes them: {why}"
-                    );
-                }
+                let what = format!("alarms cannot be stored; the journal holds what makes them: {}", crate::chain(&error));
+                complain(&mut self.unkept, &what);
                 false
             }
         }

@@ -5,13 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use watchpost_journal::{ConsumerPosition, Position, Reader};
 
-use super::{DataFolder, now_ns, records, view::View};
+use super::{
+    DataFolder, now_ns, records,
+    view::{View, complain},
+};
 use crate::{
     event::store::{EventError, EventStore},
-    log::{seconds, trouble::Trouble},
+    log::trouble::Trouble,
     reading::Record,
 };
 
@@ -57,19 +60,13 @@ impl EventView {
                 true
             }
             Ok(unkept) => {
-                self.complain(&format!("today's events fill their file; {unkept} were not kept"));
+                complain(&mut self.unkept, &format!("today's events fill their file; {unkept} were not kept"));
                 true
             }
             Err(error) => {
-                self.complain(&format!("events cannot be stored; the journal holds them: {}", crate::chain(&error)));
+                complain(&mut self.unkept, &format!("events cannot be stored; the journal holds them: {}", crate::chain(&error)));
                 false
             }
-        }
-    }
-
-    fn complain(&mut self, what: &str) {
-        if let Some(told) = self.unkept.met(what, Instant::now()) {
-            error!(times = told.times, lasted_s = seconds(told.lasted), "{what}");
         }
     }
 }

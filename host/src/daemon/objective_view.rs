@@ -7,16 +7,15 @@ use std::{
     time::Instant,
 };
 
-use tracing::error;
 use watchpost_journal::Position;
 
-use super::view::View;
+use super::view::{View, complain};
 use crate::{
     alarm::maintenance::Announced,
     config::Config,
     database::DatabaseError,
     job::Job,
-    log::{seconds, trouble::Trouble},
+    log::trouble::Trouble,
     objective::{count::Watched, tally::Tally},
     reading::Record,
 };
@@ -72,14 +71,8 @@ impl ObjectiveView {
                 true
             }
             Err(error) => {
-                let why = crate::chain(&error);
-                if let Some(told) = self.unkept.met(&why, Instant::now()) {
-                    error!(
-                        times = told.times,
-                        lasted_s = seconds(told.lasted),
-                        "sums of service levels cannot be stored; the journal holds them: {why}"
-                    );
-                }
+                let what = format!("sums of service levels cannot be stored; the journal holds them: {}", crate::chain(&error));
+                complain(&mut self.unkept, &what);
                 false
             }
         }

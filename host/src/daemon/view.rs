@@ -25,6 +25,13 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Records taken between two looks at the clock.
 const BATCH: usize = 1000;
 
+/// Tells of what a view cannot do, not each time that it cannot.
+pub(super) fn complain(trouble: &mut Trouble, what: &str) {
+    if let Some(told) = trouble.met(what, Instant::now()) {
+        error!(times = told.times, lasted_s = seconds(told.lasted), "{what}");
+    }
+}
+
 /// What takes the records.
 pub(super) trait View: Send + 'static {
     /// Takes one record; false if it cannot now, and the record is to come again.

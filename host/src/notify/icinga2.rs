@@ -6,9 +6,9 @@
 
 mod telling;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use minijinja::{Environment, UndefinedBehavior, Value};
+use minijinja::Value;
 use serde_json::json;
 use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Status;
@@ -19,6 +19,7 @@ use crate::{
     nagios::{Verdict, figure, line},
     reading::Shape,
     series::{meant::may_be_of, selector::Selector},
+    ticket::pattern::{Escape, Pattern},
 };
 
 /// Shortest time that a result is worth: whoever measures each second need not tell each second.
@@ -46,28 +47,15 @@ pub struct Icinga2 {
 }
 
 /// What an object of Icinga is called, said with `{{ job }}`, `{{ agent }}`, `{{ target }}`, `{{ target_host }}` and labels of the job.
-#[derive(Clone, Debug)]
-pub struct ObjectName {
-    source: Arc<str>,
-    environment: Arc<Environment<'static>>,
-}
-
-impl PartialEq for ObjectName {
-    fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
-    }
-}
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectName(Pattern);
 
 impl ObjectName {
     /// Reads the template; which labels there are is seen with the jobs.
     ///
     /// Errors: what is wrong with it.
     pub fn parse(source: &str) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(10_000));
-        environment.add_template_owned("it", source.to_owned()).map_err(|error| error.to_string())?;
-        Ok(Self { source: source.into(), environment: Arc::new(environment) })
+        Pattern::parse(source, Escape::Plain).map(Self)
     }
 
     /// The name for a job.
@@ -78,10 +66,9 @@ impl ObjectName {
         let own = shape.labels.iter().map(|(key, value)| (key.clone(), value.clone()));
         let all = [("job", shape.job.as_str()), ("agent", &shape.agent), ("target", &shape.target), ("target_host", target_host)];
         let names: BTreeMap<String, String> = own.chain(all.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect();
-        let failed = |error: minijinja::Error| format!("job {}: `{}`: {error}", shape.job, self.source);
-        let name = self.environment.get_template("it").and_then(|template| template.render(Value::from(names))).map_err(failed)?;
-        let name = plain_line(name.trim());
-        if name.is_empty() { Err(format!("job {}: `{}` gives no name", shape.job, self.source)) } else { Ok(name) }
+        let (source, failed) = (self.0.source(), |why: String| format!("job {}: `{}`: {why}", shape.job, self.0.source()));
+        let name = plain_line(self.0.render(&Value::from(names)).map_err(failed)?.trim());
+        if name.is_empty() { Err(format!("job {}: `{source}` gives no name", shape.job)) } else { Ok(name) }
     }
 }
 
@@ -171,6 +158,8 @@ fn output(shape: &Shape, last: &Last, verdict: Verdict, alarms: &[Standing]) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use watchpost_plugin_api::{ErrorKind, Kind, Unit};
     use watchpost_services::outcome::{Outcome, Sample};
 
@@ -259,7 +248,7 @@ mod tests {
     #[test]
     fn a_job_without_a_label_that_names_its_object_is_told_of() {
         let why = result(&icinga("{{ rack }}", "b"), Status::Ok, &[]).unwrap_err();
-        assert!(why.starts_with("job mx: `{{ rack }}`: undefined value"), "{why}");
+        assert!(why.starts_with("job mx: `{{ rack }}`: line 1: undefined value"), "{why}");
         assert_eq!(result(&icinga(" ", "b"), Status::Ok, &[]).unwrap_err(), "job mx: ` ` gives no name");
         assert!(ObjectName::parse("{{ job").is_err());
     }

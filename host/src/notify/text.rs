@@ -151,9 +151,7 @@ impl Template {
     ///
     /// Errors: what is wrong with it, and in which line.
     pub fn parse(source: &str, format: Format) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
+        let mut environment = strict();
         environment.set_auto_escape_callback(move |_| match format {
             Format::Html => AutoEscape::Html,
             Format::Json => AutoEscape::Json,
@@ -193,6 +191,14 @@ impl Template {
             Format::Html => Ok(text),
         }
     }
+}
+
+/// What templates run in: what is not there is an error, and none costs much.
+pub(crate) fn strict() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment
 }
 
 /// What a template's error says, its place first.

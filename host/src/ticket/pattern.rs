@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
-use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value};
+use minijinja::{Environment, Error, Output, State, Value};
 
-use crate::notify::text::said;
-
-/// Steps that a pattern takes, at most: one that loops for ever is refused.
-const FUEL: u64 = 1_000_000;
+use crate::notify::text::{said, strict};
 
 /// What a text is meant for, and so what a value in it may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,9 +42,7 @@ impl Pattern {
     ///
     /// Errors: what is wrong with it, and in which line.
     pub fn parse(source: &str, escape: Escape) -> Result<Self, String> {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
+        let mut environment = strict();
         environment.add_filter("urlencode", |text: String| Value::from_safe_string(percent(&text)));
         environment.add_filter("html", |text: String| html(&text));
         environment.add_filter("base64", |text: String| STANDARD.encode(text));

@@ -6,6 +6,7 @@ use super::template::Places;
 use crate::{
     config::{
         At, Fault, Faults, Place, Rule,
+        channel::template_faulty,
         near::did_you_mean,
         reader::{Field, Reader, misshapen},
         text::{Data, Table},
@@ -147,8 +148,7 @@ impl Part<'_> {
                 Some(pattern)
             }
             Err(why) => {
-                let fault = Fault::new(Rule::ChannelTemplateFaulty, &text.place, format!("`{key}`: the template is faulty: {why}"));
-                self.faults.push(fault);
+                self.faults.push(template_faulty(key, &text.place, &why));
                 None
             }
         }

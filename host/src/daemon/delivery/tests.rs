@@ -176,18 +176,33 @@ fn kill(delivery: Delivery) {
     lock(&delivery.running).values().for_each(|running| running.task.abort());
 }
 
+/// Where lives are told: how many, their chances, and a data folder without alarms.
+struct Scene {
+    lives: u64,
+    chance: Arc<Chance>,
+    data: PathBuf,
+    appender: Appender,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let lives = std::env::var("WATCHPOST_PROVE_DELIVERIES").map_or(LIVES, |count| count.parse().unwrap());
+        let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
+        let seed: u64 = seed.unwrap_or_else(|| now_ns().unsigned_abs());
+        println!("WATCHPOST_PROVE_SEED={seed}");
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().to_owned();
+        drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
+        let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
+        let (chance, appender) = (Arc::new(Chance(seed.into())), Appender::new(Arc::new(journal)));
+        Self { lives, chance, data, appender, _folder: folder }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
-    let lives = std::env::var("WATCHPOST_PROVE_DELIVERIES").map_or(LIVES, |count| count.parse().unwrap());
-    let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seed: u64 = seed.unwrap_or_else(|| now_ns().unsigned_abs());
-    println!("WATCHPOST_PROVE_SEED={seed}");
-    let chance = Arc::new(Chance(seed.into()));
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_owned();
-    drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
-    let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
-    let appender = Appender::new(Arc::new(journal));
+    let Scene { lives, chance, data, appender, _folder } = Scene::set();
     let receiver = Receiver::start(chance.clone()).await;
     let channel = channel(receiver.port);
 

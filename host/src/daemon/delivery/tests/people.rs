@@ -89,16 +89,7 @@ fn house(ports: [u16; 3]) -> (Routes, Vec<Channel>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_kills_do() {
-    let lives = std::env::var("WATCHPOST_PROVE_DELIVERIES").map_or(LIVES, |count| count.parse().unwrap());
-    let seed = std::env::var("WATCHPOST_PROVE_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seed: u64 = seed.unwrap_or_else(|| now_ns().unsigned_abs());
-    println!("WATCHPOST_PROVE_SEED={seed}");
-    let chance = Arc::new(Chance(seed.into()));
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_owned();
-    drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
-    let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
-    let appender = Appender::new(Arc::new(journal));
+    let Scene { lives, chance, data, appender, _folder } = Scene::set();
     let (ann, bob, cy) = (listen(chance.clone()).await, listen(chance.clone()).await, listen(chance.clone()).await);
     let (routes, channels) = house([ann.0, bob.0, cy.0]);
 
