@@ -165,6 +165,27 @@ pub struct Depends {
     seen: HashMap<String, Vec<usize>>,
 }
 
+/// Rules that hold, by the one job that they look at.
+#[derive(Debug)]
+pub struct RulesByJob<'r>(HashMap<&'r str, Vec<&'r AlarmRule>>);
+
+impl<'r> RulesByJob<'r> {
+    /// Sorts those that are enabled.
+    pub fn new(rules: &'r [AlarmRule]) -> Self {
+        let mut by_job: HashMap<&str, Vec<&AlarmRule>> = HashMap::new();
+        for rule in rules.iter().filter(|rule| rule.enabled) {
+            by_job.entry(rule.job().unwrap_or_default()).or_default().push(rule);
+        }
+        Self(by_job)
+    }
+
+    /// Those of a job, and those that may look at several.
+    pub fn near(&self, job: &str) -> impl Iterator<Item = &'r AlarmRule> + use<'_, 'r> {
+        let all = [self.0.get(job), self.0.get("")];
+        all.into_iter().flatten().flatten().copied()
+    }
+}
+
 /// Series of one job that others depend on.
 #[derive(Debug)]
 struct Source {
@@ -181,7 +202,7 @@ struct Source {
 impl Depends {
     /// Holds jobs to what they depend on; what no rule judges silences nobody.
     pub fn new(dependents: &[Dependent], rules: &[AlarmRule]) -> Self {
-        let mut made = Self::default();
+        let (mut made, rules) = (Self::default(), RulesByJob::new(rules));
         let by_name: HashMap<&str, &Shape> = dependents.iter().map(|dependent| (dependent.shape.job.as_str(), &dependent.shape)).collect();
         let mut known: HashMap<&str, Vec<usize>> = HashMap::new();
         for Dependent { shape, on } in dependents {
@@ -191,7 +212,7 @@ impl Depends {
                         Some(job) => by_name.get(job).into_iter().copied().collect(),
                         None => dependents.iter().map(|dependent| &dependent.shape).collect(),
                     };
-                    let found = near.into_iter().filter_map(|shape| Source::new(on, shape, rules));
+                    let found = near.into_iter().filter_map(|shape| Source::new(on, shape, &rules));
                     found.map(|source| made.add(source)).collect()
                 });
                 let others = sources.iter().copied().filter(|source| made.sources.get(*source).is_some_and(|it| it.job != shape.job));
@@ -227,8 +248,10 @@ impl Depends {
 
     /// Takes over what is known of the same series.
     pub fn go_on_as(&mut self, before: &Self) {
+        let known: HashMap<(&str, &str), &Source> =
+            before.sources.iter().map(|source| ((source.job.as_str(), source.on.series.as_str()), source)).collect();
         for source in &mut self.sources {
-            if let Some(before) = before.sources.iter().find(|before| before.job == source.job && before.on == source.on) {
+            if let Some(before) = known.get(&(source.job.as_str(), source.on.series.as_str())) {
                 (source.well_ns, source.doubtful) = (before.well_ns, before.doubtful);
             }
         }
@@ -280,7 +303,7 @@ impl Depends {
 
 impl Source {
     /// Series of a job that are meant and that a rule judges.
-    fn new(on: &DependsOn, shape: &Shape, rules: &[AlarmRule]) -> Option<Self> {
+    fn new(on: &DependsOn, shape: &Shape, rules: &RulesByJob<'_>) -> Option<Self> {
         if !may_be_of(&on.series, shape) {
             return None;
         }
@@ -288,10 +311,9 @@ impl Source {
         let mut specs = every.iter().chain(&shape.metrics).filter(|spec| may_be(&on.series, shape, spec)).peekable();
         specs.peek()?;
         let specs: Vec<_> = specs.collect();
-        let judges = |rule: &&AlarmRule| {
-            rule.enabled && rule.looks_at.series().is_some_and(|series| specs.iter().any(|spec| may_be(&series.value, shape, spec)))
-        };
-        let times = rules.iter().filter(judges).map(|rule| rule.raise_after.1).max()?;
+        let judges =
+            |rule: &&AlarmRule| rule.looks_at.series().is_some_and(|series| specs.iter().any(|spec| may_be(&series.value, shape, spec)));
+        let times = rules.near(&shape.job).filter(judges).map(|rule| rule.raise_after.1).max()?;
         let looks = i64::from(times.saturating_add(1)).saturating_mul(i64::from(shape.step_s)).saturating_mul(1_000_000_000);
         let sign_ns = looks.saturating_add(LATE_NS).min(AWAITS_MAX_NS);
         Some(Self { job: shape.job.clone(), on: on.clone(), sign_ns, well_ns: i64::MIN, doubtful: false, raised: BTreeMap::new() })
