@@ -69,6 +69,7 @@ fn routes(group_wait: Duration) -> Routes {
         channels: vec!["hook".into()],
         delay: Duration::ZERO,
         group_by: vec![group_by.to_owned()],
+        by_situation: false,
         group_wait,
         repeat,
         escalate: Vec::new(),
