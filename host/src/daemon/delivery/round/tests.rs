@@ -12,7 +12,7 @@ use crate::{
     notify::{
         channel::Kind,
         http::Receiver,
-        outbox::{Fate, TABLES, TABLES_OF_PEOPLE, put},
+        outbox::{Fate, TABLES, TABLES_OF_LANES, TABLES_OF_PEOPLE, put},
         route::{Route, Routes},
         text::sample,
         webhook::{Body, Webhook},
@@ -97,7 +97,7 @@ struct Story {
 impl Story {
     fn new(group_wait: Duration) -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}")).unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
         Self { outbox: Outbox::of(connection), routes: routes(group_wait), lives: BTreeMap::new(), now_ns: SECOND, seq: 0 }
     }
 
