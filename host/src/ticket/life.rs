@@ -122,6 +122,12 @@ pub struct Ticket {
     /// How comments of ours begin, by the number of the step: so that one that quotes ours is somebody's.
     #[serde(default)]
     pub begins: Vec<(u64, String)>,
+    /// Whether its comments are to be read once more: what it tells of ended since they were.
+    #[serde(default)]
+    pub looks: bool,
+    /// The life that goes on, where another ticket came after this one.
+    #[serde(skip)]
+    pub heir: Option<u64>,
     /// Why the system will never take the step, if so.
     pub refused: Option<String>,
     /// Whether its owner, when read next, is what we made him.
@@ -225,6 +231,8 @@ impl Ticket {
             seen: Vec::new(),
             noting: Vec::new(),
             begins: Vec::new(),
+            looks: false,
+            heir: None,
             refused: None,
             took: false,
             met: false,

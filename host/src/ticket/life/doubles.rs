@@ -48,14 +48,15 @@ impl Ticket {
         self.doubles.owed = self.pays_at(can).is_some();
     }
 
-    /// When something is to be done about duplicates: nothing if that is at no certain instant.
+    /// When something is to be done about duplicates, or comments are to be read once more: nothing if that is at no certain instant.
     pub fn pays_at(&self, can: Can) -> Option<i64> {
         // What nobody knows any more has no duplicates.
         if self.state == State::Gone {
             return None;
         }
         let sweeps = self.is_to_be_swept(can).then_some(self.doubles.until_ns);
-        sweeps.into_iter().chain((!self.duplicates.is_empty()).then_some(self.doubles.next_ns)).min()
+        let looks = (self.looks && can.comments).then_some(0);
+        sweeps.into_iter().chain(looks).chain((!self.duplicates.is_empty()).then_some(self.doubles.next_ns)).min()
     }
 
     /// What is to be asked about a duplicate now.

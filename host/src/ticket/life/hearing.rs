@@ -124,7 +124,7 @@ impl Ticket {
 
     /// Takes comments: all, or some of them.
     fn read_comments(&mut self, comments: Vec<Comment>, all: bool, now_ns: i64) -> Vec<Seen> {
-        self.unlooked = 0;
+        (self.unlooked, self.looks) = (0, false);
         if let Some(unsure) = &self.written {
             let mark = mark(&self.key, unsure.seq);
             if comments.iter().any(|comment| bears(&comment.text, &mark)) {

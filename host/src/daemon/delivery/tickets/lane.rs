@@ -99,6 +99,8 @@ impl Lane {
 
     async fn finish(&mut self, row: Row, done: Done, mut ticket: Option<Ticket>) -> rusqlite::Result<()> {
         if let Some(ticket) = &mut ticket {
+            // Somebody may have written until it was resolved, and of the alarm's next life another ticket may tell.
+            ticket.looks |= row.notice.step.ends() && ticket.id.is_some();
             ticket.note_debts(self.shared.desk.can());
         }
         match done {
@@ -260,17 +262,18 @@ impl Lane {
         let (latest, owed) = self.shared.with(move |store| Ok((store.latest(&name, &key)?, store.owed(&name, &key)?))).await?;
         let Some(ticket) = latest.filter(|ticket| ticket.id.is_some()) else { return Ok(()) };
         for earlier in owed.into_iter().filter(|earlier| earlier.first != ticket.first) {
-            self.read_one(earlier, false).await?;
+            self.read_one(Ticket { heir: Some(ticket.alarm), ..earlier }, false).await?;
         }
         self.read_one(ticket, true).await
     }
 
-    /// Reads one of them; of one that another came after only duplicates matter.
+    /// Reads one of them; of one that another came after only duplicates matter, and what was written into it last.
     async fn read_one(&mut self, mut ticket: Ticket, is_latest: bool) -> rusqlite::Result<()> {
         let (can, begun_ns, poll_ns) = (self.shared.desk.can(), self.now_ns(), nanoseconds(self.shared.desk.poll));
         let sweeps = ticket.is_to_be_swept(can) && ticket.doubles.until_ns <= begun_ns;
         let doubts = can.search && ticket.is_doubtful();
-        let asks = [(sweeps || doubts, Ask::Search), (can.read && is_latest, Ask::Read), (can.comments && is_latest, Ask::Look)];
+        let asks =
+            [(sweeps || doubts, Ask::Search), (can.read && is_latest, Ask::Read), (can.comments && (is_latest || ticket.looks), Ask::Look)];
         // What fails here holds up no step.
         let (attempts, failing, next_ns) = (ticket.attempts, ticket.failing.clone(), ticket.next_ns);
         self.reads = true;

@@ -66,7 +66,9 @@ fn meant(ticket: &Ticket, seen: &Seen) -> BTreeSet<u64> {
 
 fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: &Seen) -> bool {
     let id = ticket.id.as_deref().unwrap_or_default();
-    let Some(alarm) = shared.hands.alarm(number) else { return true };
+    // What is written into a ticket when its alarm has begun anew is said of the alarm.
+    let Some(alarm) = shared.hands.alarm(number).or_else(|| shared.hands.alarm(ticket.heir?)) else { return true };
+    let number = alarm.life.number;
     let channel = &shared.channel.name;
     let who = |name: Option<&str>| format!("{}@{channel}", name.unwrap_or("somebody"));
     let life = &alarm.life;
