@@ -102,6 +102,16 @@ fn round(shape: &FileShape) -> i64 {
     i64::from(shape.step) * spans.min().unwrap()
 }
 
+/// Whether an archive went round in a gap, and had perhaps no further row since.
+fn went_round(given: &[Given], step: i64, rows: i64) -> bool {
+    let mut since = 0;
+    given.iter().rev().any(|(passed, _)| {
+        let is_round = since < step && *passed > step * (rows - 1);
+        since += passed;
+        is_round
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -127,7 +137,9 @@ proptest! {
             let step = archive.steps * shape.step;
             let from = last - i64::from(step) * (i64::from(archive.rows) - 1);
             let wanted = Wanted { consolidation: archive.consolidation, from, to: last, step };
-            let [ours, theirs] = [0, 1].map(|n| Librrd::new().fetch(&paths[n], &wanted).unwrap());
+            // In the oldest row of an archive that just went round librrd has what was before the gap, as if it had been then.
+            let misdated = usize::from(went_round(&rows, i64::from(step), i64::from(archive.rows)));
+            let [ours, theirs] = [0, 1].map(|n| Librrd::new().fetch(&paths[n], &wanted).unwrap().rows.split_off(misdated));
             prop_assert_eq!(ours, theirs);
         }
     }

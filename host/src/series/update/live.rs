@@ -157,7 +157,8 @@ impl Live {
 impl Archive {
     /// Ends so many rows, of which the first is the primary one.
     pub(super) fn turn(&mut self, rows: i64) {
-        // Of more rows than there is room for, the last ones stay. librrd may begin such a round elsewhere in the ring; what is read is the same.
+        // Of more rows than there is room for, the last ones stay. librrd may begin such a round elsewhere in the ring, and dates the first of them
+        // so late that it stays; what is read of the others is the same.
         let over = (rows - self.rows).max(0);
         self.current = (self.current + over) % self.rows;
         for row in over..rows {
