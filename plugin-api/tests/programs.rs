@@ -249,7 +249,7 @@ async fn a_program_that_cannot_be_started_is_an_error_that_names_it() {
         assert_eq!(ran.failure(), Some(("local", format!("cannot start {program}: {why}").as_str())));
     };
     check("output", "/nowhere/at-all", "No such file or directory").await;
-    check("output", "/etc/passwd", "Permission denied").await;
+    check("output", "/etc/passwd", "nobody may execute it, which `chmod +x` would change").await;
     check("output", "sh", "its path is not absolute").await;
     check("undeclared", "/bin/sh", "it is no program of which the agent said that it starts it").await;
 }
