@@ -90,7 +90,7 @@ fn daemon(folder: &Path) -> (Daemon, String) {
     fs::write(folder.join("jobs.toml"), "").unwrap();
     let config = folder.join("watchpost.toml");
     fs::write(&config, format!("plugins = [\"plugins\"]\nschedules = [\"jobs.toml\"]\nlisten = \"{listen}\"\n")).unwrap();
-    let program = std::env::current_exe().unwrap().with_file_name("").parent().unwrap().with_file_name("watchpost");
+    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("watchpost");
     let mut command = Command::new(program);
     command.args(["run", "--log-level", "error", "--config"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
     let daemon = Daemon(command.spawn().unwrap());
