@@ -158,6 +158,11 @@ pub struct Notice {
 }
 
 impl Notice {
+    /// Whether somebody works on it, or has seen it and that holds: then nobody else is called.
+    pub fn is_taken(&self) -> bool {
+        self.owner.is_some() || self.acknowledged
+    }
+
     /// The same for every attempt to tell of this step, and for no other step: what a receiver tells repetitions by. A reminder is none: it
     /// has an id of its own.
     pub fn id(&self, instance: &str) -> String {

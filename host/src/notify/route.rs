@@ -41,7 +41,7 @@ pub struct Route {
     pub group_by: Vec<String>,
     /// How long a group gathers.
     pub group_wait: Duration,
-    /// After which time it is told again while nobody has taken it.
+    /// After which time it is told again while nobody owns or has acknowledged it.
     pub repeat: Option<Duration>,
     /// Who else is told if nobody has taken it for a while.
     pub escalate: Vec<Escalation>,
@@ -52,7 +52,7 @@ pub struct Route {
 /// Who else is told, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Escalation {
-    /// How long after the alarm was raised.
+    /// How long nobody has taken it: since it was raised, since the last acknowledgement of it ended, or since nothing silences it any more.
     pub after: Duration,
     /// Who.
     pub channels: Vec<String>,
@@ -152,25 +152,27 @@ impl Routes {
 
     /// Who is told that an alarm is there; each channel once, by the route that tells it first.
     ///
-    /// Shape: a roster that is to be told at once is whoever is on duty; one that is to be told later stands for itself.
+    /// Shape: a roster that is to be told at once is whoever is on duty; one that is to be told later stands for itself. While somebody has
+    /// taken the alarm nobody else is called, and nobody is reminded.
     pub fn addressed(&self, notice: &Notice) -> Vec<Address> {
         let mut found: BTreeMap<String, Address> = BTreeMap::new();
+        let is_taken = notice.is_taken();
         let about = self.routes.iter().enumerate().filter(|(_, route)| route.is_about(notice));
         for (number, route) in about {
             let Some(opens) = route.opens(notice.time_ns) else { continue };
-            let repeat_s = route.repeat.map(|repeat| repeat.as_secs());
+            let repeat_s = route.repeat.filter(|_| !is_taken).map(|repeat| repeat.as_secs());
             let wait = route.delay.max(if route.group_by.is_empty() { Duration::ZERO } else { route.group_wait });
             let first = opens.max(later(notice.time_ns, wait));
             let condition = if first > notice.time_ns { While::Open } else { While::Always };
             let group = route.group_of(number, notice);
             let own = route.channels.iter().map(|channel| (channel, first, condition, group.clone(), repeat_s));
-            let others = route.escalate.iter().flat_map(|further| {
+            let others = route.escalate.iter().filter(|_| !is_taken).flat_map(|further| {
                 let at = opens.max(later(notice.time_ns, further.after));
                 further.channels.iter().map(move |channel| (channel, at, While::Untaken, None, None))
             });
             for (channel, not_before_ns, condition, group, repeat_s) in own.chain(others) {
                 let (not_before_ns, condition) = match self.delays.get(channel).filter(|delay| !delay.is_zero()) {
-                    Some(_) if notice.acknowledged || notice.owner.is_some() => continue,
+                    Some(_) if is_taken => continue,
                     Some(delay) => (not_before_ns.max(later(notice.time_ns, *delay)), While::Untaken),
                     None => (not_before_ns, condition),
                 };

@@ -1,5 +1,7 @@
 //! Stories of alarms and of who is told of them.
 
+mod escalation;
+mod first;
 mod mail;
 mod people;
 mod server;
@@ -82,13 +84,15 @@ enum Happens {
     Step(u64, Step, Severity),
     /// The same while something silences it.
     Silenced(u64, Step, Severity),
+    /// A step of an alarm as it is after it.
+    After(Box<Notice>),
     /// Channels get what is due.
     Told,
     /// Channels get nothing: they are down.
     Failed,
 }
 
-use Happens::{Failed, Silenced, Told};
+use Happens::{After, Failed, Silenced, Told};
 
 fn step(alarm: u64, step: Step, severity: Severity) -> Happens {
     Happens::Step(alarm, step, severity)
@@ -107,6 +111,7 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
             Silenced(alarm, step, severity) => {
                 outbox.put(&Notice { silenced: Some("maintenance".into()), ..notice(*alarm, *step, *severity, *second) }, &routes);
             }
+            After(notice) => outbox.put(&Notice { time_ns: second * SECOND, ..(**notice).clone() }, &routes),
             Told | Failed => {
                 for channel in routes.wants.keys() {
                     let due = outbox.due(channel, second * SECOND, 100).unwrap();

@@ -123,7 +123,7 @@ impl<'w> Who<'w> {
         }
         for further in route.escalate.iter().filter(|further| self.names(&further.channels)) {
             let after = further.after.as_secs();
-            let due = duty::escalation(found, further.after, now_ns).map(|said| format!(" ({said})")).unwrap_or_default();
+            let due = duty::escalation(found, &further.channels, now_ns).map(|said| format!(" ({said})")).unwrap_or_default();
             steps.push(format!("{} after {after} s if nobody has taken the alarm{due}", via(&further.channels)));
         }
         if steps.is_empty() {

@@ -2,18 +2,21 @@
 
 use rusqlite::{Transaction, params};
 
-use super::number;
-use crate::notify::route::{Address, Routes, While};
+use super::{number, put::as_raised};
+use crate::{
+    alarm::notice::Notice,
+    notify::route::{Address, Routes, While},
+};
 
 /// Gives what is due to one roster to whoever is on duty.
 pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Routes, now_ns: i64) -> rusqlite::Result<bool> {
     let mut select = transaction.prepare_cached(
-        "SELECT id, alarm, not_before_ns, repeat_s FROM outbox WHERE channel = ?1 AND state = 0 AND (not_before_ns <= ?2 OR grouped IN (
+        "SELECT id, alarm, not_before_ns, repeat_s, notice FROM outbox WHERE channel = ?1 AND state = 0 AND (not_before_ns <= ?2 OR grouped IN (
              SELECT grouped FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND grouped IS NOT NULL))
          ORDER BY id",
     )?;
-    let due = select.query_map(params![roster, now_ns], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    let due = due.collect::<rusqlite::Result<Vec<(i64, i64, i64, Option<i64>)>>>()?;
+    let due = select.query_map(params![roster, now_ns], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?;
+    let due = due.collect::<rusqlite::Result<Vec<(i64, i64, i64, Option<i64>, String)>>>()?;
     // What reminds somebody whoever is on duty goes on, unless the roster reminds in its place.
     let mut known_already = transaction.prepare_cached(
         "UPDATE outbox SET state = 3, done_ns = ?3, why = 'told on duty' WHERE alarm = ?1 AND channel = ?2 AND state = 0 AND begun = 0
@@ -21,10 +24,11 @@ pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
     )?;
     let mut give = transaction.prepare_cached(
         "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via)
-         SELECT ?2, alarm, seq, active, notice, grouped, not_before_ns, condition, ?3, channel FROM outbox WHERE id = ?1",
+         SELECT ?2, alarm, seq, active, coalesce(?4, notice), grouped, not_before_ns, condition, ?3, channel FROM outbox WHERE id = ?1",
     )?;
     let mut done = transaction.prepare_cached("UPDATE outbox SET state = 6, done_ns = ?2, why = ?3 WHERE id = ?1")?;
-    for (id, alarm, not_before_ns, repeat_s) in &due {
+    for (id, alarm, not_before_ns, repeat_s, json) in &due {
+        let notice: Option<Notice> = serde_json::from_str(json).ok();
         let place = Address {
             channel: roster.to_owned(),
             not_before_ns: *not_before_ns,
@@ -37,7 +41,8 @@ pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
         let told = routes.on_duty(&place, now_ns);
         for own in &told {
             known_already.execute(params![alarm, own.channel, now_ns, own.repeat_s.is_some()])?;
-            give.execute(params![id, own.channel, own.repeat_s.map(number)])?;
+            let unwanted = notice.as_ref().filter(|notice| !routes.wants(&own.channel, notice.step));
+            give.execute(params![id, own.channel, own.repeat_s.map(number), unwanted.and_then(as_raised)])?;
         }
         let person = routes.people.on_duty(roster, now_ns).map_or("nobody", |person| person.name.as_str());
         let why = if told.is_empty() { format!("{person} is on duty, and is told of no alarm") } else { format!("{person} is on duty") };

@@ -48,11 +48,15 @@ pub(super) struct Held<'a> {
 impl Put<'_> {
     /// Gives what a roster, or who is on duty by it, is still to be told what is true now.
     pub(super) fn renew_by(&self, roster: &str) -> rusqlite::Result<()> {
-        let mut renew = self.transaction.prepare_cached(
-            "UPDATE outbox SET notice = ?3, seq = ?4
-             WHERE alarm = ?1 AND (channel = ?2 OR via = ?2) AND state = 0 AND begun = 0 AND condition > 0",
-        )?;
-        renew.execute(params![number(self.notice.alarm), roster, self.json, number(self.notice.seq)])?;
+        let (alarm, seq) = (number(self.notice.alarm), number(self.notice.seq));
+        let of_it = "alarm = ?1 AND (channel = ?2 OR via = ?2) AND state = 0 AND begun = 0 AND condition > 0";
+        let mut select = self.transaction.prepare_cached(&format!("SELECT DISTINCT channel FROM outbox WHERE {of_it}"))?;
+        let channels = select.query_map(params![alarm, roster], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        let mut renew =
+            self.transaction.prepare_cached(&format!("UPDATE outbox SET notice = ?3, seq = ?4 WHERE {of_it} AND channel = ?5"))?;
+        for channel in channels {
+            renew.execute(params![alarm, roster, self.said_to(&channel), seq, channel])?;
+        }
         Ok(())
     }
 

@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::{State, number};
+use super::{State, condition_number, number};
+use crate::notify::route::While;
 
 /// A message of an alarm, for who asks why somebody was told or not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +26,16 @@ pub struct Message {
     /// The roster by which somebody is told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<String>,
+    /// Whether it is told only while nobody has taken the alarm: an escalation, a reminder.
+    #[serde(default)]
+    pub while_untaken: bool,
 }
 
 /// All messages of an alarm, in the order of the outbox.
 pub fn messages_of(connection: &Connection, alarm: u64) -> rusqlite::Result<Vec<Message>> {
-    let mut select = connection
-        .prepare("SELECT channel, seq, state, attempts, why, not_before_ns, done_ns, via FROM outbox WHERE alarm = ?1 ORDER BY id")?;
+    let mut select = connection.prepare(
+        "SELECT channel, seq, state, attempts, why, not_before_ns, done_ns, via, condition FROM outbox WHERE alarm = ?1 ORDER BY id",
+    )?;
     let found = select.query_map([number(alarm)], |row| {
         Ok(Message {
             channel: row.get(0)?,
@@ -41,6 +46,7 @@ pub fn messages_of(connection: &Connection, alarm: u64) -> rusqlite::Result<Vec<
             not_before_ns: row.get(5)?,
             done_ns: row.get(6)?,
             via: row.get(7)?,
+            while_untaken: row.get::<_, i64>(8)? == condition_number(While::Untaken),
         })
     })?;
     found.collect()

@@ -1,5 +1,7 @@
 //! Which messages a step makes, changes and takes back.
 
+use std::borrow::Cow;
+
 use rusqlite::{Transaction, params};
 
 use super::{
@@ -139,6 +141,14 @@ impl Put<'_> {
         }
     }
 
+    /// What a channel is told: to one that is told of no such step, whoever hears it first hears that the alarm was raised.
+    pub(super) fn said_to(&self, channel: &str) -> Cow<'_, str> {
+        if self.routes.wants(channel, self.notice.step) {
+            return Cow::Borrowed(&self.json);
+        }
+        as_raised(self.notice).map_or(Cow::Borrowed(&self.json), Cow::Owned)
+    }
+
     pub(super) fn insert(&self, address: &Address, telling: Telling) -> rusqlite::Result<()> {
         let held = self.held(address, telling)?;
         let lane = self.lane(address)?;
@@ -159,7 +169,7 @@ impl Put<'_> {
             number(*alarm),
             number(*seq),
             active,
-            self.json,
+            self.said_to(channel),
             group,
             not_before_ns,
             condition,
@@ -194,7 +204,12 @@ impl Put<'_> {
         let mut update = self
             .transaction
             .prepare_cached("UPDATE outbox SET notice = ?2, seq = ?3, not_before_ns = min(not_before_ns, ?4) WHERE id = ?1")?;
-        update.execute(params![id, self.json, number(self.notice.seq), not_before_ns])?;
+        update.execute(params![id, self.said_to(&address.channel), number(self.notice.seq), not_before_ns])?;
         Ok(())
     }
+}
+
+/// A notice for whoever hears of no other step first: the alarm was raised, by nobody.
+pub(super) fn as_raised(notice: &Notice) -> Option<String> {
+    serde_json::to_string(&Notice { step: Step::Raised, by: None, comment: None, ..notice.clone() }).ok()
 }
