@@ -94,6 +94,7 @@ use view::Progress;
 
 pub use backup::{BackupError, Copied, backup};
 pub use delivery::ChannelState;
+pub(crate) use delivery::ROSTER;
 pub use event_view::take_events_left;
 pub use left::{LeftError, left};
 pub use libraries::{Done, Listed, Listing};

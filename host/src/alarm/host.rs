@@ -10,6 +10,8 @@ use super::{
     x733::{EventType, ProbableCause},
 };
 
+/// The label that says what an alarm of the host is about.
+pub const ABOUT: &str = "about";
 /// Records that what follows the journal may be behind it, unless that is said.
 const BEHIND_MAX: u64 = 10_000;
 
@@ -125,6 +127,11 @@ impl HostRules {
         self.rules.get_mut(&kind)
     }
 
+    /// Whether what is called so is an alarm.
+    pub fn is_enabled(&self, name: &str) -> bool {
+        self.rules.iter().any(|(kind, rule)| kind.name() == name && rule.enabled)
+    }
+
     /// The alarms that what was found makes.
     pub fn alarms(&self, found: Vec<HostFound>) -> Vec<(Subject, Severity)> {
         let subject = |found: HostFound| {
@@ -138,7 +145,7 @@ impl HostRules {
                 job: found.job.unwrap_or_default(),
                 target: String::new(),
                 series: String::new(),
-                labels: if found.about.is_empty() { Vec::new() } else { vec![("about".into(), found.about)] },
+                labels: if found.about.is_empty() { Vec::new() } else { vec![(ABOUT.into(), found.about)] },
                 event_type,
                 cause,
                 value: None,
@@ -164,4 +171,15 @@ pub struct HostFound {
     pub job: Option<String>,
     /// A sentence.
     pub text: String,
+}
+
+/// What is to be thought of an alarm whose reason is not among what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// Its reason is gone.
+    Over,
+    /// Nobody has looked yet: it stays as it is.
+    Unknown,
+    /// What it is about is in the configuration no more, or nobody wants an alarm of it.
+    Gone,
 }

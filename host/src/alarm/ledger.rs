@@ -25,6 +25,7 @@ use watchpost_plugin_api::Severity;
 use super::{
     awaited::{Awaiting, Place},
     depend::{Depends, Moment},
+    host::Unseen,
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
     maintenance::{Announced, Maintained, Maintenance},
@@ -327,18 +328,23 @@ impl Ledger {
         self.alarms.retain(|key, alarm| self.changed_alarms.contains(key) || !alarm.life.is_forgotten(now_ns));
     }
 
-    /// Takes all that is wrong with the host now: what was wrong before and is not among it is over.
-    pub fn hold_host(&mut self, found: Vec<(Subject, Severity)>, now_ns: i64) {
+    /// Takes all that is wrong with the host now; of what was wrong before and is not among it, `unseen` says what became of it.
+    pub fn hold_host(&mut self, found: Vec<(Subject, Severity)>, unseen: impl Fn(&Subject) -> Unseen, now_ns: i64) {
         let is_host = |alarm: &&Alarm| alarm.subject.origin == Origin::Host && alarm.life.trouble;
-        let over: Vec<String> = self
+        let became = |alarm: &Alarm| match unseen(&alarm.subject) {
+            Unseen::Over => Some(Input::Well),
+            Unseen::Unknown => None,
+            Unseen::Gone => Some(Input::Withdraw),
+        };
+        let over: Vec<(String, Input<'_>)> = self
             .alarms
             .values()
             .filter(is_host)
-            .map(|alarm| alarm.subject.key.clone())
-            .filter(|key| !found.iter().any(|(subject, _)| subject.key == *key))
+            .filter(|alarm| !found.iter().any(|(subject, _)| subject.key == alarm.subject.key))
+            .filter_map(|alarm| Some((alarm.subject.key.clone(), became(alarm)?)))
             .collect();
-        for key in over {
-            self.step(&key, &Input::Well, now_ns, None);
+        for (key, input) in over {
+            self.step(&key, &input, now_ns, None);
         }
         for (subject, severity) in found {
             let key = subject.key.clone();

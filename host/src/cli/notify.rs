@@ -12,7 +12,7 @@ use super::{
     time::local,
 };
 use crate::{
-    daemon::ChannelState,
+    daemon::{ChannelState, ROSTER},
     notify::snmp::{Engine, ROOT, mib},
 };
 
@@ -76,10 +76,16 @@ fn list(context: &Context) -> Outcome {
         println!("no channel; write [[channel]] and [[route]] in watchpost.toml");
     }
     for state in channels {
-        let waits = if state.waiting == 0 { String::new() } else { format!(", {} wait", state.waiting) };
+        let later = match state.later {
+            0 => String::new(),
+            later if later == state.waiting => ", not due yet".to_owned(),
+            later => format!(", {later} of them not due yet"),
+        };
+        let waits = if state.waiting == 0 { String::new() } else { format!(", {} wait{later}", state.waiting) };
         let refused = if state.refused == 0 { String::new() } else { format!(", {} refused", state.refused) };
         let last = state.last_ns.map(|at| format!(", the last {}", local(at as f64 / 1e9))).unwrap_or_default();
-        println!("{} ({}): {} delivered{last}{waits}{refused}", plain(&state.channel), state.kind, state.delivered);
+        let delivered = if state.kind == ROSTER { "who is on duty is told".into() } else { format!("{} delivered{last}", state.delivered) };
+        println!("{} ({}): {delivered}{waits}{refused}", plain(&state.channel), state.kind);
         if let Some(why) = &state.failing {
             println!("  failing: {}", plain(why));
         }

@@ -11,7 +11,11 @@ use watchpost_services::outcome::Status;
 
 use super::{Daemon, now_ns};
 use crate::{
-    alarm::host::{HostFound, HostKind},
+    alarm::{
+        host::{ABOUT, HostFound, HostKind, Unseen},
+        record::Subject,
+    },
+    config::Config,
     plugin::Holding,
     reading::{HostEvent, Reading},
 };
@@ -41,8 +45,8 @@ struct Heard {
     overflows: HashMap<String, String>,
     /// Why the last reload was refused.
     reload: Option<String>,
-    /// Channels that cannot be told, and why.
-    channels: HashMap<String, String>,
+    /// Channels that were tried since this daemon began: why one cannot be told, if it cannot.
+    channels: HashMap<String, Option<String>>,
 }
 
 impl Overheard {
@@ -74,10 +78,29 @@ impl Overheard {
 
     /// Whether a channel can be told; if not, why.
     pub(super) fn channel(&self, name: &str, trouble: Option<String>) {
-        self.with(|heard| match trouble {
-            Some(why) => drop(heard.channels.insert(name.to_owned(), why)),
-            None => drop(heard.channels.remove(name)),
-        });
+        self.with(|heard| drop(heard.channels.insert(name.to_owned(), trouble)));
+    }
+
+    /// A channel is to be tried anew, or is gone: what was seen of it says nothing any more.
+    pub(super) fn forget_channel(&self, name: &str) {
+        self.with(|heard| drop(heard.channels.remove(name)));
+    }
+
+    /// What is to be thought of an alarm of the host whose reason is not seen now.
+    fn unseen(&self, subject: &Subject, config: &Config) -> Unseen {
+        let is_job_gone = !subject.job.is_empty() && !config.jobs.iter().any(|job| job.name.as_str() == subject.job);
+        if is_job_gone || !config.host_alarms.is_enabled(&subject.rule) {
+            return Unseen::Gone;
+        }
+        if subject.rule != HostKind::ChannelDown.name() {
+            return Unseen::Over;
+        }
+        let about = subject.labels.iter().find(|(label, _)| label == ABOUT).map_or("", |(_, about)| about);
+        if !config.channels.iter().any(|channel| channel.name == about) {
+            return Unseen::Gone;
+        }
+        // Whether it can be told is seen when it is tried.
+        self.with(|heard| if heard.channels.contains_key(about) { Unseen::Over } else { Unseen::Unknown })
     }
 
     fn found(&self, knows: impl Fn(&str) -> bool) -> Vec<HostFound> {
@@ -90,9 +113,10 @@ impl Overheard {
                 job: Some(job.clone()),
                 ..found(HostKind::LabelOverflow, job, format!("job {job} has {why}"))
             };
-            let channel =
-                |(name, why): (&String, &String)| found(HostKind::ChannelDown, name, format!("channel {name} cannot be told: {why}"));
-            clock.chain(reload).chain(heard.overflows.iter().map(overflow)).chain(heard.channels.iter().map(channel)).collect()
+            let channel = |(name, why): (&String, &Option<String>)| {
+                Some(found(HostKind::ChannelDown, name, format!("channel {name} cannot be told: {}", why.as_ref()?)))
+            };
+            clock.chain(reload).chain(heard.overflows.iter().map(overflow)).chain(heard.channels.iter().filter_map(channel)).collect()
         })
     }
 }
@@ -122,7 +146,7 @@ impl HostWatch {
         all.extend(daemon.overheard.found(|job| config.jobs.iter().any(|known| known.name.as_str() == job)));
         // While it is being written, nobody waits here: the next look is a second away.
         if let Some(mut ledger) = daemon.ledger.try_lend() {
-            ledger.hold_host(config.host_alarms.alarms(all), now_ns());
+            ledger.hold_host(config.host_alarms.alarms(all), |subject| daemon.overheard.unseen(subject, &config), now_ns());
         }
     }
 

@@ -211,6 +211,19 @@ pub struct Backlog {
     pub next_ns: Option<i64>,
 }
 
+/// What waits for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// For whom: a channel or a roster.
+    pub channel: String,
+    /// Messages that are not done with.
+    pub messages: u64,
+    /// Those of them that are not to be told yet, and were never tried.
+    pub later: u64,
+    /// When what the first of them tells of happened, nanoseconds since 1970.
+    pub since_ns: Option<i64>,
+}
+
 /// The outbox as channels see it.
 #[derive(Debug)]
 pub struct Outbox {
@@ -372,6 +385,39 @@ impl Outbox {
         select.query_row(params![channel, now_ns], |row| {
             Ok(Backlog { due: row.get::<_, i64>(0)?.unsigned_abs(), since_ns: row.get(1)?, next_ns: row.get(2)? })
         })
+    }
+
+    /// What waits, for each channel, person's channel and roster.
+    pub fn waiting(&self, now_ns: i64) -> rusqlite::Result<Vec<Waiting>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT channel, waits, later, (SELECT json_extract(notice, '$.time_ns') FROM outbox WHERE id = first) FROM (
+                 SELECT channel, count(*) AS waits, count(*) FILTER (WHERE attempts = 0 AND not_before_ns > ?1) AS later, min(id) AS first
+                 FROM outbox WHERE state = 0 GROUP BY channel)",
+        )?;
+        let count = |row: &rusqlite::Row<'_>, at: usize| Ok::<_, rusqlite::Error>(row.get::<_, i64>(at)?.unsigned_abs());
+        let found = select.query_map([now_ns], |row| {
+            Ok(Waiting { channel: row.get(0)?, messages: count(row, 1)?, later: count(row, 2)?, since_ns: row.get(3)? })
+        })?;
+        found.collect()
+    }
+
+    /// Why a channel could not be told when it was tried last, if what was tried waits still.
+    pub fn failed(&self, channel: &str) -> rusqlite::Result<Option<String>> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT why FROM outbox WHERE channel = ?1 AND state = 0 AND attempts > 0 AND why IS NOT NULL ORDER BY not_before_ns DESC LIMIT 1",
+        )?;
+        select.query_row([channel], |row| row.get(0)).optional()
+    }
+
+    /// Has all due at an instant, but not before it, that failed before and is to be tried again later; gives how many messages.
+    pub fn wake(&mut self, channel: &str, at_ns: i64) -> rusqlite::Result<usize> {
+        let mut turn = self.turns.after();
+        let mut update = self.connection.prepare_cached(
+            "UPDATE outbox SET not_before_ns = ?2 WHERE channel = ?1 AND state = 0 AND attempts > 0 AND not_before_ns > ?2",
+        )?;
+        let woken = update.execute(params![channel, at_ns])?;
+        turn.wrote(woken);
+        Ok(woken)
     }
 
     /// The last message that a channel got of each alarm that is there, or was there at an instant: what a receiver forgets unless it is

@@ -127,6 +127,39 @@ fn a_channel_that_is_down_is_told_through_another_until_it_is_up() {
 }
 
 #[test]
+fn whether_a_channel_is_down_is_not_known_after_a_restart_until_it_is_tried() {
+    let (away, server) = (Server::down(), Server::down());
+    let channel = format!("[[channel]]\nname = \"away\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:{}/\"\n", away.port());
+    let house = house(&server, &format!("{channel}[[route]]\nchannels = [\"away\"]\nmatch = '{{job=\"mx\"}}'\n"));
+    let daemon = house.start();
+    let find = |rule: &str| -> Option<Value> {
+        let all: Vec<Value> = serde_json::from_str(&house.run(&["alarms", "list", "--state", "all", "--json"]).ok()).unwrap();
+        all.into_iter().find(|alarm| alarm["rule"] == rule)
+    };
+    let down = || find("channel_down");
+    let steps = |number: &str| -> Vec<String> {
+        let whole: Value = serde_json::from_str(&house.run(&["alarms", "show", number, "--json"]).ok()).unwrap();
+        whole["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap().to_owned()).collect()
+    };
+    let number = until(SOON, down).expect("the channel is down")["number"].to_string();
+    daemon.kill();
+    let daemon = house.start();
+    // What is wrong with the host is looked at as often as the job is measured.
+    let seen = || find("down").and_then(|alarm| alarm["count"].as_u64()).unwrap_or_default();
+    let before = seen();
+    until(SOON, || (seen() > before + 5).then_some(())).expect("it is measured on");
+    let said = house.run(&["notify"]).ok();
+    assert!(said.contains("failing: "), "{said}");
+    assert_eq!((steps(&number), down().unwrap()["number"].to_string()), (vec!["raised".to_owned()], number.clone()));
+    // What is looked at no more is over for another reason than that it is well.
+    house.replace_in_main(&channel, "");
+    house.replace_in_main("[[route]]\nchannels = [\"away\"]\nmatch = '{job=\"mx\"}'\n", "");
+    house.run(&["reload"]).ok();
+    until(SOON, || (steps(&number) == ["raised", "withdrawn"]).then_some(())).unwrap_or_else(|| panic!("{:?}", steps(&number)));
+    assert!(daemon.stop().status.success());
+}
+
+#[test]
 fn a_dead_link_silences_what_is_behind_it_and_what_stays_wrong_is_told_when_it_is_back() {
     let receiver = Receiver::start(&[]);
     let (mut mx, mut link) = (Server::down(), Server::down());
@@ -155,7 +188,8 @@ fn a_dead_link_silences_what_is_behind_it_and_what_stays_wrong_is_told_when_it_i
     until(SOON, || (receiver.taken().len() > 1).then_some(())).expect("its end is told");
     let told: Vec<_> = receiver.taken().iter().map(|got| (got.json()["step"].to_string(), got.json()["active"].to_string())).collect();
     let step = |step: &str, active: &str| (format!("{step:?}"), active.to_owned());
-    assert_eq!(told, [step("unsilenced", "true"), step("cleared", "false")]);
+    // It never heard that it was raised, and hears of nothing else but its end.
+    assert_eq!(told, [step("raised", "true"), step("cleared", "false")]);
     assert!(daemon.stop().status.success());
 }
 

@@ -443,13 +443,13 @@ fn what_was_measured_before_there_were_alarms_is_none() {
 
 #[test]
 fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
-    use crate::alarm::host::{HostFound, HostKind, HostRules};
+    use crate::alarm::host::{HostFound, HostKind, HostRules, Unseen};
     let mut rig = Rig::new("");
     let found =
         |about: &str| HostFound { kind: HostKind::WriterStopped, about: about.into(), job: None, text: format!("{about} stands still") };
     let mut rules = HostRules::default();
     for all in [vec![found("series")], vec![found("series"), found("journal")], vec![found("journal")], vec![]] {
-        rig.ledger.hold_host(rules.alarms(all), MONDAY * SECOND);
+        rig.ledger.hold_host(rules.alarms(all), |_| Unseen::Over, MONDAY * SECOND);
     }
     assert_eq!(
         rig.told(),
@@ -459,6 +459,15 @@ fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
             "1 cleared Critical series stands still",
             "2 cleared Critical journal stands still",
         ]
+    );
+    // Where nobody has looked yet nothing is over.
+    rig.ledger.hold_host(rules.alarms(vec![found("series")]), |_| Unseen::Over, MONDAY * SECOND);
+    for unseen in [Unseen::Unknown, Unseen::Gone, Unseen::Over] {
+        rig.ledger.hold_host(vec![], |_| unseen, MONDAY * SECOND);
+    }
+    assert_eq!(
+        rig.told(),
+        ["1 closed Critical series stands still", "3 raised Critical series stands still", "3 withdrawn Critical series stands still"]
     );
     rules.of(HostKind::WriterStopped).unwrap().enabled = false;
     assert!(rules.alarms(vec![found("series")]).is_empty());

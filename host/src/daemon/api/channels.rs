@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
+use tokio::task::spawn_blocking;
 
 use super::{Shared, refused};
 use crate::{
@@ -22,7 +23,11 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
 }
 
 async fn list(State(daemon): Shared) -> Response {
-    Json(daemon.delivery.states()).into_response()
+    match spawn_blocking(move || daemon.delivery.listed()).await {
+        Ok(Ok(states)) => Json(states).into_response(),
+        Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),
+        Err(error) => refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 #[derive(Deserialize)]

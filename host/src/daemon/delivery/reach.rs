@@ -22,6 +22,8 @@ pub(super) struct Reach {
     appender: Appender,
     overheard: Overheard,
     failing: Option<Failing>,
+    /// Whether it was heard since this daemon began that it can be reached.
+    is_known: bool,
 }
 
 /// A channel that cannot be reached.
@@ -33,7 +35,12 @@ struct Failing {
 
 impl Reach {
     pub(super) fn new(channel: &str, meanwhile: &'static str, appender: Appender, overheard: Overheard) -> Self {
-        Self { channel: channel.to_owned(), meanwhile, appender, overheard, failing: None }
+        Self { channel: channel.to_owned(), meanwhile, appender, overheard, failing: None, is_known: false }
+    }
+
+    /// It failed when it was tried last, by the daemon before this one.
+    pub(super) fn was_failing(&mut self) {
+        self.failing.get_or_insert_with(Failing::begin);
     }
 
     /// Whether the last round failed.
@@ -43,7 +50,7 @@ impl Reach {
 
     /// A round failed; gives how long the channel is to be left alone.
     pub(super) fn failed(&mut self, why: &str) -> Duration {
-        let failing = self.failing.get_or_insert_with(|| Failing { rounds: 0, since: Instant::now(), told: false });
+        let failing = self.failing.get_or_insert_with(Failing::begin);
         failing.rounds += 1;
         if !failing.told && failing.rounds >= DOWN_AFTER.0 && failing.since.elapsed() >= DOWN_AFTER.1 {
             failing.told = true;
@@ -55,13 +62,24 @@ impl Reach {
         again(failing.rounds, u64::from(failing.rounds))
     }
 
-    /// A round was taken.
-    pub(super) fn reached(&mut self) {
-        if let Some(Failing { since, told: true, .. }) = self.failing.take() {
+    /// A round was taken; gives whether the one before had failed.
+    pub(super) fn reached(&mut self) -> bool {
+        let failing = self.failing.take();
+        if failing.is_some() || !self.is_known {
+            self.is_known = true;
+            self.overheard.channel(&self.channel, None);
+        }
+        if let Some(Failing { since, told: true, .. }) = failing {
             info!(channel = self.channel, lasted_s = seconds(since.elapsed()), "can be reached again");
             let text = format!("channel {} can be reached again", self.channel);
             self.appender.report(None, Severity::Indeterminate, "channel_up", text);
-            self.overheard.channel(&self.channel, None);
         }
+        failing.is_some()
+    }
+}
+
+impl Failing {
+    fn begin() -> Self {
+        Self { rounds: 0, since: Instant::now(), told: false }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `WATCHPOST_PROVE_DELIVERIES` lives; `cargo xtask prove delivery` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their chances.
 
+mod back;
 mod people;
 
 use std::{
@@ -14,8 +15,10 @@ use rusqlite::Connection;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    task::spawn_blocking,
 };
 use watchpost_journal::{Journal, Options};
+use watchpost_plugin_api::Severity;
 
 use super::*;
 use crate::{
@@ -26,7 +29,7 @@ use crate::{
     notify::{
         channel::Kind,
         http::Receiver as Address,
-        outbox,
+        outbox::{self, Backlog},
         route::{Route, Routes},
         webhook::{Body, Webhook},
     },

@@ -193,10 +193,6 @@ impl Lead {
                 Ok((due, unread, store.outbox().backlog(&name, now_ns)?))
             })
             .await?;
-        {
-            let mut state = lock(&self.state);
-            (state.waiting, state.waiting_since_ns) = (backlog.due, backlog.since_ns);
-        }
         let due: Vec<Planned> = due.into_iter().map(|key| (key, false)).collect();
         let unread = unread.into_iter().filter(|key| !due.iter().any(|(due, _)| due == key)).map(|key| (key, true));
         let planned = due.iter().cloned().chain(unread).collect();
@@ -228,7 +224,7 @@ impl Lead {
         match outcome.failed {
             // Each ticket has a pause of its own.
             Some(why) => drop(self.reach.failed(&why)),
-            None if outcome.asked => self.reach.reached(),
+            None if outcome.asked => drop(self.reach.reached()),
             None => {}
         }
     }
