@@ -156,6 +156,43 @@ impl Bound {
         Ok(Limit { of: self.of, cut })
     }
 
+    /// What a value has to come back to, beside a bound in the same unit: of what is usual so near to it, on the side of the bound.
+    ///
+    /// Errors: it is of another unit.
+    pub fn limit_beside(&self, bound: &Self, unit: Unit) -> Result<Limit, QuantityError> {
+        let limit = self.limit(unit)?;
+        let Of::Deviation = self.of else { return Ok(limit) };
+        let near = quantity::parse(&self.first, Unit::Number)?;
+        let cut = match bound.way() {
+            Way::Up => Cut::Below(near),
+            Way::Down => Cut::Above(-near),
+            Way::Out => Cut::Inside(-near, near),
+        };
+        Ok(Limit { cut, ..limit })
+    }
+
+    /// What is right where a value is to come back from this one; nothing where `rearm` is: it looks the other way, and no value that is good
+    /// by it is bad by this one. Of two windows and two units only the way is compared.
+    pub fn rearm_instead_of(&self, rearm: &Self) -> Option<String> {
+        let less = |text: &str| format!("< {text}{}", self.rest);
+        let more = |text: &str| format!("> {text}{}", self.rest);
+        let (right, is_right_way) = match self.way() {
+            // However far a value may be to either side, it comes back to being near.
+            _ if self.of == Of::Deviation => (less(&self.first), rearm.way() == Way::Down),
+            Way::Up => (less(&self.first), rearm.way() == Way::Down),
+            Way::Down => (more(&self.first), rearm.way() == Way::Up),
+            Way::Out if rearm.way() == Way::Down => (less(&self.second), true),
+            Way::Out => (more(&self.first), rearm.way() == Way::Up),
+        };
+        let in_unit = |unit: &Unit| Some((self.limit(*unit).ok()?, rearm.limit_beside(self, *unit).ok()?));
+        let is_within = match FAMILIES.iter().find_map(in_unit) {
+            Some((bound, back)) if bound.of == back.of => bound.cut.is_left_by(back.cut),
+            _ => true,
+        };
+        let prefix = if matches!(self.of, Of::Change(_) | Of::RelativeChange(_)) { "change " } else { "" };
+        (!is_right_way || !is_within).then(|| format!("{prefix}{right}"))
+    }
+
     /// What it looks at.
     pub fn of(&self) -> Of {
         self.of

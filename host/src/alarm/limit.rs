@@ -36,6 +36,8 @@ pub enum Cut {
     AtLeast(f64),
     /// Less than the first or more than the second.
     Outside(f64, f64),
+    /// More than the first and less than the second.
+    Inside(f64, f64),
 }
 
 /// A bound of a known unit.
@@ -100,6 +102,7 @@ impl Limit {
             Cut::Above(bound) => figure > bound,
             Cut::AtLeast(bound) => figure >= bound,
             Cut::Outside(low, high) => figure < low || figure > high,
+            Cut::Inside(low, high) => figure > low && figure < high,
         }
     }
 
@@ -119,7 +122,19 @@ impl Limit {
 impl Cut {
     /// Whether some figure does not cross it.
     pub fn is_sound(self) -> bool {
-        !matches!(self, Self::Outside(low, high) if low >= high)
+        !matches!(self, Self::Outside(low, high) | Self::Inside(low, high) if low >= high)
+    }
+
+    /// Whether what comes back to the other one is beyond this one no more; to come back up to the very bound is enough.
+    pub fn is_left_by(self, back: Self) -> bool {
+        match (self, back) {
+            (Self::Above(bound) | Self::AtLeast(bound), Self::Below(back) | Self::AtMost(back)) => back <= bound,
+            (Self::Below(bound) | Self::AtMost(bound), Self::Above(back) | Self::AtLeast(back)) => back >= bound,
+            (Self::Outside(low, high), Self::Below(back) | Self::AtMost(back)) => low < back && back <= high,
+            (Self::Outside(low, high), Self::Above(back) | Self::AtLeast(back)) => low <= back && back < high,
+            (Self::Outside(low, high), Self::Inside(back_low, back_high)) => low <= back_low && back_high <= high,
+            _ => false,
+        }
     }
 
     fn is_worse_than(self, milder: Self) -> bool {
@@ -132,7 +147,8 @@ impl Cut {
 
     fn value(self) -> f64 {
         match self {
-            Self::Below(bound) | Self::AtMost(bound) | Self::Above(bound) | Self::AtLeast(bound) | Self::Outside(bound, _) => bound,
+            Self::Below(bound) | Self::AtMost(bound) | Self::Above(bound) | Self::AtLeast(bound) => bound,
+            Self::Outside(bound, _) | Self::Inside(bound, _) => bound,
         }
     }
 }

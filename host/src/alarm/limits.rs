@@ -29,7 +29,9 @@ impl Limits {
                 levels.push((level, bound.value.limit(unit).ok()?));
             }
         }
-        let rearm = rearm.map(|rearm| rearm.limit(unit)).transpose().ok()?;
+        let mildest = bounds.iter().flatten().next();
+        let back = |rearm: &Bound| mildest.map_or_else(|| rearm.limit(unit), |mildest| rearm.limit_beside(&mildest.value, unit));
+        let rearm = rearm.map(back).transpose().ok()?;
         let reach = Reach::of(levels.iter().map(|(_, limit)| limit).chain(&rearm).map(|limit| limit.of));
         Some(Self { levels, rearm, reach })
     }
@@ -84,6 +86,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_is_unusual_comes_back_to_being_near_to_what_is_usual() {
+        use crate::config::{At, Place};
+        let at = |text: &str| At { value: Bound::parse(text).unwrap(), place: Place::whole("") };
+        // How far from what is usual it may be and still be held: the first is the mildest bound that is crossed, the second holds, the third is near.
+        for (bound, figures) in
+            [("> 3 deviations", [3.5, 2.0, 0.5]), ("< 3 deviations", [-3.5, -2.0, -0.5]), ("outside 3 deviations", [-3.5, 2.0, -0.5])]
+        {
+            let limits =
+                Limits::new(&[Some(at(bound)), None, None, None], Some(&Bound::parse("< 1 deviations").unwrap()), Unit::Seconds).unwrap();
+            let seen = figures.map(|figure| limits.judge(|_| Some(figure)).map(|seen| (seen.level, seen.held)));
+            assert_eq!(seen, [Some((1, 1)), Some((0, 1)), Some((0, 0))], "{bound}");
+        }
+    }
 
     const NOW: Of = Of::Value;
     const LATER: Of = Of::Forecast(Duration::from_secs(60), Duration::from_secs(60));

@@ -253,7 +253,7 @@ impl RawAlarmRule {
         let rearm = match &self.rearm {
             Field::Absent => Some(None),
             Field::Broken => None,
-            Field::Given(text) => check_rearm(text, bounds.as_ref(), faults).map(Some),
+            Field::Given(text) => check_rearm(text, bounds.as_ref(), &overrides, faults).map(Some),
         };
         let zone = check_zone(&self.timezone, faults);
         let holidays: Option<Option<Arc<Holidays>>> = match &self.holidays {

@@ -1,8 +1,9 @@
 //! The bounds of a rule: each is one, all look the same way, and the worse a severity the harder its bound is crossed.
 
 use super::{
-    Bounds, SEVERITIES,
+    Bounds, Override, SEVERITIES,
     looks::{self, LooksAt},
+    over,
 };
 use crate::{
     alarm::{
@@ -43,8 +44,9 @@ fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<B
     Some(At { value: bound?, place: text.place.clone() })
 }
 
-/// Checks it, and that it looks at what the bounds look at; `bounds` is nothing where that was told of.
-pub(super) fn check_rearm(text: &At<String>, bounds: Option<&Bounds>, faults: &mut Faults) -> Option<At<Bound>> {
+/// Checks it, that it looks at what the bounds look at, and that it is on the good side of the mildest one, also where an override has others;
+/// `bounds` is nothing where that was told of.
+pub(super) fn check_rearm(text: &At<String>, bounds: Option<&Bounds>, overrides: &[Override], faults: &mut Faults) -> Option<At<Bound>> {
     let bound = check_bound("rearm", text, faults)?;
     let can_come_back = matches!(bound.of(), Of::Value | Of::Deviation | Of::Change(_) | Of::RelativeChange(_) | Of::Rate(..));
     if bound.way() == Way::Out || !can_come_back {
@@ -57,6 +59,24 @@ pub(super) fn check_rearm(text: &At<String>, bounds: Option<&Bounds>, faults: &m
         let message = format!("`rearm`: \"{}\" looks at {}, the bounds at {}", bound.value, bound.of().kind(), other.of().kind());
         faults.push(Fault::new(Rule::RearmIllegal, &text.place, message).hint(format!("write it as \"{}\" is written", other.value)));
         return None;
+    }
+    let of_rule = bounds.map(|bounds| (bounds.clone(), ""));
+    let of_overrides =
+        overrides.iter().filter(|other| other.enabled).filter_map(|other| Some((over(bounds?, &other.bounds), " of an override")));
+    for (bounds, whose) in of_rule.into_iter().chain(of_overrides) {
+        let Some((mildest, (_, key))) = bounds.iter().zip(SEVERITIES).find_map(|(bound, severity)| Some((bound.as_ref()?, severity)))
+        else {
+            continue;
+        };
+        if let Some(right) = mildest.value.rearm_instead_of(&bound.value) {
+            let message = format!("`rearm`: \"{}\" is not on the good side of `{key}`{whose}, \"{}\"", bound.value, mildest.value);
+            let beside = if whose.is_empty() { "" } else { ", or a rule of its own for those series" };
+            faults.push(
+                Fault::new(Rule::RearmIllegal, &text.place, message)
+                    .hint(format!("write \"{right}\", or what is further from the bound{beside}")),
+            );
+            return None;
+        }
     }
     Some(bound)
 }
