@@ -68,6 +68,11 @@ impl Recent {
         self.events.is_empty() && self.stands.is_none()
     }
 
+    /// How bad it stands; nothing where it does not.
+    pub fn stands(&self) -> Option<Severity> {
+        self.stands
+    }
+
     /// An event came.
     pub fn hear(&mut self, at_s: i64, severity: Severity, counting: &Counting) -> Heard {
         if let Counting::Each(_) = counting {

@@ -40,6 +40,9 @@ const TOO_SHORT: &str = "its values do not reach back far enough yet";
 /// Why there is trouble and no alarm.
 const NOT_YET: &str = "its last value is beyond a bound, and is not enough for an alarm yet";
 
+/// Why there is an alarm although all is well.
+const FLAPS: &str = "it came and went too often: its alarm is cleared once it has been calm";
+
 /// How a series stands with a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,10 +248,10 @@ impl Ledger {
         let Some((shape, rules)) = self.watch.listens_to(&job.shape.job) else { return };
         for (rule, pattern) in rules.iter().filter(|rule| is_asked(rule)).filter_map(|rule| Some((rule, pattern_of(rule)?))) {
             let named = super::hearing::named(rule, pattern, &shape.job);
-            let level = self.memory_of(&named.place).and_then(Memory::standing_level);
-            let heard = self.alarm_of(&named.place).map(|alarm| alarm.life.severity);
+            // Its alarm may flap on while all is well.
+            let heard = self.memory_of(&named.place).and_then(|memory| memory.events.stands());
             let of_run = job.fresh(now_ns).filter(|last| last.status.is_ok());
-            found.push(match (heard.or(level.map(severity)), of_run) {
+            found.push(match (heard, of_run) {
                 (Some(severity), _) => self.trouble(named.place, severity),
                 (None, Some(_)) => self.well(named.place, rule, now_ns),
                 // That nothing was reported is known by runs.
@@ -267,7 +270,7 @@ impl Ledger {
             self.watch.listens_to_host().iter().filter(|rule| is_asked(rule)).filter_map(|rule| Some((rule, pattern_of(rule)?)))
         {
             let place = super::hearing::named(rule, pattern, "").place;
-            match self.alarm_of(&place).map(|alarm| alarm.life.severity) {
+            match self.memory_of(&place).and_then(|memory| memory.events.stands()) {
                 Some(severity) => found.push(self.trouble(place, severity)),
                 None if found.iter().any(|one| one.rule == rule.name.value) => {}
                 None => found.push(self.well(place, rule, now_ns)),
@@ -336,8 +339,10 @@ impl Ledger {
         if !holds(rule, now_ns) {
             return self.unknown(place, None, "it is outside its hours: nothing is raised".to_owned());
         }
-        let since = self.alarms.get(&key(&place.0, &place.2, &place.1)).and_then(|alarm| alarm.life.cleared_ns).map(seconds);
-        Standing { state: State::Ok, ..self.standing(place, since, None) }
+        let alarm = self.alarms.get(&key(&place.0, &place.2, &place.1));
+        let since = alarm.and_then(|alarm| alarm.life.cleared_ns).map(seconds);
+        let flaps = alarm.is_some_and(|alarm| alarm.life.flapping).then(|| FLAPS.to_owned());
+        Standing { state: State::Ok, ..self.standing(place, since, flaps) }
     }
 
     fn unknown(&self, place: Place, since: Option<f64>, why: String) -> Standing {

@@ -108,6 +108,40 @@ fn expressions_and_events_have_a_state_too() {
 }
 
 #[test]
+fn events_that_are_over_are_no_trouble_while_their_alarm_flaps() {
+    use crate::reading::HostEvent;
+    let mut both = Both::new("[[rule]]\nname = \"full\"\nevent = 'disk_full'\nquiet = \"1m\"\n");
+    let event = |minute: i64, job: Option<&str>| HostEvent {
+        time_ns: (MONDAY + 60 * minute) * SECOND,
+        job: job.map(str::to_owned),
+        severity: Severity::Major,
+        code: "disk_full".into(),
+        text: "no room".into(),
+    };
+    let tell = |both: &mut Both, minute: i64, job: Option<&str>| {
+        both.rig.ledger.take_event(both.taken, &event(minute, job));
+        both.taken += 1;
+    };
+    for at in 0..5 {
+        tell(&mut both, 3 * at, Some("mx"));
+        both.take(3 * at + 2, Some(&[]));
+    }
+    let flaps = "events{code=\"disk_full\"} ok: it came and went too often: its alarm is cleared once it has been calm";
+    assert_eq!(both.told(14), [flaps]);
+    assert_eq!(both.at(14)[0].alarm, Some(5), "there is one still");
+    tell(&mut both, 15, Some("mx"));
+    assert_eq!(both.told(15), ["events{code=\"disk_full\"} trouble: disk_full of mx: no room"]);
+    // Of the host itself, too.
+    let mut both = Both::new("[[rule]]\nname = \"full\"\nevent = 'disk_full{agent=\"host\"}'\nquiet = \"1m\"\n");
+    for at in 0..5 {
+        tell(&mut both, 3 * at, None);
+        both.rig.ledger.look((MONDAY + 180 * at + 120) * SECOND);
+    }
+    let of_host = both.at(14).into_iter().find(|one| one.job.is_none());
+    assert!(of_host.is_none_or(|one| one.state == State::Ok), "it is over");
+}
+
+#[test]
 fn series_are_counted_as_they_stand_and_rules_by_the_worst_of_theirs() {
     const RULES: &str = "[[rule]]\nname = \"full\"\nseries = 'queue_size'\nminor = \"> 50\"\n\
                          [[rule]]\nname = \"never\"\nseries = 'queue_size{job=\"other\"}'\nminor = \"> 50\"\n\
