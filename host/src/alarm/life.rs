@@ -189,6 +189,9 @@ pub enum Refused {
     /// Its reason is there.
     #[error("its reason is still there, and its rule clears it; shelve it, or disable the rule")]
     Active,
+    /// It comes and goes, and its reason is gone at this moment.
+    #[error("it is flapping: its reason is gone for now, and it clears by itself after {} minutes of calm; shelve it until then", CALM_NS / MINUTE_NS)]
+    Flapping,
     /// Nobody has acknowledged it.
     #[error("it is not acknowledged")]
     NotAcknowledged,
@@ -393,7 +396,7 @@ impl Life {
             Act::Close { endless } => {
                 if self.stage == Stage::Active {
                     if !endless {
-                        return Err(Refused::Active);
+                        return Err(if self.trouble { Refused::Active } else { Refused::Flapping });
                     }
                     self.trouble = false;
                     self.clear(now_ns);

@@ -82,6 +82,22 @@ fn what_comes_and_goes_is_told_once_until_it_settles() {
 }
 
 #[test]
+fn who_closes_what_flaps_is_told_whether_its_reason_is_there() {
+    let mut life = Life::default();
+    let mut inputs: Vec<_> = (0..5).flat_map(|at| [(at * 20, BAD), (at * 20 + 10, Input::Well)]).collect();
+    story(&mut life, &inputs);
+    let close = |life: &mut Life, at: i64| life.step(&Input::Act("ann", Act::Close { endless: false }), at * SECOND, || 9).refused;
+    assert_eq!((life.flapping, close(&mut life, 91)), (true, Some(Refused::Flapping)));
+    assert_eq!(
+        Refused::Flapping.to_string(),
+        "it is flapping: its reason is gone for now, and it clears by itself after 15 minutes of calm; shelve it until then"
+    );
+    inputs = vec![(100, BAD)];
+    story(&mut life, &inputs);
+    assert_eq!(close(&mut life, 101), Some(Refused::Active));
+}
+
+#[test]
 fn what_is_worse_is_told_while_it_flaps() {
     let mut inputs: Vec<_> = (0..6).flat_map(|at| [(at * 20, BAD), (at * 20 + 10, Input::Well)]).collect();
     inputs.extend([(200, WORSE), (201, BAD)]);
