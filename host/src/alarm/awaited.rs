@@ -17,6 +17,9 @@ use crate::{
     series::gap::silences::Silences,
 };
 
+/// Nanoseconds of a second.
+const SECOND_NS: i64 = 1_000_000_000;
+
 /// Job, rule and series.
 pub type Place = (String, String, String);
 
@@ -139,7 +142,7 @@ impl Awaiting {
 
     /// Those that are missed, as bad as that is.
     pub fn missed(&self, now: Instant, now_ns: i64) -> Vec<(Place, Level)> {
-        let now_s = now_ns.div_euclid(1_000_000_000);
+        let now_s = now_ns.div_euclid(SECOND_NS);
         let is_missed = |(name, _, _): &Place, awaited: &Awaited| {
             let job = self.jobs.get(name);
             awaited.was_due(job, now_ns) && !job.is_some_and(|job| job.is_silent(now_s))
@@ -149,6 +152,26 @@ impl Awaiting {
             (level > 0 && is_missed(place, awaited)).then(|| (place.clone(), level))
         });
         missed.collect()
+    }
+
+    /// How long it takes until one of them may be missed, or missed worse.
+    pub fn next(&self, now: Instant) -> Option<Duration> {
+        let of_one = |awaited: &Awaited| {
+            let missed = awaited.missed_for(now);
+            awaited.levels.iter().filter_map(|(_, longest)| longest.checked_sub(missed)).filter(|rest| !rest.is_zero()).min()
+        };
+        self.series.values().filter_map(of_one).min()
+    }
+
+    /// When the hours of a rule begin that misses one of them already, seconds since 1970.
+    pub fn opens_s(&self, now: Instant, now_s: i64) -> impl Iterator<Item = i64> {
+        let is_missed = move |awaited: &&Awaited| awaited.level(now) > 0 && !awaited.holds(now_s);
+        self.series.values().filter(is_missed).filter_map(move |awaited| awaited.rule.hours.as_ref()?.opens_from(now_s, awaited.rule.zone))
+    }
+
+    /// When a value of theirs is stale for the first time, nanoseconds since 1970, as a whole second.
+    pub fn stale_ns(&self) -> impl Iterator<Item = i64> {
+        self.series.values().filter_map(|awaited| Some((awaited.last?.1 / SECOND_NS).saturating_add(1).saturating_mul(SECOND_NS)))
     }
 
     /// One of them.

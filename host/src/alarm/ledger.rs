@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     path::Path,
     sync::Arc,
-    time::Instant,
+    time::Duration,
 };
 
 use beginning::Beginning;
@@ -51,6 +51,8 @@ const PENDING_MAX: usize = 10_000;
 const UNANNOUNCED_MAX: usize = 10_000;
 /// Steps that a slow listener may be behind.
 const STREAM_MAX: usize = 1_024;
+/// Nanoseconds of a second.
+const SECOND_NS: i64 = 1_000_000_000;
 /// Between two looks at what time does, nanoseconds.
 const LOOK_EVERY_NS: i64 = 500_000_000;
 
@@ -113,6 +115,7 @@ pub struct Ledger {
     announcer: Option<Box<dyn Announcer>>,
     announced: u64,
     looked_ns: i64,
+    passing: Passing,
 }
 
 impl Ledger {
@@ -148,6 +151,7 @@ impl Ledger {
             announcer: None,
             announced,
             looked_ns: 0,
+            passing: Passing::default(),
         })
     }
 
@@ -221,15 +225,16 @@ impl Ledger {
 
     /// Takes the rules in force from now on; alarms of rules that are gone are withdrawn.
     pub fn set(&mut self, watch: Watch, now_ns: i64) {
+        self.passing.reach(now_ns);
         self.watch = Arc::new(watch);
         self.seats.clear();
         self.begun_once.clear();
         self.groups.clear();
-        let watch = self.watch.clone();
+        let (watch, now) = (self.watch.clone(), self.passing.now());
         self.awaiting.retain(|(job, rule, _)| watch.has(job, rule));
         watch.await_all(|sight| {
             let named = sight.named();
-            self.awaiting.expect(named.place.clone(), judging::awaited(&sight, &named));
+            self.awaiting.expect(named.place.clone(), judging::awaited(&sight, &named, now));
         });
         let is_gone = |job: &str, rule: &str| !self.watch.has(job, rule);
         let forgotten: Vec<_> = self
@@ -255,6 +260,11 @@ impl Ledger {
     /// Takes the hours of maintenance that come again.
     pub fn maintain(&mut self, windows: Vec<MaintenanceWindow>) {
         self.maintained.set(windows);
+    }
+
+    /// Takes maintenance that was announced then, where the past is told.
+    pub fn maintain_too(&mut self, announced: Option<Maintenance>) {
+        announced.into_iter().for_each(|one| self.maintained.announce(one));
     }
 
     /// All maintenance that was and will be announced, also what is over.
@@ -313,11 +323,12 @@ impl Ledger {
 
     /// Lets time do what it does.
     pub fn look(&mut self, now_ns: i64) {
+        self.passing.reach(now_ns);
         if now_ns.saturating_sub(self.looked_ns).abs() < LOOK_EVERY_NS {
             return;
         }
         self.looked_ns = now_ns;
-        self.miss(now_ns, Instant::now());
+        self.miss(now_ns, self.passing.now());
         self.settle_host(now_ns);
         self.silence(now_ns);
         let is_due = |alarm: &&Alarm| alarm.life.next_ns().is_some_and(|next| next <= now_ns);

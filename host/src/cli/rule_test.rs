@@ -1,12 +1,14 @@
 //! `watchpost rules test`: values in, the story of alarms out.
 
 mod behind;
+mod story;
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
-use watchpost_plugin_api::{ErrorKind, Kind, MetricSpec, Unit};
-use watchpost_services::outcome::{Event, Outcome as RunOutcome, Sample, Status};
+use story::{Given, Line, elapsed};
+use watchpost_plugin_api::{Kind, MetricSpec, Unit};
+use watchpost_services::outcome::Event;
 
 use super::{
     Context,
@@ -15,9 +17,9 @@ use super::{
     print_json, table,
 };
 use crate::{
-    alarm::{ledger::Ledger, store::NoOutbox, together::find, watch::Watch, x733::severity_name},
+    alarm::together::find,
     config::{self, AlarmRule, Draft, LooksAt},
-    reading::{Cause, Reading, Shape},
+    reading::Shape,
     schedule::parse_span,
     series::{
         meant::of_every_run,
@@ -35,7 +37,7 @@ pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are tho
   values = [0.1, \"0.9 x3\", \"unknown\", 0.1]
   expect = [\"1m raised warning\", \"2m30s cleared\"]
 
-A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names. depends_on = { link-paris = [1, \"down x3\"] } tells how that fares which the job depends on, a value beside each of its own; what nobody would be told of then is expected as \"1m raised major, silenced\".
+A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names. depends_on = { link-paris = [1, \"down x3\"] } tells how that fares which the job depends on, a value beside each of its own; what nobody would be told of then is expected as \"1m raised major, silenced\". Time goes on between values and ends with the last one; until = \"1h\" lets it go on without any: what is absent is missed, what came and went settles, and a day after it was cleared an alarm is closed. Each step is told with its rule, \"1m raised warning by slow\", and may be expected with or without it.
 
 Example:
   watchpost rules test rules-test.toml";
@@ -47,6 +49,8 @@ const VALUES_MAX: usize = 100_000;
 const START_S: i64 = 1_767_571_200;
 /// Nanoseconds of a second.
 const SECOND_NS: i64 = 1_000_000_000;
+/// How long time goes on in a test, at most, seconds: ten years.
+const UNTIL_MAX_S: i64 = 3_653 * 86_400;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +74,8 @@ struct Test {
     every: String,
     /// Seconds since 1970.
     start: Option<i64>,
+    /// How long time goes on, from the first value: to the last one unless it is said.
+    until: Option<String>,
     #[serde(default)]
     values: Vec<Value>,
     /// A rule over an expression, and the values of each of its names.
@@ -91,7 +97,7 @@ enum Value {
 
 /// What a value stands for.
 #[derive(Clone)]
-enum Given {
+enum What {
     Number(f64),
     /// On the way from the first to the second.
     Between(f64, f64),
@@ -108,6 +114,8 @@ enum Given {
 struct Done {
     name: String,
     passed: bool,
+    /// The rules that were held to its values.
+    rules: Vec<String>,
     expected: Vec<String>,
     story: Vec<String>,
 }
@@ -129,7 +137,8 @@ pub(super) fn run(context: &Context, file: &Path) -> Outcome {
 }
 
 fn tell(done: &Done) {
-    println!("{} {}", if done.passed { "ok    " } else { "FAILED" }, table::plain(&done.name));
+    let rules = if done.rules.is_empty() { "no rule looks at its values".to_owned() } else { done.rules.join(", ") };
+    println!("{} {}: {}", if done.passed { "ok    " } else { "FAILED" }, table::plain(&done.name), table::plain(&rules));
     if !done.passed {
         for (what, lines) in [("expected", &done.expected), ("found", &done.story)] {
             println!("  {what}:");
@@ -145,57 +154,47 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
     let told = told(test, draft).map_err(wrong)?;
     let shape = shape(test, &told, draft, step_s).map_err(wrong)?;
     let behind = behind::all(test, draft, step_s).map_err(wrong)?;
-    let folder = tempfile::tempdir().map_err(|error| Failure::of(CANNOT, &error))?;
-    let failed = |error: crate::database::DatabaseError| Failure::of(CANNOT, &error);
-    let mut ledger = Ledger::open(folder.path(), Box::new(NoOutbox), 0).map_err(failed)?;
-    let start = test.start.unwrap_or(START_S);
-    ledger.depend(behind::depends(test, &shape, &behind, draft));
-    ledger.set(Watch::new(&draft.rules, std::iter::once(shape).chain(behind.iter().map(|one| one.shape().clone()))), start * SECOND_NS);
-    let mut story = Vec::new();
-    let readings = told.iter().map(|told| told.values.len()).max().unwrap_or(0);
-    let mut position = 0;
-    for at in 0..i64::try_from(readings).unwrap_or(0) {
-        let at_s = start + step_s * at;
-        let others = behind.iter().map(|one| reading(one.job(), std::slice::from_ref(one.told()), at, at_s));
-        for reading in others.chain([reading(&test.job, &told, at, at_s)]) {
-            ledger.take(position, &reading);
-            position += 1;
-        }
-        if !behind.is_empty() {
-            ledger.look(at_s * SECOND_NS);
-        }
-        for notice in ledger.commit().map_err(failed)?.into_iter().filter(|notice| behind.iter().all(|one| one.job() != notice.job)) {
-            let severity = severity_name(notice.severity);
-            let after = elapsed(step_s * at);
-            // An end is told by itself: how bad it was is known.
-            story.push(if notice.step.ends() {
-                format!("{after} {}", notice.step.name())
-            } else {
-                // What nobody is told of is there all the same.
-                let silenced = if notice.silenced.is_some() { ", silenced" } else { "" };
-                format!("{after} {} {severity}{silenced}", notice.step.name())
-            });
-        }
+    let until_s = until(test, &told, step_s).map_err(wrong)?;
+    let given = Given { test, told: &told, behind: &behind, step_s, until_s };
+    let story = given.story(shape, draft)?;
+    let passed =
+        story.lines.len() == test.expect.len() && story.lines.iter().zip(&test.expect).all(|(line, expected)| line.is_as(expected));
+    let lines = story.lines.iter().map(Line::said).collect();
+    Ok(Done { name: test.name.clone(), passed, rules: story.rules, expected: test.expect.clone(), story: lines })
+}
+
+/// When the test is over, seconds after its first value: with its last one, unless it goes on.
+fn until(test: &Test, told: &[Told], step_s: i64) -> Result<i64, String> {
+    let values = told.iter().map(|told| told.values.len()).max().unwrap_or(0);
+    let last_s = step_s.saturating_mul(i64::try_from(values).unwrap_or(i64::MAX).saturating_sub(1).max(0));
+    let Some(until) = &test.until else { return Ok(last_s) };
+    let until_s = parse_span(until).map_err(|error| format!("`until`: {}", crate::chain(&error)))?.as_secs();
+    let until_s = i64::try_from(until_s).unwrap_or(i64::MAX);
+    if until_s < last_s {
+        return Err(format!("`until`: {until} is before the last value, which comes after {}", elapsed(last_s)));
     }
-    Ok(Done { name: test.name.clone(), passed: story == test.expect, expected: test.expect.clone(), story })
+    if until_s > UNTIL_MAX_S {
+        return Err("`until`: a test is over after ten years".to_owned());
+    }
+    Ok(until_s)
 }
 
 /// Reads values: `0.1`, `"0.1 x20"`, `"unknown"`, `"down x3"`.
-fn values(written: &[Value]) -> Result<Vec<Given>, String> {
+fn values(written: &[Value]) -> Result<Vec<What>, String> {
     let mut all = Vec::new();
     for value in written {
         let (given, times) = match value {
-            Value::Number(number) => (Given::Number(*number), 1),
+            Value::Number(number) => (What::Number(*number), 1),
             Value::Text(text) => {
                 let (what, times) = text.rsplit_once(" x").map_or((text.as_str(), Some(1)), |(what, times)| (what, times.parse().ok()));
                 let given = match what.trim() {
-                    "unknown" => Some(Given::Unknown),
-                    "down" => Some(Given::Down),
-                    "nothing" => Some(Given::Nothing),
-                    event if event.starts_with("event ") => event_of(event).map(Given::Event),
+                    "unknown" => Some(What::Unknown),
+                    "down" => Some(What::Down),
+                    "nothing" => Some(What::Nothing),
+                    event if event.starts_with("event ") => event_of(event).map(What::Event),
                     number => match number.split_once("..") {
-                        Some((from, to)) => from.trim().parse().ok().zip(to.trim().parse().ok()).map(|(from, to)| Given::Between(from, to)),
-                        None => number.parse().ok().map(Given::Number),
+                        Some((from, to)) => from.trim().parse().ok().zip(to.trim().parse().ok()).map(|(from, to)| What::Between(from, to)),
+                        None => number.parse().ok().map(What::Number),
                     },
                 };
                 given.zip(times).ok_or_else(|| format!("`{text}` is no value; write 0.1, \"0.1 x20\", \"unknown\", \"down\", \"nothing\" or \"event major disk_full: no room\""))?
@@ -205,7 +204,7 @@ fn values(written: &[Value]) -> Result<Vec<Given>, String> {
             return Err(format!("there are more than {VALUES_MAX} values"));
         }
         all.extend((0..times).map(|at| match &given {
-            Given::Between(from, to) => Given::Number(from + (to - from) * at as f64 / times.saturating_sub(1).max(1) as f64),
+            What::Between(from, to) => What::Number(from + (to - from) * at as f64 / times.saturating_sub(1).max(1) as f64),
             given => given.clone(),
         }));
     }
@@ -225,7 +224,7 @@ struct Told {
     /// Empty where only events are told.
     metric: String,
     labels: BTreeMap<String, String>,
-    values: Vec<Given>,
+    values: Vec<What>,
 }
 
 /// The series of a test: one, or those of the names of an expression.
@@ -302,41 +301,4 @@ fn shape(test: &Test, told: &[Told], draft: &Draft, step_s: i64) -> Result<Shape
     let units = [Unit::Seconds, Unit::Bytes, Unit::Ratio, Unit::Days, Unit::Number];
     let unit = units.into_iter().find(|unit| fits(*unit, &shape(*unit))).unwrap_or(Unit::Number);
     Ok(shape(unit))
-}
-
-fn reading(job: &str, told: &[Told], at: i64, at_s: i64) -> Reading {
-    let mut outcome = RunOutcome::failed(ErrorKind::LOCAL, "unknown in a test", at_s.saturating_mul(SECOND_NS));
-    let place = usize::try_from(at).unwrap_or(usize::MAX);
-    let keys = |metric: &str| -> std::collections::BTreeSet<&String> {
-        told.iter().filter(|told| told.metric == metric).flat_map(|told| told.labels.keys()).collect()
-    };
-    for told in told {
-        match told.values.get(place) {
-            Some(Given::Number(value)) => {
-                outcome.status = Status::Ok;
-                let labels = keys(&told.metric).into_iter().map(|key| told.labels.get(key).cloned().unwrap_or_default()).collect();
-                outcome.samples.push(Sample { metric: told.metric.clone(), labels, value: *value });
-            }
-            Some(Given::Event(event)) => {
-                outcome.status = Status::Ok;
-                outcome.events.push(event.clone());
-            }
-            Some(Given::Nothing) => outcome.status = Status::Ok,
-            Some(Given::Down) => {
-                outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: "down in a test".into() };
-                outcome.samples.clear();
-                break;
-            }
-            Some(Given::Unknown | Given::Between(..)) | None => {}
-        }
-    }
-    let due_ns = at_s.saturating_mul(SECOND_NS);
-    Reading { job: job.to_owned(), cause: Cause::Schedule, slot: at_s, due_ns, stale_ns: i64::MAX, outcome }
-}
-
-/// A time as spans are written: `1h2m30s`, `0s`.
-fn elapsed(seconds: i64) -> String {
-    let parts = [(seconds / 3_600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let text: String = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
-    if text.is_empty() { "0s".to_owned() } else { text }
 }

@@ -30,6 +30,15 @@ name = "storm"
 event = 'login_failed'
 major = "> 2 in 5m"
 [[rule]]
+name = "gone"
+series = 'spooled{job="mx"}'
+major = "absent 10m"
+[[rule]]
+name = "gone-by-day"
+series = 'scanned{job="mx"}'
+major = "absent 10m"
+active = "08:00-18:00"
+[[rule]]
 name = "share"
 expression = "a / (a + b)"
 series = { a = 'queue_size{queue="deferred"}', b = 'queue_size{queue="active"}' }
@@ -98,6 +107,47 @@ rule = "share"
 every = "1m"
 series = { a = ["1 x2", "9 x3", "unknown", 1], b = ["9 x7"] }
 expect = ["2m raised major", "6m cleared"]
+[[test]]
+name = "what gives nothing is missed after its span, and there again with a value"
+job = "mx"
+metric = "spooled"
+every = "1m"
+values = ["1 x3", "nothing x10", "unknown x10", 1]
+expect = ["12m raised major by gone", "23m cleared by gone"]
+[[test]]
+name = "time goes on where no value comes any more, as long as the test says"
+job = "mx"
+metric = "spooled"
+every = "5m"
+values = [1]
+until = "1h"
+expect = ["10m raised major"]
+[[test]]
+name = "what is missed outside the hours of its rule is told when they begin"
+job = "mx"
+metric = "scanned"
+every = "1h"
+values = ["1 x3"]
+until = "12h"
+expect = ["8h raised major"]
+[[test]]
+name = "what came and went settles when it has been calm, whatever comes"
+job = "mx"
+metric = "size"
+every = "1m"
+values = ["100 x3", 70, 100, 100, 70, 100, 100, 70, 100, 100, 70, 100, 100, 70, "100 x20"]
+expect = [
+  "3m raised minor", "4m cleared", "6m closed", "6m raised minor", "7m cleared", "9m closed", "9m raised minor", "10m cleared",
+  "12m closed", "12m raised minor", "13m cleared", "15m closed", "15m raised minor", "15m flapping minor",
+  "31m settled minor", "31m cleared",
+]
+[[test]]
+name = "a day after it was cleared an alarm is closed"
+job = "mx"
+every = "1m"
+values = ["event major disk_full: no room", "event warning disk_freed: room"]
+until = "2d"
+expect = ["0s raised major", "1m cleared", "24h1m closed"]
 "#;
 
 fn house() -> House {
@@ -116,8 +166,18 @@ fn rules_of_every_kind_are_held_to_values_of_a_file() {
     fs::write(&file, TESTS.replace("6m raised major", "7m raised major")).unwrap();
     let said = test();
     assert_eq!((said.code, said.out.matches("FAILED").count()), (Some(1), 1), "{said:?}");
-    assert!(said.out.contains("FAILED a change is over when its window has passed\n  expected:\n    7m raised major\n"), "{said:?}");
+    assert!(said.out.contains("FAILED a change is over when its window has passed: grows\n  expected:\n    7m raised major\n"), "{said:?}");
+    assert!(said.out.contains("\n    6m raised major by grows\n    11m cleared by grows\n"), "{said:?}");
+    assert!(said.out.contains("ok     many events: disk, storm\n"), "{said:?}");
+    fs::write(&file, TESTS.replace("metric = \"sent\"", "metric = \"snet\"").replace("[\"12m raised minor\"]", "[]")).unwrap();
+    assert!(test().out.contains("ok     a counter that rises fast: no rule looks at its values\n"));
     for (old, new, why) in [
+        ("until = \"1h\"", "until = \"1h\"\nstart = -1\nuntill = \"2h\"", "untill"),
+        (
+            "values = [1]\nuntil = \"1h\"",
+            "values = [1, 1, 1]\nuntil = \"9m\"",
+            "`until`: 9m is before the last value, which comes after 10m",
+        ),
         ("[\"10 x6\", \"100 x8\"]", "[\"event bad x\"]", "`event bad x` is no value"),
         ("rule = \"share\"", "rule = \"shares\"", "no rule over an expression is called `shares`"),
         (", b = [\"9 x7\"]", "", "`series` has no values of `b`"),

@@ -248,10 +248,13 @@ fn rules_are_tested_without_a_daemon() {
     };
     let values = "[0.1, \"0.9 x2\", \"unknown\", 0.9, \"0.1 x2\", \"down x3\", 0.1]";
     let expect = "[\"2m raised warning\", \"3m cleared\", \"4m raised critical\", \"5m cleared\"]";
-    assert_eq!(test(values, expect).ok(), "ok     slow\n");
+    assert_eq!(test(values, expect).ok(), "ok     slow: down, total_time\n");
     let said = test(values, "[\"2m raised major\"]");
     assert!(
-        said.code == Some(1) && said.out.starts_with("FAILED slow\n  expected:\n    2m raised major\n  found:\n    2m raised warning\n"),
+        said.code == Some(1)
+            && said.out.starts_with(
+                "FAILED slow: down, total_time\n  expected:\n    2m raised major\n  found:\n    2m raised warning by total_time\n"
+            ),
         "{said:?}"
     );
     let said = test("[\"soon\"]", "[]");
@@ -269,7 +272,7 @@ fn a_test_of_rules_knows_what_its_job_depends_on() {
         house.run(&["rules", "test", file.to_str().unwrap()])
     };
     let dead = "depends_on = { link = [1, \"down x6\", 1] }";
-    assert_eq!(test(dead, "[\"1m raised critical, silenced\", \"3m30s cleared\"]").ok(), "ok     dead\n");
+    assert_eq!(test(dead, "[\"1m raised critical, silenced\", \"3m30s cleared\"]").ok(), "ok     dead: down\n");
     // The link is well: somebody is told, once that is known.
     let well = test("depends_on = { link = [\"1 x8\"] }", "[]");
     assert!(well.out.contains("1m raised critical, silenced") && well.out.contains("1m unsilenced critical"), "{well:?}");

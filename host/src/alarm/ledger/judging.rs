@@ -37,7 +37,8 @@ impl Ledger {
         self.position = position + 1;
         let watch = self.watch.clone();
         let now_ns = reading.outcome.started_ns.saturating_add(i64::try_from(reading.outcome.duration_ns).unwrap_or(0));
-        self.awaiting.hear(reading, Instant::now());
+        self.passing.reach(now_ns);
+        self.awaiting.hear(reading, self.passing.now());
         self.hear(reading, now_ns);
         self.join(reading, now_ns);
         // They are nobody else's while it is looked at them.
@@ -82,8 +83,9 @@ impl Ledger {
             return;
         }
         let named = seat.named(|| sight.named());
-        if sight.is_absence() && !(seat.is_awaited && self.awaiting.saw_again(&named.place, reading, Instant::now())) {
-            self.awaiting.saw(named.place.clone(), awaited(sight, &named), reading);
+        let now = self.passing.now();
+        if sight.is_absence() && !(seat.is_awaited && self.awaiting.saw_again(&named.place, reading, now)) {
+            self.awaiting.saw(named.place.clone(), awaited(sight, &named, now), reading);
             seat.is_awaited = true;
         }
         let job = &named.place.0;
@@ -176,9 +178,9 @@ impl Ledger {
 }
 
 /// A series that gives a value, or is to give one, and may be missed.
-pub(super) fn awaited(sight: &Sight<'_>, named: &Named) -> Awaited {
+pub(super) fn awaited(sight: &Sight<'_>, named: &Named, now: Instant) -> Awaited {
     let subject = subject(sight, named, (None, String::new()));
-    Awaited::new(sight.rule.clone(), sight.absences(), subject, Instant::now())
+    Awaited::new(sight.rule.clone(), sight.absences(), subject, now)
 }
 
 /// What a limit looks at, of a value that has just come.

@@ -1,6 +1,10 @@
 //! Claims about the ledger: what readings make of alarms, and that nothing is lost or told twice however often it is opened anew.
 
-use std::{fs, sync::Mutex, time::Duration};
+use std::{
+    fs,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 use tempfile::TempDir;

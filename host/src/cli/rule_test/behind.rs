@@ -2,7 +2,7 @@
 
 use watchpost_plugin_api::{Kind, MetricSpec, Unit};
 
-use super::{Given, Test, Told, own_labels, values};
+use super::{Test, Told, What, own_labels, values};
 use crate::{
     alarm::depend::{Dependent, Depends},
     config::{DependsOn, Draft, nearest},
@@ -45,8 +45,8 @@ pub(super) fn all(test: &Test, draft: &Draft, step_s: i64) -> Result<Vec<Behind>
         let name = on.series.job().ok_or_else(|| format!("`{said}` names no job, and nobody knows whose values these are"))?;
         let job = draft.jobs.iter().find(|job| job.name.as_str() == name).ok_or_else(|| format!("no job is called `{name}`"))?;
         let metric = on.series.fixed().find(|(label, _)| *label == NAME_LABEL).map_or(UP, |(_, metric)| metric).to_owned();
-        let is_down = |given: &Given| metric == UP && matches!(given, Given::Number(value) if *value < 1.0);
-        let values = values(written)?.into_iter().map(|given| if is_down(&given) { Given::Down } else { given });
+        let is_down = |what: &What| metric == UP && matches!(what, What::Number(value) if *value < 1.0);
+        let values = values(written)?.into_iter().map(|what| if is_down(&what) { What::Down } else { what });
         let of_every = of_every_run().iter().any(|spec| spec.name == metric);
         let spec =
             || MetricSpec { name: metric.clone(), kind: Kind::Gauge, unit: unit(&metric, draft), help: "Of a test.".into(), keys: vec![] };
