@@ -98,6 +98,13 @@ impl Job {
         self.config.timing.rhythm.interval()
     }
 
+    /// Whether its target is only the program that it runs: that of a job which names no other. It tells of no host.
+    pub fn targets_a_program(&self) -> bool {
+        let target = self.shape.target.as_str();
+        let is_it = |program: &PathBuf| program.as_path() == Path::new(target) || program.file_name().is_some_and(|name| name == target);
+        self.examined.needs.programs.iter().any(is_it)
+    }
+
     /// Says whether two jobs would run alike, so that a reload need not touch the one that runs.
     pub fn runs_like(&self, other: &Self) -> bool {
         self.config == other.config && self.bound == other.bound && self.shape == other.shape && Arc::ptr_eq(&self.plugin, &other.plugin)

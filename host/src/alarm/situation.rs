@@ -1,10 +1,14 @@
 //! Situations: alarms that begin together on things that have something in common, the likely cause first.
 //!
 //! An alarm joins the situation of another that began within [`TOGETHER_NS`] when, in this order, one depends on the other or both on the
-//! same, both are of one job, of one host, or share a label that tells jobs apart. A situation bears the number of the alarm that began it,
+//! same, both are of one job, of one host, or share a label that tells jobs apart. A program that a job runs is no host: such a job is of the one
+//! that its label `host` names. A situation bears the number of the alarm that began it,
 //! and an alarm stays in it for its life; two situations are never made one.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::Severity;
@@ -23,6 +27,9 @@ const CARRIERS_MAX: usize = 10;
 /// What is remembered of late before what is old is forgotten; more, and twice what was left by then.
 const LATELY_MIN: usize = 10_000;
 
+/// The label that names the host of what is measured, where a target does not.
+const HOST_LABEL: &str = "host";
+
 /// What two alarms may have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Common {
@@ -40,17 +47,22 @@ pub struct Situations {
     /// How many jobs bear a label.
     carriers: HashMap<(String, String), usize>,
     jobs: usize,
+    /// Jobs whose targets are on no host.
+    hostless: HashSet<String>,
     lately: HashMap<Common, (u64, i64)>,
     /// So many of them are remembered before what is old is forgotten.
     lately_max: usize,
 }
 
 impl Situations {
-    /// Takes which jobs there are.
-    pub fn know<'s>(&mut self, shapes: impl IntoIterator<Item = &'s Shape>) {
-        (self.carriers, self.jobs) = (HashMap::new(), 0);
-        for shape in shapes {
+    /// Takes which jobs there are, and whether the target of each may be on a host.
+    pub fn know<'s>(&mut self, jobs: impl IntoIterator<Item = (&'s Shape, bool)>) {
+        (self.carriers, self.jobs, self.hostless) = (HashMap::new(), 0, HashSet::new());
+        for (shape, has_host) in jobs {
             self.jobs += 1;
+            if !has_host {
+                self.hostless.insert(shape.job.clone());
+            }
             for label in &shape.labels {
                 *self.carriers.entry(label.clone()).or_default() += 1;
             }
@@ -83,8 +95,12 @@ impl Situations {
     fn commons<'d>(&self, subject: &Subject, on: impl IntoIterator<Item = &'d str>) -> Vec<Common> {
         let depends = on.into_iter().map(|job| Common::Job(job.to_owned()));
         let job = Some(&subject.job).filter(|job| !job.is_empty()).map(|job| Common::Job(job.clone()));
-        let host = subject.target.rsplit_once(':').map_or(subject.target.as_str(), |(host, _)| host);
-        let host = Some(host).filter(|host| !host.is_empty()).map(|host| Common::Host(host.to_owned()));
+        // What only a program is the target of is of the host that it is said to be of.
+        let declared = || subject.labels.iter().find(|(key, _)| key == HOST_LABEL).map_or("", |(_, host)| host.as_str());
+        let target = if self.hostless.contains(&subject.job) { declared() } else { &subject.target };
+        let host = Some(target.rsplit_once(':').map_or(target, |(host, _)| host))
+            .filter(|host| !host.is_empty())
+            .map(|host| Common::Host(host.to_owned()));
         let tells = |label: &&(String, String)| {
             let carriers = self.carriers.get(*label).copied().unwrap_or_default();
             carriers > 1 && carriers < self.jobs && (carriers <= CARRIERS_MAX || carriers * 2 <= self.jobs)
@@ -218,7 +234,7 @@ mod tests {
         let shapes: Vec<Shape> =
             (0..11).map(|at| shape(&format!("j{at}"), &[("site", if at < 4 { "paris" } else { "rome" }), ("area", "eu")])).collect();
         let mut situations = Situations::default();
-        situations.know(&shapes);
+        situations.know(shapes.iter().map(|shape| (shape, true)));
         situations
     }
 
@@ -237,6 +253,18 @@ mod tests {
         assert_eq!(begins(alarm(8, 70, "link", "gw", &[]), &[]), Some(6), "and that fails as well");
         assert_eq!(begins(alarm(9, 70, "j8", "mx8:25", &[]), &[]), Some(6), "another of the same job");
         assert_eq!(begins(alarm(10, 70 + 301, "j8", "mx8:25", &[]), &[]), None, "much later it is another matter");
+    }
+
+    #[test]
+    fn one_program_that_many_jobs_run_is_no_host() {
+        let shapes = [shape("check-a", &[]), shape("check-b", &[("host", "mx1")]), shape("check-c", &[]), shape("mx", &[])];
+        let mut situations = Situations::default();
+        situations.know(shapes.iter().map(|shape| (shape, shape.job == "mx")));
+        let mut begins = |alarm: Alarm| situations.begins(&alarm, []);
+        assert_eq!(begins(alarm(1, 0, "check-a", "check_disk", &[])), None);
+        assert_eq!(begins(alarm(2, 10, "check-c", "check_disk", &[])), None, "the program is the same, and nothing else");
+        assert_eq!(begins(alarm(3, 20, "mx", "mx1:25", &[])), None);
+        assert_eq!(begins(alarm(4, 30, "check-b", "check_disk", &[("host", "mx1")])), Some(3), "it says whose host it is about");
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl SharedLedger {
         let mut ledger = self.lend();
         ledger.maintain(config.maintenance.clone());
         ledger.depend(depends);
-        ledger.situate(jobs.iter().map(|job| &job.shape));
+        ledger.situate(jobs.iter().map(|job| (&job.shape, !job.targets_a_program())));
         ledger.set(watch, now_ns());
     }
 

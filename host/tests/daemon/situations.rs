@@ -39,3 +39,21 @@ fn what_begins_together_is_one_situation_with_the_likely_cause_first_over_a_kill
     assert_eq!(jobs(&until(SOON, situation).expect("it is known again")), jobs(&found));
     assert!(daemon.stop().status.success());
 }
+
+#[test]
+fn jobs_that_run_one_program_are_no_situation_because_of_that() {
+    let job = |name: &str, more: &str| {
+        format!(
+            "[[job]]\nname = \"{name}\"\nagent = \"exec\"\nevery = \"1s\"\n{more}config = {{ argv = [\"/bin/false\"], format = \"nagios\" }}\n\
+             [[job.threshold]]\nname = \"down\"\nmetric = \"run_duration\"\nmajor = \">= 0s\"\n"
+        )
+    };
+    let host = "labels = { host = \"mx1\" }\n";
+    let house = house_of(&(job("one", "") + &job("two", "") + &job("three", host) + &job("four", host)));
+    let _daemon = house.start();
+    let raised = || json(&house, &["alarms"]).as_array().filter(|alarms| alarms.len() == 4).map(|_| ());
+    until(SOON, raised).expect("all are raised");
+    let found = json(&house, &["alarms", "situations"]);
+    let jobs: Vec<_> = found[0]["alarms"].as_array().unwrap().iter().map(|alarm| alarm["job"].as_str().unwrap()).collect();
+    assert!(found.as_array().unwrap().len() == 1 && jobs.len() == 2 && jobs.iter().all(|job| ["three", "four"].contains(job)), "{found}");
+}

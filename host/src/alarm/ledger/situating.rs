@@ -13,9 +13,9 @@ use crate::{
 };
 
 impl Ledger {
-    /// Takes which jobs there are, by what they have in common.
-    pub fn situate<'s>(&mut self, shapes: impl IntoIterator<Item = &'s Shape>) {
-        self.situations.know(shapes);
+    /// Takes which jobs there are, by what they have in common, and whether the target of each may be on a host.
+    pub fn situate<'s>(&mut self, jobs: impl IntoIterator<Item = (&'s Shape, bool)>) {
+        self.situations.know(jobs);
         let mut alarms: Vec<&Alarm> = self.alarms.values().filter(|alarm| alarm.life.number > 0).collect();
         alarms.sort_by_key(|alarm| alarm.life.raised_ns);
         for alarm in alarms {
