@@ -99,7 +99,7 @@ pub use event_view::take_events_left;
 pub use left::{LeftError, left};
 pub use libraries::{Done, Listed, Listing};
 pub use lock::{DataFolder, LockError};
-pub use reload::Reloaded;
+pub use reload::{Amounts, Reloaded};
 pub use runner::Changes;
 pub use series_view::take_what_is_left;
 

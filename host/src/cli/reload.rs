@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context) -> Outcome {
 }
 
 fn tell(reloaded: Reloaded) -> Outcome {
-    let Reloaded { changes, loaded, unloaded, refused, outdated, warnings } = reloaded;
+    let Reloaded { changes, beside, loaded, unloaded, refused, outdated, warnings } = reloaded;
     if !warnings.is_empty() {
         eprintln!("{}", Faults::from(warnings));
     }
@@ -42,9 +42,12 @@ fn tell(reloaded: Reloaded) -> Outcome {
         eprintln!("warning: {} has changed since it was loaded: it runs on as it was, until the changed one takes over", path.display());
     }
     println!(
-        "reloaded: {} added, {} changed, {} removed, {} unchanged",
+        "reloaded: jobs: {} added, {} changed, {} removed, {} unchanged",
         changes.added, changes.changed, changes.removed, changes.unchanged
     );
+    for (kind, amounts) in &beside {
+        println!("reloaded: {kind}: {}", amounts.said());
+    }
     for path in &loaded {
         println!("loaded: {}", path.display());
     }

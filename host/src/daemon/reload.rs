@@ -1,11 +1,15 @@
 //! Taking a changed configuration, whole or not at all.
 
+mod beside;
+
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
     time::SystemTime,
 };
 
+pub use beside::Amounts;
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 use watchpost_plugin_api::Severity;
@@ -29,6 +33,9 @@ pub struct Reloaded {
     /// What became of the jobs.
     #[serde(flatten)]
     pub changes: Changes,
+    /// What changed beside jobs, by the word for it: rules, channels and the like.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beside: BTreeMap<String, Amounts>,
     /// Libraries that were loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loaded: Vec<PathBuf>,
@@ -88,6 +95,7 @@ impl Daemon {
                 libraries.tell();
                 warnings.iter().for_each(tell);
                 tell_problems(&plugins, &before);
+                let beside = beside::changes(&self.config(), &config);
                 let changes = self.put_in_force(config, plugins, jobs).await;
                 self.metrics.reload_passed(SystemTime::now());
                 info!(
@@ -98,9 +106,10 @@ impl Daemon {
                     "reloaded"
                 );
                 let Changes { added, changed, removed, unchanged } = changes;
-                let text = format!("{added} jobs added, {changed} changed, {removed} removed, {unchanged} untouched");
+                let more: String = beside.iter().map(|(kind, amounts)| format!("; {kind}: {}", amounts.said())).collect();
+                let text = format!("jobs: {added} added, {changed} changed, {removed} removed, {unchanged} untouched{more}");
                 self.report(Severity::Indeterminate, "reloaded", text);
-                Ok(Reloaded { changes, warnings: warnings.into_iter().collect(), ..libraries })
+                Ok(Reloaded { changes, beside, warnings: warnings.into_iter().collect(), ..libraries })
             }
             Err(faults) => {
                 self.metrics.reload_refused();

@@ -25,8 +25,18 @@ async fn a_reload_touches_what_changed_and_nothing_else() {
     }
     let before = jobs(&house);
 
-    assert_eq!(house.run(&["reload"]).ok(), "reloaded: 0 added, 0 changed, 0 removed, 3 unchanged\n");
+    assert_eq!(house.run(&["reload"]).ok(), "reloaded: jobs: 0 added, 0 changed, 0 removed, 3 unchanged\n");
     assert_eq!(jobs(&house), before);
+    let rule = |bound: &str| format!("[[rule]]\nname = \"slow\"\nseries = \"run_duration\"\nmajor = \"{bound}\"\n");
+    let as_it_is = rest.clone() + &job("changes", "every = \"1h\"", port) + &job("goes", "every = \"1h\"", port);
+    for (more, told) in
+        [(rule("> 2s"), "1 added, 0 changed"), (rule("> 3s"), "0 added, 1 changed"), (String::new(), "0 added, 0 changed, 1 removed")]
+    {
+        house.schedule(&(as_it_is.clone() + &more));
+        let said = house.run(&["reload"]).ok();
+        assert!(said.starts_with("reloaded: jobs: 0 added, 0 changed, 0 removed, 3 unchanged\n"), "{said}");
+        assert!(said.contains(&format!("\nreloaded: rules: {told}")), "{said}");
+    }
 
     house.schedule(&(rest + &job("changes", "every = \"1h\"", other.port()) + &job("comes", "every = \"1h\"", port)));
     let changes = crate::json(&house, &["reload"]);

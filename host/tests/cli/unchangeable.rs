@@ -118,7 +118,7 @@ async fn a_reload_tells_which_libraries_came_went_changed_and_were_refused() {
     let said = house.run(&["reload"]);
     assert_eq!(
         (said.code, said.out.as_str()),
-        (Some(0), "reloaded: 0 added, 0 changed, 0 removed, 1 unchanged\n"),
+        (Some(0), "reloaded: jobs: 0 added, 0 changed, 0 removed, 1 unchanged\n"),
         "nothing new: {said:?}"
     );
     assert!(said.err.contains("warning: not loaded: "), "{said:?}");
@@ -153,7 +153,7 @@ async fn a_reload_tells_its_warnings_to_who_asked() {
     house.schedule(&login);
     let said = house.run(&["reload"]);
     assert!(
-        said.out.starts_with("reloaded: 1 added") && said.err.starts_with("warning: `password`: a secret in plain sight\n"),
+        said.out.starts_with("reloaded: jobs: 1 added") && said.err.starts_with("warning: `password`: a secret in plain sight\n"),
         "{said:?}"
     );
     assert!(!format!("{said:?}").contains("geheim-17"), "{said:?}");

@@ -166,7 +166,7 @@ fn a_reload_of_one_jobs_configuration_touches_that_job_only() {
     let runs = |name: &str| job(&status(&house), name)["runs"].as_u64().unwrap();
     until(LONG, || (runs("job-7") > 2).then_some(())).expect("it runs");
     house.schedule(&jobs("labels = { site = \"a\" }\n"));
-    assert_eq!(house.run(&["reload"]).ok(), "reloaded: 0 added, 1 changed, 0 removed, 19 unchanged\n");
+    assert_eq!(house.run(&["reload"]).ok(), "reloaded: jobs: 0 added, 1 changed, 0 removed, 19 unchanged\n");
     let before = runs("job-7");
     until(LONG, || (runs("job-7") > before + 2).then_some(())).expect("it runs on");
     assert!(daemon.stop().status.success());
