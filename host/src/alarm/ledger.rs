@@ -355,6 +355,9 @@ impl Ledger {
             .filter_map(|alarm| Some((alarm.subject.key.clone(), became(alarm)?)))
             .collect();
         for (key, input) in over {
+            if input == Input::Well {
+                self.say_over(&key, None);
+            }
             self.step(&key, &input, now_ns, None);
         }
         for (subject, severity) in found {
@@ -503,6 +506,13 @@ impl Ledger {
             self.step(key, &Input::Hold(held), now_ns, None);
         }
         self.step(key, input, now_ns, None);
+    }
+
+    /// Has an alarm's sentence say that it is over, where it told of trouble.
+    fn say_over(&mut self, key: &str, because: Option<&str>) {
+        if let Some(alarm) = self.alarms.get_mut(key).filter(|alarm| alarm.life.stage == Stage::Active) {
+            alarm.subject.say_over(because);
+        }
     }
 
     /// Makes a step of an alarm that is known; gives why not, where somebody is refused.

@@ -22,6 +22,9 @@ pub enum Origin {
     Host,
 }
 
+/// How a sentence begins about trouble that was and is over.
+pub const OVER: &str = "it is over: ";
+
 /// What an alarm is about, as it was when it was told last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
@@ -55,6 +58,16 @@ pub struct Subject {
     pub instruction: Option<String>,
     /// Where more is to be read.
     pub link: Option<String>,
+}
+
+impl Subject {
+    /// Has its sentence, which tells of trouble, say that it is over, and what said so.
+    pub fn say_over(&mut self, because: Option<&str>) {
+        if !self.text.starts_with(OVER) {
+            let because = because.map(|because| format!("; {because}")).unwrap_or_default();
+            self.text = format!("{OVER}{}{because}", self.text);
+        }
+    }
 }
 
 /// An alarm.

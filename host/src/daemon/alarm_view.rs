@@ -184,7 +184,7 @@ impl View for AlarmView {
         }
         match &record {
             Record::Reading(reading) => self.overheard.reading(reading),
-            Record::Event(event) => self.overheard.event(event),
+            Record::Event(event) => self.overheard.event(event, Instant::now()),
             Record::Shape(_) | Record::Silence(_) | Record::Upkeep(_) => {}
         }
         let mut ledger = self.ledger.lend();

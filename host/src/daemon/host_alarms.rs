@@ -55,9 +55,9 @@ impl Overheard {
     }
 
     /// An event of the host's own.
-    pub(super) fn event(&self, event: &HostEvent) {
+    pub(super) fn event(&self, event: &HostEvent, now: Instant) {
         self.with(|heard| match event.code.as_str() {
-            "clock_step" => heard.clock = Some((Instant::now(), event.text.clone())),
+            "clock_step" => heard.clock = Some((now, event.text.clone())),
             "reload_refused" => heard.reload = Some(event.text.clone()),
             // What was refused before is in force, or was taken back.
             "reloaded" | "started" => heard.reload = None,
@@ -103,10 +103,10 @@ impl Overheard {
         self.with(|heard| if heard.channels.contains_key(about) { Unseen::Over } else { Unseen::Unknown })
     }
 
-    fn found(&self, knows: impl Fn(&str) -> bool) -> Vec<HostFound> {
+    fn found(&self, knows: impl Fn(&str) -> bool, now: Instant) -> Vec<HostFound> {
         self.with(|heard| {
             heard.overflows.retain(|job, _| knows(job));
-            heard.clock.take_if(|(at, _)| at.elapsed() >= CLOCK_SPAN);
+            heard.clock.take_if(|(at, _)| now.saturating_duration_since(*at) >= CLOCK_SPAN);
             let clock = heard.clock.iter().map(|(_, text)| found(HostKind::ClockStep, "", text.clone()));
             let reload = heard.reload.iter().map(|text| found(HostKind::ReloadRefused, "", format!("a reload was refused: {text}")));
             let overflow = |(job, why): (&String, &String)| HostFound {
@@ -121,11 +121,37 @@ impl Overheard {
     }
 }
 
+/// Deaths of one worker of late.
+#[derive(Default)]
+struct Deaths {
+    /// All that there were.
+    known: u64,
+    /// When the last of them were seen.
+    times: VecDeque<Instant>,
+}
+
+impl Deaths {
+    /// So many there were before anybody looked.
+    fn known(deaths: u64) -> Self {
+        Self { known: deaths, times: VecDeque::new() }
+    }
+
+    /// Takes how many there are by now; says whether they are a loop.
+    fn are_a_loop(&mut self, deaths: u64, now: Instant) -> bool {
+        let more = usize::try_from(deaths.saturating_sub(self.known)).unwrap_or(CRASHES).min(CRASHES);
+        self.known = deaths;
+        self.times.extend(std::iter::repeat_n(now, more));
+        self.times.retain(|time| now.saturating_duration_since(*time) < CRASH_SPAN);
+        self.times.drain(..self.times.len().saturating_sub(CRASHES));
+        self.times.len() >= CRASHES
+    }
+}
+
 /// What has to be remembered between two looks.
 #[derive(Default)]
 pub(super) struct HostWatch {
     stopped: HashMap<&'static str, Instant>,
-    crashes: HashMap<u64, (u64, VecDeque<Instant>)>,
+    crashes: HashMap<u64, Deaths>,
     disk: Option<(Instant, Option<f64>)>,
 }
 
@@ -143,7 +169,7 @@ impl HostWatch {
             let text = format!("{:.1} % of the disk of {} are free", free * 100.0, config.data.display());
             all.push(found(HostKind::DiskLow, "", text));
         }
-        all.extend(daemon.overheard.found(|job| config.jobs.iter().any(|known| known.name.as_str() == job)));
+        all.extend(daemon.overheard.found(|job| config.jobs.iter().any(|known| known.name.as_str() == job), now));
         // While it is being written, nobody waits here: the next look is a second away.
         if let Some(mut ledger) = daemon.ledger.try_lend() {
             ledger.hold_host(config.host_alarms.alarms(all), |subject| daemon.overheard.unseen(subject, &config), now_ns());
@@ -173,13 +199,8 @@ impl HostWatch {
                 job: Some(held.job.clone()),
                 ..found(HostKind::Quarantine, &held.job, format!("job {} is quarantined: it brings its worker down", held.job))
             }));
-            let (known, times) = self.crashes.entry(plugin.id()).or_insert_with(|| (report.crashes, VecDeque::new()));
-            let more = usize::try_from(report.crashes.saturating_sub(*known)).unwrap_or(CRASHES).min(CRASHES);
-            *known = report.crashes;
-            times.extend(std::iter::repeat_n(now, more));
-            times.retain(|time| now.saturating_duration_since(*time) < CRASH_SPAN);
-            times.drain(..times.len().saturating_sub(CRASHES));
-            if times.len() >= CRASHES {
+            let deaths = self.crashes.entry(plugin.id()).or_insert_with(|| Deaths::known(report.crashes));
+            if deaths.are_a_loop(report.crashes, now) {
                 let name = plugin.name();
                 let how = report.last_crash.map(|crash| format!(", lastly {}", crash.how)).unwrap_or_default();
                 all.push(found(HostKind::CrashLoop, &name, format!("the worker of {name} has died {CRASHES} times in ten minutes{how}")));
@@ -202,4 +223,51 @@ impl HostWatch {
 
 fn found(kind: HostKind, about: &str, text: String) -> HostFound {
     HostFound { kind, about: about.to_owned(), job: None, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchpost_plugin_api::Severity;
+
+    use super::*;
+    use crate::alarm::{
+        host::{HostRules, Unseen},
+        ledger::Ledger,
+        store::NoOutbox,
+    };
+
+    /// What the ledger tells of what is found, each at its second.
+    fn told(looks: impl IntoIterator<Item = (u64, Vec<HostFound>)>) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(folder.path(), Box::new(NoOutbox), 0).unwrap();
+        for (at_s, found) in looks {
+            ledger.hold_host(HostRules::default().alarms(found), |_| Unseen::Over, i64::try_from(at_s).unwrap() * 1_000_000_000);
+        }
+        let steps = ledger.commit().unwrap();
+        steps.iter().map(|step| format!("{}: {} {}", step.time_ns / 1_000_000_000, step.step.name(), step.text)).collect()
+    }
+
+    #[test]
+    fn a_clock_that_was_turned_is_an_alarm_for_ten_minutes() {
+        let (began, overheard) = (Instant::now(), Overheard::default());
+        let text = "the wall clock was turned forward by 3600 s".to_owned();
+        overheard.event(&HostEvent { time_ns: 0, job: None, severity: Severity::Warning, code: "clock_step".into(), text }, began);
+        let told = told([0, 1, 599, 600, 601].map(|at_s| (at_s, overheard.found(|_| true, began + Duration::from_secs(at_s)))));
+        let turned = "the wall clock was turned forward by 3600 s";
+        assert_eq!(told, [format!("0: raised {turned}"), format!("600: cleared it is over: {turned}")]);
+    }
+
+    #[test]
+    fn a_worker_that_dies_again_and_again_is_an_alarm_until_it_has_not_for_a_while() {
+        let (began, mut deaths) = (Instant::now(), Deaths::known(7));
+        let looks = [(0, 7), (10, 8), (20, 9), (30, 10), (400, 11), (610, 11), (629, 11), (630, 11), (1_400, 11)];
+        let found: Vec<_> = looks
+            .map(|(at_s, count)| {
+                let is_loop = deaths.are_a_loop(count, began + Duration::from_secs(at_s));
+                (at_s, if is_loop { vec![found(HostKind::CrashLoop, "smtp", "it dies".into())] } else { Vec::new() })
+            })
+            .into();
+        // The last three were seen at 20, 30 and 400: two of them are left when the first is ten minutes old.
+        assert_eq!(told(found), ["30: raised it dies", "629: cleared it is over: it dies"]);
+    }
 }

@@ -104,7 +104,10 @@ impl Ledger {
             self.recall(&named, |memory| if clears { memory.events.clear() } else { memory.events.hear(now_s, event.severity, counting) });
         match heard {
             Heard::Nothing => {}
-            Heard::Well => drop(self.step(&named.key, &Input::Well, now_ns, None)),
+            Heard::Well => {
+                self.say_over(&named.key, Some(&crate::plain(&format!("{}: {}", event.code, event.text))));
+                self.step(&named.key, &Input::Well, now_ns, None);
+            }
             Heard::Trouble(severity) => {
                 let bound = bound(rule, severity);
                 let count = bound.and_then(|(_, window)| {
@@ -138,7 +141,10 @@ impl Ledger {
         }
         let input = match self.recall(&named, |memory| memory.events.settle(now_ns.div_euclid(SECOND_NS), counting)) {
             Heard::Nothing => return,
-            Heard::Well => Input::Well,
+            Heard::Well => {
+                self.say_over(&named.key, None);
+                Input::Well
+            }
             Heard::Trouble(severity) => Input::Trouble(severity),
         };
         self.step(&named.key, &input, now_ns, None);

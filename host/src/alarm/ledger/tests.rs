@@ -460,8 +460,8 @@ fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
         [
             "1 raised Critical series stands still",
             "2 raised Critical journal stands still",
-            "1 cleared Critical series stands still",
-            "2 cleared Critical journal stands still",
+            "1 cleared Critical it is over: series stands still",
+            "2 cleared Critical it is over: journal stands still",
         ]
     );
     // Where nobody has looked yet nothing is over.
@@ -471,7 +471,11 @@ fn what_is_wrong_with_the_host_is_one_alarm_until_it_is_over() {
     }
     assert_eq!(
         rig.told(),
-        ["1 closed Critical series stands still", "3 raised Critical series stands still", "3 withdrawn Critical series stands still"]
+        [
+            "1 closed Critical it is over: series stands still",
+            "3 raised Critical series stands still",
+            "3 withdrawn Critical series stands still"
+        ]
     );
     rules.of(HostKind::WriterStopped).unwrap().enabled = false;
     assert!(rules.alarms(vec![found("series")]).is_empty());

@@ -2,7 +2,7 @@
 //! a rule, an agent or a person, is known by them and said anew.
 
 use super::Language;
-use crate::alarm::notice::Notice;
+use crate::alarm::{notice::Notice, record::OVER};
 
 /// A sentence, in the order of the languages; `{job}` and the like are parts of the alarm, `{a}` to `{c}` whatever stands there.
 type Sentence = [&'static str; 3];
@@ -61,6 +61,9 @@ const OF_THE_HOST: [Sentence; 8] = [
     ["the wall clock was turned {a} by {b} s", "die Uhr wurde um {b} s gestellt ({a})", "l'horloge a été décalée de {b} s ({a})"],
 ];
 
+/// How a sentence begins about trouble that was and is over; what was follows.
+const IS_OVER: Sentence = [OVER, "es ist vorbei: ", "c'est terminé : "];
+
 /// What an alarm's text says, in a language; as it is where it is no sentence of ours.
 pub(super) fn said(notice: &Notice, language: Language) -> String {
     let place = match language {
@@ -68,6 +71,11 @@ pub(super) fn said(notice: &Notice, language: Language) -> String {
         Language::German => 1,
         Language::French => 2,
     };
+    // A message says in its own words that it is over.
+    if let (Some(was), false) = (notice.text.strip_prefix(OVER), notice.key.starts_with("opcmsg/")) {
+        let was = said(&Notice { text: was.to_owned(), ..notice.clone() }, language);
+        return format!("{}{was}", IS_OVER.get(place).unwrap_or(&OVER));
+    }
     let sentences: &[Sentence] = if notice.key.starts_with("host/") { &OF_THE_HOST } else { &OF_RULES };
     let is_meant = |sentence: &&Sentence| notice.job.is_empty() || !sentence[0].starts_with(OF_SEVERAL);
     let found = sentences.iter().filter(is_meant).find_map(|sentence| {
@@ -231,5 +239,24 @@ mod tests {
         let told = said(&notice("series is 12000 records behind the journal"), Language::French);
         assert_eq!(told, "series a 12000 entrées de retard sur le journal");
         assert_eq!(said(&notice("it is cold"), Language::French), "it is cold");
+    }
+
+    #[test]
+    fn what_is_over_is_said_to_be_over_and_what_it_was() {
+        let notice = |key: &str, text: &str| Notice { key: key.into(), text: text.into(), job: String::new(), ..sample(Step::Cleared) };
+        let disk = notice("host/disk_low/", "it is over: 3.1 % of the disk of /data are free");
+        let all = [Language::English, Language::German, Language::French].map(|language| said(&disk, language));
+        assert_eq!(
+            all,
+            [
+                "it is over: 3.1 % of the disk of /data are free",
+                "es ist vorbei: 3.1 % der Platte von /data sind frei",
+                "c'est terminé : 3.1 % du disque de /data sont libres",
+            ]
+        );
+        let event = notice("mx/full/events", "it is over: disk_full of mx: no room");
+        assert_eq!(said(&event, Language::German), "es ist vorbei: disk_full of mx: no room");
+        let message = notice("opcmsg//a/b", "it is over: a new tape");
+        assert_eq!(said(&message, Language::German), "it is over: a new tape");
     }
 }

@@ -165,7 +165,7 @@ fn events_of_the_host_raise_and_quiet_ends_them_over_a_kill() {
     rig.ledger.look((MONDAY + 299) * SECOND);
     assert!(rig.told().is_empty(), "told once, and it goes on");
     rig.ledger.look((MONDAY + 300) * SECOND);
-    assert_eq!(rig.told(), ["1 cleared Major clock_step: it was turned"]);
+    assert_eq!(rig.told(), ["1 cleared Major it is over: clock_step: it was turned"]);
     // Of a job it is the job's, and over with its readings.
     rig.ledger.take_event(2, &event("clock_step", Some("mx")));
     assert_eq!(rig.told(), ["2 raised Major clock_step of mx: it was turned"]);
@@ -173,5 +173,5 @@ fn events_of_the_host_raise_and_quiet_ends_them_over_a_kill() {
     rig.ledger.take(3, &reading(9, None));
     assert!(rig.told().is_empty(), "a reading that failed says nothing of events");
     rig.ledger.take(4, &reading(10, Some(&[])));
-    assert_eq!(rig.told(), ["2 cleared Major clock_step of mx: it was turned"]);
+    assert_eq!(rig.told(), ["2 cleared Major it is over: clock_step of mx: it was turned"]);
 }
