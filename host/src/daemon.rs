@@ -273,8 +273,8 @@ impl Daemon {
     }
 
     /// Takes a message of somebody; gives the number of its alarm.
-    fn take_message(&self, subject: Subject, severity: Option<Severity>, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
-        self.ledger.lend().message(subject, severity, now_ns)
+    fn take_message(&self, subject: Subject, severity: Option<Severity>, who: &str, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
+        self.ledger.lend().message(subject, severity, who, now_ns)
     }
 
     /// Writes down what the host has to report of itself.

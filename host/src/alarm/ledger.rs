@@ -29,7 +29,8 @@ use super::{
     judge::Memory,
     life::{Act, Input, Life, Refused, Stage},
     maintenance::{Announced, Maintained, Maintenance},
-    notice::Notice,
+    notice::{Notice, Step},
+    passing::Passing,
     record::{Alarm, Origin, Subject},
     seat::Seats,
     situation::Situations,
@@ -167,6 +168,20 @@ impl Ledger {
         let more = steps.last().map_or(0, |last| self.seq.saturating_sub(last.seq));
         announcer.announce_again(&steps, more);
         Ok(())
+    }
+
+    /// Has time pass as readings and looks say from an instant on, not as it does in this process: for tests of rules, and for the past.
+    pub fn pass_as_said(&mut self, now_ns: i64) {
+        self.passing = Passing::said(now_ns);
+    }
+
+    /// When time alone may do something next, nanoseconds since 1970, where it passes as it is said.
+    pub fn next_ns(&self) -> Option<i64> {
+        let (now, now_ns) = (self.passing.now(), self.passing.after(Duration::ZERO)?);
+        let of_lives = self.alarms.values().filter_map(|alarm| alarm.life.next_ns());
+        let of_awaited = self.awaiting.next(now).and_then(|rest| self.passing.after(rest));
+        let opens = self.awaiting.opens_s(now, now_ns.div_euclid(SECOND_NS)).map(|at_s| at_s.saturating_mul(SECOND_NS));
+        of_lives.chain(of_awaited).chain(self.awaiting.stale_ns()).chain(opens).filter(|next| *next > now_ns).min()
     }
 
     /// Takes turns with whoever else writes the alarms' database.
@@ -371,8 +386,8 @@ impl Ledger {
     }
 
     /// Takes a message of somebody: trouble, or none any more; durable when this comes back. Gives the alarm's number, if there is one.
-    pub fn message(&mut self, subject: Subject, severity: Option<Severity>, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
-        let key = subject.key.clone();
+    pub fn message(&mut self, subject: Subject, severity: Option<Severity>, who: &str, now_ns: i64) -> Result<Option<u64>, DatabaseError> {
+        let (key, before) = (subject.key.clone(), self.pending.len());
         match severity {
             Some(severity) => self.about(&key, subject, now_ns, &Input::Trouble(severity)),
             None => {
@@ -382,6 +397,10 @@ impl Ledger {
                 self.step(&key, &Input::Well, now_ns, None);
             }
         }
+        // What comes of it is whoever said it.
+        let told =
+            self.pending.iter_mut().skip(before).filter(|notice| [Step::Raised, Step::Changed, Step::Cleared].contains(&notice.step));
+        told.for_each(|notice| notice.by = Some(who.to_owned()));
         self.commit()?;
         Ok(self.alarms.get(&key).map(|alarm| alarm.life.number))
     }

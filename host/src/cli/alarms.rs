@@ -20,7 +20,7 @@ use crate::{
         depend::Held,
         life::Stage,
         notice::Notice,
-        record::Alarm,
+        record::{Alarm, Origin},
         request::{AlarmRequest, AlarmRequestError, Found, LIMIT, Whole, whole},
         x733::severity_name,
     },
@@ -275,9 +275,12 @@ fn about(alarm: &Alarm) {
     let mut lines = vec![
         format!("alarm {}, {}, {}", life.number, severity_name(life.severity).to_owned(), state(alarm)),
         subject.text.clone(),
-        match subject.job.as_str() {
-            "" => format!("series {}, of no job alone", subject.series),
-            job => format!("series {} of job {job}, target {}", subject.series, subject.target),
+        match (subject.series.as_str(), subject.job.as_str(), subject.origin) {
+            ("", "", Origin::Message) => "of no series, but by message".to_owned(),
+            ("", "", _) => "of the host itself".to_owned(),
+            ("", job, _) => format!("of job {job}, and of no series"),
+            (series, "", _) => format!("series {series}, of no job alone"),
+            (series, job, _) => format!("series {series} of job {job}, target {}", subject.target),
         },
         format!("{}, probable cause {}", subject.event_type.name(), subject.cause.name()),
         format!("raised {}, seen {} times, the last time {}", at(life.raised_ns), life.count, at(life.last_ns)),
@@ -355,11 +358,13 @@ fn explain(context: &Context, one: &One) -> Outcome {
     println!();
     match &rule {
         Some(rule) => super::rules::print_one(rule),
-        None => println!("its rule, {}, is not in the configuration", table::plain(&found.alarm.subject.rule)),
+        None => println!("{}", table::plain(&without_rule(&found))),
     }
     println!();
     if let Some((expression, rows)) = together.as_ref().filter(|(_, rows)| !rows.is_empty()) {
         parts::print(rows, expression);
+    } else if values.is_empty() && found.alarm.subject.series.is_empty() {
+        println!("no series is behind it");
     } else if values.is_empty() {
         println!("no values of late are stored");
     } else {
@@ -374,6 +379,28 @@ fn explain(context: &Context, one: &One) -> Outcome {
         why_not::print_messages(&found, &found.messages.iter().collect::<Vec<_>>());
     }
     Ok(())
+}
+
+/// What made an alarm that no rule of the configuration did.
+fn without_rule(found: &Whole) -> String {
+    let Whole { alarm: Alarm { subject, life, .. }, steps, .. } = found;
+    match subject.origin {
+        Origin::Rule => format!("its rule, {}, is not in the configuration", subject.rule),
+        Origin::Host => format!("no rule made it, but the host itself, which also ends it; [host_alarms.{}] tunes that", subject.rule),
+        Origin::Message => {
+            let by = steps.iter().find_map(|step| step.by.clone()).map(|by| format!(" from {by}")).unwrap_or_default();
+            let label = |key: &str| subject.labels.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+            let said = [("application", "application"), ("object", "object"), ("group", "msg_grp"), ("node", "node")];
+            let said: Vec<String> = said.iter().filter_map(|(word, key)| Some(format!("{word} {}", label(key)?))).collect();
+            let again = if life.count > 1 { format!(", the last of {} {}", life.count, at(life.last_ns)) } else { String::new() };
+            format!(
+                "no rule made it: it came by message ({}){by}, {}, {}{again}; one of severity normal ends it, or `watchpost alarms close`",
+                subject.rule,
+                at(life.raised_ns),
+                said.join(", "),
+            )
+        }
+    }
 }
 
 fn rule_of(context: &Context, alarm: &Alarm) -> Option<config::AlarmRule> {

@@ -195,6 +195,13 @@ fn old_scripts_and_the_host_itself_raise_alarms() {
     let seen = (open[0]["number"].as_u64(), open[0]["severity"].as_str(), open[0]["text"].as_str(), open[0]["count"].as_u64());
     assert_eq!(seen, (Some(1), Some("critical"), Some("backup: tape1: it burns"), Some(2)), "{open}");
     assert_eq!(open[0]["labels"][4], serde_json::json!(["job", "7"]), "{open}");
+    let explained = house.run(&["alarms", "explain", "1"]).ok();
+    assert!(
+        explained.contains("no rule made it: it came by message (opcmsg) from ") && !explained.contains("configuration"),
+        "{explained}"
+    );
+    assert!(explained.contains(", application backup, object tape1, group Backup, node mx1, the last of 2 "), "{explained}");
+    assert!(explained.contains("\nof no series, but by message\n"), "{explained}");
     house.run(&["opcmsg", "a=backup", "o=tape1", "sev=normal", "msg_t=a new tape", "msg_g=Backup", "node=mx1"]).ok();
     assert_eq!(stage(&house).as_deref(), Some("cleared"));
     for (words, code, why) in [
@@ -213,6 +220,11 @@ fn old_scripts_and_the_host_itself_raise_alarms() {
         open[0]["stage"].as_str().map(str::to_owned)
     };
     until(SOON, || refused().filter(|stage| stage == "active")).expect("a refused reload is an alarm");
+    let explained = house.run(&["alarms", "explain", "2"]).ok();
+    assert!(
+        explained.contains("no rule made it, but the host itself, which also ends it; [host_alarms.reload_refused] tunes that"),
+        "{explained}"
+    );
     house.schedule("");
     house.run(&["reload"]).ok();
     until(SOON, || refused().filter(|stage| stage == "cleared")).expect("it is over");

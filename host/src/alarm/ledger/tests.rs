@@ -487,17 +487,21 @@ fn messages_alike_are_one_alarm_that_one_of_them_or_somebody_ends() {
     let subject = |text: &str| Subject { origin: Origin::Message, key: "opcmsg/a".into(), ..message(text) };
     let heard = Heard::default();
     rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
-    let first = rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
-    let again = rig.ledger.message(subject("still full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    let first = rig.ledger.message(subject("full"), Some(Severity::Major), "ann", MONDAY * SECOND).unwrap();
+    let again = rig.ledger.message(subject("still full"), Some(Severity::Major), "ann", MONDAY * SECOND).unwrap();
     assert_eq!((first, again, heard.take()), (Some(1), Some(1), vec![(1, "raised", "full".to_owned(), 1)]));
     rig.ledger.set(watch(SLOW), MONDAY * SECOND);
-    rig.ledger.message(subject("a new tape"), None, MONDAY * SECOND).unwrap();
+    rig.ledger.message(subject("a new tape"), None, "bob", MONDAY * SECOND).unwrap();
     assert_eq!(heard.take(), [(2, "cleared", "a new tape".to_owned(), 2)]);
-    rig.ledger.message(subject("full"), Some(Severity::Major), MONDAY * SECOND).unwrap();
+    rig.ledger.message(subject("full"), Some(Severity::Major), "ann", MONDAY * SECOND).unwrap();
     assert_eq!(heard.take().iter().map(|(seq, step, ..)| (*seq, *step)).collect::<Vec<_>>(), [(3, "closed"), (4, "raised")]);
     let alarm = rig.ledger.act(2, "ann", Act::Close { endless: false }, MONDAY * SECOND).unwrap();
     assert_eq!(alarm.life.stage, Stage::Closed);
     assert_eq!(heard.take().iter().map(|(seq, step, ..)| (*seq, *step)).collect::<Vec<_>>(), [(5, "cleared"), (6, "closed")]);
+    let by = |number| {
+        steps(rig.folder.path(), number).unwrap().iter().map(|step| step.by.clone().unwrap_or_else(|| "-".into())).collect::<Vec<_>>()
+    };
+    assert_eq!((by(1), by(2)), (vec!["ann".to_owned(), "bob".into(), "-".into()], vec!["ann".into(), "ann".into(), "ann".into()]));
 }
 
 fn message(text: &str) -> Subject {

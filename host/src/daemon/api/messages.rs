@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Query, State},
+    extract::{ConnectInfo, Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::post,
@@ -12,7 +12,7 @@ use axum::{
 use tokio::task::spawn_blocking;
 use watchpost_plugin_api::Severity;
 
-use super::{Shared, refused};
+use super::{Shared, alarms::Peer, refused};
 use crate::{
     alarm::{
         record::{Origin, Subject},
@@ -42,12 +42,12 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
     Router::new().route("/api/v1/messages", post(message))
 }
 
-async fn message(State(daemon): Shared, Query(said): Query<Vec<(String, String)>>) -> Response {
+async fn message(State(daemon): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Query(said): Query<Vec<(String, String)>>) -> Response {
     let (subject, severity) = match read(&said) {
         Ok(message) => message,
         Err(why) => return refused(StatusCode::BAD_REQUEST, why),
     };
-    let done = spawn_blocking(move || daemon.take_message(subject, severity, now_ns()));
+    let done = spawn_blocking(move || daemon.take_message(subject, severity, &peer.name(), now_ns()));
     match done.await {
         Ok(Ok(alarm)) => Json(serde_json::json!({ "alarm": alarm })).into_response(),
         Ok(Err(error)) => refused(StatusCode::INTERNAL_SERVER_ERROR, crate::chain(&error)),

@@ -9,7 +9,7 @@ fn steps_are_announced_again_in_the_next_life_until_their_events_are_durable() {
     rig.ledger.announce_to(Box::new(heard.clone())).unwrap();
     let say = |rig: &mut Rig, object: &str| {
         let subject = Subject { origin: Origin::Message, key: object.into(), ..message(object) };
-        rig.ledger.message(subject, Some(Severity::Major), MONDAY * SECOND).unwrap();
+        rig.ledger.message(subject, Some(Severity::Major), "ann", MONDAY * SECOND).unwrap();
     };
     say(&mut rig, "a");
     say(&mut rig, "b");
