@@ -73,6 +73,7 @@ const FORMAT: Format = Format(&[
     outbox::TABLES_OF_PEOPLE,
     tickets::TABLES,
     outbox::TABLES_OF_LANES,
+    tickets::TABLES_OF_MANY,
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.

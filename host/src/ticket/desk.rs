@@ -18,7 +18,7 @@ use minijinja::{Value, value::Serde};
 use serde_json::{Map, json};
 
 use super::{
-    life::{Ask, Can, Comment, Heard, State, Ticket, key, mark},
+    life::{Ask, Can, Comment, Heard, State, Ticket, in_duplicate, key, mark},
     pattern::{Pattern, percent},
     template::{Body, Call, Template},
     wire::{Request, Wire},
@@ -215,13 +215,14 @@ impl<'w> Talk<'w> {
             Ask::Search => self.search(ticket).await,
             Ask::Create => self.create(ticket).await,
             Ask::Read => self.read(ticket).await,
-            Ask::Look => self.comments(ticket).await,
+            Ask::Look => self.comments(ticket, None).await,
             Ask::Comment => self.done(template.comment.as_ref(), ticket, Extra::default()).await,
             Ask::Resolve => self.done(template.resolve.as_ref(), ticket, Extra::default()).await,
             Ask::Reopen => self.done(template.reopen.as_ref(), ticket, Extra::default()).await,
             Ask::Take => self.done(template.take.as_ref(), ticket, Extra::default()).await,
             Ask::Disown(id) => self.disown(ticket, id).await,
             Ask::Retire(id) => self.retire(ticket, id).await,
+            Ask::Hear(id) => self.comments(ticket, Some(id)).await,
         };
         reply.unwrap_or_else(|reply| heard_of(ask, reply))
     }
@@ -280,9 +281,11 @@ impl<'w> Talk<'w> {
         Ok((Heard::Stands { state, word, version, owner: name(&read.owner), closed_by: name(&read.closed_by) }, None))
     }
 
-    async fn comments(&self, ticket: &Ticket) -> Result<(Heard, Option<Duration>), Reply> {
+    /// Comments of a ticket, or of a duplicate of it.
+    async fn comments(&self, ticket: &Ticket, duplicate: Option<&str>) -> Result<(Heard, Option<Duration>), Reply> {
         let Some(comments) = &self.desk.template.comments else { return Ok((Heard::Comments(Vec::new()), None)) };
-        let (json, _) = self.call(&comments.call, ticket, Extra::default()).await?;
+        let extra = Extra { id: duplicate, ..Extra::default() };
+        let (json, _) = self.call(&comments.call, ticket, extra).await?;
         // An answer without the list does not say that nothing was written.
         let items = comments.items.of(&json).and_then(serde_json::Value::as_array).ok_or_else(|| Reply::strange("no list in it", &json))?;
         let seen: BTreeSet<&String> = ticket.seen.iter().collect();
@@ -294,7 +297,7 @@ impl<'w> Talk<'w> {
                 continue;
             };
             // What was seen was read.
-            if seen.contains(&id) {
+            if seen.contains(&duplicate.map_or_else(|| id.clone(), |duplicate| in_duplicate(duplicate, &id))) {
                 found.push(Comment { id, author: None, text: String::new() });
                 continue;
             }
@@ -305,7 +308,7 @@ impl<'w> Talk<'w> {
             }
             asked += 1;
             let call = Call { path: each.clone(), then: None, ..comments.call.clone() };
-            let (one, _) = self.call(&call, ticket, Extra { item: Some(&id), ..Extra::default() }).await?;
+            let (one, _) = self.call(&call, ticket, Extra { item: Some(&id), ..extra }).await?;
             found.extend(answers::comment(comments, id, &one));
         }
         if comments.newest_first {

@@ -14,7 +14,7 @@
 //! Whatever changes a ticket is written down before it is sent. Where its outcome is not known (no answer, 5xx, a failure inside a
 //! success, a kill), it is looked for before it is sent again, until the *window* is over: twice the deadline of a request and the time
 //! for which a search may lag. A resolve and a reopen are never under way at the same time. Where a create made several tickets, the
-//! oldest stays and the others are resolved as its duplicates, once the step is told: none of them holds up a step.
+//! oldest stays and the others are resolved as its duplicates, once the step is told, and read once they are: none of them holds up a step.
 //!
 //! A ticket of a situation tells of several alarms: it is over when all of them are.
 //!
@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use doubles::Doubles;
+pub use doubles::{Doubles, in_duplicate};
 use hearing::GONE_AFTER;
 pub use words::{Ask, Can, Comment, Heard, Next, Seen, State, Unsure};
 

@@ -16,6 +16,13 @@ const BUSY_MAX: Duration = Duration::from_secs(5);
 /// Tickets that are dropped in one go, at most.
 const DROPPED_MAX: i64 = 10_000;
 
+/// Under what the ticket of a message is kept: the alarm's key, or the lane of a situation. No other group has such a name.
+macro_rules! kept_under {
+    () => {
+        "CASE WHEN grouped GLOB 'situation:*' THEN grouped ELSE notice ->> '$.key' END"
+    };
+}
+
 /// Tables of the alarms' database that are the tickets'.
 pub const TABLES: &str = "
     CREATE TABLE tickets (
@@ -32,8 +39,48 @@ pub const TABLES: &str = "
     CREATE INDEX tickets_to_read ON tickets (channel, polled_ns) WHERE reads = 1;
 ";
 
-/// Under what the ticket of a message is kept: the alarm's key, or the lane of a situation. No other group has such a name.
-const KEPT_UNDER: &str = "CASE WHEN grouped GLOB 'situation:*' THEN grouped ELSE notice ->> '$.key' END";
+/// What finds tickets and their steps soon among many: rows with a number, for the key of one without is compared with all of its JSON read,
+/// and steps by what their ticket is kept under.
+pub const TABLES_OF_MANY: &str = concat!(
+    "
+    CREATE TABLE tickets_by_number (
+        alarm_key TEXT NOT NULL,
+        channel TEXT NOT NULL,
+        first INTEGER NOT NULL,                 -- life of the alarm that it was made for
+        alarm INTEGER NOT NULL,                 -- life that it tells of
+        next_ns INTEGER NOT NULL,               -- nothing is asked before
+        polled_ns INTEGER NOT NULL,
+        reads INTEGER NOT NULL,                 -- whether it is read from time to time
+        owed INTEGER NOT NULL,                  -- whether something is to be done, though the alarm is closed
+        ticket TEXT NOT NULL,                   -- JSON
+        PRIMARY KEY (alarm_key, channel, first)
+    ) STRICT;
+    INSERT INTO tickets_by_number SELECT alarm_key, channel, first, alarm, next_ns, polled_ns, reads,
+        coalesce(ticket ->> '$.doubles.owed', 0), ticket FROM tickets;
+    DROP TABLE tickets;
+    ALTER TABLE tickets_by_number RENAME TO tickets;
+    CREATE INDEX tickets_to_read ON tickets (channel, polled_ns) WHERE reads = 1;
+    CREATE INDEX outbox_of_ticket ON outbox (channel, ",
+    kept_under!(),
+    ", id, not_before_ns) WHERE state = 0;"
+);
+
+/// What steps that are to be told now are kept under, but for tickets that rest.
+const DUE: &str = concat!(
+    "SELECT kept_under FROM (
+         SELECT ",
+    kept_under!(),
+    " AS kept_under, min(id) AS id FROM outbox INDEXED BY outbox_of_ticket
+         WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 GROUP BY kept_under)
+     WHERE NOT EXISTS (SELECT 1 FROM tickets WHERE tickets.channel = ?1 AND alarm_key = kept_under AND next_ns > ?2)
+     ORDER BY id LIMIT ?3"
+);
+/// Steps of one ticket that are to be told now.
+const FIRST: &str = concat!(
+    "SELECT id, notice FROM outbox INDEXED BY outbox_of_ticket WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND ",
+    kept_under!(),
+    " = ?3 ORDER BY id"
+);
 /// Whether a ticket tells of an alarm that is not closed.
 const TELLS_OF_ONE: &str = "(alarm IN (SELECT number FROM alarms WHERE stage < 2) OR EXISTS (
     SELECT 1 FROM lanes JOIN alarms ON alarms.number = lanes.alarm
@@ -111,12 +158,7 @@ impl Tickets {
 
     /// Alarms, by their keys, of which a channel is to tell something now, the one that waits longest first.
     pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<String>> {
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {KEPT_UNDER} AS key FROM outbox
-             WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2
-             AND NOT EXISTS (SELECT 1 FROM tickets WHERE tickets.channel = ?1 AND alarm_key = {KEPT_UNDER} AND next_ns > ?2)
-             GROUP BY key ORDER BY min(id) LIMIT ?3"
-        ))?;
+        let mut select = self.connection.prepare_cached(DUE)?;
         select.query_map(params![channel, now_ns, signed(most)], |row| row.get(0))?.collect()
     }
 
@@ -127,7 +169,7 @@ impl Tickets {
              AND ({TELLS_OF_ONE}
                   AND NOT EXISTS (SELECT 1 FROM tickets AS later WHERE later.alarm_key = tickets.alarm_key AND later.channel = ?1
                                   AND later.first > tickets.first)
-                  OR ticket ->> '$.doubles.owed')
+                  OR owed)
              GROUP BY alarm_key ORDER BY min(polled_ns) LIMIT ?4"
         ))?;
         select.query_map(params![channel, before_ns, now_ns, signed(most)], |row| row.get(0))?.collect()
@@ -137,7 +179,7 @@ impl Tickets {
     pub fn rest(&self, channel: &str) -> rusqlite::Result<usize> {
         let mut update = self.connection.prepare_cached(&format!(
             "UPDATE tickets SET reads = 0 WHERE channel = ?1 AND reads = 1 AND NOT {TELLS_OF_ONE}
-             AND NOT coalesce(ticket ->> '$.doubles.owed', 0)"
+             AND NOT owed"
         ))?;
         let _turn = self.turns.after();
         update.execute([channel])
@@ -166,18 +208,15 @@ impl Tickets {
 
     /// Tickets of an alarm of which something is owed.
     pub fn owed(&self, channel: &str, alarm_key: &str) -> rusqlite::Result<Vec<Ticket>> {
-        let mut select = self.connection.prepare_cached(
-            "SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 AND ticket ->> '$.doubles.owed' ORDER BY first",
-        )?;
+        let mut select =
+            self.connection.prepare_cached("SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 AND owed ORDER BY first")?;
         let texts = select.query_map(params![alarm_key, channel], |row| row.get::<_, String>(0))?;
         texts.map(|text| parsed(&text?)).collect()
     }
 
     /// The first step of an alarm that is to be told now; one that this program does not understand is passed over.
     pub fn first(&self, channel: &str, alarm_key: &str, now_ns: i64) -> rusqlite::Result<Option<Row>> {
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT id, notice FROM outbox WHERE channel = ?1 AND state = 0 AND not_before_ns <= ?2 AND {KEPT_UNDER} = ?3 ORDER BY id"
-        ))?;
+        let mut select = self.connection.prepare_cached(FIRST)?;
         let rows = select.query_map(params![channel, now_ns, alarm_key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
         for row in rows {
             let (id, text) = row?;
@@ -258,10 +297,10 @@ pub fn tickets_of(connection: &Connection, alarm_key: &str, alarm: u64) -> rusql
 
 fn save(transaction: &Transaction<'_>, ticket: &Ticket) -> rusqlite::Result<()> {
     let text = serde_json::to_string(ticket).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+    let mut insert = transaction.prepare_cached("INSERT OR REPLACE INTO tickets VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     let reads = ticket.id.is_some() && ticket.state != State::Gone;
     let Ticket { alarm_key, channel, first, alarm, next_ns, polled_ns, .. } = ticket;
-    insert.execute(params![alarm_key, channel, number(*first), number(*alarm), next_ns, polled_ns, reads, text])?;
+    insert.execute(params![alarm_key, channel, number(*first), number(*alarm), next_ns, polled_ns, reads, ticket.doubles.owed, text])?;
     Ok(())
 }
 
@@ -276,4 +315,30 @@ fn signed(value: usize) -> i64 {
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
     let failed = |error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into());
     serde_json::from_str(text).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::store::{FILE, NoOutbox, Store};
+
+    #[test]
+    fn the_steps_of_a_ticket_are_found_without_reading_all_that_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Store::open(folder.path(), Box::new(NoOutbox)).unwrap());
+        let tickets = Tickets::open(&folder.path().join(FILE), Turns::default()).unwrap();
+        let plan = |sql: &str| -> Vec<String> {
+            let mut explain = tickets.connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let values = vec![rusqlite::types::Value::Null; explain.parameter_count()];
+            explain.query_map(rusqlite::params_from_iter(values), |row| row.get("detail")).unwrap().map(Result::unwrap).collect()
+        };
+        assert_eq!(plan(FIRST), ["SEARCH outbox USING INDEX outbox_of_ticket (channel=? AND <expr>=?)"]);
+        let due = plan(DUE);
+        for step in [
+            "SEARCH outbox USING INDEX outbox_of_ticket (channel=?)",
+            "SEARCH tickets USING INDEX sqlite_autoindex_tickets_1 (alarm_key=? AND channel=?)",
+        ] {
+            assert!(due.iter().any(|found| found == step), "{due:?}");
+        }
+    }
 }

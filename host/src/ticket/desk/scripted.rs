@@ -111,9 +111,10 @@ fn heard(heard: &Heard) -> String {
 
 /// What is asked, by its name.
 fn asked(word: &str) -> Ask {
-    let (disown, retire) = (Ask::Disown("18".into()), Ask::Retire("18".into()));
-    let all = [Ask::Search, Ask::Create, Ask::Look, Ask::Comment, Ask::Read, Ask::Resolve, Ask::Reopen, Ask::Take, disown, retire];
-    all.into_iter().find(|ask| ask.name() == word).unwrap_or_else(|| panic!("nobody asks to {word}"))
+    let duplicate = [Ask::Disown, Ask::Retire, Ask::Hear].map(|ask| ask("18".into()));
+    let own = [Ask::Search, Ask::Create, Ask::Look, Ask::Comment, Ask::Read, Ask::Resolve, Ask::Reopen, Ask::Take];
+    let mut all = own.into_iter().chain(duplicate);
+    all.find(|ask| ask.name() == word).unwrap_or_else(|| panic!("nobody asks to {word}"))
 }
 
 /// A problem whose texts would be more than texts, if anybody let them.

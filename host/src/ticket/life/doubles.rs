@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Can, GONE_AFTER, Heard, State, Ticket};
+use super::{Ask, Can, Comment, GONE_AFTER, Heard, Seen, State, Ticket};
 
 /// So long after a create can take effect no more, whatever bears the key is still taken for made by it, nanoseconds.
 const GRACE_NS: i64 = 600_000_000_000;
@@ -22,7 +22,9 @@ pub struct Doubles {
     pub swept_ns: i64,
     /// Those that are told to be duplicates, and not resolved yet.
     pub disowned: Vec<String>,
-    /// Attempts to resolve one that failed, one after the other.
+    /// Those that are resolved, and in which somebody may have written something.
+    pub unheard: Vec<String>,
+    /// Attempts to resolve or to read one that failed, one after the other.
     pub failures: u32,
     /// No attempt before this instant.
     pub next_ns: i64,
@@ -56,12 +58,20 @@ impl Ticket {
         }
         let sweeps = self.is_to_be_swept(can).then_some(self.doubles.until_ns);
         let looks = (self.looks && can.comments).then_some(0);
-        sweeps.into_iter().chain(looks).chain((!self.duplicates.is_empty()).then_some(self.doubles.next_ns)).min()
+        let is_unheard = can.comments && !self.doubles.unheard.is_empty();
+        let duplicates = (is_unheard || !self.duplicates.is_empty()).then_some(self.doubles.next_ns);
+        sweeps.into_iter().chain(looks).chain(duplicates).min()
     }
 
     /// What is to be asked about a duplicate now.
     pub(super) fn next_of_duplicates(&self, can: Can, now_ns: i64) -> Option<Ask> {
-        let duplicate = self.duplicates.first().filter(|_| self.doubles.next_ns <= now_ns)?.clone();
+        if self.doubles.next_ns > now_ns {
+            return None;
+        }
+        let Some(duplicate) = self.duplicates.first().cloned() else {
+            // Once it is resolved nobody writes into it any more.
+            return self.doubles.unheard.first().filter(|_| can.comments).cloned().map(Ask::Hear);
+        };
         let is_said = !can.comment || self.doubles.disowned.contains(&duplicate);
         Some(if is_said { Ask::Retire(duplicate) } else { Ask::Disown(duplicate) })
     }
@@ -83,25 +93,56 @@ impl Ticket {
         }
     }
 
-    /// Takes what was heard of a duplicate; a failure holds up no step, and gives the next one its turn.
-    pub(super) fn hear_of_duplicate(&mut self, ask: &Ask, id: &str, heard: Heard) {
+    /// Takes what was heard of a duplicate; a failure holds up no step, and gives the next one its turn. Gives what people wrote there.
+    pub(super) fn hear_of_duplicate(&mut self, ask: &Ask, id: &str, heard: Heard) -> Vec<Seen> {
         self.asking = None;
+        let mut wrote = Vec::new();
         match (ask, heard) {
+            (Ask::Hear(_), Heard::Comments(comments)) => {
+                self.doubles.unheard.retain(|other| other != id);
+                wrote = self.written_in(id, comments);
+            }
+            (Ask::Hear(_), Heard::SomeComments(comments)) => wrote = self.written_in(id, comments),
+            // What cannot be read is not waited for.
+            (Ask::Hear(_), Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => self.doubles.unheard.retain(|other| other != id),
+            (Ask::Hear(_), Heard::Denied(_)) if self.doubles.failures >= GONE_AFTER => self.doubles.unheard.retain(|other| other != id),
+            (Ask::Hear(_), heard) => {
+                self.fails_with_duplicate(id, &heard);
+                self.doubles.unheard.rotate_left(1);
+                return wrote;
+            }
             (Ask::Disown(_), Heard::Done | Heard::Refused(_)) => self.doubles.disowned.push(id.to_owned()),
             (_, Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => {
                 self.duplicates.retain(|other| other != id);
                 self.doubles.disowned.retain(|other| other != id);
                 self.retired.push(id.to_owned());
+                self.doubles.unheard.push(id.to_owned());
             }
             (_, heard) => {
-                self.error = heard.failure().map(|why| format!("duplicate {id}: {why}"));
-                self.doubles.failures = self.doubles.failures.saturating_add(1);
+                self.fails_with_duplicate(id, &heard);
                 self.duplicates.rotate_left(1);
-                return;
+                return wrote;
             }
         }
         (self.error, self.doubles.failures, self.doubles.next_ns) = (None, 0, 0);
+        wrote
     }
+
+    fn fails_with_duplicate(&mut self, id: &str, heard: &Heard) {
+        self.error = heard.failure().map(|why| format!("duplicate {id}: {why}"));
+        self.doubles.failures = self.doubles.failures.saturating_add(1);
+    }
+
+    /// What people wrote into a duplicate: known by both ids, for another ticket's comments may be counted from one, too.
+    fn written_in(&mut self, duplicate: &str, comments: Vec<Comment>) -> Vec<Seen> {
+        let of_duplicate = comments.into_iter().map(|comment| Comment { id: in_duplicate(duplicate, &comment.id), ..comment });
+        self.new_of(of_duplicate.collect())
+    }
+}
+
+/// What a comment of a duplicate is known by.
+pub fn in_duplicate(duplicate: &str, comment: &str) -> String {
+    format!("{duplicate}/{comment}")
 }
 
 #[cfg(test)]
@@ -149,9 +190,46 @@ mod tests {
         rig.asks(&Ask::Disown("6".into()), Heard::Done);
         rig.asks(&Ask::Retire("6".into()), Heard::Later("busy".into()));
         rig.asks(&Ask::Retire("6".into()), Heard::Done);
+        rig.asks(&Ask::Hear("6".into()), Heard::Comments(Vec::new()));
         rig.settles();
         rig.ticket.note_debts(ALL);
         assert_eq!((rig.ticket.retired.clone(), rig.ticket.doubles.failures), (vec!["6".to_owned()], 0));
+    }
+
+    #[test]
+    fn what_people_wrote_into_a_duplicate_is_read_once_it_is_resolved() {
+        let comment = |id: &str, text: &str| Comment { id: id.into(), author: Some("alice".into()), text: text.into() };
+        let mut rig = doubled();
+        rig.asks(&Ask::Disown("6".into()), Heard::Done);
+        rig.asks(&Ask::Retire("6".into()), Heard::Done);
+        rig.asks(&Ask::Hear("6".into()), unknown());
+        assert_eq!(rig.ticket.pays_at(ALL), Some(0), "it is owed until it is read");
+        let ours = format!("told on in 5\n\n{}/duplicate", rig.ticket.key);
+        rig.asks(&Ask::Hear("6".into()), Heard::SomeComments(vec![comment("0", &ours)]));
+        let all = vec![comment("0", ""), comment("1", "on it")];
+        let seen = rig.ticket.hear(&Ask::Hear("6".into()), Heard::Comments(all), rig.now_ns);
+        assert_eq!(seen, [Seen::Wrote(comment("6/1", "on it"))]);
+        rig.settles();
+        // One of the same id in the ticket itself is another one.
+        let own = vec![comment("1", "in the other")];
+        assert_eq!(rig.ticket.hear(&Ask::Look, Heard::Comments(own.clone()), rig.now_ns), [Seen::Wrote(own[0].clone())]);
+    }
+
+    #[test]
+    fn a_duplicate_that_cannot_be_read_is_not_waited_for() {
+        for heard in [Heard::Refused("not yours".into()), Heard::Gone("no such ticket".into())] {
+            let mut rig = Rig::open(ALL);
+            rig.ticket.doubles.unheard = vec!["6".into(), "7".into()];
+            rig.asks(&Ask::Hear("6".into()), heard);
+            rig.asks(&Ask::Hear("7".into()), Heard::Denied("no right to read it".into()));
+            for _ in 0..GONE_AFTER {
+                rig.asks(&Ask::Hear("7".into()), Heard::Denied("no right to read it".into()));
+            }
+            rig.settles();
+        }
+        let mut rig = Rig::open(Can { comments: false, ..ALL });
+        rig.ticket.doubles.unheard = vec!["6".into()];
+        rig.settles();
     }
 
     #[test]

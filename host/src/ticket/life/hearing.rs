@@ -13,9 +13,8 @@ pub(super) const GONE_AFTER: u32 = 12;
 impl Ticket {
     /// Takes what was heard; gives what a person did.
     pub fn hear(&mut self, ask: &Ask, heard: Heard, now_ns: i64) -> Vec<Seen> {
-        if let Ask::Disown(id) | Ask::Retire(id) = ask {
-            self.hear_of_duplicate(ask, id, heard);
-            return Vec::new();
+        if let Ask::Disown(id) | Ask::Retire(id) | Ask::Hear(id) = ask {
+            return self.hear_of_duplicate(ask, id, heard);
         }
         self.weigh(ask, &heard);
         let is_sure = !matches!(heard, Heard::Unknown(_));
@@ -145,6 +144,11 @@ impl Ticket {
                 stays
             });
         }
+        self.new_of(comments)
+    }
+
+    /// What people wrote that was not seen before; it is seen now.
+    pub(super) fn new_of(&mut self, comments: Vec<Comment>) -> Vec<Seen> {
         let mut seen: BTreeSet<String> = self.seen.iter().cloned().collect();
         let mut wrote = Vec::new();
         for comment in comments {

@@ -132,6 +132,7 @@ fn a_create_that_may_have_been_done_is_looked_for_until_the_window_is_over() {
     assert_eq!((rig.ticket.id.as_deref(), rig.ticket.told), (Some("9"), 1));
     rig.asks(&Ask::Disown("10".into()), Heard::Done);
     rig.asks(&Ask::Retire("10".into()), Heard::Done);
+    rig.asks(&Ask::Hear("10".into()), Heard::Comments(Vec::new()));
     rig.settles();
 }
 

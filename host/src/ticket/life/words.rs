@@ -60,12 +60,14 @@ pub enum Ask {
     Disown(String),
     /// Resolve this other one, which is a duplicate.
     Retire(String),
+    /// Which comments are there in this duplicate?
+    Hear(String),
 }
 
 impl Ask {
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
-        !matches!(self, Self::Search | Self::Look | Self::Read)
+        !matches!(self, Self::Search | Self::Look | Self::Read | Self::Hear(_))
     }
 
     /// Names it, as people read it.
@@ -81,6 +83,7 @@ impl Ask {
             Self::Take => "take",
             Self::Disown(_) => "name a duplicate",
             Self::Retire(_) => "resolve a duplicate",
+            Self::Hear(_) => "read comments of a duplicate",
         }
     }
 }

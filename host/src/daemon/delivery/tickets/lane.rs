@@ -181,8 +181,8 @@ impl Lane {
         if !seen.is_empty() && !self.take(ticket, before, seen).await? {
             return Ok(false);
         }
-        if matches!(ask, Ask::Disown(_) | Ask::Retire(_)) {
-            self.rest_from_duplicates(ticket, after);
+        if matches!(ask, Ask::Disown(_) | Ask::Retire(_) | Ask::Hear(_)) {
+            self.rest_from_duplicates(ticket, ask, after);
             return Ok(true);
         }
         let Some(why) = ticket.error.clone() else {
@@ -229,12 +229,12 @@ impl Lane {
     }
 
     /// Leaves duplicates alone for a while, if one of them just failed.
-    fn rest_from_duplicates(&mut self, ticket: &mut Ticket, after: Option<Duration>) {
+    fn rest_from_duplicates(&mut self, ticket: &mut Ticket, ask: &Ask, after: Option<Duration>) {
         let Some(why) = ticket.error.clone() else { return };
         let failures = ticket.doubles.failures;
         ticket.doubles.next_ns = self.pause(ticket.first, failures, after);
         if failures == STUCK_AFTER {
-            self.tell_stuck(ticket, "resolve a duplicate", &why);
+            self.tell_stuck(ticket, ask.name(), &why);
         }
     }
 

@@ -5,7 +5,7 @@
 //! Time is virtual. `WATCHPOST_PROVE_TICKETS` lives; `cargo xtask prove tickets` tells ten thousand. `WATCHPOST_PROVE_SEED` repeats their
 //! chances.
 
-use std::{path::Path, sync::Weak, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Weak, time::Duration};
 
 use rusqlite::{Connection, params};
 use tokio::{task::JoinHandle, time::sleep};
@@ -169,7 +169,13 @@ type Deed = (u64, &'static str, Option<String>);
 /// Now and then somebody writes something into an open ticket, or resolves it.
 fn people(system: &System, chance: &Chance, deeds: &mut Vec<Deed>) {
     let mut world = lock(&system.world);
-    let mut open: Vec<&mut Made> = world.tickets.iter_mut().filter(|ticket| ticket.state != "resolved").collect();
+    // Of those that are there twice, now and then the second.
+    let mut keys = BTreeSet::new();
+    let seconds: BTreeSet<u64> = world.tickets.iter().filter(|ticket| !keys.insert(ticket.key.clone())).map(|ticket| ticket.id).collect();
+    let is_open_second = |ticket: &Made| ticket.state != "resolved" && seconds.contains(&ticket.id);
+    let only_seconds = chance.below(2) == 0 && world.tickets.iter().any(is_open_second);
+    let is_meant = |ticket: &&mut Made| ticket.state != "resolved" && (!only_seconds || seconds.contains(&ticket.id));
+    let mut open: Vec<&mut Made> = world.tickets.iter_mut().filter(is_meant).collect();
     if open.is_empty() {
         return;
     }
@@ -342,11 +348,25 @@ fn judge(tickets: &[Made], expected: &[Expected], deeds: &[Deed], acts: &[(u64, 
                 _ => Some((who.clone(), None)),
             })
             .collect();
-        let mut did: Vec<(String, Option<String>)> =
-            deeds.iter().filter(|(of, ..)| *of == ticket.id).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect();
-        // What is written is noted as often as it is written, and in that order.
+        let did_in = |meant: &dyn Fn(u64) -> bool| -> Vec<(String, Option<String>)> {
+            deeds.iter().filter(|(of, ..)| meant(*of)).map(|(_, who, text)| (format!("{who}@desk"), text.clone())).collect()
+        };
+        let mut did = did_in(&|of| of == ticket.id);
+        // Of a duplicate counts what is written, whenever it is read: who resolves it did what is done anyway.
+        let mut beside = did_in(&|of| duplicates.iter().any(|duplicate| duplicate.id == of));
+        beside.retain(|(_, text)| text.is_some());
+        // What is written is noted as often as it is written, and in the ticket itself in that order.
         let written = |deeds: &[(String, Option<String>)]| deeds.iter().filter(|(_, text)| text.is_some()).cloned().collect::<Vec<_>>();
-        let is_noted = written(&done) == written(&did);
+        let (mut noted, mut noted_beside) = (written(&done), Vec::new());
+        noted.retain(|note| {
+            let is_beside = beside.contains(note);
+            noted_beside.extend(is_beside.then(|| note.clone()));
+            !is_beside
+        });
+        noted_beside.sort();
+        beside.sort();
+        let is_noted = noted == written(&did) && noted_beside == beside;
+        did.extend(beside);
         done.sort();
         did.sort();
         // What somebody resolves while its alarm ends was over anyway.
