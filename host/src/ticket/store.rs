@@ -341,4 +341,21 @@ mod tests {
             assert!(due.iter().any(|found| found == step), "{due:?}");
         }
     }
+
+    #[test]
+    fn tickets_of_an_older_file_are_taken_over_with_what_is_owed_of_them() {
+        let older = Connection::open_in_memory().unwrap();
+        older.execute_batch(&format!("{}{TABLES}", outbox::TABLES)).unwrap();
+        let insert = "INSERT INTO tickets VALUES (?1, 'desk', 7, 8, 9, 10, 1, ?2)";
+        for (key, ticket) in [("a", r#"{"doubles":{"owed":true}}"#), ("b", r#"{"doubles":{"owed":false}}"#), ("c", "{}")] {
+            older.execute(insert, [key, ticket]).unwrap();
+        }
+        older.execute_batch(TABLES_OF_MANY).unwrap();
+        let mut select = older.prepare("SELECT alarm_key, first, alarm, next_ns, polled_ns, reads, owed FROM tickets ORDER BY 1").unwrap();
+        let found =
+            select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)));
+        let found: Vec<(String, i64, i64, i64, i64, bool, bool)> = found.unwrap().map(Result::unwrap).collect();
+        let of = |key: &str, owed| (key.to_owned(), 7, 8, 9, 10, true, owed);
+        assert_eq!(found, [of("a", true), of("b", false), of("c", false)]);
+    }
 }

@@ -105,6 +105,12 @@ impl<D: Desk> Watched<D> {
         tickets
     }
 
+    /// Waits until all tickets there are are so.
+    pub(crate) fn tickets_that(&self, what: &str, are_so: impl Fn(&[Ticket]) -> bool) -> Vec<Ticket> {
+        let found = patiently(|| Some(self.tickets()).filter(|tickets| are_so(tickets)));
+        found.unwrap_or_else(|| panic!("tickets are not {what}: {:?}\n{}\n{}", self.tickets(), self.alarm(), self.said_of_channel()))
+    }
+
     /// All tickets there are.
     pub(crate) fn tickets(&self) -> Vec<Ticket> {
         self.desk.tickets()
