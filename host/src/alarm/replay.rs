@@ -5,7 +5,7 @@
 //! short as a row, and of trouble that was shorter as if it had lasted for one.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     path::Path,
 };
 
@@ -16,15 +16,16 @@ use watchpost_services::outcome::{Outcome, Sample, Status};
 use super::{
     baseline::{Baseline, Calendar, LOOKED_BACK_S},
     ledger::Ledger,
+    maintenance::Maintenance,
     notice::{Notice, Step},
     store::NoOutbox,
     usual::Baselines,
     watch::Watch,
 };
 use crate::{
-    config::AlarmRule,
+    config::{AlarmRule, MaintenanceWindow},
     database::DatabaseError,
-    reading::{Cause, Reading, Shape},
+    reading::{Cause, HostEvent, Reading, Shape, Silence},
     series::{
         layout::{RUN_DURATION, UP},
         meant::EVENTS,
@@ -59,8 +60,29 @@ pub struct Row {
     pub at_s: i64,
     /// The place of its series among those that are replayed.
     pub series: usize,
-    /// What it is worth; of a counter, what it rose in a second.
-    pub value: f64,
+    /// What it is worth; of a counter, what it rose in a second. Nothing: its job gave none, which matters where none is missed.
+    pub value: Option<f64>,
+}
+
+/// Something that was reported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastEvent {
+    /// When, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The job, if it is of one.
+    pub job: Option<String>,
+    /// How bad.
+    pub severity: Severity,
+    /// Its code.
+    pub code: String,
+    /// Its text.
+    pub text: String,
+}
+
+impl PastEvent {
+    fn at_s(&self) -> i64 {
+        self.time_ns.div_euclid(SECOND_NS)
+    }
 }
 
 /// An alarm that there would have been.
@@ -78,6 +100,9 @@ pub struct Episode {
     pub severity: Severity,
     /// Whether it came and went so often that it is flapping.
     pub flapping: bool,
+    /// Why nobody would have been told of it as long as it went on: maintenance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<String>,
     /// Seconds that one row stands for where it was raised.
     pub step: u32,
     /// What would have been said.
@@ -92,7 +117,16 @@ pub struct Replay {
     /// Of each series, what it counted so far, where it is a counter.
     totals: Vec<f64>,
     ledger: Ledger,
+    /// Whether time has begun to pass, and up to which instant it did.
+    has_begun: bool,
+    passed_s: i64,
     position: u64,
+    /// What its jobs said of readings that would not come, by rising time.
+    silences: VecDeque<Silence>,
+    /// Events by rising time.
+    events: VecDeque<PastEvent>,
+    /// Maintenance that is to come, by its begin.
+    maintenance: VecDeque<Maintenance>,
     /// What became known of each series by the hour, where that is asked: end, sum, number.
     hours: Option<Vec<BTreeMap<i64, (f64, u32)>>>,
     learned_s: Option<i64>,
@@ -117,10 +151,38 @@ impl Replay {
             rules,
             series,
             ledger,
+            has_begun: false,
+            passed_s: i64::MIN,
             position: 0,
+            silences: VecDeque::new(),
+            events: VecDeque::new(),
+            maintenance: VecDeque::new(),
             episodes: Vec::new(),
             of_alarm: HashMap::new(),
         })
+    }
+
+    /// Takes the hours of maintenance that come again, and what was announced.
+    pub fn maintain(&mut self, windows: Vec<MaintenanceWindow>, mut announced: Vec<Maintenance>) {
+        self.ledger.maintain(windows);
+        announced.sort_by_key(|one| one.from_ns);
+        // Whenever it ended, it goes on until then.
+        let as_it_was = |mut one: Maintenance| {
+            one.until_ns = one.ended.take().map_or(one.until_ns, |(_, ended)| one.until_ns.min(ended));
+            one
+        };
+        self.maintenance = announced.into_iter().map(as_it_was).collect();
+    }
+
+    /// Takes what jobs said of readings that would not come; those of the rows that are taken next.
+    pub fn fall_silent(&mut self, mut silences: Vec<Silence>) {
+        silences.sort_by_key(|silence| silence.from);
+        self.silences.extend(silences);
+    }
+
+    /// Takes events, by rising time: each is judged before the rows that come after it.
+    pub fn hear(&mut self, events: impl IntoIterator<Item = PastEvent>) {
+        self.events.extend(events);
     }
 
     /// Takes rows of one resolution that come after those before; those up to `from_s` are learned from and not judged.
@@ -129,14 +191,8 @@ impl Replay {
         let Some(first) = rows.first() else { return Ok(()) };
         let slot = self.series.iter().map(|series| series.shape.step_s).min().unwrap_or(1).max(1);
         let rules: Vec<AlarmRule> = self.rules.iter().map(|rule| scaled(rule, step_s.div_ceil(slot).max(1))).collect();
-        let mut shapes: HashMap<&str, Shape> = HashMap::new();
-        for series in &self.series {
-            let shape = shapes.entry(&series.shape.job).or_insert_with(|| Shape { metrics: Vec::new(), ..series.shape.clone() });
-            if !is_ours(&series.spec.name) && shape.metrics.iter().all(|known| known.name != series.spec.name) {
-                shape.metrics.push(series.spec.clone());
-            }
-        }
-        self.ledger.set(Watch::new(&rules, shapes.into_values()), first.at_s * SECOND_NS);
+        let begin_ns = (first.at_s - i64::from(step_s)).max(from_s) * SECOND_NS;
+        self.begin(Watch::new(&rules, self.shapes()), begin_ns);
         let mut rest = rows.as_slice();
         while let Some(first) = rest.first() {
             let job = self.job(first.series);
@@ -146,20 +202,90 @@ impl Replay {
             self.remember(now);
             if first.at_s > from_s {
                 self.learn(first.at_s);
+                self.pass(first.at_s, step_s)?;
                 self.judge(now, step_s)?;
             }
         }
         self.note(step_s)
     }
 
-    /// Ends it; gives what there would have been, by time.
-    pub fn end(mut self) -> Vec<Episode> {
+    /// Ends a replay of the time from one instant to another; gives what there would have been, by time.
+    pub fn end(mut self, (from_s, to_s): (i64, i64), step_s: u32) -> Result<Vec<Episode>, DatabaseError> {
+        if !self.has_begun {
+            let shapes = self.shapes();
+            self.begin(Watch::new(&self.rules, shapes), from_s.saturating_mul(SECOND_NS));
+        }
+        self.pass(to_s, step_s)?;
+        self.ledger.look(to_s.saturating_mul(SECOND_NS));
+        self.note(step_s)?;
         self.episodes.sort_by(|a, b| (a.raised, &a.job, &a.series).cmp(&(b.raised, &b.job, &b.series)));
-        self.episodes
+        Ok(self.episodes)
+    }
+
+    /// Holds rules to the past from an instant on.
+    fn begin(&mut self, watch: Watch, now_ns: i64) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.ledger.pass_as_said(now_ns);
+        }
+        self.ledger.set(watch, now_ns);
+    }
+
+    /// The jobs, with their metrics.
+    fn shapes(&self) -> Vec<Shape> {
+        let mut shapes: HashMap<&str, Shape> = HashMap::new();
+        for series in &self.series {
+            let shape = shapes.entry(&series.shape.job).or_insert_with(|| Shape { metrics: Vec::new(), ..series.shape.clone() });
+            if !is_ours(&series.spec.name) && shape.metrics.iter().all(|known| known.name != series.spec.name) {
+                shape.metrics.push(series.spec.clone());
+            }
+        }
+        shapes.into_values().collect()
     }
 
     fn job(&self, series: usize) -> Option<&str> {
         self.series.get(series).map(|series| series.shape.job.as_str())
+    }
+
+    /// Lets happen what time, silences, events and maintenance do before an instant.
+    fn pass(&mut self, until_s: i64, step_s: u32) -> Result<(), DatabaseError> {
+        // Rows of one instant come one job after the other.
+        if std::mem::replace(&mut self.passed_s, until_s) == until_s {
+            return Ok(());
+        }
+        loop {
+            let silence = self.silences.front().map(|silence| silence.from);
+            let event = self.events.front().map(|event| event.at_s());
+            let maintenance = self.maintenance.front().map(|one| one.from_ns.div_euclid(SECOND_NS));
+            let time = self.ledger.next_ns().map(|next| next.saturating_add(SECOND_NS - 1).div_euclid(SECOND_NS));
+            let Some(at_s) = [silence, event, maintenance, time].into_iter().flatten().min().filter(|at_s| *at_s < until_s) else {
+                return Ok(());
+            };
+            if maintenance == Some(at_s) {
+                self.ledger.maintain_too(self.maintenance.pop_front());
+            } else if silence == Some(at_s) {
+                if let Some(silence) = self.silences.pop_front() {
+                    self.ledger.fall_silent(self.position, &silence);
+                    self.position += 1;
+                }
+            } else if event == Some(at_s) {
+                if let Some(event) = self.events.pop_front() {
+                    self.ledger.look(at_s.saturating_mul(SECOND_NS));
+                    self.tell(event);
+                }
+            } else {
+                self.ledger.look(at_s.saturating_mul(SECOND_NS));
+            }
+            if self.ledger.is_full() {
+                self.note(step_s)?;
+            }
+        }
+    }
+
+    /// An event, as it came: of a job with a run of it, of the host by itself.
+    fn tell(&mut self, event: PastEvent) {
+        let PastEvent { time_ns, job, severity, code, text } = event;
+        self.ledger.take_event(self.position, &HostEvent { time_ns, job, severity, code, text });
+        self.position += 1;
     }
 
     /// Judges rows of one job and one instant.
@@ -168,25 +294,30 @@ impl Replay {
         let at_ns = first.at_s.saturating_mul(SECOND_NS);
         let mut outcome = Outcome::failed(ErrorKind::LOCAL, "of the past", at_ns);
         outcome.status = Status::Ok;
+        if rows.iter().all(|row| row.value.is_none()) {
+            outcome.status = Status::Failed { kind: ErrorKind::LOCAL, message: DOWN.into() };
+        }
         for row in rows {
             let (Some(series), Some(total)) = (self.series.get(row.series), self.totals.get_mut(row.series)) else { continue };
+            let Some(value) = row.value else { continue };
             match series.spec.name.as_str() {
-                UP if row.value < 1.0 => {
+                UP if value < 1.0 => {
                     outcome.status = Status::Failed { kind: ErrorKind::CONNECT, message: DOWN.into() };
                 }
                 UP => {}
-                RUN_DURATION => outcome.duration_ns = (row.value * SECOND_NS as f64) as u64,
-                EVENTS => outcome.events_dropped = row.value.round() as u32,
+                RUN_DURATION => outcome.duration_ns = (value * SECOND_NS as f64) as u64,
+                EVENTS => outcome.events_dropped = value.round() as u32,
                 name => {
-                    *total += row.value * f64::from(step_s);
-                    let value = if series.spec.kind == Kind::Gauge { row.value } else { *total };
+                    *total += value * f64::from(step_s);
+                    let value = if series.spec.kind == Kind::Gauge { value } else { *total };
                     outcome.samples.push(Sample { metric: name.to_owned(), labels: series.labels.clone(), value });
                 }
             }
         }
         let job = of_first.shape.job.clone();
         // What is usual depends on the hour in which a row lies, not on the one that begins with its end.
-        let reading = Reading { job, cause: Cause::Schedule, slot: first.at_s - 1, due_ns: at_ns, stale_ns: i64::MAX, outcome };
+        let stale_ns = at_ns.saturating_add(2 * i64::from(step_s) * SECOND_NS);
+        let reading = Reading { job, cause: Cause::Schedule, slot: first.at_s - 1, due_ns: at_ns, stale_ns, outcome };
         self.ledger.take(self.position, &reading);
         self.position += 1;
         self.ledger.look(at_ns);
@@ -212,6 +343,7 @@ impl Replay {
                 cleared: None,
                 severity: notice.severity,
                 flapping: false,
+                silenced: notice.silenced.clone(),
                 step,
                 text: said(notice),
             });
@@ -220,6 +352,9 @@ impl Replay {
         if notice.severity > episode.severity {
             episode.severity = notice.severity;
             episode.text = said(notice);
+        }
+        if notice.step == Step::Unsilenced {
+            episode.silenced = None;
         }
         episode.flapping |= notice.step == Step::Flapping;
         if notice.step.ends() && episode.cleared.is_none() {
@@ -231,9 +366,9 @@ impl Replay {
     fn remember(&mut self, rows: &[Row]) {
         let Some(hours) = &mut self.hours else { return };
         for row in rows {
-            if let Some(of_series) = hours.get_mut(row.series) {
+            if let (Some(of_series), Some(value)) = (hours.get_mut(row.series), row.value) {
                 let (sum, count) = of_series.entry((row.at_s - 1).div_euclid(HOUR_S) * HOUR_S + HOUR_S).or_default();
-                *sum += row.value;
+                *sum += value;
                 *count += 1;
             }
         }
@@ -283,102 +418,4 @@ fn scaled(rule: &AlarmRule, slots: u32) -> AlarmRule {
 }
 
 #[cfg(test)]
-mod tests {
-    use watchpost_plugin_api::Unit;
-
-    use super::*;
-    use crate::{
-        alarm::bound::Bound,
-        config::{At, Place},
-        series::selector::Selector,
-    };
-
-    const HOUR: i64 = 3_600;
-
-    fn at<T>(value: T) -> At<T> {
-        At { value, place: Place::whole("") }
-    }
-
-    fn rule(series: &str, bound: &str, raise_after: u32) -> AlarmRule {
-        let mut rule = AlarmRule::trial(at(Selector::parse(series).unwrap()), at(Bound::parse(bound).unwrap()));
-        rule.raise_after = (raise_after, raise_after);
-        rule
-    }
-
-    fn series(metric: &str, kind: Kind) -> PastSeries {
-        let spec = MetricSpec { name: metric.into(), kind, unit: Unit::Number, help: String::new(), keys: Vec::new() };
-        let (job, agent, target) = ("mx".into(), "smtp".into(), "h".into());
-        PastSeries { shape: Shape { job, agent, target, labels: Vec::new(), step_s: 60, metrics: Vec::new() }, spec, labels: Vec::new() }
-    }
-
-    /// When it was raised, and when cleared; rows are a step apart, the first ends at one.
-    fn raised(rule: AlarmRule, series: PastSeries, stretches: &[(u32, Vec<f64>)]) -> Vec<(i64, Option<i64>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let mut replay = Replay::new(vec![rule], vec![series], folder.path()).unwrap();
-        let mut now = 0;
-        for (step, values) in stretches {
-            let rows = values.iter().map(|value| {
-                now += i64::from(*step);
-                Row { at_s: now, series: 0, value: *value }
-            });
-            replay.take(rows.collect(), *step, 0).unwrap();
-        }
-        replay.end().iter().map(|episode| (episode.raised, episode.cleared)).collect()
-    }
-
-    #[test]
-    fn rows_of_a_slot_are_judged_as_values_were() {
-        let values = vec![1.0, 5.0, 5.0, 5.0, 5.0, 1.0, 5.0, 5.0, 1.0];
-        let found = raised(rule("queue", "> 3", 3), series("queue", Kind::Gauge), &[(60, values)]);
-        assert_eq!(found, [(240, Some(360))]);
-    }
-
-    #[test]
-    fn what_goes_on_has_no_end_and_lasts_over_a_change_of_resolution() {
-        let found = raised(rule("queue", "> 3", 1), series("queue", Kind::Gauge), &[(3_600, vec![1.0, 5.0]), (60, vec![5.0, 5.0])]);
-        assert_eq!(found, [(2 * HOUR, None)]);
-    }
-
-    #[test]
-    fn of_coarse_rows_so_many_are_wanted_as_last_as_long() {
-        // Three minutes are less than an hour, 150 are three of them.
-        let hours = || vec![(3_600, vec![1.0, 5.0, 1.0, 5.0, 5.0, 5.0, 1.0])];
-        assert_eq!(raised(rule("queue", "> 3", 3), series("queue", Kind::Gauge), &hours()).len(), 2);
-        assert_eq!(raised(rule("queue", "> 3", 150), series("queue", Kind::Gauge), &hours()), [(6 * HOUR, Some(7 * HOUR))]);
-    }
-
-    #[test]
-    fn a_counter_is_judged_by_what_it_rises_in_a_second() {
-        let found = raised(rule("errors", "> 3", 1), series("errors", Kind::Counter), &[(60, vec![1.0, 5.0, 5.0, 1.0])]);
-        assert_eq!(found, [(120, Some(240))]);
-    }
-
-    #[test]
-    fn a_target_was_down_where_it_was_not_always_up() {
-        let found = raised(rule("up", "< 1", 1), series("up", Kind::Gauge), &[(3_600, vec![1.0, 0.98, 1.0])]);
-        assert_eq!(found, [(2 * HOUR, Some(3 * HOUR))]);
-    }
-
-    #[test]
-    fn a_reason_that_is_not_kept_is_not_made_up() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut replay = Replay::new(vec![rule("up", "< 1", 1)], vec![series("up", Kind::Gauge)], folder.path()).unwrap();
-        replay.take(vec![Row { at_s: 60, series: 0, value: 0.0 }], 60, 0).unwrap();
-        let texts: Vec<_> = replay.end().into_iter().map(|episode| episode.text).collect();
-        assert_eq!(texts, ["mx (h) is down"]);
-    }
-
-    #[test]
-    fn what_is_usual_is_what_was_known_then() {
-        let mut values = Vec::new();
-        for hour in 0..(42 * 24) {
-            let daily = if hour % 24 < 12 { 10.0 } else { 90.0 };
-            values.push(daily + f64::from(hour % 7) / 10.0);
-        }
-        // In the morning of the 41st day it is as busy as in the evening.
-        values[40 * 24 + 6] = 90.0;
-        let found = raised(rule("queue", "outside 5 deviations", 1), series("queue", Kind::Gauge), &[(3_600, values)]);
-        let begin = (40 * 24 + 7) * HOUR;
-        assert_eq!(found, [(begin, Some(begin + HOUR))]);
-    }
-}
+mod tests;

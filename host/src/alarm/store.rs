@@ -291,6 +291,16 @@ pub fn tickets_of(data: &Path, key: &str, number: u64) -> Result<Vec<Shown>, Dat
     look(data, |connection| tickets::tickets_of(connection, key, number))
 }
 
+/// All maintenance that is remembered, also what is over.
+pub fn maintenance(data: &Path) -> Result<Vec<Maintenance>, DatabaseError> {
+    look(data, announced_of)
+}
+
+fn announced_of(connection: &Connection) -> rusqlite::Result<Vec<Maintenance>> {
+    let mut announced = connection.prepare("SELECT maintenance FROM maintenance ORDER BY number")?;
+    announced.query_map([], |row| row.get::<_, String>(0))?.map(|one| parsed(&one?)).collect()
+}
+
 fn look<T: Default>(data: &Path, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, DatabaseError> {
     let path = data.join(FILE);
     if !path.exists() {
@@ -329,12 +339,8 @@ fn read(connection: &Connection) -> rusqlite::Result<Written> {
     for row in alarms.query_map([], |row| row.get::<_, String>(0))? {
         written.alarms.push(parsed(&row?)?);
     }
-    let mut maintenance = connection.prepare("SELECT maintenance FROM maintenance ORDER BY number")?;
-    for row in maintenance.query_map([], |row| row.get::<_, String>(0))? {
-        let one: Maintenance = parsed(&row?)?;
-        written.maintenance_number = one.number;
-        written.maintenance.push(one);
-    }
+    written.maintenance = announced_of(connection)?;
+    written.maintenance_number = written.maintenance.last().map_or(0, |last| last.number);
     Ok(written)
 }
 

@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let path = format!("/api/v1/events?{}", query(&request.to_pairs()));
     let found = match context.ask_if_it_runs(CANNOT, Method::GET, &path)? {
         Some(answer) => Found { events: answer.read()?, more: answer.header(MORE) == Some("true") },
-        None => from_files(&context.data_folder()?, &request)?,
+        None => from_files(CANNOT, &context.data_folder()?, &request)?,
     };
     if found.more {
         eprintln!("note: there are earlier ones; --limit gives more than {limit}");
@@ -79,16 +79,16 @@ fn row(event: &Event) -> Vec<String> {
 }
 
 /// Without a daemon: files and journal, with the data folder locked for as long as it takes.
-fn from_files(data: &Path, request: &EventRequest) -> Result<Found, Failure> {
+pub(super) fn from_files(cannot: &str, data: &Path, request: &EventRequest) -> Result<Found, Failure> {
     if !data.is_dir() {
-        return Err(Failure::failed(CANNOT, format!("there is no data folder {}", data.display())));
+        return Err(Failure::failed(cannot, format!("there is no data folder {}", data.display())));
     }
-    let folder = DataFolder::lock(data).map_err(|error| Failure::of(CANNOT, &error))?;
+    let folder = DataFolder::lock(data).map_err(|error| Failure::of(cannot, &error))?;
     if folder.is_ours() {
-        take_events_left(&folder).map_err(|error| Failure::of(CANNOT, &error))?;
+        take_events_left(&folder).map_err(|error| Failure::of(cannot, &error))?;
     }
     request.answer(data, now_ns()).map_err(|error| match error.is_asked_wrong() {
-        true => Failure::wrong(CANNOT, crate::chain(&error)),
-        false => Failure::of(CANNOT, &error),
+        true => Failure::wrong(cannot, crate::chain(&error)),
+        false => Failure::of(cannot, &error),
     })
 }

@@ -1,29 +1,35 @@
-//! The past of series as rules are held to it: the finest archive that reaches back so far, span by span.
+//! The past as rules are held to it: rows of series, of the finest archive that reaches back so far, span by span; why there are none; events.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod alike;
+mod events;
 
-use serde::{Deserialize, Serialize};
-use watchpost_plugin_api::{MetricSpec, Unit};
+use std::path::Path;
 
-use super::{Context, failure::Failure, fetch::fetched, series::asked, time};
+use alike::{Alike, Question, Told, alike};
+use serde::Serialize;
+use watchpost_plugin_api::Unit;
+
+use super::{Context, failure::Failure, series::asked};
 use crate::{
     alarm::{
         baseline::LOOKED_BACK_S,
         bound::Way,
-        replay::{Episode, PastSeries, Replay, Row},
+        maintenance::Maintenance,
+        replay::{Episode, Replay, Row},
+        store::maintenance,
     },
-    config::{AlarmRule, Draft},
-    reading::Shape,
+    config::{AlarmRule, Draft, LooksAt},
+    console::readable,
+    database::DatabaseError,
+    reading::{Reason, Silence},
     series::{
-        archive::Consolidation,
-        fetch::{Kept, KeptArchive},
+        gap::{Cause, Gap},
         listing::ListRequest,
-        request::{FetchRequest, Format},
     },
 };
 
-/// Rows of one question, at most; the answer may have some more.
-const ROWS_MAX: i64 = 400_000;
+/// Nanoseconds of a second.
+const SECOND_NS: i64 = 1_000_000_000;
 
 /// What rules were held to.
 #[derive(Debug, Default, Serialize)]
@@ -36,6 +42,12 @@ pub(super) struct HeldTo {
     pub(super) known: u64,
     pub(super) unknown: u64,
     pub(super) spans: Vec<Span>,
+    /// What else whoever reads it should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+    /// Whether what is unknown is what the rule is about.
+    #[serde(skip)]
+    pub(super) misses: bool,
 }
 
 /// A span that one archive answered for.
@@ -56,24 +68,13 @@ pub(super) struct Replayed {
     pub(super) alarms: Vec<Episode>,
 }
 
-/// A series as `fetch` gives it.
-#[derive(Deserialize)]
-struct Told {
-    metric: String,
-    labels: BTreeMap<String, String>,
-    step: u32,
-    start: Option<i64>,
-    values: Vec<Option<f64>>,
-}
-
-/// What a series is told apart by: metric and labels.
-type Key<'a> = (&'a str, &'a BTreeMap<String, String>);
-/// Step, rows and consolidation of each archive.
-type Profile = Vec<(u32, u32, String)>;
-
-/// Series whose rows are as long as one another's at any time.
-struct Alike {
-    series: Vec<(Kept, PastSeries)>,
+/// A rule that is held to the past, and what holds beside it.
+struct Held<'a> {
+    context: &'a Context,
+    cannot: &'a str,
+    rule: &'a AlarmRule,
+    draft: &'a Draft,
+    announced: Vec<Maintenance>,
 }
 
 /// Holds a rule to the past, from `from` up to `to`.
@@ -83,76 +84,138 @@ pub(super) fn replay(
     (rule, draft): (&AlarmRule, &Draft),
     (from, to): (i64, i64),
 ) -> Result<Replayed, Failure> {
-    let Some(series) = rule.looks_at.series() else {
-        let why =
-            format!("{} looks at {}; only rules over series by themselves are held to the past", rule.name.value, rule.looks_at.shown());
-        return Err(Failure::wrong(cannot, why));
+    let announced = maintenance(&context.data_folder()?).map_err(|error| Failure::of(cannot, &error))?;
+    let held = Held { context, cannot, rule, draft, announced };
+    let mut held_to = HeldTo { from, to, misses: rule.is_absence(), ..HeldTo::default() };
+    let mut alarms = match &rule.looks_at {
+        LooksAt::Series(series) => {
+            let series = [series.value.to_string()];
+            let mut alarms = Vec::new();
+            for alike in held.kept(&series, &mut held_to)? {
+                alarms.extend(held.alike(&series, &alike, &mut held_to)?);
+            }
+            alarms
+        }
+        LooksAt::Expression(expression) => {
+            let series: Vec<String> = expression.series.iter().map(|series| series.value.to_string()).collect();
+            let groups = held.kept(&series, &mut held_to)?;
+            if groups.len() > 1 {
+                held_to.notes.push("its series are kept in rows of several lengths: all are held to the longest".to_owned());
+            }
+            match Alike::in_step(groups) {
+                Some(alike) => held.alike(&series, &alike, &mut held_to)?,
+                None => Vec::new(),
+            }
+        }
+        LooksAt::Events(pattern) => held.events(pattern, &mut held_to)?,
     };
-    let request = ListRequest { series: vec![series.value.to_string()], details: true };
-    let kept = asked(context, cannot, &request)?;
-    let mut held_to = HeldTo { from, to, series: kept.len(), ..HeldTo::default() };
-    let mut alarms = Vec::new();
-    for alike in alike(kept, draft) {
-        alarms.extend(replay_alike(context, cannot, &alike, rule, &mut held_to)?);
-    }
     alarms.sort_by(|a, b| (a.raised, &a.job, &a.series).cmp(&(b.raised, &b.job, &b.series)));
     held_to.spans.sort_by_key(|span| (span.from, span.to));
     held_to.spans.dedup();
+    held_to.refuse_what_is_not_known(rule).map_err(|why| Failure::failed(cannot, why))?;
+    held_to.say_what_is_not_seen(rule);
     Ok(Replayed { held_to, alarms })
 }
 
-fn replay_alike(context: &Context, cannot: &str, alike: &Alike, rule: &AlarmRule, held_to: &mut HeldTo) -> Result<Vec<Episode>, Failure> {
-    let folder = tempfile::tempdir().map_err(|error| Failure::of(cannot, &error))?;
-    let failed = |error: crate::database::DatabaseError| Failure::of(cannot, &error);
-    let past = alike.series.iter().map(|(_, past)| past.clone()).collect();
-    let mut replay = Replay::new(vec![rule.clone()], past, folder.path()).map_err(failed)?;
-    let places = alike.places();
-    let slot = alike.slot();
-    let lead = if rule.asks_what_is_usual() { LOOKED_BACK_S } else { 0 };
-    let asked = Question { series: &rule.looks_at.shown(), ways: &rule.ways(), usual: rule.asks_what_is_usual() };
-    alike.walk(context, cannot, &asked, (held_to.from - lead, held_to.to), |told, (from, until), consolidation| {
-        let mut rows = Vec::new();
-        let mut longest = 0;
-        for series in told {
-            let Some(place) = places.get(&series.key()) else { continue };
-            longest = longest.max(series.step);
-            for (at_s, value) in series.rows() {
-                let is_judged = at_s > held_to.from;
-                match value {
-                    Some(value) => {
-                        held_to.known += u64::from(is_judged);
+impl Held<'_> {
+    /// The series that are meant, by how long their rows are.
+    ///
+    /// Errors: there are none.
+    fn kept(&self, series: &[String], held_to: &mut HeldTo) -> Result<Vec<Alike>, Failure> {
+        let kept = asked(self.context, self.cannot, &ListRequest { series: series.to_vec(), details: true })?;
+        held_to.series = kept.len();
+        Ok(alike(kept, self.draft))
+    }
+
+    fn failed(&self, error: &DatabaseError) -> Failure {
+        Failure::of(self.cannot, error)
+    }
+
+    /// Holds it to series whose rows are alike.
+    fn alike(&self, series: &[String], alike: &Alike, held_to: &mut HeldTo) -> Result<Vec<Episode>, Failure> {
+        let folder = tempfile::tempdir().map_err(|error| Failure::of(self.cannot, &error))?;
+        let replay = self.start(Some(alike), folder.path())?;
+        self.walk(replay, series, alike, held_to)
+    }
+
+    fn start(&self, alike: Option<&Alike>, folder: &Path) -> Result<Replay, Failure> {
+        let past = alike.map(|alike| alike.series.iter().map(|(_, past)| past.clone()).collect()).unwrap_or_default();
+        let mut replay = Replay::new(vec![self.rule.clone()], past, folder).map_err(|error| self.failed(&error))?;
+        replay.maintain(self.draft.maintenance.clone(), self.announced.clone());
+        Ok(replay)
+    }
+
+    fn walk(&self, mut replay: Replay, series: &[String], alike: &Alike, held_to: &mut HeldTo) -> Result<Vec<Episode>, Failure> {
+        let (places, slot) = (alike.places(), alike.slot());
+        let lead = if self.rule.asks_what_is_usual() { LOOKED_BACK_S } else { 0 };
+        let is_of_several = matches!(self.rule.looks_at, LooksAt::Expression(_));
+        // What is missed, and what several series come to, is not known by values alone.
+        let explained = self.rule.is_absence() || is_of_several;
+        let ways = self.rule.ways();
+        let means = self.rule.asks_what_is_usual() || is_of_several;
+        let asked = Question { series, ways: &ways, means, explained, in_step: is_of_several };
+        let mut last_step = slot;
+        alike.walk(self.context, self.cannot, &asked, (held_to.from - lead, held_to.to), |told, (from, until), consolidation| {
+            let (mut rows, mut silences, mut longest) = (Vec::new(), Vec::new(), 0);
+            for series in told {
+                let Some(place) = places.get(&series.key()) else { continue };
+                longest = longest.max(series.step);
+                for (at_s, value) in series.rows() {
+                    let is_judged = at_s > held_to.from;
+                    held_to.known += u64::from(is_judged && value.is_some());
+                    held_to.unknown += u64::from(is_judged && value.is_none());
+                    if value.is_some() || explained && !is_silent(series, at_s) {
                         rows.push(Row { at_s, series: *place, value });
                     }
-                    None => held_to.unknown += u64::from(is_judged),
+                }
+                if let Some((kept, _)) = alike.series.get(*place).filter(|_| explained) {
+                    silences.extend(series.gaps.iter().filter_map(|gap| silence(gap, &kept.job)));
                 }
             }
-        }
-        if longest > 0 && until > held_to.from {
-            let consolidation = (longest > slot).then_some(consolidation.name());
-            held_to.add(Span { from: from.max(held_to.from), to: until, step: longest, consolidation });
-        }
-        replay.take(rows, longest.max(1), held_to.from).map_err(failed)
-    })?;
-    Ok(replay.end())
+            if longest > 0 && until > held_to.from {
+                let consolidation = (longest > slot).then_some(consolidation.name());
+                held_to.add(Span { from: from.max(held_to.from), to: until, step: longest, consolidation });
+            }
+            last_step = longest.max(1);
+            // Series of one job say the same of it.
+            silences.sort_by(|a: &Silence, b| (a.from, &a.job).cmp(&(b.from, &b.job)));
+            silences.dedup();
+            replay.fall_silent(silences);
+            replay.take(rows, last_step, held_to.from).map_err(|error| self.failed(&error))
+        })?;
+        replay.end((held_to.from, held_to.to), last_step).map_err(|error| self.failed(&error))
+    }
 }
 
-/// What is asked of the past, and how a row is to stand for its slots.
-struct Question<'a> {
-    series: &'a str,
-    ways: &'a [Way],
-    /// Whether values are held against what is usual.
-    usual: bool,
+/// The shortest time that it looks back at, seconds; nothing where the last values are enough.
+fn looks_back(rule: &AlarmRule) -> Option<f64> {
+    let is_over_rows = !matches!(rule.looks_at, LooksAt::Events(_));
+    let windows = rule.bounds.iter().flatten().filter_map(|bound| bound.value.of().looks_back()).filter(|_| is_over_rows);
+    windows.min().map(|window| window.as_secs_f64())
 }
 
-impl Told {
-    fn key(&self) -> Key<'_> {
-        (&self.metric, &self.labels)
-    }
+/// Whether no reading of a row was to come.
+fn is_silent(series: &Told, at_s: i64) -> bool {
+    let first = series.gaps.partition_point(|gap| gap.to < at_s);
+    series.gaps.get(first).is_some_and(|gap| gap.from < at_s && why_silent(gap).is_some())
+}
 
-    fn rows(&self) -> impl Iterator<Item = (i64, Option<f64>)> {
-        let (start, step) = (self.start.unwrap_or_default(), i64::from(self.step));
-        (0..).zip(&self.values).map(move |(nth, value)| (start + nth * step, *value))
+/// Why no readings were to come, where that is why there are none. While no daemon ran nothing was missed: that is as if the job was not there.
+fn why_silent(gap: &Gap) -> Option<Reason> {
+    match (gap.cause, gap.detail.as_deref()) {
+        (Cause::NotScheduled, Some("removed")) | (Cause::HostDown, _) => Some(Reason::Removed),
+        (Cause::NotScheduled, Some("not_due")) => Some(Reason::NotDue),
+        (Cause::NotScheduled, Some("not_active")) => Some(Reason::NotActive),
+        (Cause::NotScheduled, _) => Some(Reason::Paused),
+        (Cause::Blackout, _) => Some(Reason::Blackout),
+        _ => None,
     }
+}
+
+/// That a job gives no readings from the begin of a gap on, where that is why there are none.
+fn silence(gap: &Gap, job: &str) -> Option<Silence> {
+    let reason = why_silent(gap)?;
+    Some(Silence { time_ns: gap.from.saturating_mul(SECOND_NS), job: job.to_owned(), from: gap.from + 1, reason })
 }
 
 impl HeldTo {
@@ -167,129 +230,34 @@ impl HeldTo {
             None => self.spans.push(span),
         }
     }
-}
 
-impl Alike {
-    fn slot(&self) -> u32 {
-        self.series.first().map_or(1, |(kept, _)| kept.step.max(1))
-    }
-
-    /// Where each series stands among them.
-    fn places(&self) -> BTreeMap<Key<'_>, usize> {
-        self.series.iter().zip(0..).map(|((kept, _), place)| ((kept.name.as_str(), &kept.labels), place)).collect()
-    }
-
-    /// Asks for the past piece by piece, the earliest first.
-    fn walk(
-        &self,
-        context: &Context,
-        cannot: &str,
-        asked: &Question<'_>,
-        (from, to): (i64, i64),
-        mut take: impl FnMut(&[Told], (i64, i64), Consolidation) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        // Before the first reading there is nothing to ask for.
-        let first = self.series.iter().filter_map(|(kept, _)| kept.first).min().map_or(from, |first| first - i64::from(self.slot()));
-        for (mut from, end) in self.spans(from.max(first).min(to - 1), to) {
-            let consolidation = self.consolidation(asked, from, to);
-            while from < end {
-                let step = i64::from(self.step_at(from, to));
-                let rows_each = (ROWS_MAX / i64::try_from(self.series.len()).unwrap_or(i64::MAX).max(1)).max(1);
-                let until = end.min(from.saturating_add(rows_each.saturating_mul(step)));
-                let told = told(context, cannot, &request(asked.series, (from, until), consolidation))?;
-                take(&told, (from, until), consolidation)?;
-                from = until;
-            }
+    /// Refuses what nothing is known about: that would be told as no alarm.
+    fn refuse_what_is_not_known(&self, rule: &AlarmRule) -> Result<(), String> {
+        if self.known == 0 && !self.misses && !matches!(rule.looks_at, LooksAt::Events(_)) {
+            return Err("nothing is known of its series in that time".to_owned());
         }
-        Ok(())
-    }
-
-    /// The archives that may answer, those of the file that is written to.
-    fn archives(&self) -> &[KeptArchive] {
-        let file = self.series.first().and_then(|(kept, _)| kept.files.iter().find(|file| file.current).or(kept.files.first()));
-        file.map_or(&[], |file| &file.archives)
-    }
-
-    /// Since when the archive may have rows, at the time `to`.
-    fn begin(archive: &KeptArchive, to: i64) -> i64 {
-        let step = i64::from(archive.step.max(1));
-        to - to.rem_euclid(step) - step * i64::from(archive.rows)
-    }
-
-    /// Spans that one archive reaches over each, the earliest first; each ends where a row of it ends.
-    fn spans(&self, from: i64, to: i64) -> Vec<(i64, i64)> {
-        let begins: BTreeSet<i64> =
-            self.archives().iter().map(|archive| Self::begin(archive, to)).filter(|begin| (from + 1..to).contains(begin)).collect();
-        let mut spans = Vec::new();
-        let mut begin = from;
-        for next in begins {
-            let step = i64::from(self.step_at(begin, to)).max(1);
-            let end = begin + (next - begin + step - 1).div_euclid(step) * step;
-            let end = end + (step - end.rem_euclid(step)).rem_euclid(step);
-            if end > begin && end < to {
-                spans.push((begin, end));
-                begin = end;
+        let finest = self.spans.iter().map(|span| span.step).min().unwrap_or(0);
+        match looks_back(rule).filter(|window| *window < f64::from(finest)) {
+            Some(window) => {
+                let [row, window] = [f64::from(finest), window].map(readable::duration);
+                Err(format!("of that time rows of {row} are kept, and it looks back at {window}: that is unknown in all of them"))
             }
+            None => Ok(()),
         }
-        spans.push((begin, to));
-        spans
     }
 
-    /// How long rows are from then on.
-    fn step_at(&self, from: i64, to: i64) -> u32 {
-        let reaching = self.archives().iter().filter(|archive| Self::begin(archive, to) <= from).map(|archive| archive.step).min();
-        reaching.or_else(|| self.archives().iter().map(|archive| archive.step).max()).unwrap_or_else(|| self.slot()).max(1)
+    fn say_what_is_not_seen(&mut self, rule: &AlarmRule) {
+        let longest = self.spans.iter().map(|span| span.step).max().unwrap_or(0);
+        let shortest = rule.bounds.iter().flatten().filter_map(|bound| bound.value.longest_absence()).min();
+        if let Some(shortest) = shortest.filter(|shortest| shortest.as_secs() < u64::from(longest)) {
+            let [row, span] = [f64::from(longest), shortest.as_secs_f64()].map(readable::duration);
+            self.notes.push(format!("in rows of {row} it may not be seen that a series was absent for {span} and came again"));
+        }
+        if let Some(window) = looks_back(rule).filter(|window| *window < f64::from(longest)) {
+            let [row, window] = [f64::from(longest), window].map(readable::duration);
+            self.notes.push(format!("in rows of {row} what it looks back at, {window}, is unknown, and not judged"));
+        }
     }
-
-    /// What a rule is held to from then on: the largest value for what is too much, the smallest for what is too little, where they are
-    /// kept; else means.
-    fn consolidation(&self, asked: &Question<'_>, from: i64, to: i64) -> Consolidation {
-        let wanted = match (asked.usual, asked.ways) {
-            (true, _) => Consolidation::Average,
-            (false, ways) if ways.iter().all(|way| *way == Way::Up) => Consolidation::Max,
-            (false, ways) if ways.iter().all(|way| *way == Way::Down) => Consolidation::Min,
-            _ => Consolidation::Average,
-        };
-        let step = self.step_at(from, to);
-        let is_kept = self.archives().iter().any(|archive| archive.step == step && archive.consolidation == wanted.name());
-        if step == self.slot() || is_kept { wanted } else { Consolidation::Average }
-    }
-}
-
-/// Series by how long their rows are, those of one job beside each other.
-fn alike(kept: Vec<Kept>, draft: &Draft) -> Vec<Alike> {
-    let mut groups: BTreeMap<Profile, Vec<(Kept, PastSeries)>> = BTreeMap::new();
-    for one in kept {
-        let past = past(&one, draft);
-        let group = Alike { series: vec![(one, past)] };
-        let mut profile: Profile =
-            group.archives().iter().map(|archive| (archive.step, archive.rows, archive.consolidation.clone())).collect();
-        profile.push((group.slot(), 0, String::new()));
-        groups.entry(profile).or_default().extend(group.series);
-    }
-    let sorted = |mut series: Vec<(Kept, PastSeries)>| {
-        series.sort_by(|(a, _), (b, _)| (&a.job, &a.series).cmp(&(&b.job, &b.series)));
-        Alike { series }
-    };
-    groups.into_values().map(sorted).collect()
-}
-
-/// A series as rules look at it: which labels are its job's says the configuration.
-fn past(kept: &Kept, draft: &Draft) -> PastSeries {
-    let own: Vec<(String, String)> = draft
-        .jobs
-        .iter()
-        .find(|job| job.name.as_str() == kept.job)
-        .map(|job| job.asks.labels.iter().map(|(key, value)| (key.clone(), value.value.clone())).collect())
-        .unwrap_or_default();
-    let of_job = |key: &str| ["agent", "job", "target"].contains(&key) || own.iter().any(|(known, _)| known == key);
-    let (keys, labels): (Vec<String>, Vec<String>) =
-        kept.labels.iter().filter(|(key, _)| !of_job(key)).map(|(key, value)| (key.clone(), value.clone())).unzip();
-    let target = kept.labels.get("target").cloned().unwrap_or_default();
-    let spec = MetricSpec { name: kept.name.clone(), kind: kept.kind, unit: kept.unit, help: kept.help.clone(), keys };
-    let shape =
-        Shape { job: kept.job.clone(), agent: kept.agent.clone(), target, labels: own, step_s: kept.step.max(1), metrics: Vec::new() };
-    PastSeries { shape, spec, labels }
 }
 
 /// The values that series had, each as far as it was kept on the side that matters; and their unit.
@@ -306,7 +274,8 @@ pub(super) fn values(
         let why = format!("`{}` and `{}` have no unit in common; name a metric", kept.first().map_or("", |first| &first.name), other.name);
         return Err(Failure::wrong(cannot, why));
     }
-    let question = Question { series, ways: &[if is_below { Way::Down } else { Way::Up }], usual: false };
+    let (asked_for, ways) = ([series.to_owned()], [if is_below { Way::Down } else { Way::Up }]);
+    let question = Question { series: &asked_for, ways: &ways, means: false, explained: false, in_step: false };
     let mut values = Vec::new();
     for alike in alike(kept, draft) {
         let places = alike.places();
@@ -319,23 +288,4 @@ pub(super) fn values(
         return Err(Failure::failed(cannot, "nothing is known of that time"));
     }
     Ok((unit, values))
-}
-
-fn request(series: &str, (from, to): (i64, i64), consolidation: Consolidation) -> FetchRequest {
-    FetchRequest {
-        series: vec![series.to_owned()],
-        from: from.to_string(),
-        to: to.to_string(),
-        step: None,
-        consolidation: Some(consolidation.name().to_owned()),
-        format: Format::Json,
-        zone: time::zone(),
-        gaps: false,
-        band: None,
-    }
-}
-
-fn told(context: &Context, cannot: &str, request: &FetchRequest) -> Result<Vec<Told>, Failure> {
-    let answer = fetched(context, cannot, request)?;
-    serde_json::from_slice(&answer.body).map_err(|error| Failure::failed(cannot, format!("the answer is not understood: {error}")))
 }

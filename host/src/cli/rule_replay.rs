@@ -21,7 +21,10 @@ use crate::{
 pub(super) const REPLAY_EXAMPLES: &str = "\
 Coarse archives are held against as their largest value (a bound above) or their smallest (a bound below), and tell of trouble that was \
 shorter than a row as if it had lasted for one; which archive answered for which span is told. What a rule looks back at for less than a \
-row (`change > 5 in 10m` in rows of an hour) is unknown there. `absent` bounds, events and maintenance are left out.
+row (`change > 5 in 10m` in rows of an hour) is unknown there. What a series that was absent did not give is missed as it was then: not \
+while its job was paused, outside its windows, in a blackout or while no daemon ran. Rules over several series are held to means, and to the \
+longest rows of theirs; rules over events to the events of the last 30 days. Active hours hold as they do now; alarms of which nobody would \
+have been told, for maintenance, are marked so. What its job depends on silences nothing here.
 
 Examples:
   watchpost rules replay slow
@@ -87,6 +90,8 @@ struct Story {
 pub(super) struct Sum {
     pub(super) alarms: usize,
     pub(super) flapping: usize,
+    /// Of which nobody would have been told: maintenance.
+    pub(super) silenced: usize,
     /// Seconds, of all series together.
     pub(super) raised_s: i64,
     pub(super) longest_s: i64,
@@ -98,6 +103,7 @@ impl Sum {
         Self {
             alarms: replayed.alarms.len(),
             flapping: replayed.alarms.iter().filter(|alarm| alarm.flapping).count(),
+            silenced: replayed.alarms.iter().filter(|alarm| alarm.silenced.is_some()).count(),
             raised_s: lasted().sum(),
             longest_s: lasted().max().unwrap_or(0),
         }
@@ -108,8 +114,13 @@ impl Sum {
         if self.alarms == 0 {
             return alarms;
         }
-        let flapping = if self.flapping > 0 { format!(", {} of them flapping", self.flapping) } else { String::new() };
-        format!("{alarms}{flapping}, {} in all, the longest {}", time::span(self.raised_s as f64), time::span(self.longest_s as f64))
+        let some = |count: usize, what: &str| if count > 0 { format!(", {count} of them {what}") } else { String::new() };
+        let (flapping, silenced) = (some(self.flapping, "flapping"), some(self.silenced, "silenced by maintenance"));
+        format!(
+            "{alarms}{flapping}{silenced}, {} in all, the longest {}",
+            time::span(self.raised_s as f64),
+            time::span(self.longest_s as f64)
+        )
     }
 }
 
@@ -207,10 +218,11 @@ const HEAD: [&str; 7] = ["raised", "lasted", "severity", "rows of", "job", "seri
 fn row(alarm: &Episode, end: i64) -> Vec<String> {
     let ended = if alarm.cleared.is_none() { ", goes on" } else { "" };
     let flaps = if alarm.flapping { ", flapping" } else { "" };
+    let silenced = if alarm.silenced.is_some() { ", silenced" } else { "" };
     let severity = config::SEVERITIES.iter().find(|(known, _)| *known == alarm.severity).map_or("indeterminate", |(_, name)| name);
     vec![
         time::local(alarm.raised as f64),
-        format!("{}{ended}{flaps}", time::span(lasted(alarm, end) as f64)),
+        format!("{}{ended}{flaps}{silenced}", time::span(lasted(alarm, end) as f64)),
         severity.to_owned(),
         time::span(alarm.step.into()),
         alarm.job.clone(),
@@ -237,7 +249,11 @@ pub(super) fn tell(held_to: &HeldTo) {
         spans.collect::<Vec<_>>().join(", ")
     );
     if held_to.unknown > 0 {
-        println!("unknown, and not judged: {}", counted(held_to.unknown as usize, "row"));
+        let what = if held_to.misses { "without a value" } else { "unknown, and not judged" };
+        println!("{what}: {}", counted(held_to.unknown as usize, "row"));
+    }
+    for note in &held_to.notes {
+        println!("{}", plain(note));
     }
 }
 
@@ -278,6 +294,7 @@ mod tests {
             cleared,
             severity: watchpost_plugin_api::Severity::Major,
             flapping: false,
+            silenced: None,
             step: 60,
             text: String::new(),
         };

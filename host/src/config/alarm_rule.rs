@@ -435,6 +435,12 @@ impl AlarmRule {
         self.bounds.iter().flatten().any(|bound| bound.asks_what_is_usual())
     }
 
+    /// Whether it misses values that do not come.
+    pub fn is_absence(&self) -> bool {
+        let own = self.overrides.iter().flat_map(|other| &other.bounds).chain(&self.bounds);
+        own.flatten().any(|bound| bound.value.longest_absence().is_some())
+    }
+
     /// Which hour of the week an instant belongs to, where it asks what is usual.
     pub fn calendar(&self) -> Calendar {
         Calendar { zone: self.zone, special: self.holidays.clone() }

@@ -51,6 +51,9 @@ fn a_replay_tells_the_alarm_that_there_was_and_a_patient_rule_none() {
     assert_eq!(wrong.code, Some(2));
     assert!(wrong.err.contains("did you mean `down`?"), "{wrong:?}");
 
+    let before = house.run(&["rules", "replay", "down", "--from", "-3d", "--to", "-2d"]);
+    assert!(before.code == Some(1) && before.err.contains("nothing is known of its series in that time"), "{before:?}");
+
     // Files and journal tell the same when nobody runs.
     daemon.stop();
     assert_eq!(alarms(&house, "down"), replayed);

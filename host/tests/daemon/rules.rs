@@ -62,6 +62,21 @@ impl Told {
         serde_json::from_str::<Value>(&said).unwrap().as_array().unwrap().first().cloned()
     }
 
+    /// What a replay of the last minutes says of a rule, held to what the alarms that there were say of it: raised and cleared at those seconds.
+    fn replays(&self, rule: &str) {
+        let parsed = |words: &[&str]| serde_json::from_str::<Value>(&self.house.run(words).ok()).unwrap();
+        let was = parsed(&["alarms", "list", "--rule", rule, "--state", "all", "--json"]);
+        let replay = parsed(&["rules", "replay", rule, "--from", "now-10m", "--json"]);
+        let seconds = |ns: &Value| ns.as_i64().map(|ns| ns / 1_000_000_000);
+        let mut was: Vec<_> = was.as_array().unwrap().iter().map(|one| (seconds(&one["raised_ns"]), seconds(&one["cleared_ns"]))).collect();
+        was.sort_unstable();
+        let told: Vec<_> =
+            replay["alarms"].as_array().unwrap().iter().map(|one| (one["raised"].as_i64(), one["cleared"].as_i64())).collect();
+        let near = |a: Option<i64>, b: Option<i64>| a.is_some() == b.is_some() && a.zip(b).is_none_or(|(a, b)| (a - b).abs() <= 5);
+        let alike = was.iter().zip(&told).all(|(was, told)| near(was.0, told.0) && near(was.1, told.1));
+        assert!(!was.is_empty() && was.len() == told.len() && alike, "{rule} was {was:?}, and is told as {replay}");
+    }
+
     /// Waits for an alarm of a rule that stands so.
     fn alarm_is(&self, rule: &str, stage: &str) -> Value {
         let found = until(SOON, || self.alarm(rule).filter(|alarm| alarm["stage"] == stage));
@@ -75,7 +90,8 @@ fn changes_rates_and_expressions_raise_and_clear() {
         "[[rule]]\nname = \"grows\"\nseries = 'queue_size{queue=\"deferred\"}'\nmajor = \"change > 50 in 3s\"\n\
          [[rule]]\nname = \"fast\"\nseries = 'queue_size{queue=\"deferred\"}'\nminor = \"> 1000/min\"\n\
          [[rule]]\nname = \"share\"\nexpression = \"deferred / (deferred + active)\"\nmajor = \"> 50%\"\n\
-         series = { deferred = 'queue_size{queue=\"deferred\"}', active = 'queue_size{queue=\"active\"}' }\n",
+         series = { deferred = 'queue_size{queue=\"deferred\"}', active = 'queue_size{queue=\"active\"}' }\n\
+         [[rule]]\nname = \"gone\"\nseries = 'queue_size{queue=\"deferred\"}'\nmajor = \"absent 4s\"\n",
     );
     told.waiting(10, 40);
     let daemon = told.house.start();
@@ -101,10 +117,21 @@ fn changes_rates_and_expressions_raise_and_clear() {
     assert!(explained.contains("DEFERRED") && explained.contains("0.714"), "what it was calculated from is told: {explained}");
     // What is not known is not well.
     told.tell("");
-    std::thread::sleep(Duration::from_secs(3));
+    told.alarm_is("gone", "active");
     assert_eq!(told.alarm("share").unwrap()["stage"], "active");
     told.waiting(1, 40);
     told.alarm_is("share", "cleared");
+    told.alarm_is("gone", "cleared");
+    // A job that is paused gives nothing, and is not missed: neither now nor in the past.
+    told.house.run(&["jobs", "pause", "spool"]).ok();
+    std::thread::sleep(Duration::from_secs(8));
+    told.house.run(&["jobs", "resume", "spool"]).ok();
+    let again = || told.house.run(&["status"]).ok().contains("spool").then_some(());
+    until(SOON, again).expect("it is measured again");
+    std::thread::sleep(Duration::from_secs(3));
+    for rule in ["share", "gone", "grows"] {
+        told.replays(rule);
+    }
     assert!(daemon.stop().status.success());
 }
 
@@ -141,6 +168,13 @@ fn events_raise_by_what_they_say_and_how_many_they_are() {
     assert_eq!(told.alarm("held").unwrap()["stage"], "active", "it is quiet, and nobody said that it is over");
     told.tell(&event("released", "indeterminate", "there is room"));
     told.alarm_is("held", "cleared");
+    for rule in ["held", "many", "short"] {
+        told.replays(rule);
+    }
+    let said = told.house.run(&["rules", "replay", "held", "--from", "now-10m"]).ok();
+    assert!(said.contains(" of the jobs that it listens to, or of the host, were stored"), "{said}");
+    let said = told.house.run(&["rules", "replay", "held", "--from", "-90d", "--to", "-60d"]);
+    assert!(said.code == Some(2) && said.err.contains("events are kept for 30 days, and that time is before them"), "{said:?}");
     assert!(daemon.stop().status.success());
 }
 
