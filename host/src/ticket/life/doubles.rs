@@ -26,6 +26,8 @@ pub struct Doubles {
     pub unheard: Vec<String>,
     /// Attempts to resolve or to read one that failed, one after the other.
     pub failures: u32,
+    /// How often, since something went well, the system said that there is no such ticket.
+    pub gone: u32,
     /// No attempt before this instant.
     pub next_ns: i64,
     /// Those that are not taken for ours.
@@ -97,6 +99,9 @@ impl Ticket {
     pub(super) fn hear_of_duplicate(&mut self, ask: &Ask, id: &str, heard: Heard) -> Vec<Seen> {
         self.asking = None;
         let mut wrote = Vec::new();
+        self.doubles.gone = self.doubles.gone.saturating_add(u32::from(matches!(heard, Heard::Gone(_))));
+        // Said once that may be of a system that just comes up.
+        let is_no_more = matches!(heard, Heard::Gone(_)) && self.doubles.gone > GONE_AFTER;
         match (ask, heard) {
             (Ask::Hear(_), Heard::Comments(comments)) => {
                 self.doubles.unheard.retain(|other| other != id);
@@ -104,7 +109,8 @@ impl Ticket {
             }
             (Ask::Hear(_), Heard::SomeComments(comments)) => wrote = self.written_in(id, comments),
             // What cannot be read is not waited for.
-            (Ask::Hear(_), Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => self.doubles.unheard.retain(|other| other != id),
+            (Ask::Hear(_), Heard::Done | Heard::Refused(_)) => self.doubles.unheard.retain(|other| other != id),
+            (Ask::Hear(_), Heard::Gone(_)) if is_no_more => self.doubles.unheard.retain(|other| other != id),
             (Ask::Hear(_), Heard::Denied(_)) if self.doubles.failures >= GONE_AFTER => self.doubles.unheard.retain(|other| other != id),
             (Ask::Hear(_), heard) => {
                 self.fails_with_duplicate(id, &heard);
@@ -112,20 +118,25 @@ impl Ticket {
                 return wrote;
             }
             (Ask::Disown(_), Heard::Done | Heard::Refused(_)) => self.doubles.disowned.push(id.to_owned()),
-            (_, Heard::Done | Heard::Refused(_) | Heard::Gone(_)) => {
-                self.duplicates.retain(|other| other != id);
-                self.doubles.disowned.retain(|other| other != id);
-                self.retired.push(id.to_owned());
+            (Ask::Retire(_), Heard::Done | Heard::Refused(_)) => {
+                self.retire(id);
                 self.doubles.unheard.push(id.to_owned());
             }
+            (_, Heard::Gone(_)) if is_no_more => self.retire(id),
             (_, heard) => {
                 self.fails_with_duplicate(id, &heard);
                 self.duplicates.rotate_left(1);
                 return wrote;
             }
         }
-        (self.error, self.doubles.failures, self.doubles.next_ns) = (None, 0, 0);
+        (self.error, self.doubles.failures, self.doubles.gone, self.doubles.next_ns) = (None, 0, 0, 0);
         wrote
+    }
+
+    fn retire(&mut self, id: &str) {
+        self.duplicates.retain(|other| other != id);
+        self.doubles.disowned.retain(|other| other != id);
+        self.retired.push(id.to_owned());
     }
 
     fn fails_with_duplicate(&mut self, id: &str, heard: &Heard) {
@@ -217,19 +228,36 @@ mod tests {
 
     #[test]
     fn a_duplicate_that_cannot_be_read_is_not_waited_for() {
-        for heard in [Heard::Refused("not yours".into()), Heard::Gone("no such ticket".into())] {
-            let mut rig = Rig::open(ALL);
-            rig.ticket.doubles.unheard = vec!["6".into(), "7".into()];
-            rig.asks(&Ask::Hear("6".into()), heard);
+        let mut rig = Rig::open(ALL);
+        rig.ticket.doubles.unheard = vec!["6".into(), "7".into()];
+        rig.asks(&Ask::Hear("6".into()), Heard::Refused("not yours".into()));
+        for _ in 0..=GONE_AFTER {
             rig.asks(&Ask::Hear("7".into()), Heard::Denied("no right to read it".into()));
-            for _ in 0..GONE_AFTER {
-                rig.asks(&Ask::Hear("7".into()), Heard::Denied("no right to read it".into()));
-            }
-            rig.settles();
         }
+        rig.settles();
+        rig.ticket.doubles.unheard = vec!["8".into()];
+        for _ in 0..=GONE_AFTER {
+            rig.asks(&Ask::Hear("8".into()), Heard::Gone("no such ticket".into()));
+        }
+        rig.settles();
         let mut rig = Rig::open(Can { comments: false, ..ALL });
         rig.ticket.doubles.unheard = vec!["6".into()];
         rig.settles();
+    }
+
+    #[test]
+    fn one_answer_that_there_is_no_such_duplicate_leaves_none_unsaid_and_open() {
+        let mut rig = doubled();
+        rig.asks(&Ask::Disown("6".into()), Heard::Gone("it just comes up".into()));
+        rig.asks(&Ask::Disown("6".into()), Heard::Later("busy".into()));
+        rig.asks(&Ask::Disown("6".into()), Heard::Done);
+        rig.asks(&Ask::Retire("6".into()), Heard::Gone("it just comes up".into()));
+        assert_eq!((rig.ticket.duplicates.clone(), rig.ticket.doubles.gone), (vec!["6".to_owned()], 1));
+        for _ in 0..GONE_AFTER {
+            rig.asks(&Ask::Retire("6".into()), Heard::Gone("it was deleted".into()));
+        }
+        rig.settles();
+        assert_eq!(rig.ticket.pays_at(Can { doubles: false, ..ALL }), None);
     }
 
     #[test]
