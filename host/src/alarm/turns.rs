@@ -6,6 +6,7 @@
 //! thread of its own, and no writer waits for it. Source: sqlite.org, "Write-Ahead Logging", "Checkpointing".
 
 use std::{
+    panic::Location,
     path::Path,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -45,6 +46,8 @@ struct State {
     rows: u64,
     /// Nobody writes any more.
     ended: bool,
+    /// How long the longest turn was, and whose.
+    longest: (Duration, Option<&'static Location<'static>>),
 }
 
 /// A turn that lasts as long as this lives.
@@ -53,11 +56,14 @@ pub struct Turn<'t> {
     turns: &'t Turns,
     /// It was waited for in vain otherwise: SQLite has the say.
     is_ours: bool,
+    begun: Instant,
+    whose: &'static Location<'static>,
     rows: u64,
 }
 
 impl Turns {
     /// Waits for the next turn, before all that can wait.
+    #[track_caller]
     pub fn first(&self) -> Turn<'_> {
         let mut state = self.state();
         state.first += 1;
@@ -67,9 +73,16 @@ impl Turns {
     }
 
     /// Waits for a turn that nobody else wants.
+    #[track_caller]
     pub fn after(&self) -> Turn<'_> {
         let state = self.state();
         self.take(self.wait(state, |state| state.taken || state.first > 0))
+    }
+
+    /// How long the longest turn was so far, and where it was taken.
+    pub fn longest(&self) -> String {
+        let (longest, whose) = self.state().longest;
+        whose.map_or_else(String::new, |whose| format!("{} ms ({whose})", longest.as_millis()))
     }
 
     /// Has a connection leave to the thread what goes to its place, unless it is far behind.
@@ -77,10 +90,11 @@ impl Turns {
         connection.pragma_update(None, "wal_autocheckpoint", PAGES_MAX)
     }
 
+    #[track_caller]
     fn take<'t>(&'t self, mut state: MutexGuard<'_, State>) -> Turn<'t> {
         let is_ours = !state.taken;
         state.taken = true;
-        Turn { turns: self, is_ours, rows: 0 }
+        Turn { turns: self, is_ours, begun: Instant::now(), whose: Location::caller(), rows: 0 }
     }
 
     fn wait<'s>(&self, mut state: MutexGuard<'s, State>, is_held: impl Fn(&State) -> bool) -> MutexGuard<'s, State> {
@@ -108,6 +122,10 @@ impl Drop for Turn<'_> {
         let mut state = self.turns.state();
         state.taken &= !self.is_ours;
         state.rows += self.rows;
+        let lasted = self.begun.elapsed();
+        if lasted > state.longest.0 {
+            state.longest = (lasted, Some(self.whose));
+        }
         drop(state);
         self.turns.0.changed.notify_all();
     }

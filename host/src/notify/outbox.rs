@@ -19,7 +19,7 @@ use crate::alarm::{
     notice::{Notice, Step},
     turns::Turns,
 };
-use duty::hand_on;
+use duty::{HANDED_MAX, hand_on};
 use held::ripen;
 use put::Put;
 
@@ -307,14 +307,20 @@ impl Outbox {
         if !self.any_due(routes, now_ns)? {
             return Ok(false);
         }
-        let _turn = self.turns.after();
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut handed = false;
         for roster in routes.people.rosters.keys() {
-            handed |= hand_on(&transaction, roster, routes, now_ns)?;
+            loop {
+                // Alarms come between: there may be very many.
+                let mut turn = self.turns.after();
+                let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let handed = hand_on(&transaction, roster, routes, now_ns)?;
+                transaction.commit()?;
+                turn.wrote(handed);
+                if handed < HANDED_MAX {
+                    break;
+                }
+            }
         }
-        transaction.commit()?;
-        Ok(handed)
+        Ok(true)
     }
 
     fn any_due(&self, routes: &Routes, now_ns: i64) -> rusqlite::Result<bool> {

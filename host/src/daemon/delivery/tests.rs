@@ -168,8 +168,8 @@ fn routes() -> Routes {
 }
 
 /// A daemon's deliveries, until they are killed.
-async fn deliver(data: &Path, appender: &Appender, channel: &Channel) -> Delivery {
-    let delivery = Delivery::open((&data.join(FILE), Turns::default()), appender.clone(), Overheard::default(), Arc::default()).unwrap();
+async fn deliver((data, turns): (&Path, &Turns), appender: &Appender, channel: &Channel) -> Delivery {
+    let delivery = Delivery::open((&data.join(FILE), turns.clone()), appender.clone(), Overheard::default(), Arc::default()).unwrap();
     delivery.set(std::slice::from_ref(channel)).await;
     delivery
 }
@@ -184,6 +184,8 @@ struct Scene {
     lives: u64,
     chance: Arc<Chance>,
     data: PathBuf,
+    /// One machine has one daemon: all that write take turns, also with what a killed one still had to write.
+    turns: Turns,
     appender: Appender,
     _folder: tempfile::TempDir,
 }
@@ -199,21 +201,21 @@ impl Scene {
         drop(Store::open(&data, Box::new(NoOutbox)).unwrap());
         let (journal, _) = Journal::open(&data.join("journal"), Options::default()).unwrap();
         let (chance, appender) = (Arc::new(Chance(seed.into())), Appender::new(Arc::new(journal)));
-        Self { lives, chance, data, appender, _folder: folder }
+        Self { lives, chance, data, turns: Turns::default(), appender, _folder: folder }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
-    let Scene { lives, chance, data, appender, _folder } = Scene::set();
+    let Scene { lives, chance, data, turns, appender, _folder } = Scene::set();
     let receiver = Receiver::start(chance.clone()).await;
     let channel = channel(receiver.port);
 
     let written = {
-        let (data, chance) = (data.clone(), chance.clone());
-        spawn_blocking(move || write_lives(&data, lives, &chance, &routes()))
+        let (data, turns, chance) = (data.clone(), turns.clone(), chance.clone());
+        spawn_blocking(move || write_lives((&data, &turns), lives, &chance, &routes()))
     };
-    let (began, mut kills, mut delivery) = (Instant::now(), 0, deliver(&data, &appender, &channel).await);
+    let (began, mut kills, mut delivery) = (Instant::now(), 0, deliver((&data, &turns), &appender, &channel).await);
     let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
     loop {
         tokio::time::sleep(Duration::from_millis(50 + chance.below(400))).await;
@@ -226,14 +228,19 @@ async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
         if !written.is_finished() || chance.below(3) == 0 {
             kill(delivery);
             kills += 1;
-            delivery = deliver(&data, &appender, &channel).await;
+            delivery = deliver((&data, &turns), &appender, &channel).await;
         }
     }
     delivery.stop().await;
     written.await.unwrap();
     let got = lock(&receiver.got).clone();
     let (doubles, wrong) = judge(&got, lives);
-    println!("{lives} lives, {kills} kills, {} messages taken, {doubles} of them again, {} s", got.len(), seconds(began.elapsed()));
+    println!(
+        "{lives} lives, {kills} kills, {} messages taken, {doubles} of them again, {} s, longest turn {}",
+        got.len(),
+        seconds(began.elapsed()),
+        turns.longest()
+    );
     assert_eq!(wrong, [""; 0]);
     assert!(kills > 0);
 }
@@ -262,14 +269,15 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
     }
     let taken = || lock(&receiver.got).len();
     let began = Instant::now();
-    let delivery = deliver(&data, &appender, &channel).await;
+    let turns = Turns::default();
+    let delivery = deliver((&data, &turns), &appender, &channel).await;
     while taken() < KILLED_AFTER {
         assert!(began.elapsed() < PATIENCE, "{} were taken", taken());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     kill(delivery);
     let before = taken();
-    let delivery = deliver(&data, &appender, &channel).await;
+    let delivery = deliver((&data, &turns), &appender, &channel).await;
     let outbox = Outbox::open(&data.join(FILE), Turns::default()).unwrap();
     while outbox.backlog("hook", now_ns()).unwrap() != Backlog::default() {
         assert!(began.elapsed() < PATIENCE, "{} were taken", taken());
@@ -282,12 +290,13 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
 }
 
 /// Writes the steps of all lives, those of one in their order, those of many mixed.
-fn write_lives(data: &Path, lives: u64, chance: &Chance, routes: &Routes) {
+fn write_lives((data, turns): (&Path, &Turns), lives: u64, chance: &Chance, routes: &Routes) {
     let mut connection = Connection::open(data.join(FILE)).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     let (mut open, mut seq): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
     let mut begun = 0;
     while begun < lives || !open.is_empty() {
+        let mut turn = turns.first();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
         for _ in 0..50 {
             if begun < lives && (open.is_empty() || chance.below(2) == 0) {
@@ -310,6 +319,8 @@ fn write_lives(data: &Path, lives: u64, chance: &Chance, routes: &Routes) {
             }
         }
         transaction.commit().unwrap();
+        turn.wrote(50);
+        drop(turn);
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -68,7 +68,7 @@ fn routes(group_wait: Duration) -> Routes {
         zone: Zone::default(),
         channels: vec!["hook".into()],
         delay: Duration::ZERO,
-        group_by: vec![group_by.to_owned()],
+        group_by: vec![crate::config::At { value: group_by.to_owned(), place: crate::config::Place::whole("w") }],
         by_situation: false,
         group_wait,
         repeat,

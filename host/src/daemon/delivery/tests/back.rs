@@ -39,9 +39,9 @@ async fn taken(receiver: &Receiver, many: usize) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_before_is_told_in_its_order_as_soon_as_something_newer_got_through() {
-    let Scene { data, appender, _folder, .. } = after_failures();
+    let Scene { data, turns, appender, _folder, .. } = after_failures();
     let receiver = Receiver::slow(Duration::ZERO).await;
-    let delivery = deliver(&data, &appender, &channel(receiver.port)).await;
+    let delivery = deliver((&data, &turns), &appender, &channel(receiver.port)).await;
     write(&data, &[(3, 2, Step::Raised)]);
     delivery.poke();
     assert_eq!(taken(&receiver, 3).await, [3, 1, 2]);
@@ -50,9 +50,9 @@ async fn what_failed_before_is_told_in_its_order_as_soon_as_something_newer_got_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_before_is_told_as_soon_as_a_test_arrives() {
-    let Scene { data, appender, _folder, .. } = after_failures();
+    let Scene { data, turns, appender, _folder, .. } = after_failures();
     let receiver = Receiver::slow(Duration::ZERO).await;
-    let delivery = deliver(&data, &appender, &channel(receiver.port)).await;
+    let delivery = deliver((&data, &turns), &appender, &channel(receiver.port)).await;
     let tested = delivery.test("hook").await;
     assert!(matches!(tested, Ok(None)), "{tested:?}");
     // The test itself is of no alarm.
@@ -62,10 +62,10 @@ async fn what_failed_before_is_told_as_soon_as_a_test_arrives() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_is_counted_whether_it_is_due_or_not_and_why_is_known_from_before() {
-    let Scene { data, appender, _folder, .. } = after_failures();
+    let Scene { data, turns, appender, _folder, .. } = after_failures();
     let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = door.local_addr().unwrap().port();
-    let delivery = deliver(&data, &appender, &channel(port)).await;
+    let delivery = deliver((&data, &turns), &appender, &channel(port)).await;
     let began = Instant::now();
     let state = loop {
         let state = delivery.listed().unwrap().remove(0);

@@ -89,20 +89,19 @@ fn house(ports: [u16; 3]) -> (Routes, Vec<Channel>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_kills_do() {
-    let Scene { lives, chance, data, appender, _folder } = Scene::set();
+    let Scene { lives, chance, data, turns, appender, _folder } = Scene::set();
     let (ann, bob, cy) = (listen(chance.clone()).await, listen(chance.clone()).await, listen(chance.clone()).await);
     let (routes, channels) = house([ann.0, bob.0, cy.0]);
 
     let written = {
-        let (data, chance, routes, began) = (data.clone(), chance.clone(), routes.clone(), Instant::now());
+        let (data, turns, chance, routes, began) = (data.clone(), turns.clone(), chance.clone(), routes.clone(), Instant::now());
         spawn_blocking(move || {
-            write_lives(&data, lives, &chance, &routes);
+            write_lives((&data, &turns), lives, &chance, &routes);
             began.elapsed()
         })
     };
     let start = async || {
-        let delivery =
-            Delivery::open((&data.join(FILE), Turns::default()), appender.clone(), Overheard::default(), Arc::default()).unwrap();
+        let delivery = Delivery::open((&data.join(FILE), turns.clone()), appender.clone(), Overheard::default(), Arc::default()).unwrap();
         delivery.routes.send_replace(Arc::new(routes.clone()));
         delivery.set(&channels).await;
         delivery
@@ -158,11 +157,12 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
                           SELECT 1 FROM outbox AS own WHERE own.alarm = it.alarm AND own.via = 'duty')",
     );
     println!(
-        "{lives} lives, {kills} kills, {} digests, {handed} handed on, {} to one and {} to the other, {} s",
+        "{lives} lives, {kills} kills, {} digests, {handed} handed on, {} to one and {} to the other, {} s, longest turn {}",
         digests.len(),
         duty[0].len(),
         duty[1].len(),
-        seconds(began.elapsed())
+        seconds(began.elapsed()),
+        turns.longest()
     );
     assert_eq!(wrong, [""; 0]);
     assert_eq!(lost, 0);

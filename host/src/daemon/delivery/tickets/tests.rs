@@ -130,7 +130,11 @@ fn routes(channel: &Channel) -> Routes {
         escalate: Vec::new(),
         by_situation: false,
     };
-    let together = Route { matches: Some(Selector::parse(TOGETHER).unwrap()), by_situation: true, ..all.clone() };
+    let together = Route {
+        matches: Some(crate::config::At { value: Selector::parse(TOGETHER).unwrap(), place: crate::config::Place::whole("w") }),
+        by_situation: true,
+        ..all.clone()
+    };
     let desk = || "desk".to_owned();
     let (wants, delays) = ([(desk(), channel.tell.clone())].into(), [(desk(), channel.kind.delay())].into());
     let desks = channel.kind.reopen_within().map(|within| (desk(), within)).into_iter().collect();
