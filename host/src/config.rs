@@ -18,6 +18,7 @@ mod assignment;
 mod bind;
 mod bound;
 mod channel;
+mod declared;
 mod depends_on;
 pub mod describe;
 mod fault;
@@ -54,7 +55,7 @@ mod timing;
 mod value;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -217,6 +218,14 @@ pub struct Draft {
     pub rosters: Vec<Roster>,
     /// Files that secrets of channels come from.
     pub secret_files: Vec<PathBuf>,
+    /// The names of all jobs, those with a fault among them; nothing where one cannot be read.
+    pub job_names: Option<BTreeSet<String>>,
+    /// Whether all jobs that there are have no fault.
+    pub jobs_whole: bool,
+    /// What jobs with a fault depend on, each with the name of the job if it can be read.
+    pub faulty_depend_on: Vec<(Option<String>, At<DependsOn>)>,
+    /// The names of all rules and thresholds, those with a fault among them.
+    pub rule_names: BTreeSet<String>,
 }
 
 /// What the main file says of the daemon itself.

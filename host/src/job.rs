@@ -1,6 +1,7 @@
 //! Jobs that can run: the configuration held to the agents that the libraries carry.
 
 mod alarms;
+mod choices;
 mod depends;
 mod guarded;
 mod hold;
@@ -192,14 +193,16 @@ pub async fn survey(files: Files, loaded: &Plugins, more: impl Fn(&Config) -> Ve
             Err(faults) => faults,
         });
     }
-    let all = jobs.len() == draft.jobs.len() && draft.faulty.is_empty() && !faults.stop();
+    // What is wrong elsewhere hides nothing that jobs show.
+    let all = draft.jobs_whole && jobs.len() == draft.jobs.len();
     let guarded: Vec<Fault> = config.iter().flat_map(|config| guarded::faults(config, &jobs)).collect();
     // Whether it can be read does not matter then.
     found.retain(|fault| fault.rule != Rule::ConfigFileUnreadable || !guarded.iter().any(|told| told.place == fault.place));
     found.extend(guarded);
     found.extend(rows::warnings(&draft.rows, &jobs, all));
     found.extend(alarms::faults(&draft.rules, &jobs, all));
-    found.extend(depends::faults(&draft.rules, &jobs, all));
+    found.extend(depends::faults(&draft, &jobs, all, !faults.stop()));
+    found.extend(choices::faults(&draft, &jobs, all));
     found.extend(objectives::faults(&draft.objectives, &jobs, all));
     // An agent that no library carries may be in a folder that could not be read: that fault is told already.
     found.retain(|fault| draft.plugins_whole || fault.rule != Rule::AgentUnknown);

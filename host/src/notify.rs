@@ -4,7 +4,7 @@
 //! in order for each alarm, and again until it is delivered: at least once, with the same id each time.
 //!
 //! Reading order: [`route`] (who is told of what) · [`person`] and [`roster`] (who there is, and when) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] and [`language`] (in which
-//! words) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`], [`icinga2`] (the present instead of steps); [`http`] carries two of them.
+//! words) · [`vocabulary`] (which labels alarms can have) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`], [`icinga2`] (the present instead of steps); [`http`] carries two of them.
 
 pub mod alertmanager;
 pub mod channel;
@@ -23,4 +23,5 @@ pub mod syslog;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod vocabulary;
 pub mod webhook;

@@ -4,7 +4,7 @@ mod parts;
 mod situations;
 mod why_not;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use clap::Subcommand;
 use hyper::Method;
@@ -25,7 +25,10 @@ use crate::{
         x733::severity_name,
     },
     config::{self, LooksAt},
-    daemon::now_ns,
+    daemon::{
+        api::{COMMENT_CHARS_MAX, too_long},
+        now_ns,
+    },
     expose::http::MORE,
     ticket::store::Shown,
 };
@@ -96,7 +99,7 @@ enum Command {
         #[arg(long, conflicts_with = "for_")]
         undo: bool,
     },
-    /// Writes something beside an alarm.
+    /// Writes something beside an alarm: up to 2,000 characters.
     #[command(after_help = "Example:\n  watchpost alarms annotate 1 \"the provider works on it\"")]
     Annotate {
         #[command(flatten)]
@@ -441,9 +444,13 @@ fn values_of_late(context: &Context, alarm: &Alarm, cannot: &str) -> Result<Vec<
 
 fn act(context: &Context, one: &One, what: &str, said: &[(&str, String)]) -> Outcome {
     let cannot = format!("cannot {what} alarm {}", one.number);
-    let query = if said.is_empty() { String::new() } else { format!("?{}", query(said)) };
-    let path = format!("/api/v1/alarms/{}/{what}{query}", one.number);
-    let alarm: Alarm = context.ask(&cannot, Method::POST, &path)?.read()?;
+    if let Some((_, text)) = said.iter().find(|(key, text)| *key == "text" && text.chars().count() > COMMENT_CHARS_MAX) {
+        return Err(Failure::wrong(&cannot, too_long(text)));
+    }
+    let path = format!("/api/v1/alarms/{}/{what}", one.number);
+    let said: BTreeMap<&str, &String> = said.iter().map(|(key, value)| (*key, value)).collect();
+    let body = if said.is_empty() { Vec::new() } else { serde_json::to_vec(&said).unwrap_or_default() };
+    let alarm: Alarm = context.ask_saying(&cannot, &path, body)?.read()?;
     if context.json {
         return print_json(&alarm);
     }

@@ -79,7 +79,16 @@ impl Context {
     ///
     /// `cannot` begins the error: `cannot run job `relay``.
     pub(super) fn ask(&self, cannot: &str, method: Method, path: &str) -> Result<Answer, Failure> {
-        match self.ask_if_it_runs(cannot, method, path)? {
+        self.running(cannot, self.ask_if_it_runs(cannot, method, path)?)
+    }
+
+    /// Asks the daemon of this configuration to do something, and says more than fits into a URL: a body of JSON.
+    pub(super) fn ask_saying(&self, cannot: &str, path: &str, body: Vec<u8>) -> Result<Answer, Failure> {
+        self.running(cannot, self.ask_with(cannot, Method::POST, path, body.into())?)
+    }
+
+    fn running(&self, cannot: &str, answer: Option<Answer>) -> Result<Answer, Failure> {
+        match answer {
             Some(answer) => Ok(answer),
             None => {
                 Err(Failure::failed(cannot, format!("no daemon runs on {}; start one with `watchpost run`", self.data_folder()?.display())))

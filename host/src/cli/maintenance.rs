@@ -3,8 +3,15 @@
 use clap::Subcommand;
 use hyper::Method;
 
-use super::{Context, client::query, failure::Outcome, print_json, table, time};
-use crate::alarm::maintenance::Maintenance;
+use super::{
+    Context,
+    failure::{Failure, Outcome},
+    print_json, table, time,
+};
+use crate::{
+    alarm::maintenance::Maintenance,
+    daemon::api::{COMMENT_CHARS_MAX, too_long},
+};
 
 pub(super) const EXAMPLES: &str =
     "Measuring goes on, and alarms are raised and cleared as ever; nobody is told of those that begin. Hours that come again stand in a \
@@ -37,7 +44,7 @@ enum Command {
         /// For how long: 30m, 2h, 1d.
         #[arg(long = "for", value_name = "TIME")]
         for_: String,
-        /// Why.
+        /// Why: up to 2,000 characters.
         #[arg(long)]
         comment: Option<String>,
     },
@@ -55,18 +62,24 @@ enum Command {
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     match arguments.command.as_ref().unwrap_or(&Command::List) {
         Command::Add { series, for_, comment } => {
-            let mut pairs = vec![("series", series.clone()), ("for", for_.clone())];
-            pairs.extend(comment.clone().map(|comment| ("comment", comment)));
-            let path = format!("/api/v1/maintenance?{}", query(&pairs));
-            one(context, "cannot announce maintenance", &path)
+            const CANNOT: &str = "cannot announce maintenance";
+            if let Some(comment) = comment.as_ref().filter(|comment| comment.chars().count() > COMMENT_CHARS_MAX) {
+                return Err(Failure::wrong(CANNOT, too_long(comment)));
+            }
+            let said = serde_json::json!({ "series": series, "for": for_, "comment": comment });
+            one(context, CANNOT, "/api/v1/maintenance", said.to_string().into_bytes())
         }
         Command::List => list(context),
-        Command::End { number } => one(context, "cannot end maintenance", &format!("/api/v1/maintenance/{number}/end")),
+        Command::End { number } => one(context, "cannot end maintenance", &format!("/api/v1/maintenance/{number}/end"), Vec::new()),
     }
 }
 
-fn one(context: &Context, cannot: &str, path: &str) -> Outcome {
-    let maintenance: Maintenance = context.ask(cannot, Method::POST, path)?.read()?;
+fn one(context: &Context, cannot: &str, path: &str, said: Vec<u8>) -> Outcome {
+    let answer = context.ask_saying(cannot, path, said)?;
+    let maintenance: Maintenance = answer.read()?;
+    for note in answer.notes() {
+        eprintln!("warning: {}", table::plain(&note));
+    }
     if context.json {
         return print_json(&maintenance);
     }

@@ -8,7 +8,10 @@ mod said;
 
 pub use looks::{EventPattern, LooksAt, SeriesExpression};
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use bounds::{check_bounds, check_rearm, is_in_order, is_some_bound};
 use looks::RawLooksAt;
@@ -336,11 +339,22 @@ pub fn over(lower: &Bounds, upper: &Bounds) -> Bounds {
 
 /// Checks the thresholds of one job; one that bears the name of another is told of.
 pub(super) fn check_thresholds(raw: Vec<RawAlarmRule>, almanac: &mut Almanac, faults: &mut Faults) -> Vec<AlarmRule> {
+    tell_twice(&names(&raw), "threshold", faults);
     let mut rules = Vec::new();
     for raw in raw {
         rules.extend(raw.check_threshold(almanac, faults));
     }
-    without_twice(rules, "threshold", faults)
+    firsts(rules)
+}
+
+/// The names of rules as they are written, those with a fault among them; a threshold without one is called as its metric.
+pub(super) fn names(raw: &[RawAlarmRule]) -> Vec<At<String>> {
+    let name = |raw: &RawAlarmRule| match (&raw.name, &raw.looks_at.metric) {
+        (Field::Given(name), _) => Some(name.clone()),
+        (Field::Absent, Field::Given(metric)) => Some(At { value: metric.value.clone(), place: raw.place.clone() }),
+        _ => None,
+    };
+    raw.iter().filter_map(name).collect()
 }
 
 /// Makes the thresholds of one of the jobs that they were written for.
@@ -364,19 +378,23 @@ pub(super) fn check_rules(raw: Vec<RawAlarmRule>, almanac: &mut Almanac, faults:
     raw.into_iter().filter_map(|raw| raw.check_rule(almanac, faults)).collect()
 }
 
-/// Tells of every rule that bears the name of an earlier one, and leaves it out.
-pub(super) fn without_twice(rules: Vec<AlarmRule>, what: &str, faults: &mut Faults) -> Vec<AlarmRule> {
-    let mut first: HashMap<String, Place> = HashMap::new();
-    let mut is_first = |rule: &AlarmRule| {
-        if let Some(first) = first.get(&rule.name.value) {
-            let fault = Fault::new(Rule::AlarmRuleTwice, &rule.name.place, format!("{what} {}: declared twice", rule.name.value));
+/// Tells of every name that an earlier rule bears, whatever else is wrong with either.
+pub(super) fn tell_twice(names: &[At<String>], what: &str, faults: &mut Faults) {
+    let mut first: HashMap<&str, &Place> = HashMap::new();
+    for At { value: name, place } in names {
+        if let Some(first) = first.get(name.as_str()) {
+            let fault = Fault::new(Rule::AlarmRuleTwice, place, format!("{what} {}: declared twice", name.escape_debug()));
             faults.push(fault.hint(format!("first declared at {first}; give one a name of its own: name = \"…\"")));
-            return false;
+            continue;
         }
-        first.insert(rule.name.value.clone(), rule.name.place.clone());
-        true
-    };
-    rules.into_iter().filter(|rule| is_first(rule)).collect()
+        first.insert(name, place);
+    }
+}
+
+/// Leaves out every rule that bears the name of an earlier one.
+pub(super) fn firsts(rules: Vec<AlarmRule>) -> Vec<AlarmRule> {
+    let mut known = HashSet::new();
+    rules.into_iter().filter(|rule| known.insert(rule.name.value.clone())).collect()
 }
 
 /// Checks a metric's name; gives it, and the selector that it is.

@@ -1,5 +1,6 @@
 //! `[[channel]]`: a way in which people or programs are told of alarms.
 
+mod faulty;
 mod mail;
 
 use std::{
@@ -15,6 +16,8 @@ use hyper::{
     header::{HeaderName, HeaderValue},
 };
 use watchpost_services::{Kept, Shared, expired};
+
+pub(super) use faulty::template_faulty;
 
 use super::{
     At, Fault, Faults, Place, Rule, icinga2,
@@ -509,11 +512,6 @@ impl Walk<'_> {
         }
         runs.then_some(path)
     }
-}
-
-/// The fault of a template that cannot be followed.
-pub(super) fn template_faulty(key: &str, place: &Place, why: &str) -> Fault {
-    Fault::new(Rule::ChannelTemplateFaulty, place, format!("`{key}`: the template is faulty: {why}"))
 }
 
 /// Fetches a secret, or takes the plain one and warns.

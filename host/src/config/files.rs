@@ -10,6 +10,7 @@ use super::{
     At, Draft, Fault, Faults, Place, Rule, Settled,
     alarm_rule::{self, AlarmRule},
     channel,
+    declared::Declared,
     job::{self, Checked, Job},
     main_file::{self, Paths, usual_hint},
     maintenance::MaintenanceWindow,
@@ -29,30 +30,38 @@ use crate::schedule::UnixTime;
 pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
     let Some(tree) = read_tree(file, faults) else { return Draft::default() };
     let main = main_file::parse(&tree, faults).check(faults);
-    let Read { jobs, rows, rules, maintenance, .. } = read_schedules(&main.schedules, &tree.place, now, faults);
+    let Read { jobs, rows, rules, rule_names, threshold_names, maintenance, whole: schedules_whole } =
+        read_schedules(&main.schedules, &tree.place, now, faults);
     let objectives = objective::check(main.objectives, &mut Almanac::at(now), faults);
     let channels = channel::check(&main.channels, faults);
-    let whole = channels.len() == main.channels.len();
+    let channels_whole = channels.len() == main.channels.len();
+    let [of_channels, of_persons, of_rosters] = [&main.channels, &main.persons, &main.rosters].map(|tables| Declared::by(tables));
     let mut almanac = Almanac::at(now);
-    let Persons { persons, channels: own, used, whole: persons_whole } =
-        person::check(&main.persons, &channels, whole, &mut almanac, faults);
-    let rosters = roster::check(&main.rosters, &persons, &channels, persons_whole, &mut almanac, faults);
-    let people_whole = persons_whole && rosters.len() == main.rosters.len();
-    let known = Known { channels: &channels, persons: &persons, rosters: &rosters, used: &used, channels_whole: whole, people_whole };
+    let Persons { persons, channels: own, used } = person::check(&main.persons, &channels, &of_channels, &mut almanac, faults);
+    let rosters = roster::check(&main.rosters, &persons, &channels, &of_persons, &mut almanac, faults);
+    let declared = [&of_channels, &of_persons, &of_rosters];
+    let known = Known { channels: &channels, persons: &persons, rosters: &rosters, used: &used, declared, channels_whole };
     let routes = route::check(&main.routes, &known, &mut almanac, faults);
     let secret_files = channel::secret_files(&main.channels);
     let channels = channels.into_iter().map(|channel| channel.value).chain(own).collect();
     let persons = persons.into_iter().map(|person| person.value).collect();
     let rosters = rosters.into_iter().map(|roster| roster.value).collect();
+    let job_names = jobs.iter().map(|checked| checked.name().map(|name| name.as_str().to_owned())).collect::<Option<_>>();
+    let job_names = job_names.filter(|_| schedules_whole);
+    let jobs_whole = schedules_whole && jobs.iter().all(|checked| matches!(checked, Checked::Sound(_)));
     let mut sound = Vec::with_capacity(jobs.len());
-    let mut faulty = Vec::new();
+    let (mut faulty, mut faulty_depend_on) = (Vec::new(), Vec::new());
     for checked in jobs {
         match checked {
             Checked::Sound(mut job) => {
                 job.keeping.get_or_insert_with(|| main.store.archives.clone());
                 sound.push(*job);
             }
-            Checked::Faulty { asks, .. } => faulty.extend(asks.map(|asks| *asks)),
+            Checked::Faulty { name, asks, depends_on } => {
+                faulty.extend(asks.map(|asks| *asks));
+                let name = name.map(|name| name.as_str().to_owned());
+                faulty_depend_on.extend(depends_on.into_iter().map(|on| (name.clone(), on)));
+            }
         }
     }
     sound.sort_by(|a, b| a.name.value.cmp(&b.name.value));
@@ -75,6 +84,10 @@ pub(super) fn read(file: &Path, now: UnixTime, faults: &mut Faults) -> Draft {
         persons,
         rosters,
         secret_files,
+        job_names,
+        jobs_whole,
+        faulty_depend_on,
+        rule_names: rule_names.into_iter().chain(threshold_names).map(|name| name.value).collect(),
     }
 }
 
@@ -83,6 +96,10 @@ struct Read {
     jobs: Vec<Checked>,
     rows: Vec<Row>,
     rules: Vec<AlarmRule>,
+    /// The names of all rules, those with a fault among them.
+    rule_names: Vec<At<String>>,
+    /// The same of thresholds.
+    threshold_names: Vec<At<String>>,
     maintenance: Vec<MaintenanceWindow>,
     /// Whether every job there is bears one of the names that are known.
     whole: bool,
@@ -92,7 +109,15 @@ struct Read {
 fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut Faults) -> Read {
     let (mut almanac, mut known) = (Almanac::at(now), HashSet::new());
     let (mut read, mut found) = (
-        Read { jobs: Vec::new(), rows: Vec::new(), rules: Vec::new(), maintenance: Vec::new(), whole: schedules.whole },
+        Read {
+            jobs: Vec::new(),
+            rows: Vec::new(),
+            rules: Vec::new(),
+            rule_names: Vec::new(),
+            threshold_names: Vec::new(),
+            maintenance: Vec::new(),
+            whole: schedules.whole,
+        },
         Faults::default(),
     );
     for named in &schedules.paths {
@@ -119,7 +144,8 @@ fn read_schedules(schedules: &Paths, main: &Place, now: UnixTime, faults: &mut F
     row::tell_unknown_jobs(&read.rows, &read.jobs, read.whole, &mut found);
     // Thresholds have names of their own in their job, and were held to that.
     let (thresholds, rules): (Vec<_>, Vec<_>) = std::mem::take(&mut read.rules).into_iter().partition(|rule| rule.of_job.is_some());
-    read.rules = alarm_rule::without_twice(rules, "rule", &mut found).into_iter().chain(thresholds).collect();
+    alarm_rule::tell_twice(&read.rule_names, "rule", &mut found);
+    read.rules = alarm_rule::firsts(rules).into_iter().chain(thresholds).collect();
     faults.extend(found);
     read
 }
@@ -174,9 +200,11 @@ fn read_schedule(schedule: &Path, named_at: &Place, almanac: &mut Almanac, read:
     let file = schedule_file::parse(&tree, faults);
     read.whole &= file.whole;
     read.rows.extend(row::check(file.rows, faults));
+    read.rule_names.extend(alarm_rule::names(&file.rules));
     read.rules.extend(alarm_rule::check_rules(file.rules, almanac, faults));
     read.maintenance.extend(file.maintenance.into_iter().filter_map(|raw| raw.check(almanac, faults)));
     for mut raw in file.jobs {
+        read.threshold_names.extend(alarm_rule::names(&raw.thresholds));
         let thresholds = alarm_rule::check_thresholds(std::mem::take(&mut raw.thresholds), almanac, faults);
         let jobs = job::check(raw, &file.defaults, almanac, faults);
         let sound = |checked: &Checked| if let Checked::Sound(job) = checked { Some(job.name.clone()) } else { None };

@@ -67,7 +67,7 @@ pub(super) enum Checked {
     /// It can run, if its agent agrees.
     Sound(Box<Job>),
     /// It was told of; its name is taken all the same, and its agent can still be asked.
-    Faulty { name: Option<At<JobName>>, asks: Option<Box<Assignment>> },
+    Faulty { name: Option<At<JobName>>, asks: Option<Box<Assignment>>, depends_on: Vec<At<DependsOn>> },
 }
 
 impl Checked {
@@ -203,7 +203,7 @@ impl Shared {
                 let job = Job { name, asks, timing, timeout, overlap, labels_max, quarantine_after, keeping, heartbeat, depends_on, was };
                 Checked::Sound(Box::new(job))
             }
-            (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new) },
+            (name, asks, ..) => Checked::Faulty { name, asks: asks.map(Box::new), depends_on: self.depends_on.clone() },
         }
     }
 }

@@ -9,6 +9,7 @@ use lettre::message::Mailbox;
 
 use super::{
     At, Fault, Faults, Place, Rule,
+    declared::Declared,
     near::{did_you_mean, nearest},
     objective::check_hours,
     reader::{Field, Reader, Texts, misshapen},
@@ -44,21 +45,24 @@ pub(super) struct Persons {
     pub(super) channels: Vec<Channel>,
     /// Channels of the configuration that tell somebody.
     pub(super) used: BTreeSet<String>,
-    /// Whether every person that is written is there.
-    pub(super) whole: bool,
 }
 
 /// Checks all of them against the channels there are.
 ///
-/// `whole`: every channel was read; otherwise one that is not known may be there.
-pub(super) fn check(tables: &[At<Table>], channels: &[At<Channel>], whole: bool, almanac: &mut Almanac, faults: &mut Faults) -> Persons {
+/// `declared`: the names of all channels, those with a fault among them.
+pub(super) fn check(
+    tables: &[At<Table>],
+    channels: &[At<Channel>],
+    declared: &Declared,
+    almanac: &mut Almanac,
+    faults: &mut Faults,
+) -> Persons {
     let mut names: BTreeMap<String, (&str, Place)> =
         channels.iter().map(|channel| (channel.name.clone(), ("a channel", channel.place.clone()))).collect();
-    let mut found = Persons { whole: true, ..Persons::default() };
+    let mut found = Persons::default();
     for table in tables {
-        let walk = Walk { channels, whole, place: &table.place, almanac, faults };
+        let walk = Walk { channels, declared, place: &table.place, almanac, faults };
         let Some((name, person, own, used)) = walk.person(&table.value) else {
-            found.whole = false;
             continue;
         };
         if !is_free(&mut names, &name, "a person", Rule::PersonTwice, faults) {
@@ -125,7 +129,7 @@ pub(super) fn check_holidays(field: &Field<String>, almanac: &mut Almanac, fault
 
 struct Walk<'w> {
     channels: &'w [At<Channel>],
-    whole: bool,
+    declared: &'w Declared,
     place: &'w Place,
     almanac: &'w mut Almanac,
     faults: &'w mut Faults,
@@ -237,9 +241,9 @@ impl Walk<'_> {
         let hint = "write { channel = \"ops-mail\", to = \"ann@example.org\" }";
         let name = name.required("channel", &at.place, hint, self.faults)?;
         let Some(channel) = self.channels.iter().find(|channel| channel.name == name.value) else {
-            if self.whole {
+            if self.declared.lacks(&name) {
                 let message = format!("`channel`: no channel is called \"{}\"", name.escape_debug());
-                let hint = did_you_mean(&name, "channels", self.channels.iter().map(|channel| channel.name.as_str()));
+                let hint = did_you_mean(&name, "channels", self.declared.names());
                 self.faults.push(Fault::new(Rule::PersonChannelUnknown, &name.place, message).hint(hint));
             }
             return None;
@@ -370,7 +374,7 @@ impl Walk<'_> {
                 let (severity, matches) = (reader.text("severity", self.faults), reader.text("match", self.faults));
                 reader.finish(self.faults);
                 let (severity, matches) = (check_severity(severity, self.faults), check_match(matches, self.faults));
-                Some(Filter { severity: severity?, matches: matches? })
+                Some(Filter { severity: severity?, matches: matches?.map(|at| at.value) })
             }
             other => {
                 let fault = misshapen(key, "a severity, or a table with `severity` and `match`", &other, &place);

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     At, Fault, Faults, Place, Rule,
+    declared::Declared,
     near::did_you_mean,
     person::{check_holidays, check_moment, check_name, is_free},
     reader::{Field, Reader, Texts},
@@ -32,12 +33,12 @@ const HANDOVER_HINT: &str = "when the next one takes over: handover = \"MON 09:0
 
 /// Checks all of them against the persons there are.
 ///
-/// `whole`: every person was read, otherwise one that is not known may be there.
+/// `declared`: the names of all persons, those with a fault among them.
 pub(super) fn check(
     tables: &[At<Table>],
     persons: &[At<Arc<Person>>],
     channels: &[At<Channel>],
-    whole: bool,
+    declared: &Declared,
     almanac: &mut Almanac,
     faults: &mut Faults,
 ) -> Vec<At<Roster>> {
@@ -47,7 +48,7 @@ pub(super) fn check(
     let persons: Vec<&str> = persons.iter().map(|person| person.name.as_str()).collect();
     let mut found = Vec::new();
     for table in tables {
-        let walk = Walk { persons: &persons, whole, place: &table.place, almanac, faults };
+        let walk = Walk { persons: &persons, declared, place: &table.place, almanac, faults };
         let Some(roster) = walk.roster(&table.value) else { continue };
         let name = At { value: roster.name.clone(), place: roster.place.clone() };
         if is_free(&mut names, &name, "a roster", Rule::RosterTwice, faults) {
@@ -59,7 +60,7 @@ pub(super) fn check(
 
 struct Walk<'w> {
     persons: &'w [&'w str],
-    whole: bool,
+    declared: &'w Declared,
     place: &'w Place,
     almanac: &'w mut Almanac,
     faults: &'w mut Faults,
@@ -122,12 +123,12 @@ impl Walk<'_> {
         if self.persons.contains(&text.as_str()) {
             return Some(text.value.clone());
         }
-        if self.whole {
+        if self.declared.lacks(text) {
             let message = format!("`{key}`: no person is called \"{}\"", text.escape_debug());
-            let hint = if self.persons.is_empty() {
+            let hint = if self.declared.names().next().is_none() {
                 "persons are `[[person]]` tables in watchpost.toml".to_owned()
             } else {
-                did_you_mean(text, "persons", self.persons.iter().copied())
+                did_you_mean(text, "persons", self.declared.names())
             };
             self.faults.push(Fault::new(Rule::RosterMemberUnknown, &text.place, message).hint(hint));
         }

@@ -6,6 +6,7 @@ use watchpost_plugin_api::Severity;
 
 use super::{
     At, Fault, Faults, Place, Rule,
+    declared::Declared,
     near::did_you_mean,
     reader::{Field, Reader, Texts},
     text::Table,
@@ -56,10 +57,10 @@ pub(super) struct Known<'k> {
     pub(super) rosters: &'k [At<Roster>],
     /// Channels that tell persons.
     pub(super) used: &'k BTreeSet<String>,
-    /// Whether every channel was read; otherwise one that is not known may be there.
+    /// The names of all channels, persons and rosters, those with a fault among them.
+    pub(super) declared: [&'k Declared; 3],
+    /// Whether no channel has a fault.
     pub(super) channels_whole: bool,
-    /// Whether every person and every roster was read.
-    pub(super) people_whole: bool,
 }
 
 /// Checks all routes against who there is.
@@ -74,12 +75,7 @@ pub(super) fn check(tables: &[At<Table>], known: &Known<'_>, almanac: &mut Alman
 
 impl Known<'_> {
     fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        let persons = self.persons.iter().map(|person| person.name.as_str());
-        self.channels
-            .iter()
-            .map(|channel| channel.name.as_str())
-            .chain(persons)
-            .chain(self.rosters.iter().map(|roster| roster.name.as_str()))
+        self.declared.iter().flat_map(|declared| declared.names())
     }
 
     /// Tells of those whom nobody names.
@@ -138,7 +134,7 @@ impl Walk<'_> {
         let group_by = match group_by {
             Field::Absent => Some(Vec::new()),
             Field::Broken => None,
-            Field::Given(texts) => texts.whole.then(|| texts.value.items.into_iter().map(|text| text.value).collect()),
+            Field::Given(texts) => texts.whole.then_some(texts.value.items),
         };
         let written = escalate.len();
         let escalate: Vec<Escalation> = escalate.iter().filter_map(|table| self.escalation(table)).collect();
@@ -200,7 +196,7 @@ impl Walk<'_> {
     }
 
     fn channel(&mut self, text: &At<String>) -> Option<Vec<String>> {
-        let names = || self.known.channels.iter().map(|channel| channel.name.as_str());
+        let [declared, ..] = self.known.declared;
         self.named.insert(text.value.clone());
         if let Some(channel) = self.known.channels.iter().find(|channel| channel.name == text.value) {
             if !channel.kind.is_routed() {
@@ -211,14 +207,14 @@ impl Walk<'_> {
             }
             return Some(vec![text.value.clone()]);
         }
-        if self.known.channels_whole {
+        if declared.lacks(text) {
             let message = format!("`channels`: no channel is called \"{}\"", text.escape_debug());
             let hint = if self.known.names().any(|name| name == text.as_str()) {
                 format!("persons and rosters are told by to = [\"{}\"]", text.value)
-            } else if self.known.channels.is_empty() {
+            } else if declared.names().next().is_none() {
                 "channels are `[[channel]]` tables in watchpost.toml".to_owned()
             } else {
-                did_you_mean(text, "channels", names())
+                did_you_mean(text, "channels", declared.names())
             };
             self.faults.push(Fault::new(Rule::RouteChannelUnknown, &text.place, message).hint(hint));
         }
@@ -230,10 +226,12 @@ impl Walk<'_> {
         if let Some(person) = self.known.persons.iter().find(|person| person.name == text.value) {
             return Some(person.addresses.clone());
         }
-        if self.known.names().any(|name| name == text.as_str()) {
+        let is_sound = self.known.channels.iter().any(|channel| channel.name == text.value)
+            || self.known.rosters.iter().any(|roster| roster.name == text.value);
+        if is_sound {
             return Some(vec![text.value.clone()]);
         }
-        if self.known.channels_whole && self.known.people_whole {
+        if self.known.declared.iter().all(|declared| declared.lacks(text)) {
             let message = format!("`to`: no person, roster or channel is called \"{}\"", text.escape_debug());
             let hint = did_you_mean(text, "there are", self.known.names());
             self.faults.push(Fault::new(Rule::RouteChannelUnknown, &text.place, message).hint(hint));
@@ -295,12 +293,12 @@ impl Walk<'_> {
 }
 
 /// Reads which alarms are meant, by their labels.
-pub(super) fn check_match(field: Field<String>, faults: &mut Faults) -> Option<Option<Selector>> {
+pub(super) fn check_match(field: Field<String>, faults: &mut Faults) -> Option<Option<At<Selector>>> {
     match field {
         Field::Absent => Some(None),
         Field::Broken => None,
         Field::Given(text) => match Selector::parse(&text) {
-            Ok(selector) => Some(Some(selector)),
+            Ok(value) => Some(Some(At { value, place: text.place.clone() })),
             Err(error) => {
                 let message = format!("`match`: \"{}\" selects no alarms", text.escape_debug());
                 faults.push(Fault::new(Rule::RouteMatchIllegal, &text.place, message).hint(error.to_string()));

@@ -410,6 +410,10 @@ rules! {
     RouteSeverityUnknown = "route-severity-unknown",
     /// A route says by labels which alarms it is about.
     RouteMatchIllegal = "route-match-illegal",
+    /// What alarms are chosen by is had by one, or can be.
+    AlarmChoiceNever = "alarm-choice-never",
+    /// What alarms are chosen by is had by one of the jobs; a warning.
+    AlarmChoiceUnknown = "alarm-choice-unknown",
     /// A ticket is for an alarm or a situation.
     RouteTicketUnknown = "route-ticket-unknown",
     /// What is said of tickets is said to a channel that makes some; a warning.
@@ -468,6 +472,7 @@ impl Rule {
             | Self::CertificateUnreadable
             | Self::CertificateExpired
             | Self::ChannelIdle
+            | Self::AlarmChoiceUnknown
             | Self::RouteTicketNone
             | Self::PersonIdle
             | Self::ExpressionNameSeveral

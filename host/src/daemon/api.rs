@@ -58,6 +58,8 @@ const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// Lines about agents that were turned away.
 const TURNED_AWAY_A_MINUTE: u32 = 5;
+/// Characters of a comment, at most.
+pub(crate) const COMMENT_CHARS_MAX: usize = 2_000;
 
 /// Where a daemon with this data folder is reached.
 pub fn socket_path(data: &Path) -> PathBuf {
@@ -69,6 +71,11 @@ pub fn socket_path(data: &Path) -> PathBuf {
 pub struct Refusal {
     /// What failed, and why.
     pub error: String,
+}
+
+/// Says that a comment is too long.
+pub(crate) fn too_long(text: &str) -> String {
+    format!("a comment has up to {COMMENT_CHARS_MAX} characters, and this one has {}", text.chars().count())
 }
 
 /// Takes the socket; one left by a dead daemon is replaced, for the data folder is locked to us.

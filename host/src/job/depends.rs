@@ -5,20 +5,43 @@ use std::collections::{HashMap, HashSet};
 use super::Job;
 use crate::{
     alarm::depend::RulesByJob,
-    config::{AlarmRule, At, DependsOn, Fault, Rule},
+    config::{AlarmRule, At, DependsOn, Draft, Fault, Rule, nearest},
     reading::Shape,
     series::meant::{may_be, may_be_of, miss, of_every_run},
 };
 
 /// Tells of every dependency that cannot hold, or silences nobody.
 ///
-/// `all`: these are all the jobs there are; otherwise what is not there may be among the others.
-pub(super) fn faults(rules: &[AlarmRule], jobs: &[Job], all: bool) -> Vec<Fault> {
+/// `all`: these are all the jobs there are; otherwise only names are looked at, which are known of all. `rules_whole`: no rule has a fault.
+pub(super) fn faults(draft: &Draft, jobs: &[Job], all: bool, rules_whole: bool) -> Vec<Fault> {
     if !all {
-        return Vec::new();
+        return by_names(draft);
     }
     let jobs: Vec<Depending<'_>> = jobs.iter().map(|job| Depending { shape: &job.shape, on: &job.config.depends_on }).collect();
-    faults_of(rules, &jobs)
+    let mut faults = faults_of(&draft.rules, &jobs);
+    faults.retain(|fault| rules_whole || fault.rule != Rule::DependsOnUnjudged);
+    faults
+}
+
+/// What depends on a job that is not there, or on itself, as far as names tell.
+fn by_names(draft: &Draft) -> Vec<Fault> {
+    let Some(names) = &draft.job_names else { return Vec::new() };
+    let sound = draft.jobs.iter().flat_map(|job| job.depends_on.iter().map(|on| (Some(job.name.as_str()), on)));
+    let faulty = draft.faulty_depend_on.iter().map(|(name, on)| (name.as_deref(), on));
+    let (mut faults, mut told) = (Vec::new(), HashSet::new());
+    let mut on: HashMap<&str, Vec<(&str, &At<DependsOn>)>> = HashMap::new();
+    for (job, it) in sound.chain(faulty) {
+        let Some(named) = it.value.series.job() else { continue };
+        if let Some(known) = names.get(named) {
+            job.into_iter().for_each(|job| on.entry(job).or_default().push((known, it)));
+        } else if told.insert(format!("{} {named}", it.place)) {
+            let near = nearest(named, names.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+            let message = format!("`depends_on`: no job is called `{}`", named.escape_debug());
+            faults.push(Fault::new(Rule::DependsOnUnknown, &it.place, message).maybe_hint(near));
+        }
+    }
+    faults.extend(circles(names.iter().map(String::as_str), &on));
+    faults
 }
 
 /// A job, and what it depends on.
@@ -56,7 +79,7 @@ fn faults_of(rules: &[AlarmRule], jobs: &[Depending<'_>]) -> Vec<Fault> {
     // Those of `[defaults]` would be told of once for each job.
     let mut told = HashSet::new();
     faults.retain(|fault| told.insert(format!("{} {}", fault.place, fault.message)));
-    faults.extend(circles(jobs, &on));
+    faults.extend(circles(jobs.iter().map(Depending::name), &on));
     faults
 }
 
@@ -93,10 +116,10 @@ fn unknown(on: &At<DependsOn>, jobs: &[Depending<'_>]) -> Fault {
 }
 
 /// Tells of each circle once, at the dependency that closes it.
-fn circles(jobs: &[Depending<'_>], on: &HashMap<&str, Vec<(&str, &At<DependsOn>)>>) -> Vec<Fault> {
+fn circles<'j>(jobs: impl Iterator<Item = &'j str>, on: &HashMap<&str, Vec<(&'j str, &At<DependsOn>)>>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut done: HashSet<&str> = HashSet::new();
-    for job in jobs.iter().map(Depending::name) {
+    for job in jobs {
         // The way to where we are, each with the number of dependencies that were followed from there.
         let mut way: Vec<(&str, usize)> = if done.contains(job) { Vec::new() } else { vec![(job, 0)] };
         let mut places: HashMap<&str, usize> = way.iter().map(|(job, _)| (*job, 0)).collect();

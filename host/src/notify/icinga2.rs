@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_job_without_a_label_that_names_its_object_is_told_of() {
         let why = result(&icinga("{{ rack }}", "b"), Status::Ok, &[]).unwrap_err();
-        assert!(why.starts_with("job mx: `{{ rack }}`: line 1: undefined value"), "{why}");
+        assert!(why.starts_with("job mx: `{{ rack }}`: line 1: `rack` is undefined"), "{why}");
         assert_eq!(result(&icinga(" ", "b"), Status::Ok, &[]).unwrap_err(), "job mx: ` ` gives no name");
         assert!(ObjectName::parse("{{ job").is_err());
     }

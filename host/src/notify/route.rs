@@ -13,6 +13,7 @@ use crate::{
         notice::{Notice, Step},
         x733::severity_name,
     },
+    config::At,
     schedule::{Windows, Zone},
     series::selector::{NAME_LABEL, Selector},
 };
@@ -26,7 +27,7 @@ const LOOK_S: i64 = 60;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Route {
     /// Which alarms, by labels; all where nothing is said.
-    pub matches: Option<Selector>,
+    pub matches: Option<At<Selector>>,
     /// How bad they are at least.
     pub severity: Severity,
     /// When somebody is there; always where nothing is said. What is raised in between waits until then.
@@ -38,7 +39,7 @@ pub struct Route {
     /// How long an alarm has to last before anybody is told.
     pub delay: Duration,
     /// Alarms that are alike in these labels are told together.
-    pub group_by: Vec<String>,
+    pub group_by: Vec<At<String>>,
     /// How long a group gathers.
     pub group_wait: Duration,
     /// After which time it is told again while nobody owns or has acknowledged it.
@@ -113,7 +114,7 @@ impl Route {
     pub fn misses(&self, notice: &Notice) -> Vec<String> {
         let mut misses = Vec::new();
         if let Some(selector) = self.matches.as_ref().filter(|selector| !selector.matches(|label| label_of(notice, label))) {
-            misses.push(format!("its labels are not {selector}"));
+            misses.push(format!("its labels are not {}", selector.value));
         }
         if notice.severity < self.severity {
             misses.push(format!("{} is milder than {}", severity_name(notice.severity), severity_name(self.severity)));
@@ -139,7 +140,7 @@ impl Route {
     }
 
     fn group_of(&self, number: usize, notice: &Notice) -> Option<String> {
-        let value = |label: &String| format!("{label}={:?}", label_of(notice, label).unwrap_or_default());
+        let value = |label: &At<String>| format!("{}={:?}", label.value, label_of(notice, label).unwrap_or_default());
         (!self.group_by.is_empty()).then(|| format!("{number}:{}", self.group_by.iter().map(value).collect::<Vec<_>>().join(",")))
     }
 }

@@ -20,6 +20,7 @@ use crate::{
         notice::{Notice, Step},
         x733::{EventType, ProbableCause},
     },
+    config::{At, Place},
     schedule::{Windows, Zone},
     series::selector::Selector,
 };
@@ -322,7 +323,8 @@ fn who_is_not_there_hears_in_the_morning_what_is_still_so() {
 #[test]
 fn a_route_is_about_what_its_labels_say() {
     let about = |text: &str| {
-        Route { matches: Some(Selector::parse(text).unwrap()), ..route(&["ops"]) }.is_about(&notice(1, Step::Raised, Severity::Major, 1))
+        Route { matches: Some(At { value: Selector::parse(text).unwrap(), place: Place::whole("w") }), ..route(&["ops"]) }
+            .is_about(&notice(1, Step::Raised, Severity::Major, 1))
     };
     for (selector, expected) in [
         ("connect_time", true),

@@ -2,13 +2,14 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context, value::Serde};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context, value::Serde};
 use serde::Serialize;
 use watchpost_plugin_api::Severity;
 
 use super::language::{Line, Voice};
 use crate::{
     alarm::notice::{Notice, Step},
+    config::nearest,
     plain,
 };
 
@@ -16,6 +17,9 @@ use crate::{
 const LINE_CHARS_MAX: usize = 1_000;
 /// Steps that a template takes, at most: one that loops for ever is refused.
 const FUEL: u64 = 1_000_000;
+
+/// Words of templates that name nothing.
+const KEYWORDS: [&str; 11] = ["if", "elif", "else", "for", "in", "not", "and", "or", "is", "set", "recursive"];
 
 /// A notice with what templates say in words.
 #[derive(Serialize)]
@@ -180,7 +184,8 @@ impl Template {
         let first = all.first().map(|first| Value::from(Serde(first))).unwrap_or_default();
         let all: Vec<Value> = all.iter().map(|notice| Value::from(Serde(notice))).collect();
         let template = self.environment.get_template("it").map_err(|error| said(&error))?;
-        let text = template.render(context! { notices => all, ..first }).map_err(|error| said(&error))?;
+        let known = context! { notices => all, ..first };
+        let text = template.render(&known).map_err(|error| said_of(&error, &self.source, &known))?;
         match self.format {
             Format::Line => Ok(plain_line(text.trim())),
             Format::Json => match serde_json::from_str::<serde_json::Value>(&text) {
@@ -206,6 +211,56 @@ pub(crate) fn said(error: &minijinja::Error) -> String {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let detail = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
     line + &detail
+}
+
+/// The same of what a template said of what it may use: where it says what is not there, that is named, and what was probably meant.
+pub(crate) fn said_of(error: &minijinja::Error, source: &str, known: &Value) -> String {
+    let named = error.range().filter(|_| error.kind() == ErrorKind::UndefinedError).and_then(|range| named_at(source, range));
+    let Some(named) = named else { return said(error) };
+    let place = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
+    let unknown = paths(named).find_map(|path| Some((path, unknown_of(path, source, known)?)));
+    let (named, near) = match &unknown {
+        Some((path, (part, keys))) => (*path, nearest(part, keys.iter().map(String::as_str))),
+        None => (named.trim(), None),
+    };
+    let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    format!("{place}`{}` is undefined{near}", plain(named))
+}
+
+/// The names in an expression or a statement, each with its parts; what stands in quotes is none.
+fn paths(named: &str) -> impl Iterator<Item = &str> {
+    let bare = named.split(['\'', '"']).step_by(2);
+    let is_its = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']');
+    let words = bare.flat_map(move |text| text.split(move |c| !is_its(c)));
+    words.filter(|word| word.starts_with(|c: char| c.is_alphabetic()) && !KEYWORDS.contains(word))
+}
+
+/// What stands at a place of a template; where that is a filter, what goes into it.
+fn named_at(source: &str, at: std::ops::Range<usize>) -> Option<&str> {
+    let Some(filtered) = source.get(..at.start)?.trim_end().strip_suffix('|') else { return source.get(at) };
+    let is_its = |c: &char| c.is_alphanumeric() || "_.[]'\"".contains(*c);
+    let filtered = filtered.trim_end();
+    let bytes: usize = filtered.chars().rev().take_while(is_its).map(char::len_utf8).sum();
+    filtered.get(filtered.len() - bytes..)
+}
+
+/// The first part of an expression that is not there, and what is in its place.
+fn unknown_of(path: &str, source: &str, known: &Value) -> Option<(String, Vec<String>)> {
+    let keys = |value: &serde_json::Value| value.as_object().map(|object| object.keys().cloned().collect()).unwrap_or_default();
+    let path = path.split('[').next().unwrap_or_default();
+    let all = serde_json::to_value(known).ok()?;
+    let mut within = &all;
+    for (part, place) in path.split('.').zip(0..) {
+        if let Some(next) = within.get(part) {
+            within = next;
+            continue;
+        }
+        // What a loop or the template itself names stands for one of the notices, most often.
+        let is_own = place == 0 && [format!("for {part} in"), format!("set {part} ")].iter().any(|names| source.contains(names));
+        let last = path.rsplit('.').next().unwrap_or_default();
+        return Some(if is_own && last != part { (last.to_owned(), keys(&all)) } else { (part.to_owned(), keys(within)) });
+    }
+    None
 }
 
 /// An alarm that never was, to try channels and templates with.
@@ -288,7 +343,13 @@ mod tests {
     fn a_faulty_template_says_where_and_why() {
         let fault = |source: &str, format| Template::parse(source, format).unwrap_err();
         assert_eq!(fault("a\n{{ text", Format::Text), "line 2: syntax error: unexpected end of input, expected end of variable block");
-        assert_eq!(fault("{{ txt }}", Format::Text), "line 1: undefined value");
+        assert_eq!(fault("{{ txt }}", Format::Text), "line 1: `txt` is undefined; did you mean `text`?");
+        assert_eq!(fault("a\n{{ quux }}", Format::Text), "line 2: `quux` is undefined");
+        assert_eq!(fault("{{ notices[0].jobb | upper }}", Format::Line), "line 1: `notices[0].jobb` is undefined");
+        assert_eq!(fault("{{ jub | upper | trim }}", Format::Text), "line 1: `jub` is undefined; did you mean `job`?");
+        let each = "{% for one in notices %}\n{{ one.severty }}{% endfor %}";
+        assert_eq!(fault(each, Format::Html), "line 2: `one.severty` is undefined; did you mean `severity`?");
+        assert_eq!(fault("{% if stat == 'CLEARED' %}x{% endif %}", Format::Text), "line 1: `stat` is undefined; did you mean `state`?");
         assert!(fault("{% for i in range(9999) %}{% for j in range(9999) %}x{% endfor %}{% endfor %}", Format::Text).contains("fuel"));
         assert!(fault("{\"a\": {{ text }}", Format::Json).starts_with("what it gives is no JSON"));
     }

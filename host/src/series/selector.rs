@@ -82,6 +82,22 @@ impl Selector {
         })
     }
 
+    /// The labels that it looks at, each once, in their order.
+    pub fn labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = Vec::new();
+        for matcher in &self.matchers {
+            if !labels.contains(&matcher.label.as_str()) {
+                labels.push(&matcher.label);
+            }
+        }
+        labels
+    }
+
+    /// Whether it takes a value of a label, whatever the others are.
+    pub fn takes(&self, label: &str, value: &str) -> bool {
+        self.matchers.iter().filter(|matcher| matcher.label == label).all(|matcher| matcher.test.holds(value))
+    }
+
     /// The one job whose series are meant, if one is named.
     pub fn job(&self) -> Option<&str> {
         self.fixed().find(|(label, value)| *label == "job" && !value.is_empty()).map(|(_, value)| value)

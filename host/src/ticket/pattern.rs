@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::header::HeaderValue;
 use minijinja::{Environment, Error, Output, State, Value};
 
-use crate::notify::text::{said, strict};
+use crate::notify::text::{said, said_of, strict};
 
 /// What a text is meant for, and so what a value in it may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Pattern {
     /// Errors: what is wrong with it.
     pub fn render(&self, values: &Value) -> Result<String, String> {
         let template = self.environment.get_template("it").map_err(|error| said(&error))?;
-        let text = template.render(values).map_err(|error| said(&error))?;
+        let text = template.render(values).map_err(|error| said_of(&error, &self.source, values))?;
         match self.escape {
             Escape::Path if !text.starts_with('/') => Err("a path begins with `/`".into()),
             Escape::Path if text.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) => {
@@ -157,7 +157,7 @@ mod tests {
             ("tickets", Escape::Path, "a path begins with `/`"),
             ("/a b", Escape::Path, "a path has no spaces"),
             ("{\"a\": {{ text }}", Escape::Json, "what it gives is no JSON"),
-            ("{{ nothing }}", Escape::Plain, "undefined value"),
+            ("{{ nothing }}", Escape::Plain, "`nothing` is undefined"),
         ] {
             let why = rendered(source, escape).unwrap_err();
             assert!(why.contains(expected), "{source}: {why}");

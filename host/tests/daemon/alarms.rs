@@ -96,8 +96,13 @@ fn people_act_on_alarms_and_a_removed_threshold_withdraws_its_own() {
     assert!(house.run(&["alarms", "ack", "1", "--for", "2h"]).ok().contains("acknowledged"));
     assert!(house.run(&["alarms", "annotate", "1", "the provider works on it"]).ok().contains("active"));
     assert!(house.run(&["alarms", "shelve", "1", "--for", "1h"]).ok().contains("shelved"));
+    let long = "ü".repeat(50_000);
     for (words, why) in [
-        (["alarms", "close", "1"].as_slice(), "its reason is still there"),
+        (
+            ["alarms", "annotate", "1", &long].as_slice(),
+            "error: cannot annotate alarm 1: a comment has up to 2000 characters, and this one has 50000\n",
+        ),
+        (&["alarms", "close", "1"], "its reason is still there"),
         (&["alarms", "own", "9"], "no alarm 9 goes on"),
         (&["alarms", "ack", "1", "--for", "soon"], "`soon` is no length of time"),
         (&["alarms", "show", "9"], "no alarm has the number 9"),
@@ -132,10 +137,19 @@ fn people_act_on_alarms_and_a_removed_threshold_withdraws_its_own() {
         (["maintenance", "end", "1"].as_slice(), "no maintenance 1 goes on"),
         (&["maintenance", "add", "up{", "--for", "1h"], "`up{` is no series"),
         (&["maintenance", "add", "up", "--for", "soon"], "`soon` is no length of time"),
+        (&["maintenance", "add", "{job=\"mxx\"}", "--for", "1h"], "no job is called `mxx`; did you mean `mx`?"),
+        (&["maintenance", "add", "up", "--for", "1h", "--comment", &long], "a comment has up to 2000 characters, and this one has 50000"),
     ] {
         let said = house.run(words);
         assert!(said.code == Some(2) && said.err.contains(why), "{words:?}: {said:?}");
     }
+
+    // What no alarm has now, and one may have later, is told of and announced.
+    let said = house.run(&["maintenance", "add", "{sitee=\"paris\"}", "--for", "1h"]);
+    assert!(
+        said.code == Some(0) && said.err.starts_with("warning: no job has a label `sitee`; ") && said.out.contains("maintenance 2 of"),
+        "{said:?}"
+    );
 
     house.schedule(&job("mx", "every = \"1s\"", door.port().unwrap()));
     house.run(&["reload"]).ok();

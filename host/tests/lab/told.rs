@@ -65,7 +65,7 @@ fn mail_goes_within_tls_with_a_login_and_not_past_a_certificate_that_is_wrong() 
         format!(
             "[[channel]]\nname = {name:?}\ntype = \"mail\"\nserver = \"{host}:{port}\"\ntls = {tls:?}\nca_file = {:?}\nuser = \"alice@lab.test\"\n\
              password = {{ file = {user:?} }}\nfrom = \"alice@lab.test\"\nto = [\"alice@lab.test\"]\nsubject = \"{mark} {name}\"\n\
-             [[route]]\nchannels = [{name:?}]\nmatch = '{{job=\"nobody\"}}'\n",
+             [[route]]\nchannels = [{name:?}]\nmatch = '{{site=\"nowhere\"}}'\n",
             lab.ca_file()
         )
     };

@@ -163,8 +163,8 @@ fn within_tls_rsyslog_gets_everything_once_its_certificate_can_be_trusted() {
         let ca = folder.path().join(ca).display().to_string();
         format!(
             "[[channel]]\nname = {name:?}\ntype = \"syslog\"\nserver = \"tls://127.0.0.1:{port}\"\nca_file = {ca:?}\n\
-             [[route]]\nchannels = [{name:?}]\nmatch = '{{job=\"{}\"}}'\n",
-            if name == "log" { "mx" } else { "nobody" }
+             [[route]]\nchannels = [{name:?}]\nmatch = '{{{}}}'\n",
+            if name == "log" { "job=\"mx\"" } else { "site=\"nowhere\"" }
         )
     };
     let house = house(&server, &(channel("log", "ca.pem") + &channel("stranger", "other.pem")));

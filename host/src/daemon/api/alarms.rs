@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::{ConnectInfo, Path as UrlPath, Query, State, connect_info::Connected},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -13,7 +14,7 @@ use axum::{
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
-use super::{OfPeople, Shared, refused};
+use super::{COMMENT_CHARS_MAX, OfPeople, Shared, refused, too_long};
 use crate::{
     alarm::{
         ledger::ActError,
@@ -28,9 +29,6 @@ use crate::{
 
 /// Seconds that something may be shelved or acknowledged for: a year.
 const FOR_MAX_S: u32 = 366 * 86_400;
-/// Characters of a comment, at most.
-const COMMENT_CHARS_MAX: usize = 2_000;
-
 pub(super) fn routes() -> Router<Arc<Daemon>> {
     Router::new()
         .route("/api/v1/alarms", get(list))
@@ -99,9 +97,18 @@ async fn act(
     State(daemon): Shared,
     ConnectInfo(peer): ConnectInfo<Peer>,
     UrlPath((number, what)): UrlPath<(u64, String)>,
-    Query(said): Query<Said>,
+    Query(asked): Query<Said>,
+    body: Bytes,
 ) -> Response {
     let now_ns = now_ns();
+    // What is long stands in the body; a URL has little room.
+    let said = match body.is_empty() {
+        true => asked,
+        false => match serde_json::from_slice::<Said>(&body) {
+            Ok(said) => said,
+            Err(error) => return refused(StatusCode::BAD_REQUEST, format!("the body is not understood: {error}")),
+        },
+    };
     let until_ns = match said.r#for.as_deref().map(|span| parse_duration(span).filter(|seconds| *seconds <= FOR_MAX_S).ok_or(span)) {
         None => None,
         Some(Ok(seconds)) => Some(now_ns.saturating_add(i64::from(seconds).saturating_mul(1_000_000_000))),
@@ -111,7 +118,7 @@ async fn act(
     };
     let text = said.text.map(|text| crate::plain(&text)).filter(|text| !text.is_empty());
     if text.as_ref().is_some_and(|text| text.chars().count() > COMMENT_CHARS_MAX) {
-        return refused(StatusCode::BAD_REQUEST, format!("a comment has up to {COMMENT_CHARS_MAX} characters"));
+        return refused(StatusCode::BAD_REQUEST, too_long(text.as_deref().unwrap_or_default()));
     }
     let act = match (what.as_str(), until_ns, text) {
         ("own", ..) => Act::Own,
