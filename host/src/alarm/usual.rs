@@ -175,4 +175,24 @@ mod tests {
         next.keep("other", &baselines);
         assert_eq!(next.len(), 2, "what cannot be learned anew stays as it was");
     }
+
+    #[test]
+    fn what_is_learned_of_some_series_leaves_the_others_as_they_were() {
+        let of = |series: &[(&str, &str, f64)]| {
+            let mut baselines = Baselines::default();
+            for (job, series, value) in series {
+                let hours: Vec<(i64, Option<f64>)> = (1..=840).map(|hour| (hour * 3_600, Some(*value))).collect();
+                baselines.insert(&Calendar::default(), job, (*series).to_owned(), Baseline::of(&hours, &[], Calendar::default()));
+            }
+            baselines
+        };
+        let mut known = of(&[("mx", "up", 1.0), ("mx", "size", 2.0), ("my", "up", 3.0)]);
+        known.extend(of(&[("mx", "size", 7.0), ("mz", "up", 8.0)]));
+        let at = Place::whole("");
+        let (series, bound) = (Selector::parse("up").unwrap(), Bound::parse("> 3 deviations").unwrap());
+        let rule = AlarmRule::trial(At { value: series, place: at.clone() }, At { value: bound, place: at });
+        let median = |job, series| known.of(&rule, job, series).and_then(|baseline| baseline.at(0)).map(|usual| usual.median);
+        let all = [median("mx", "up"), median("mx", "size"), median("my", "up"), median("mz", "up")];
+        assert_eq!(all, [Some(1.0), Some(7.0), Some(3.0), Some(8.0)]);
+    }
 }

@@ -32,7 +32,7 @@ use crate::{
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// What rules were held to.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 pub(super) struct HeldTo {
     /// From and to, seconds since 1970.
     pub(super) from: i64,

@@ -189,10 +189,16 @@ pub(super) fn run_diff(context: &Context, names: [&str; 2], of: &OfJob, range: &
         table::print(&head, &rows);
         println!();
     }
+    let held_alike = first.replayed.held_to == second.replayed.held_to;
     for story in [&first, &second] {
         println!("{}: {}", plain(&story.rule), story.sum.said());
+        if !held_alike {
+            tell(&story.replayed.held_to);
+        }
     }
-    tell(&first.replayed.held_to);
+    if held_alike {
+        tell(&first.replayed.held_to);
+    }
     Ok(())
 }
 

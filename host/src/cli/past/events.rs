@@ -33,7 +33,10 @@ impl Held<'_> {
     pub(super) fn events(&self, pattern: &EventPattern, held_to: &mut HeldTo) -> Result<Vec<Episode>, Failure> {
         let refused = |why: String| Err(Failure::wrong(self.cannot, why));
         if std::iter::once(&pattern.event).chain(&pattern.cleared_by).any(|selector| asks_for_agent(&selector.value)) {
-            return refused(format!("{} asks by `agent` who reported an event, and events are stored without that", self.rule.name.value));
+            return refused(format!(
+                "rule {} asks by `agent` who reported an event, and events are stored without that",
+                self.rule.name.value
+            ));
         }
         let kept = now_ns() / 1_000_000_000 - i64::try_from(DAYS_KEPT).unwrap_or(0) * DAY_S;
         if held_to.to <= kept {
@@ -107,4 +110,21 @@ fn asks_for_agent(selector: &Selector) -> bool {
 fn past(event: Event) -> PastEvent {
     let Event { time, job, severity, code, text } = event;
     PastEvent { time_ns: (time * 1e9) as i64, job, severity, code, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_asks_who_reported_an_event_is_known() {
+        let asks = |text: &str| asks_for_agent(&Selector::parse(text).unwrap());
+        let known = [
+            "disk_full{agent=\"host\"}",
+            "{code=~\"a.*\",agent!=\"exec\"}",
+            "disk_full{job=\"mx\"}",
+            "{severity=\"major\",text=~\".*agent.*\"}",
+        ];
+        assert_eq!(known.map(asks), [true, true, false, false]);
+    }
 }
