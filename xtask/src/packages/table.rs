@@ -86,7 +86,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     Package { name: "bind9-dnsutils", sign: Program("dig"), uses: &[Tests] },
     Package { name: "rrdtool", sign: Program("rrdtool"), uses: &[Tests, Bench] },
     Package { name: "rrdcached", sign: Program("rrdcached"), uses: &[Tests, Bench] },
-    Package { name: "collectd-core", sign: Program("collectd"), uses: &[Bench] },
+    Package { name: "collectd-core", sign: Program("collectd"), uses: &[Tests, Bench] },
     Package { name: "prometheus", sign: Program("promtool"), uses: &[Tests, Bench] },
     Package { name: "prometheus-alertmanager", sign: Program("prometheus-alertmanager"), uses: &[Tests] },
     Package { name: "icinga2-bin", sign: Program("icinga2"), uses: &[Tests] },
