@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::Connection;
 
-/// How long a turn is waited for: then SQLite says whether another writes.
+/// How long a turn is waited for: then SQLite says whether another writes, and nobody new comes between.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 /// Rows that are written before they go to their place: about a thousand pages, as SQLite itself has it.
 const ROWS_MAX: u64 = 500;
@@ -36,8 +36,8 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Somebody writes.
-    taken: bool,
+    /// How many write: one, and those who were late for whom it took too long.
+    taken: usize,
     /// Those that wait and come first.
     first: usize,
     /// All that wait.
@@ -54,8 +54,6 @@ struct State {
 #[derive(Debug)]
 pub struct Turn<'t> {
     turns: &'t Turns,
-    /// It was waited for in vain otherwise: SQLite has the say.
-    is_ours: bool,
     begun: Instant,
     whose: &'static Location<'static>,
     rows: u64,
@@ -67,7 +65,7 @@ impl Turns {
     pub fn first(&self) -> Turn<'_> {
         let mut state = self.state();
         state.first += 1;
-        let mut state = self.wait(state, |state| state.taken);
+        let mut state = self.wait(state, |state| state.taken > 0);
         state.first -= 1;
         self.take(state)
     }
@@ -76,7 +74,7 @@ impl Turns {
     #[track_caller]
     pub fn after(&self) -> Turn<'_> {
         let state = self.state();
-        self.take(self.wait(state, |state| state.taken || state.first > 0))
+        self.take(self.wait(state, |state| state.taken > 0 || state.first > 0))
     }
 
     /// How long the longest turn was so far, and where it was taken.
@@ -92,9 +90,8 @@ impl Turns {
 
     #[track_caller]
     fn take<'t>(&'t self, mut state: MutexGuard<'_, State>) -> Turn<'t> {
-        let is_ours = !state.taken;
-        state.taken = true;
-        Turn { turns: self, is_ours, begun: Instant::now(), whose: Location::caller(), rows: 0 }
+        state.taken += 1;
+        Turn { turns: self, begun: Instant::now(), whose: Location::caller(), rows: 0 }
     }
 
     fn wait<'s>(&self, mut state: MutexGuard<'s, State>, is_held: impl Fn(&State) -> bool) -> MutexGuard<'s, State> {
@@ -120,7 +117,7 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut state = self.turns.state();
-        state.taken &= !self.is_ours;
+        state.taken -= 1;
         state.rows += self.rows;
         let lasted = self.begun.elapsed();
         if lasted > state.longest.0 {
@@ -234,6 +231,37 @@ mod tests {
             let both: Vec<_> = heard.iter().collect();
             assert_eq!(both, ["first", "after"]);
         }
+    }
+
+    #[test]
+    fn who_has_waited_too_long_goes_on_and_nobody_new_comes_between() {
+        let turns = &Turns::default();
+        let (said, heard) = mpsc::channel();
+        let slow = turns.after();
+        thread::scope(|scope| {
+            let (go, wait) = mpsc::channel::<()>();
+            let late = said.clone();
+            scope.spawn(move || {
+                // Its patience is over before the slow one is done: from here on SQLite has the say.
+                let turn = turns.first();
+                late.send("late").unwrap();
+                wait.recv().unwrap();
+                late.send("late is done").unwrap();
+                drop(turn);
+            });
+            assert_eq!(heard.recv_timeout(WAIT_MAX * 5), Ok("late"));
+            drop(slow);
+            let new = said.clone();
+            scope.spawn(move || {
+                let turn = turns.after();
+                new.send("new").unwrap();
+                drop(turn);
+            });
+            assert!(heard.recv_timeout(WAIT_MAX / 4).is_err(), "somebody new writes beside the one that is late");
+            go.send(()).unwrap();
+            assert_eq!(heard.recv_timeout(WAIT_MAX * 5), Ok("late is done"));
+            assert_eq!(heard.recv_timeout(WAIT_MAX * 5), Ok("new"));
+        });
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::alarm::{
     notice::{Notice, Step},
     turns::Turns,
 };
-use duty::{HANDED_MAX, hand_on};
+use duty::HANDED_MAX;
+pub(crate) use duty::hand_on;
 use held::ripen;
 use put::Put;
 

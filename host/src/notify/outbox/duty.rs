@@ -35,7 +35,7 @@ fn due_to(transaction: &Transaction<'_>, roster: &str, now_ns: i64) -> rusqlite:
 }
 
 /// Gives some of what is due to one roster to whoever is on duty; gives how many messages.
-pub(super) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Routes, now_ns: i64) -> rusqlite::Result<usize> {
+pub(crate) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Routes, now_ns: i64) -> rusqlite::Result<usize> {
     let due = due_to(transaction, roster, now_ns)?;
     // What reminds somebody whoever is on duty goes on, unless the roster reminds in its place.
     let mut known_already = transaction.prepare_cached(

@@ -286,3 +286,21 @@ fn one_who_is_named_and_on_duty_is_told_once_by_each_address() {
     story.step(7 * HOUR, 1, Step::Raised, Minor);
     assert_eq!(story.told, "7:00 ann/mail: 1 raised\n7:00 ann/pager: 1 raised\n");
 }
+
+#[test]
+fn very_many_that_are_due_to_a_roster_are_handed_on_some_at_a_time_and_all_of_them() {
+    const ALARMS: u64 = 1_200;
+    let mut story = Story::of(vec![person("ann"), person("bob")], &[duty()], vec![escalating(&["ops"], &[(10, "duty")])]);
+    let transaction = story.outbox.transaction();
+    for alarm in 1..=ALARMS {
+        outbox::put(&transaction, &Notice { seq: alarm, ..notice(alarm, Step::Raised, Severity::Major, 0) }, &story.routes).unwrap();
+    }
+    transaction.commit().unwrap();
+    let now_ns = 20 * MINUTE * SECOND;
+    let transaction = story.outbox.transaction();
+    let first = outbox::hand_on(&transaction, "duty", &story.routes, now_ns).unwrap();
+    transaction.commit().unwrap();
+    assert!((1..=500).contains(&first), "{first} in one transaction");
+    story.outbox.hand_on(&story.routes, now_ns).unwrap();
+    assert_eq!(story.outbox.due("bob/mail", now_ns, 10_000).unwrap().len(), usize::try_from(ALARMS).unwrap());
+}
