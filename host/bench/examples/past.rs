@@ -61,7 +61,7 @@ impl Past {
 
     fn take(&mut self, records: impl Iterator<Item = Record>) {
         let payloads = records.map(|record| postcard::to_stdvec(&record).unwrap());
-        let last = payloads.map(|payload| self.journal.append(payload).unwrap()).last();
+        let last = payloads.map(|payload| self.journal.append(&payload).unwrap()).last();
         last.unwrap().wait(PATIENCE).unwrap();
         while let Some((position, payload)) = self.reader.next().unwrap() {
             let record = postcard::from_bytes(&payload).unwrap();

@@ -96,14 +96,14 @@ fn check(refuse: impl Fn(&Refusals) -> &AtomicI32, number: i32, expected: fn(&Wr
     let dir = tempfile::tempdir().expect("a folder");
     let disk = Refusing::default();
     let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk.clone())).expect("opened");
-    let kept = journal.append(b"kept".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    let kept = journal.append(b"kept").expect("room").wait(PATIENCE).expect("durable");
 
     disk.0.create.store(number, Ordering::SeqCst); // so that it cannot resume at once
     refuse(&disk.0).store(number, Ordering::SeqCst);
-    let refused = journal.append(b"refused".to_vec()).expect("room").wait(PATIENCE);
+    let refused = journal.append(b"refused").expect("room").wait(PATIENCE);
     assert!(matches!(&refused, Err(WaitError::Write(error)) if expected(error)), "{refused:?}");
     assert!(matches!(journal.state(), State::Stopped { .. }), "{:?}", journal.state());
-    assert_eq!(journal.append(Vec::new()).map(|_| ()), Err(AppendError::Stopped));
+    assert_eq!(journal.append(&[]).map(|_| ()), Err(AppendError::Stopped));
     assert_eq!(journal.counters().append_errors, 1);
     assert_eq!(journal.counters().write_errors, 1);
     assert_eq!(payloads(&journal), [b"kept"], "reading goes on, without what was refused");
@@ -111,7 +111,7 @@ fn check(refuse: impl Fn(&Refusals) -> &AtomicI32, number: i32, expected: fn(&Wr
     disk.0.create.store(0, Ordering::SeqCst);
     refuse(&disk.0).store(0, Ordering::SeqCst);
     wait_until_running(&journal);
-    let after = journal.append(b"after".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    let after = journal.append(b"after").expect("room").wait(PATIENCE).expect("durable");
     assert!(after > kept.next(), "the refused position is never given again");
     assert_eq!(payloads(&journal), [&b"kept"[..], b"after"]);
     drop(journal);
@@ -138,13 +138,13 @@ fn a_segment_that_cannot_be_begun_fails_the_records_that_needed_it() {
     let disk = Refusing::default();
     let options = Options { segment_bytes_max: 100, ..quick() };
     let (journal, _) = Journal::open_on(dir.path(), options, Box::new(disk.clone())).expect("opened");
-    journal.append(vec![1; 50]).expect("room").wait(PATIENCE).expect("durable");
+    journal.append(&[1; 50]).expect("room").wait(PATIENCE).expect("durable");
     disk.0.create.store(libc::ENOSPC, Ordering::SeqCst);
-    let refused = journal.append(vec![2; 50]).expect("room").wait(PATIENCE);
+    let refused = journal.append(&[2; 50]).expect("room").wait(PATIENCE);
     assert!(matches!(refused, Err(WaitError::Write(WriteError::Begin { .. }))), "{refused:?}");
     disk.0.create.store(0, Ordering::SeqCst);
     wait_until_running(&journal);
-    journal.append(vec![3; 50]).expect("room").wait(PATIENCE).expect("durable");
+    journal.append(&[3; 50]).expect("room").wait(PATIENCE).expect("durable");
     assert_eq!(payloads(&journal), [vec![1; 50], vec![3; 50]]);
 }
 
@@ -152,16 +152,16 @@ fn a_segment_that_cannot_be_begun_fails_the_records_that_needed_it() {
 fn a_disk_that_is_full_at_the_start_is_read_and_written_when_there_is_room() {
     let dir = tempfile::tempdir().expect("a folder");
     let (journal, _) = Journal::open(dir.path(), quick()).expect("opened");
-    journal.append(b"before".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    journal.append(b"before").expect("room").wait(PATIENCE).expect("durable");
     drop(journal);
     let disk = Refusing::default();
     disk.0.create.store(libc::ENOSPC, Ordering::SeqCst);
     let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk.clone())).expect("opened");
-    assert_eq!(journal.append(Vec::new()).map(|_| ()), Err(AppendError::Stopped));
+    assert_eq!(journal.append(&[]).map(|_| ()), Err(AppendError::Stopped));
     assert_eq!(payloads(&journal), [b"before"]);
     disk.0.create.store(0, Ordering::SeqCst);
     wait_until_running(&journal);
-    journal.append(b"after".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    journal.append(b"after").expect("room").wait(PATIENCE).expect("durable");
     assert_eq!(payloads(&journal), [&b"before"[..], b"after"]);
 }
 
@@ -173,7 +173,7 @@ fn every_record_that_waits_gets_the_error() {
     let (journal, _) = Journal::open_on(dir.path(), options, Box::new(disk.clone())).expect("opened");
     disk.0.sync.store(libc::EIO, Ordering::SeqCst);
     disk.0.create.store(libc::EIO, Ordering::SeqCst);
-    let tickets: Vec<_> = (0..20).map(|n| journal.append(vec![n]).expect("room")).collect();
+    let tickets: Vec<_> = (0..20).map(|n| journal.append(&[n]).expect("room")).collect();
     for ticket in tickets {
         assert!(matches!(ticket.wait(PATIENCE), Err(WaitError::Write(_))));
     }
@@ -190,7 +190,7 @@ fn a_reader_never_sees_a_record_before_it_is_synced() {
     let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk)).expect("opened");
     let mut reader = journal.reader(Position::START);
     for n in 0..20 {
-        let ticket = journal.append(vec![n]).expect("room");
+        let ticket = journal.append(&[n]).expect("room");
         is_syncing.recv_timeout(PATIENCE).expect("a sync");
         assert!(reader.next().expect("readable").is_none(), "{n} is written, not synced");
         assert!(matches!(ticket.wait(Duration::ZERO), Err(WaitError::TimedOut)));
@@ -207,9 +207,9 @@ fn what_waits_behind_a_failed_group_fails_with_it() {
     let (let_through, gate) = channel();
     let disk = Gated { entered, let_through: Mutex::new(gate) };
     let (journal, _) = Journal::open_on(dir.path(), quick(), Box::new(disk)).expect("opened");
-    let first = journal.append(vec![0]).expect("room");
+    let first = journal.append(&[0]).expect("room");
     is_syncing.recv_timeout(PATIENCE).expect("a sync");
-    let behind: Vec<_> = (1..6).map(|n| journal.append(vec![n]).expect("room")).collect();
+    let behind: Vec<_> = (1..6).map(|n| journal.append(&[n]).expect("room")).collect();
     drop(let_through); // nobody will let a sync through any more: it fails
     for ticket in [first].into_iter().chain(behind) {
         let answer = ticket.wait(PATIENCE);
@@ -226,14 +226,14 @@ fn a_full_queue_refuses_at_once_and_counts() {
     let disk = Gated { entered, let_through: Mutex::new(gate) };
     let options = Options { queue_max: 2, queue_bytes_max: 10, ..quick() };
     let (journal, _) = Journal::open_on(dir.path(), options, Box::new(disk)).expect("opened");
-    let _first = journal.append(vec![0; 6]).expect("room");
+    let _first = journal.append(&[0; 6]).expect("room");
     is_syncing.recv_timeout(PATIENCE).expect("a sync");
-    let by_bytes = journal.append(vec![0; 5]).map(|_| ());
+    let by_bytes = journal.append(&[0; 5]).map(|_| ());
     assert_eq!(by_bytes, Err(AppendError::Full { records: 1, bytes: 6 }));
-    let _second = journal.append(Vec::new()).expect("room");
-    let by_number = journal.append(Vec::new()).map(|_| ());
+    let _second = journal.append(&[]).expect("room");
+    let by_number = journal.append(&[]).map(|_| ());
     assert_eq!(by_number, Err(AppendError::Full { records: 2, bytes: 6 }));
-    let too_large = journal.append(vec![0; 11]).map(|_| ());
+    let too_large = journal.append(&[0; 11]).map(|_| ());
     assert_eq!(too_large, Err(AppendError::TooLarge { bytes: 11, bytes_max: 10 }));
     assert_eq!(journal.counters().append_errors, 3);
     assert_eq!(journal.counters().queue_records, 2);
@@ -245,7 +245,7 @@ fn a_callback_that_panics_ends_nothing_but_itself() {
     let dir = tempfile::tempdir().expect("a folder");
     let (journal, _) = Journal::open(dir.path(), quick()).expect("opened");
     let _told = journal.subscribe(Box::new(|_| panic!("a subscriber")));
-    journal.append_with(Vec::new(), Box::new(|_| panic!("a caller"))).expect("room");
-    journal.append(Vec::new()).expect("room").wait(PATIENCE).expect("durable");
+    journal.append_with(&[], Box::new(|_| panic!("a caller"))).expect("room");
+    journal.append(&[]).expect("room").wait(PATIENCE).expect("durable");
     assert!(journal.counters().callback_panics >= 2);
 }

@@ -157,7 +157,7 @@ impl Journal {
     /// Takes a record in; the ticket tells when it is durable.
     ///
     /// Errors: [`AppendError`], at once; also counted.
-    pub fn append(&self, payload: Vec<u8>) -> Result<Ticket, AppendError> {
+    pub fn append(&self, payload: &[u8]) -> Result<Ticket, AppendError> {
         let (sender, receiver) = sync_channel(1);
         let done = move |answer| _ = sender.send(answer); // nobody waits: nobody is told
         self.append_with(payload, Box::new(done))?;
@@ -168,7 +168,19 @@ impl Journal {
     ///
     /// Shape: `done` must not block, every record behind waits for it. It is dropped uncalled if this
     /// returns an error, or if the writer ends without an answer.
-    pub fn append_with(&self, payload: Vec<u8>, done: Done) -> Result<(), AppendError> {
+    pub fn append_with(&self, payload: &[u8], done: Done) -> Result<(), AppendError> {
+        self.push(payload, Some(done))
+    }
+
+    /// Takes a record in of which nobody is told that it is durable: [`Self::counters`] and readers know, and so does whoever waits for
+    /// one that was taken in later, where no write failed between.
+    ///
+    /// Errors: [`AppendError`], at once; also counted.
+    pub fn put(&self, payload: &[u8]) -> Result<(), AppendError> {
+        self.push(payload, None)
+    }
+
+    fn push(&self, payload: &[u8], done: Option<Done>) -> Result<(), AppendError> {
         let pushed = self.shared.queue.push(payload, done);
         pushed.inspect_err(|_| self.shared.tally.append_errors.add(1))
     }

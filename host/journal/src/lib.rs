@@ -45,7 +45,7 @@ pub use counters::Counters;
 pub use durable::{Horizon, State, Subscription};
 pub use journal::{CloseError, DropError, Journal, OpenError, Options};
 pub use position::Position;
-pub use queue::{AppendError, Ticket, WaitError};
+pub use queue::{AppendError, Done, Ticket, WaitError};
 pub use reader::{ReadError, Reader};
 pub use recovery::{Loss, Quarantined, Recovery, Unreadable};
 pub use segment::{ParsedSegment, RecordAt, SegmentHeader, parse_segment};

@@ -1,20 +1,67 @@
 //! Records on their way to the writer: bounded in number and bytes, in the order of arrival.
+//!
+//! What gathers is one piece of bytes, as the segment is to have it, and not a thing for each record: of tens of thousands a second, making
+//! and giving back each would cost more than writing it.
 
 use crate::lock::lock;
+use crate::record::HEADER_BYTES;
 use crate::{Position, WriteError};
 use std::collections::VecDeque;
 use std::mem;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Told once what became of a record.
-pub(crate) type Done = Box<dyn FnOnce(Result<Position, WriteError>) + Send>;
+/// Bytes and records that a batch which was written keeps its room for, at most: the next one gathers there.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+const SPARE_RECORDS_MAX: usize = 16_384;
 
-/// A record taken in and not yet answered.
-pub(crate) struct Pending {
-    pub(crate) payload: Vec<u8>,
-    pub(crate) done: Done,
+/// Told once what became of a record.
+pub type Done = Box<dyn FnOnce(Result<Position, WriteError>) + Send>;
+
+/// Records taken in and not yet answered.
+#[derive(Default)]
+pub(crate) struct Batch {
+    /// All of them: of each the room for its header, and its payload.
+    pub(crate) bytes: Vec<u8>,
+    /// Where each ends.
+    pub(crate) ends: Vec<usize>,
+    /// Whoever is to be told of one of them, by its number here.
+    pub(crate) told: VecDeque<(usize, Done)>,
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Where a record begins.
+    pub(crate) fn begin(&self, number: usize) -> usize {
+        number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+
+    /// Bytes of payload of some of its records.
+    pub(crate) fn payload_bytes(&self, records: Range<usize>) -> usize {
+        self.begin(records.end) - self.begin(records.start) - records.len() * HEADER_BYTES
+    }
+
+    fn push(&mut self, payload: &[u8], done: Option<Done>) {
+        self.told.extend(done.map(|done| (self.ends.len(), done)));
+        self.bytes.extend_from_slice(&[0; HEADER_BYTES]);
+        self.bytes.extend_from_slice(payload);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.told.clear();
+    }
+
+    fn is_small(&self) -> bool {
+        self.bytes.capacity() <= SPARE_BYTES_MAX && self.ends.capacity() <= SPARE_RECORDS_MAX && self.told.capacity() <= SPARE_RECORDS_MAX
+    }
 }
 
 /// Bounds of the queue. What the writer holds counts as queued until it is answered.
@@ -90,7 +137,9 @@ enum Gate {
 
 struct Inner {
     gate: Gate,
-    waiting: VecDeque<Pending>,
+    waiting: Batch,
+    /// One that was written, for its room.
+    spare: Batch,
     /// When the oldest of `waiting` came.
     since: Option<Instant>,
     records: usize,
@@ -108,13 +157,20 @@ impl Queue {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             limits,
-            inner: Mutex::new(Inner { gate: Gate::Open, waiting: VecDeque::new(), since: None, records: 0, bytes: 0 }),
+            inner: Mutex::new(Inner {
+                gate: Gate::Open,
+                waiting: Batch::default(),
+                spare: Batch::default(),
+                since: None,
+                records: 0,
+                bytes: 0,
+            }),
             changed: Condvar::new(),
         }
     }
 
-    /// Takes a record in, or refuses it at once.
-    pub(crate) fn push(&self, payload: Vec<u8>, done: Done) -> Result<(), AppendError> {
+    /// Takes a record in, or refuses it at once; somebody may be told what became of it.
+    pub(crate) fn push(&self, payload: &[u8], done: Option<Done>) -> Result<(), AppendError> {
         let bytes = payload.len();
         let bytes_max = self.limits.record_bytes_max.min(self.limits.bytes_max);
         if bytes > bytes_max {
@@ -134,7 +190,7 @@ impl Queue {
         // In between the writer waits for time to pass: waking it for each record would cost more than writing it.
         let matters = inner.since.is_none() || inner.records >= self.limits.records_max;
         inner.since.get_or_insert_with(Instant::now);
-        inner.waiting.push_back(Pending { payload, done });
+        inner.waiting.push(payload, done);
         drop(inner);
         if matters {
             self.changed.notify_all();
@@ -145,7 +201,7 @@ impl Queue {
     /// Waits for records and lets them gather until the oldest is `delay` old or as many are held as may be.
     ///
     /// Returns [`None`] once closed and empty.
-    pub(crate) fn take(&self, delay: Duration) -> Option<VecDeque<Pending>> {
+    pub(crate) fn take(&self, delay: Duration) -> Option<Batch> {
         let mut inner = lock(&self.inner);
         loop {
             let ready_in = match inner.since {
@@ -160,9 +216,18 @@ impl Queue {
             };
             if ready_in.is_zero() {
                 inner.since = None;
-                return Some(mem::take(&mut inner.waiting));
+                let next = mem::take(&mut inner.spare);
+                return Some(mem::replace(&mut inner.waiting, next));
             }
             inner = self.wait(inner, ready_in);
+        }
+    }
+
+    /// Takes back a batch all of whose records are answered, for its room.
+    pub(crate) fn reuse(&self, mut batch: Batch) {
+        batch.clear();
+        if batch.is_small() {
+            lock(&self.inner).spare = batch;
         }
     }
 
@@ -174,7 +239,7 @@ impl Queue {
     }
 
     /// Refuses records from now on, and returns those that wait.
-    pub(crate) fn stop(&self) -> VecDeque<Pending> {
+    pub(crate) fn stop(&self) -> Batch {
         let mut inner = lock(&self.inner);
         if inner.gate == Gate::Open {
             inner.gate = Gate::Stopped;

@@ -54,18 +54,26 @@ struct Header {
     payload_crc: u32,
 }
 
-/// Appends the bytes of a record to `out`.
+/// Puts the header of a record into the room before its payload.
 ///
-/// Shape: `payload` is shorter than 4 GiB, which the queue has checked.
+/// Shape: `record` is that room and the payload, which is shorter than 4 GiB: the queue has checked it.
+pub(crate) fn seal(position: Position, record: &mut [u8], salt: Salt) {
+    let Some((head, payload)) = record.split_first_chunk_mut::<HEADER_BYTES>() else { return };
+    head[..4].copy_from_slice(&MAGIC);
+    head[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    head[8..16].copy_from_slice(&u64::from(position).to_le_bytes());
+    head[16..20].copy_from_slice(&crc32c::crc32c(payload).to_le_bytes());
+    let crc = salt.crc(&head[..20]);
+    head[20..].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// Appends the bytes of a record to `out`.
+#[cfg(test)]
 pub(crate) fn encode(position: Position, payload: &[u8], salt: Salt, out: &mut Vec<u8>) {
     let start = out.len();
-    out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&u64::from(position).to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-    let crc = salt.crc(&out[start..]);
-    out.extend_from_slice(&crc.to_le_bytes());
+    out.extend_from_slice(&[0; HEADER_BYTES]);
     out.extend_from_slice(payload);
+    seal(position, &mut out[start..], salt);
 }
 
 /// Says what `bytes` begin with.

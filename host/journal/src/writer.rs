@@ -3,14 +3,14 @@
 use crate::counters::Tally;
 use crate::durable::{Horizon, State};
 use crate::medium::Medium;
-use crate::queue::{Pending, Queue};
+use crate::queue::{Batch, Done, Queue};
 use crate::record::{self, Salt};
 use crate::segment::{HEADER_BYTES, SegmentHeader};
 use crate::source::Extent;
 use crate::{Position, directory};
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,7 +110,7 @@ impl Writer {
     /// Begins the first segment; if it cannot be, [`Self::run`] tries again.
     pub(crate) fn begin_or_stop(&mut self) {
         if let Err(error) = self.begin() {
-            self.stop(&error, VecDeque::new());
+            self.stop(&error, Batch::default(), 0);
         }
     }
 
@@ -152,99 +152,97 @@ impl Writer {
     }
 
     /// Writes a batch, one group for each segment it reaches into.
-    fn write(&mut self, mut batch: VecDeque<Pending>) {
-        while !batch.is_empty() {
-            let count = match self.fitting(&batch) {
+    fn write(&mut self, mut batch: Batch) {
+        let mut from = 0;
+        while from < batch.len() {
+            let count = match self.fitting(&batch, from) {
                 Ok(count) => count,
-                Err(error) => return self.stop(&error, batch),
+                Err(error) => return self.stop(&error, batch, from),
             };
-            let rest = batch.split_off(count);
-            let group = std::mem::replace(&mut batch, rest);
-            let first = self.next;
-            if let Err(error) = self.write_group(&group) {
-                return self.stop(&error, group.into_iter().chain(batch).collect());
+            let (group, first) = (from..from + count, self.next);
+            if let Err(error) = self.write_group(&mut batch, group.clone()) {
+                return self.stop(&error, batch, from);
             }
-            self.give_back_room(&group);
-            for (pending, ahead) in group.into_iter().zip(0..) {
-                self.answer(pending, Ok(first.plus(ahead)));
+            self.shared.queue.answered(count, batch.payload_bytes(group.clone()));
+            while let Some((number, done)) = batch.told.pop_front_if(|(number, _)| *number < group.end) {
+                self.answer(done, Ok(first.plus((number - from) as u64)));
             }
+            from = group.end;
         }
+        self.shared.queue.reuse(batch);
     }
 
     /// How many records go into the live segment; a full one is followed by a fresh one first.
     ///
     /// A record larger than a segment gets one to itself.
-    fn fitting(&mut self, batch: &VecDeque<Pending>) -> Result<usize, WriteError> {
+    fn fitting(&mut self, batch: &Batch, from: usize) -> Result<usize, WriteError> {
         let empty = HEADER_BYTES as u64;
         let used = self.live.as_ref().map_or(empty, |live| live.bytes);
-        match self.fitting_behind(used, batch) {
+        match self.fitting_behind(used, batch, from) {
             0 if used > empty => {
                 self.begin()?;
-                Ok(self.fitting_behind(empty, batch).max(1))
+                Ok(self.fitting_behind(empty, batch, from).max(1))
             }
             count => Ok(count.max(1)),
         }
     }
 
-    fn fitting_behind(&self, used: u64, batch: &VecDeque<Pending>) -> usize {
-        let ends = batch.iter().scan(used, |end, pending| {
-            *end += (record::HEADER_BYTES + pending.payload.len()) as u64;
-            Some(*end)
-        });
-        ends.take_while(|end| *end <= self.manner.segment_bytes_max).count()
+    fn fitting_behind(&self, used: u64, batch: &Batch, from: usize) -> usize {
+        let (begin, room) = (batch.begin(from) as u64, self.manner.segment_bytes_max.saturating_sub(used));
+        batch.ends.get(from..).unwrap_or_default().partition_point(|end| *end as u64 - begin <= room)
     }
 
     /// Appends a group, syncs, and shows it to readers.
-    fn write_group(&mut self, group: &VecDeque<Pending>) -> Result<(), WriteError> {
+    fn write_group(&mut self, batch: &mut Batch, group: Range<usize>) -> Result<(), WriteError> {
         let mut live = match self.live.take() {
             Some(live) => live,
             None => self.fresh()?,
         };
-        let bytes = group.iter().map(|pending| record::HEADER_BYTES + pending.payload.len()).sum();
-        let mut buffer = Vec::with_capacity(bytes);
-        for pending in group {
-            record::encode(self.next, &pending.payload, self.manner.salt, &mut buffer);
+        let begin = batch.begin(group.start);
+        let (mut at, ends) = (begin, batch.ends.get(group.clone()).unwrap_or_default());
+        for &end in ends {
+            record::seal(self.next, batch.bytes.get_mut(at..end).unwrap_or_default(), self.manner.salt);
             self.next = self.next.next(); // a failure below leaves these positions unused for ever
+            at = end;
         }
+        let bytes = batch.bytes.get(begin..at).unwrap_or_default();
         let (tally, medium) = (&self.shared.tally, &self.manner.medium);
         let path = || live.path.clone();
-        medium.write(&live.file, &buffer).map_err(|source| WriteError::Append { path: path(), source: source.into() })?;
+        medium.write(&live.file, bytes).map_err(|source| WriteError::Append { path: path(), source: source.into() })?;
         let started = Instant::now();
         let synced = medium.sync(&live.file);
         tally.syncs.add(1);
         tally.sync_nanos.add(started.elapsed().as_nanos() as u64);
         synced.map_err(|source| WriteError::Sync { path: path(), source: source.into() })?;
-        live.bytes += buffer.len() as u64;
+        live.bytes += bytes.len() as u64;
         self.acknowledged = self.next;
         self.retry_delay = RETRY_FIRST;
         tally.groups.add(1);
         tally.records.add(group.len() as u64);
-        tally.bytes.add(buffer.len() as u64);
+        tally.bytes.add(bytes.len() as u64);
         tally.callback_panics.add(self.shared.horizon.publish(self.acknowledged, live.bytes));
         self.live = Some(live); // after a failure above it is given up
         Ok(())
     }
 
-    fn stop(&mut self, error: &WriteError, failed: VecDeque<Pending>) {
+    /// Fails what is left of a batch, and all that waits.
+    fn stop(&mut self, error: &WriteError, failed: Batch, from: usize) {
         self.shared.tally.stops.add(1);
         self.shared.horizon.set_state(State::Stopped { error: error.clone(), retries: 0 });
-        let mut all = failed;
-        all.extend(self.shared.queue.stop());
-        self.give_back_room(&all);
-        for pending in all {
-            self.shared.tally.write_errors.add(1);
-            self.answer(pending, Err(error.clone()));
+        let waiting = self.shared.queue.stop();
+        for (batch, from) in [(failed, from), (waiting, 0)] {
+            let count = batch.len() - from;
+            self.shared.queue.answered(count, batch.payload_bytes(from..batch.len()));
+            self.shared.tally.write_errors.add(count as u64);
+            for (_, done) in batch.told {
+                self.answer(done, Err(error.clone()));
+            }
         }
     }
 
-    /// Makes room for others in the place of records that are about to be answered.
-    fn give_back_room(&self, group: &VecDeque<Pending>) {
-        self.shared.queue.answered(group.len(), group.iter().map(|pending| pending.payload.len()).sum());
-    }
-
-    fn answer(&self, pending: Pending, result: Result<Position, WriteError>) {
+    fn answer(&self, done: Done, result: Result<Position, WriteError>) {
         // The callback is the caller's; its panic must not end the writer of everybody.
-        if catch_unwind(AssertUnwindSafe(|| (pending.done)(result))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| done(result))).is_err() {
             self.shared.tally.callback_panics.add(1);
         }
     }

@@ -180,7 +180,7 @@ fn append_until_killed(dir: &Path, mut chance: Chance) {
             let line = format!("acknowledged {} {content}\n", answer.expect("durable"));
             std::io::stdout().write_all(line.as_bytes()).expect("a parent that listens");
         };
-        if journal.append_with(payload(content, bytes), Box::new(print)).is_err() {
+        if journal.append_with(&payload(content, bytes), Box::new(print)).is_err() {
             std::thread::sleep(Duration::from_millis(1)); // full: the disk is slower than this loop
         }
     }

@@ -19,7 +19,7 @@ fn small_segments() -> Options {
 }
 
 fn append(journal: &Journal, payload: &[u8]) -> Position {
-    journal.append(payload.to_vec()).expect("room").wait(PATIENCE).expect("durable")
+    journal.append(payload).expect("room").wait(PATIENCE).expect("durable")
 }
 
 fn rest(reader: &mut Reader) -> Vec<(Position, Vec<u8>)> {
@@ -45,7 +45,7 @@ fn records_come_back_in_order_after_a_restart_and_positions_go_on() {
         assert_eq!(rest(&mut journal.reader(journal.first())), expected);
         journal.close(PATIENCE).expect("closed");
         assert!(matches!(journal.state(), State::Closed));
-        assert_eq!(journal.append(Vec::new()).map(|_| ()), Err(AppendError::Closed));
+        assert_eq!(journal.append(&[]).map(|_| ()), Err(AppendError::Closed));
     }
     assert!(expected.is_sorted_by_key(|(position, _)| *position));
     assert_eq!(u64::from(expected[19].0), 19, "a clean restart skips nothing");
@@ -69,7 +69,7 @@ fn a_thread_finds_its_records_in_the_order_it_appended_them() {
         for thread in 0..8u8 {
             let journal = &journal;
             scope.spawn(move || {
-                let tickets: Vec<_> = (0..200u8).map(|n| journal.append(vec![thread, n]).expect("room")).collect();
+                let tickets: Vec<_> = (0..200u8).map(|n| journal.append(&[thread, n]).expect("room")).collect();
                 let positions: Vec<_> = tickets.iter().map(|ticket| ticket.wait(PATIENCE).expect("durable")).collect();
                 assert!(positions.is_sorted_by(|a, b| a < b));
             });
@@ -162,7 +162,7 @@ fn closing_writes_what_waits() {
     let dir = tempfile::tempdir().expect("a folder");
     let slow = Options { group_delay: PATIENCE, ..Options::default() };
     let (journal, _) = Journal::open(dir.path(), slow).expect("opened");
-    let tickets: Vec<_> = (0..10).map(|n| journal.append(vec![n]).expect("room")).collect();
+    let tickets: Vec<_> = (0..10).map(|n| journal.append(&[n]).expect("room")).collect();
     drop(journal);
     assert!(tickets.iter().all(|ticket| ticket.wait(PATIENCE).is_ok()));
 }
@@ -187,7 +187,7 @@ fn an_offline_reader_beside_a_busy_writer_sees_every_record_once() {
     let (journal, _) = Journal::open(dir.path(), options).expect("opened");
     let mut offline = Reader::offline(dir.path(), Position::START).expect("readable");
     let writer = std::thread::spawn(move || {
-        let tickets: Vec<_> = (0..3000u32).map(|n| journal.append(vec![n as u8; n as usize % 300]).expect("room")).collect();
+        let tickets: Vec<_> = (0..3000u32).map(|n| journal.append(&vec![n as u8; n as usize % 300]).expect("room")).collect();
         tickets.iter().for_each(|ticket| _ = ticket.wait(PATIENCE).expect("durable"));
     });
     let (mut read, deadline) = (0u32, std::time::Instant::now() + PATIENCE);

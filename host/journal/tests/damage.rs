@@ -22,7 +22,7 @@ fn options() -> Options {
 
 fn fill(dir: &Path, payloads: &[Vec<u8>]) -> Vec<Record> {
     let (journal, _) = Journal::open(dir, options()).expect("opened");
-    let tickets: Vec<_> = payloads.iter().map(|payload| journal.append(payload.clone()).expect("room")).collect();
+    let tickets: Vec<_> = payloads.iter().map(|payload| journal.append(payload).expect("room")).collect();
     let positions = tickets.iter().map(|ticket| ticket.wait(PATIENCE).expect("durable"));
     positions.zip(payloads.iter().cloned()).collect()
 }
@@ -60,7 +60,7 @@ fn check(dir: &Path, expected: &[Record], highest: Option<Position>) -> Recovery
     let (records, told) = read(&mut journal.reader(Position::START));
     assert_eq!(records, expected);
     assert_eq!(told, lost(&recovery), "the reader tells what recovery told");
-    let new = journal.append(b"new".to_vec()).expect("room").wait(PATIENCE).expect("durable");
+    let new = journal.append(b"new").expect("room").wait(PATIENCE).expect("durable");
     assert!(Some(new) > highest, "{new} was given before");
     drop(journal);
     let (journal, again) = Journal::open(dir, options()).expect("opened");
@@ -164,7 +164,7 @@ fn a_destroyed_sector_costs_the_records_in_it_and_is_copied_before_anything_else
     let payloads: Vec<_> = (0..40).map(|n| vec![n; 100]).collect();
     let options = Options { group_delay: Duration::ZERO, ..Options::default() };
     let (journal, _) = Journal::open(dir.path(), options).expect("opened");
-    let tickets: Vec<_> = payloads.iter().map(|payload| journal.append(payload.clone()).expect("room")).collect();
+    let tickets: Vec<_> = payloads.iter().map(|payload| journal.append(payload).expect("room")).collect();
     tickets.iter().for_each(|ticket| _ = ticket.wait(PATIENCE).expect("durable"));
     drop(journal);
     let path = segments(dir.path()).pop().expect("a segment");

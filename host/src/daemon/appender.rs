@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 use tracing::error;
-use watchpost_journal::{Journal, Position};
+use watchpost_journal::{Done, Journal, Position};
 use watchpost_plugin_api::Severity;
 
 use super::now_ns;
@@ -34,12 +34,12 @@ impl Appender {
     pub(super) fn report(&self, job: Option<&str>, severity: Severity, code: &str, text: String) {
         let event = HostEvent { time_ns: now_ns(), job: job.map(Into::into), severity, code: code.into(), text };
         // Nobody waits: it is durable with what comes after it.
-        drop(self.append(&Record::Event(event)));
+        self.hand_in(&Record::Event(event));
     }
 
     /// Writes down why a job gives no readings from a slot on.
     pub(super) fn silent(&self, job: &str, from: i64, reason: Reason) {
-        drop(self.append(&Record::Silence(Silence { time_ns: now_ns(), job: job.into(), from, reason })));
+        self.hand_in(&Record::Silence(Silence { time_ns: now_ns(), job: job.into(), from, reason }));
     }
 
     /// Writes down that a job is measured from now on, as this and kept like that. Runs of the job that it was before give its readings.
@@ -52,24 +52,37 @@ impl Appender {
             heirs.insert(was.clone(), shape.job.clone());
         }
         // Nobody waits: in the journal they are before any reading that relies on them, for the queue keeps the order.
-        drop(self.put(&Record::Shape(shape)));
-        drop(self.put(&Record::Upkeep(upkeep)));
+        self.put(&Record::Shape(shape), None);
+        self.put(&Record::Upkeep(upkeep), None);
     }
 
     /// Puts a record into the journal; the answer comes once it is durable, or says that it is lost.
     pub(super) fn append(&self, record: &Record) -> oneshot::Receiver<Option<Position>> {
+        let (done, durable) = oneshot::channel();
+        let answer = move |written: Result<Position, _>| {
+            let _nobody_waits = done.send(written.ok());
+        };
+        self.put_as_named(record, Some(Box::new(answer)));
+        durable
+    }
+
+    /// Puts a record into the journal that nobody waits for, as most are.
+    pub(super) fn hand_in(&self, record: &Record) {
+        self.put_as_named(record, None);
+    }
+
+    fn put_as_named(&self, record: &Record, done: Option<Done>) {
         let heirs = self.heirs.read().unwrap_or_else(PoisonError::into_inner);
         match record {
             Record::Reading(reading) => match heirs.get(&reading.job) {
-                Some(heir) => self.put(&Record::Reading(Reading { job: heir.clone(), ..reading.clone() })),
-                None => self.put(record),
+                Some(heir) => self.put(&Record::Reading(Reading { job: heir.clone(), ..reading.clone() }), done),
+                None => self.put(record, done),
             },
-            _ => self.put(record),
+            _ => self.put(record, done),
         }
     }
 
-    fn put(&self, record: &Record) -> oneshot::Receiver<Option<Position>> {
-        let (done, durable) = oneshot::channel();
+    fn put(&self, record: &Record, done: Option<Done>) {
         let payload = match record.to_bytes() {
             Ok(payload) => payload,
             Err(error) => {
@@ -81,18 +94,17 @@ impl Appender {
                     Record::Event(HostEvent { job, .. }) => job.as_ref(),
                 };
                 error!(job, "a record cannot be written down: {error}");
-                return durable;
+                return;
             }
         };
-        let answer = move |written: Result<Position, _>| {
-            let _nobody_waits = done.send(written.ok());
+        let taken = match done {
+            Some(done) => self.journal.append_with(&payload, done),
+            None => self.journal.put(&payload),
         };
-        let told = self.journal.append_with(payload, Box::new(answer));
-        // What the journal does not take is counted by it, and the receiver sees its sender gone.
-        if let Err(error) = told {
+        // What the journal does not take is counted by it, and whoever waits sees that no answer comes.
+        if let Err(error) = taken {
             tracing::debug!("the journal does not take a record: {}", crate::chain(&error));
         }
-        durable
     }
 }
 

@@ -91,6 +91,6 @@ fn a_life(seed: u64) -> (u64, u64) {
 
 fn append(journal: &Journal, world: &mut World, chance: &mut Chance) {
     for _ in 0..1 + chance.below(20) {
-        journal.append(postcard::to_stdvec(&world.next(chance)).unwrap()).unwrap().wait(PATIENCE).unwrap();
+        journal.append(&postcard::to_stdvec(&world.next(chance)).unwrap()).unwrap().wait(PATIENCE).unwrap();
     }
 }

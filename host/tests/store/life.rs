@@ -211,7 +211,7 @@ fn append(journal: &Journal, world: &mut World, chance: &mut Chance) {
             let line = format!("acknowledged {} {sum}\n", u64::from(position));
             std::io::stdout().write_all(line.as_bytes()).unwrap();
         };
-        let ticket = journal.append(payload).unwrap();
+        let ticket = journal.append(&payload).unwrap();
         if n + 1 == count {
             tell(ticket.wait(PATIENCE).unwrap());
         }

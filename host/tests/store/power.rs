@@ -96,6 +96,6 @@ fn live_until_the_power_is_lost(dir: &Path, chance: &mut Chance) -> (TempDir, Op
 
 fn append(journal: &Journal, world: &mut World, chance: &mut Chance) -> Vec<(u64, u32)> {
     let payloads = (0..1 + chance.below(20)).map(|_| postcard::to_stdvec(&world.next(chance)).unwrap());
-    let tickets: Vec<_> = payloads.map(|payload| (crc32c::crc32c(&payload), journal.append(payload).unwrap())).collect();
+    let tickets: Vec<_> = payloads.map(|payload| (crc32c::crc32c(&payload), journal.append(&payload).unwrap())).collect();
     tickets.into_iter().map(|(sum, ticket)| (u64::from(ticket.wait(PATIENCE).unwrap()), sum)).collect()
 }

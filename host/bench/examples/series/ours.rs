@@ -4,10 +4,6 @@ use std::{
     fs,
     io::Write,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -58,16 +54,10 @@ impl Ours {
     pub(crate) fn take(&mut self, records: &[Record]) {
         let payload = |record: &Record| record.to_bytes().unwrap();
         let (last, others) = records.split_last().unwrap();
-        let written = Arc::new(AtomicUsize::new(0));
-        for record in others {
-            let written = Arc::clone(&written);
-            let done = move |answer: Result<_, _>| {
-                written.fetch_add(usize::from(answer.is_ok()), Ordering::Relaxed);
-            };
-            self.journal.append_with(payload(record), Box::new(done)).unwrap();
-        }
-        self.journal.append(payload(last)).unwrap().wait(PATIENCE).unwrap();
-        assert_eq!(written.load(Ordering::Relaxed), others.len(), "the journal takes all");
+        let before = self.journal.counters().records;
+        others.iter().for_each(|record| self.journal.put(&payload(record)).unwrap());
+        self.journal.append(&payload(last)).unwrap().wait(PATIENCE).unwrap();
+        assert_eq!(self.journal.counters().records - before, records.len() as u64, "the journal takes all");
         self.follow();
     }
 

@@ -62,15 +62,16 @@ impl OneRun {
             stale_ns: self.stale_ns,
             outcome: end.outcome,
         };
+        // Who goes on from a cursor must not go on from one that may be lost.
+        let waits = reading.outcome.cursor_read || reading.outcome.cursor.is_some() || self.cause == Cause::Manual;
         let record = Record::Reading(reading);
+        if !waits {
+            appender.hand_in(&record);
+            return Some(Over::default());
+        }
         let durable = appender.append(&record);
         let Record::Reading(reading) = record else { return Some(Over::default()) };
         let outcome = &reading.outcome;
-        // Who goes on from a cursor must not go on from one that may be lost.
-        let waits = outcome.cursor_read || outcome.cursor.is_some() || self.cause == Cause::Manual;
-        if !waits {
-            return Some(Over::default());
-        }
         match durable.await {
             Ok(Some(_)) => {
                 let cursor = outcome.cursor.clone();
