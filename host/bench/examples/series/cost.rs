@@ -13,6 +13,13 @@ pub(crate) fn cpu(pid: u32) -> f64 {
     fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / TICKS
 }
 
+/// Seconds of CPU that the thread which asks had up to its last pause.
+pub(crate) fn cpu_of_this_thread() -> f64 {
+    // Source: the kernel's Documentation/scheduler/sched-stats.rst, "/proc/<pid>/schedstat": nanoseconds on the CPU first.
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
+}
+
 /// Bytes that a process had written to a disk, or will: pages that it made dirty count when it does.
 pub(crate) fn disk_bytes(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write,
     path::Path,
+    thread::sleep,
     time::{Duration, Instant},
 };
 
@@ -22,10 +23,10 @@ use crate::{cost, small::Small, world};
 
 /// One of so many rows of an archive is there.
 pub(crate) const ROWS_OF: u32 = 20;
+/// Rounds whose making is measured, at most: whoever is to be killed is asked for many more, and not what that costs.
+const SAMPLES_COUNTED: u64 = 1_000;
 /// How long rows wait for their file, as in a store of ten thousand.
 const FLUSH_WITHIN: Duration = Duration::from_secs(600);
-/// Rounds whose making is measured; whoever is to be killed is asked for many more.
-const SAMPLES_COUNTED: u64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store with its journal.
@@ -91,16 +92,12 @@ pub(crate) fn make(folder: &Path, files: u64) {
 
 /// Takes the samples, and tells of each round when it is acknowledged; then what all of it cost.
 pub(crate) fn run(folder: &Path, files: u64, samples: u64) {
+    let client = if samples <= SAMPLES_COUNTED { cpu_of_making(files, samples) } else { 0.0 };
     let mut ours = Ours::open(folder, ROWS_OF);
     let (began, me) = (Instant::now(), std::process::id());
-    let round = |sample| (0..files).map(|file| world::reading(file, sample)).collect::<Vec<_>>();
-    // Readings come from a worker, which makes them; what that takes is told apart, so it is done once for nothing.
-    let client = cost::cpu(me);
-    (1..=samples.min(SAMPLES_COUNTED)).for_each(|sample| drop(std::hint::black_box(round(sample))));
-    let client = cost::cpu(me) - client;
     let (cpu, bytes) = (cost::cpu(me), cost::disk_bytes(me));
     for sample in 1..=samples {
-        ours.take(&round(sample));
+        ours.take(&round(files, sample));
         // All rounds pass at once; rows gather as they do in so much time.
         ours.store.flush_due(began + Duration::from_secs(sample * u64::from(world::STEP)));
         println!("acknowledged {sample}");
@@ -108,6 +105,25 @@ pub(crate) fn run(folder: &Path, files: u64, samples: u64) {
     }
     ours.settle();
     println!("cost {} {client} {}", cost::cpu(me) - cpu - client, cost::disk_bytes(me) - bytes);
+}
+
+fn round(files: u64, sample: u64) -> Vec<Record> {
+    (0..files).map(|file| world::reading(file, sample)).collect()
+}
+
+/// Readings come from a worker, which makes them; what that takes is told apart. So it is done once for nothing, with a pause before each round as
+/// the journal has it: whoever comes after a pause finds the machine cold.
+fn cpu_of_making(files: u64, samples: u64) -> f64 {
+    let paused = |work: &dyn Fn(u64)| {
+        let before = cost::cpu_of_this_thread();
+        (1..=samples).for_each(|sample| {
+            work(sample);
+            sleep(JournalOptions::default().group_delay);
+        });
+        cost::cpu_of_this_thread() - before
+    };
+    let pauses = paused(&|_| ());
+    paused(&|sample| drop(std::hint::black_box(round(files, sample)))) - pauses
 }
 
 /// What the next daemon does.
