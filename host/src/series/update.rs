@@ -82,7 +82,7 @@ fn enter_into(file: &File, into: &impl Puts, rows: &[Row]) -> Result<Entered, En
     if rows.iter().any(|row| row.cells.len() != live.columns.len()) {
         return Ok(Entered::NotOurs);
     }
-    rows.iter().for_each(|row| live.pass(row));
+    live.pass_all(rows);
     write(into, &mut live, rows)?;
     Ok(Entered::All)
 }
@@ -104,6 +104,53 @@ fn write(into: &impl Puts, live: &mut Live, rows: &[Row]) -> Result<(), EnterErr
 }
 
 impl Live {
+    /// Lets time pass up to each of these rows.
+    fn pass_all(&mut self, mut rows: &[Row]) {
+        while let Some((first, rest)) = rows.split_first() {
+            match self.count_even(rows) {
+                0 | 1 => {
+                    self.pass(first);
+                    rows = rest;
+                }
+                even => {
+                    let (these, others) = rows.split_at(even);
+                    self.pass_even(these);
+                    rows = others;
+                }
+            }
+        }
+    }
+
+    /// How many of the rows that come next end one slot each, and nothing else: most do.
+    fn count_even(&self, rows: &[Row]) -> usize {
+        if self.last.rem_euclid(self.step) != 0 {
+            return 0;
+        }
+        let mut stamp = self.last;
+        let is_even = |row: &&Row| {
+            stamp += self.step;
+            row.stamp == stamp
+        };
+        rows.iter().take_while(is_even).count()
+    }
+
+    /// Passes rows that end one slot each: [`Self::pass`] of each of them, data source by data source and archive by archive, so that what is summed
+    /// up stays at hand.
+    fn pass_even(&mut self, rows: &[Row]) {
+        let step = self.step;
+        self.slots.clear();
+        for (number, column) in self.columns.iter_mut().enumerate() {
+            self.slots.extend(rows.iter().map(|row| {
+                let amount = column.amount(row.cells.get(number).copied().unwrap_or(Datum::Unknown), step);
+                let value = column.end_slots(amount, (1, step), step, step);
+                column.begin(amount, 0, step);
+                value
+            }));
+        }
+        self.archives.iter_mut().for_each(|archive| archive.take_each(&self.slots, rows.len()));
+        self.last += step * rows.len() as i64;
+    }
+
     /// Lets time pass up to a row, which says what was since the one before.
     fn pass(&mut self, row: &Row) {
         let (step, passed) = (self.step, row.stamp - self.last);
@@ -200,6 +247,37 @@ impl Archive {
         self.turn(rows);
     }
 
+    /// Takes what slots are worth that ended one after the other; of each data source so many.
+    fn take_each(&mut self, slots: &[f64], count: usize) {
+        let mut from = 0;
+        while from < count {
+            // The last one ends the row under way.
+            let until = count.min(from + usize::try_from(self.left - 1).unwrap_or(usize::MAX));
+            self.gather_each(slots.chunks_exact(count).map(|slots| slots.get(from..until).unwrap_or_default()));
+            self.left -= (until - from) as i64;
+            if until < count {
+                let ending = slots.chunks_exact(count).filter_map(|slots| slots.get(until));
+                for (part, value) in self.parts.iter_mut().zip(ending) {
+                    part.take(*value, self.consolidation, (self.steps, self.xff), (1, 1, 0));
+                }
+                self.left = self.steps;
+                self.turn(1);
+            }
+            from = until + 1;
+        }
+    }
+
+    /// Adds slots one after the other to the row under way, which they do not end.
+    fn gather_each<'a>(&mut self, slots: impl Iterator<Item = &'a [f64]>) {
+        let each = self.parts.iter_mut().zip(slots);
+        match self.consolidation {
+            Consolidation::Average => each.for_each(|(part, slots)| part.add_each(slots, |sum, more| sum + more)),
+            Consolidation::Min => each.for_each(|(part, slots)| part.add_each(slots, f64::min)),
+            Consolidation::Max => each.for_each(|(part, slots)| part.add_each(slots, f64::max)),
+            Consolidation::Last => each.for_each(|(part, slots)| part.add_each(slots, |_, last| last)),
+        }
+    }
+
     /// Adds slots to the row under way, which they do not end.
     fn gather(&mut self, slots: &[f64], ended: i64) {
         let parts = self.parts.iter_mut().zip(slots);
@@ -223,6 +301,19 @@ impl Part {
         } else {
             self.value = if self.value.is_nan() { worth(value) } else { together(self.value, worth(value)) };
         }
+    }
+
+    /// [`Self::add`] of one slot after the other, of each of which the worth is its value.
+    fn add_each(&mut self, slots: &[f64], together: impl Fn(f64, f64) -> f64) {
+        let (mut value, mut unknown) = (self.value, self.unknown);
+        for slot in slots {
+            if slot.is_nan() {
+                unknown += 1;
+            } else {
+                value = if value.is_nan() { *slot } else { together(value, *slot) };
+            }
+        }
+        (self.value, self.unknown) = (value, unknown);
     }
 
     /// Takes slots of which the first ones end the row under way.

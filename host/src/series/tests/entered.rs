@@ -14,8 +14,9 @@ use crate::series::update::{Entered, enter};
 use crate::series::writer::{SeriesWriter, Wanted};
 
 const BEGIN: i64 = 1_774_742_407;
+const SLOT: i64 = 0;
 
-/// Seconds since the row before, and what each data source is made of.
+/// Seconds since the row before ([`SLOT`]: up to the end of the slot), and what each data source is made of.
 type Given = (i64, Vec<(u8, i32, u64)>);
 
 fn shapes() -> impl Strategy<Value = FileShape> {
@@ -35,7 +36,18 @@ fn shapes() -> impl Strategy<Value = FileShape> {
 fn rows() -> impl Strategy<Value = Vec<Given>> {
     let total = prop_oneof![4 => 0..1_000_u64, 1 => 4_294_967_000..4_294_968_000_u64];
     let cells = proptest::collection::vec((0..5_u8, -1_000_000..1_000_000, total), 5);
-    proptest::collection::vec((prop_oneof![3 => 1..12_i64, 3 => Just(60), 2 => 1..300_i64, 1 => 1..5_000_i64], cells), 1..120)
+    proptest::collection::vec((prop_oneof![12 => Just(SLOT), 3 => 1..12_i64, 3 => Just(60), 2 => 1..300_i64, 1 => 1..5_000_i64], cells), 1..120)
+}
+
+/// Rows with the seconds that they are apart, so many at most.
+fn spaced(given: Vec<Given>, shape: &FileShape, longest: i64) -> Vec<Given> {
+    let (mut stamp, step) = (BEGIN, i64::from(shape.step));
+    let mut space = |passed: i64| {
+        let passed = if passed == SLOT { step - stamp.rem_euclid(step) } else { passed.min(longest) };
+        stamp += passed;
+        passed
+    };
+    given.into_iter().map(|(passed, cells)| (space(passed), cells)).collect()
 }
 
 fn cells(shape: &FileShape, given: &[(u8, i32, u64)], sums: &mut [u64]) -> Vec<Datum> {
@@ -119,8 +131,7 @@ proptest! {
     fn a_file_is_what_librrd_makes_of_the_same_rows(
         shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4), shares in unknown_shares()
     ) {
-        let longest = round(&shape);
-        let rows: Vec<_> = rows.into_iter().map(|(passed, cells)| (passed.min(longest), cells)).collect();
+        let rows = spaced(rows, &shape, round(&shape));
         let (_folder, paths) = made(&shape, &rows, &pieces, &shares);
         let [ours, theirs] = paths.map(|path| std::fs::read(path).unwrap());
         let unequal: Vec<usize> = (0..theirs.len()).filter(|at| ours.get(*at) != theirs.get(*at)).collect();
@@ -131,6 +142,7 @@ proptest! {
     fn after_a_gap_in_which_archives_go_round_librrd_reads_the_same(
         shape in shapes(), rows in rows(), pieces in proptest::collection::vec(1..70_usize, 1..4), shares in unknown_shares()
     ) {
+        let rows = spaced(rows, &shape, i64::MAX);
         let (_folder, paths) = made(&shape, &rows, &pieces, &shares);
         let last = header::read(&paths[0]).unwrap().unwrap().last.stamp;
         for archive in &shape.archives {

@@ -160,9 +160,11 @@ impl Archive {
         // Of more rows than there is room for, the last ones stay. librrd may begin such a round elsewhere in the ring, and dates the first of them
         // so late that it stays; what is read of the others is the same.
         let over = (rows - self.rows).max(0);
-        self.current = (self.current + over) % self.rows;
+        if over > 0 {
+            self.current = (self.current + over) % self.rows;
+        }
         for row in over..rows {
-            self.current = (self.current + 1) % self.rows;
+            self.current = if self.current + 1 < self.rows { self.current + 1 } else { 0 };
             let at = self.at + (self.current.unsigned_abs() * self.parts.len() as u64) * 8;
             let is_next = self.fresh.last().is_some_and(|(begin, bytes)| begin + bytes.len() as u64 == at);
             if !is_next {
