@@ -1,8 +1,10 @@
 //! Records of the journal: what one run of one job produced, and what the job's series look like.
 
 mod given;
+mod samples;
 
-pub use given::{Given, GivenOutcome, GivenSample};
+pub use given::{Given, GivenOutcome};
+pub use samples::{GivenSample, Labels, Samples};
 use serde::{Deserialize, Serialize};
 use watchpost_plugin_api::{MetricSpec, Severity};
 use watchpost_services::outcome::Outcome;
@@ -26,17 +28,22 @@ pub enum Record {
     Upkeep(Upkeep),
 }
 
+/// The place of [`Record::Reading`] among the variants.
+const READING: u32 = 1;
+
 impl Record {
     /// Its bytes, as the journal has them.
     pub fn to_bytes(&self) -> postcard::Result<Vec<u8>> {
+        let Self::Reading(reading) = self else { return postcard::to_stdvec(self) };
         /// Bytes that most records have beside samples, and that most samples have.
         const BESIDE: usize = 128;
         const OF_SAMPLE: usize = 32;
-        let samples = match self {
-            Self::Reading(reading) => reading.outcome.samples.len(),
-            _ => 0,
-        };
-        postcard::to_extend(self, Vec::with_capacity(BESIDE + samples * OF_SAMPLE))
+        let Outcome { status, samples, declared, events, events_dropped, refused, refusal, cursor, cursor_read, started_ns, duration_ns } =
+            &reading.outcome;
+        let head = (READING, &reading.job, reading.cause, reading.slot, reading.due_ns, reading.stale_ns, status);
+        let mut bytes = postcard::to_extend(&head, Vec::with_capacity(BESIDE + samples.len() * OF_SAMPLE))?;
+        samples::write(samples, &mut bytes);
+        postcard::to_extend(&(declared, events, events_dropped, refused, refusal, cursor, cursor_read, started_ns, duration_ns), bytes)
     }
 
     /// The job of a record's bytes, if they are a reading: all others are made of more than that.
@@ -48,8 +55,6 @@ impl Record {
 
 /// The bytes of the reading that a record's bytes are; nothing if they are another one.
 fn reading_bytes(payload: &[u8]) -> Option<&[u8]> {
-    /// The place of [`Record::Reading`] among the variants.
-    const READING: u32 = 1;
     let (variant, rest) = postcard::take_from_bytes::<u32>(payload).ok()?;
     Some(rest).filter(|_| variant == READING)
 }

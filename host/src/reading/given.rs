@@ -4,10 +4,11 @@ use serde::Deserialize;
 use watchpost_plugin_api::MetricSpec;
 use watchpost_services::outcome::{Event, Status};
 
+use super::samples::Samples;
 use super::{Cause, Reading};
 
-/// A [`Reading`], borrowed. The order of fields is that of the wire.
-#[derive(Debug, PartialEq, Deserialize)]
+/// A [`Reading`], borrowed.
+#[derive(Debug, PartialEq)]
 pub struct Given<'a> {
     /// The job's name.
     pub job: &'a str,
@@ -15,85 +16,80 @@ pub struct Given<'a> {
     pub cause: Cause,
     /// The aligned instant the run stands for, seconds since 1970.
     pub slot: i64,
-    /// When it was due, nanoseconds since 1970.
-    pub due_ns: i64,
-    /// Wall clock after which the values are stale, nanoseconds since 1970.
-    pub stale_ns: i64,
     /// What it gave.
-    #[serde(borrow)]
     pub outcome: GivenOutcome<'a>,
 }
 
-/// What one run gave: an `Outcome`, borrowed.
-#[derive(Debug, PartialEq, Deserialize)]
+/// What one run gave: of an `Outcome`, what its series take.
+#[derive(Debug, PartialEq)]
 pub struct GivenOutcome<'a> {
     /// How it ended.
     pub status: Status,
     /// What it recorded, in order.
-    #[serde(borrow)]
-    pub samples: Vec<GivenSample<'a>>,
+    pub samples: Samples<'a>,
     /// Metrics declared at run time.
     pub declared: Vec<MetricSpec>,
-    /// What it reported, the first hundred.
-    pub events: Vec<Event>,
-    /// Events beyond the hundred.
-    pub events_dropped: u32,
-    /// How much was refused.
-    pub refused: u32,
-    /// The reason of the first refusal.
-    pub refusal: Option<&'a str>,
-    /// What it left for the next run.
-    pub cursor: Option<&'a [u8]>,
-    /// Whether it read what the last run left.
-    pub cursor_read: bool,
     /// Wall clock at its start, nanoseconds since 1970.
     pub started_ns: i64,
     /// How long it took, nanoseconds, monotonic.
     pub duration_ns: u64,
 }
 
-/// One value of one series: a `Sample`, borrowed.
-#[derive(Debug, PartialEq, Deserialize)]
-pub struct GivenSample<'a> {
-    /// The metric's name.
-    pub metric: &'a str,
-    /// Values of the metric's label keys.
-    #[serde(borrow)]
-    pub labels: Vec<&'a str>,
-    /// A finite number.
-    pub value: f64,
+/// What comes before the samples. The order of fields is that of the wire.
+#[derive(Deserialize)]
+struct Head<'a> {
+    job: &'a str,
+    cause: Cause,
+    slot: i64,
+    _due_ns: i64,
+    _stale_ns: i64,
+    status: Status,
+}
+
+/// What comes after them, likewise.
+#[derive(Default, Deserialize)]
+struct Tail<'a> {
+    declared: Vec<MetricSpec>,
+    _events: Vec<Event>,
+    _events_dropped: u32,
+    _refused: u32,
+    _refusal: Option<&'a str>,
+    _cursor: Option<&'a [u8]>,
+    _cursor_read: bool,
+    started_ns: i64,
+    duration_ns: u64,
+}
+
+impl<'a> Tail<'a> {
+    fn read(bytes: &'a [u8]) -> Option<Self> {
+        // Most runs declare nothing, report nothing, are refused nothing and leave nothing: that is seen at once.
+        let Some(rest) = bytes.strip_prefix(&[0; 6]) else { return postcard::from_bytes(bytes).ok() };
+        let (_cursor_read, started_ns, duration_ns): (bool, _, _) = postcard::from_bytes(rest).ok()?;
+        Some(Self { started_ns, duration_ns, ..Self::default() })
+    }
 }
 
 impl<'a> Given<'a> {
     /// Reads it from a record's bytes; nothing if that is another record, or not understood.
     pub fn read(payload: &'a [u8]) -> Option<Self> {
-        postcard::from_bytes(super::reading_bytes(payload)?).ok()
+        let (head, rest) = postcard::take_from_bytes::<Head<'a>>(super::reading_bytes(payload)?).ok()?;
+        let (samples, rest) = Samples::read(rest)?;
+        let Tail { declared, started_ns, duration_ns, .. } = Tail::read(rest)?;
+        let outcome = GivenOutcome { status: head.status, samples, declared, started_ns, duration_ns };
+        Some(Self { job: head.job, cause: head.cause, slot: head.slot, outcome })
     }
 
     /// Borrows one that was read otherwise.
     pub fn of(reading: &'a Reading) -> Self {
         let outcome = &reading.outcome;
-        let sample = |sample: &'a watchpost_services::outcome::Sample| GivenSample {
-            metric: &sample.metric,
-            labels: sample.labels.iter().map(String::as_str).collect(),
-            value: sample.value,
-        };
         Self {
             job: &reading.job,
             cause: reading.cause,
             slot: reading.slot,
-            due_ns: reading.due_ns,
-            stale_ns: reading.stale_ns,
             outcome: GivenOutcome {
                 status: outcome.status.clone(),
-                samples: outcome.samples.iter().map(sample).collect(),
+                samples: Samples::of(&outcome.samples),
                 declared: outcome.declared.clone(),
-                events: outcome.events.clone(),
-                events_dropped: outcome.events_dropped,
-                refused: outcome.refused,
-                refusal: outcome.refusal.as_deref(),
-                cursor: outcome.cursor.as_deref(),
-                cursor_read: outcome.cursor_read,
                 started_ns: outcome.started_ns,
                 duration_ns: outcome.duration_ns,
             },
@@ -132,8 +128,10 @@ mod tests {
         let reading = Reading { job: "mx".into(), cause: Cause::Manual, slot: 60, due_ns: -1, stale_ns: 2, outcome };
         let bytes = postcard::to_stdvec(&Record::Reading(reading.clone())).unwrap();
         assert_eq!(Given::read(&bytes), Some(Given::of(&reading)));
+        assert_eq!(Record::Reading(reading.clone()).to_bytes().unwrap(), bytes);
         let plain = Reading { outcome: Outcome { status: Status::Ok, ..Outcome::failed(ErrorKind::CONNECT, "", 0) }, ..reading };
         let bytes = postcard::to_stdvec(&Record::Reading(plain.clone())).unwrap();
+        assert_eq!(Record::Reading(plain.clone()).to_bytes().unwrap(), bytes);
         assert_eq!(Given::read(&bytes), Some(Given::of(&plain)));
         assert_eq!(Given::read(&bytes[..bytes.len() - 1]), None);
         let event = HostEvent { time_ns: 1, job: None, severity: Severity::Minor, code: "mx".into(), text: "mx".into() };

@@ -22,10 +22,21 @@ pub struct Layout {
     step: u32,
     wishes: Wishes,
     groups: Vec<Group>,
-    /// Group and column of each metric, in the order of the metrics, which is that of most readings.
-    order: Vec<(String, (usize, usize))>,
+    /// Where each metric belongs, in the order of the metrics, which is that of most readings.
+    order: Vec<Place>,
     /// The same for who comes out of it.
     places: HashMap<String, usize>,
+}
+
+/// Where a metric belongs.
+#[derive(Clone, Debug, PartialEq)]
+struct Place {
+    metric: String,
+    kind: Kind,
+    /// Number of the group, and keys of its labels.
+    group: usize,
+    keys: usize,
+    column: usize,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -39,12 +50,51 @@ struct Group {
 }
 
 /// One row that a reading gives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filled {
     /// Of which labels.
     pub labels: LabelSet,
     /// One cell for each column of the file.
     pub cells: Vec<Datum>,
+    group: usize,
+}
+
+/// The rows of a reading, in the room of those of another one.
+#[derive(Debug, Default)]
+pub struct Spread {
+    rows: Vec<Filled>,
+    count: usize,
+}
+
+impl Spread {
+    /// All of them. A file for which nothing at all is known gets none.
+    pub fn rows(&self) -> impl Iterator<Item = &Filled> {
+        self.rows.iter().take(self.count).filter(|row| row.is_known())
+    }
+
+    /// The same, for whoever takes something of them along.
+    pub fn rows_mut(&mut self) -> impl Iterator<Item = &mut Filled> {
+        self.rows.iter_mut().take(self.count).filter(|row| row.is_known())
+    }
+
+    /// Begins a row of which nothing is known yet.
+    fn begin(&mut self, group: usize, labels: LabelSet, columns: usize) {
+        if self.rows.len() == self.count {
+            self.rows.push(Filled::default());
+        }
+        if let Some(row) = self.rows.get_mut(self.count) {
+            row.cells.clear();
+            row.cells.resize(columns, Datum::Unknown);
+            (row.labels, row.group) = (labels, group);
+            self.count += 1;
+        }
+    }
+}
+
+impl Filled {
+    fn is_known(&self) -> bool {
+        self.cells.iter().any(|cell| *cell != Datum::Unknown)
+    }
 }
 
 impl Layout {
@@ -63,7 +113,8 @@ impl Layout {
                 groups.len() - 1
             });
             if let Some(found) = groups.get_mut(group) {
-                order.push((spec.name.clone(), (group, found.columns.len())));
+                let (metric, keys, column) = (spec.name.clone(), spec.keys.len(), found.columns.len());
+                order.push(Place { metric, kind: spec.kind, group, keys, column });
                 found.columns.push((spec.name.clone(), spec.kind, spec.unit));
             }
         }
@@ -72,7 +123,7 @@ impl Layout {
             let metrics = group.columns.iter().map(|(name, kind, _)| (name.as_str(), *kind));
             group.shape = Arc::new(FileShape::of(step, metrics, &job.wishes));
         }
-        let places = order.iter().zip(0..).map(|((name, _), place)| (name.clone(), place)).collect();
+        let places = order.iter().zip(0..).map(|(place, number)| (place.metric.clone(), number)).collect();
         Self { step, wishes: job.wishes.clone(), groups, order, places }
     }
 
@@ -112,76 +163,79 @@ impl Layout {
         self.file(&file.labels).is_some_and(|(shape, columns)| shape.step == file.step && columns == file.columns)
     }
 
-    /// Spreads an outcome over the files; also says how many samples fit nowhere.
+    /// Spreads an outcome over the files; gives how many samples fit nowhere.
     ///
-    /// Unknown: every cell that nothing was recorded for. A file for which nothing at all is known gets no row.
-    pub fn spread(&self, outcome: &GivenOutcome<'_>) -> (Vec<Filled>, u64) {
-        let mut rows = vec![Filled { labels: Vec::new(), cells: self.host_cells(outcome) }];
-        // The groups of all rows but the first, which is that of the first group.
-        let mut groups: Vec<usize> = Vec::new();
-        let (mut refused, mut expected) = (0, 0);
-        for sample in &outcome.samples {
-            let Some((number, group, column, cell)) = self.place(sample, &mut expected) else {
-                refused += 1;
-                continue;
+    /// Unknown: every cell that nothing was recorded for.
+    pub fn spread(&self, outcome: &GivenOutcome<'_>, over: &mut Spread) -> u64 {
+        let (mut unplaced, mut expected) = (0, 0);
+        over.count = 0;
+        over.begin(0, Vec::new(), self.groups.first().map_or(0, |group| group.columns.len()));
+        if let Some(row) = over.rows.first_mut() {
+            host_cells(outcome, &mut row.cells);
+        }
+        outcome.samples.for_each(|sample| {
+            let Some((place, group)) = self.place(&sample, &mut expected) else {
+                unplaced += 1;
+                return;
             };
-            let known = match number {
-                0 => Some(0),
-                _ => {
-                    groups.iter().zip(rows.iter().skip(1)).position(|(of, row)| *of == number && Group::is_of(row, sample)).map(|at| at + 1)
+            let row = match place.group {
+                0 => 0,
+                // The first row is that of the first group.
+                number => {
+                    let rows = over.rows.get(..over.count).unwrap_or_default();
+                    let is_its = |row: &Filled| row.group == number && Group::is_of(row, &sample);
+                    rows.iter().skip(1).position(is_its).map_or(over.count, |at| at + 1)
                 }
             };
-            let row = known.unwrap_or_else(|| {
-                rows.push(Filled { labels: group.labels(sample), cells: vec![Datum::Unknown; group.columns.len()] });
-                groups.push(number);
-                rows.len() - 1
-            });
-            if let Some(place) = rows.get_mut(row).and_then(|row| row.cells.get_mut(column)) {
-                *place = cell;
+            if row == over.count {
+                over.begin(place.group, group.labels(&sample), group.columns.len());
             }
-        }
-        rows.retain(|row| row.cells.iter().any(|cell| *cell != Datum::Unknown));
-        (rows, refused)
+            if let Some(cell) = over.rows.get_mut(row).and_then(|row| row.cells.get_mut(place.column)) {
+                *cell = match place.kind {
+                    Kind::Gauge => Datum::gauge(sample.value),
+                    Kind::Counter => Datum::total(sample.value),
+                };
+            }
+        });
+        unplaced
     }
 
-    fn host_cells(&self, outcome: &GivenOutcome<'_>) -> Vec<Datum> {
-        let mut cells = vec![Datum::Unknown; self.groups.first().map_or(0, |group| group.columns.len())];
-        let up = outcome.status.up().map_or(Datum::Unknown, Datum::gauge);
-        // A run that never came to measure has no duration; 0 would be an answer.
-        let took = Some(outcome.duration_ns).filter(|nanoseconds| *nanoseconds > 0);
-        #[expect(clippy::cast_precision_loss, reason = "104 days of nanoseconds are exact, and no run lasts as long")]
-        let took = took.map_or(Datum::Unknown, |nanoseconds| Datum::gauge(nanoseconds as f64 / 1e9));
-        for (place, cell) in cells.iter_mut().zip([up, took]) {
-            *place = cell;
-        }
-        cells
-    }
-
-    /// Finds where a sample belongs: the group and its number, the column, the cell; `expected` is where in the order the next one is looked for first.
-    fn place(&self, sample: &GivenSample<'_>, expected: &mut usize) -> Option<(usize, &Group, usize, Datum)> {
-        let is_next = self.order.get(*expected).is_some_and(|(name, _)| name == sample.metric);
-        let place = if is_next { *expected } else { *self.places.get(sample.metric)? };
-        *expected = place + 1;
-        let (number, column) = self.order.get(place)?.1;
-        let group = self.groups.get(number)?;
-        let (_, kind, _) = group.columns.get(column)?;
-        let cell = match kind {
-            Kind::Gauge => Datum::gauge(sample.value),
-            Kind::Counter => Datum::total(sample.value),
+    /// Finds where a sample belongs; `expected` is where in the order the next one is looked for first.
+    fn place(&self, sample: &GivenSample<'_>, expected: &mut usize) -> Option<(&Place, &Group)> {
+        let next = self.order.get(*expected).filter(|place| place.metric.as_bytes() == sample.metric);
+        let place = match next {
+            Some(place) => place,
+            None => {
+                *expected = *self.places.get(std::str::from_utf8(sample.metric).ok()?)?;
+                self.order.get(*expected)?
+            }
         };
-        (group.keys.len() == sample.labels.len()).then_some((number, group, column, cell))
+        *expected += 1;
+        (place.keys == sample.labels.len()).then_some((place, self.groups.get(place.group)?))
+    }
+}
+
+/// What the host knows of each run.
+fn host_cells(outcome: &GivenOutcome<'_>, cells: &mut [Datum]) {
+    let up = outcome.status.up().map_or(Datum::Unknown, Datum::gauge);
+    // A run that never came to measure has no duration; 0 would be an answer.
+    let took = Some(outcome.duration_ns).filter(|nanoseconds| *nanoseconds > 0);
+    #[expect(clippy::cast_precision_loss, reason = "104 days of nanoseconds are exact, and no run lasts as long")]
+    let took = took.map_or(Datum::Unknown, |nanoseconds| Datum::gauge(nanoseconds as f64 / 1e9));
+    for (place, cell) in cells.iter_mut().zip([up, took]) {
+        *place = cell;
     }
 }
 
 impl Group {
     /// The labels of the file that a sample goes into.
     fn labels(&self, sample: &GivenSample<'_>) -> LabelSet {
-        let series = self.keys.iter().cloned().zip(sample.labels.iter().map(|label| (*label).to_owned()));
+        let series = self.keys.iter().cloned().zip(sample.labels.iter().map(str::to_owned));
         of_part(series.collect(), self.part)
     }
 
     /// Whether a row is that of a sample of the same group.
     fn is_of(row: &Filled, sample: &GivenSample<'_>) -> bool {
-        of_series(&row.labels).iter().map(|(_, value)| value.as_str()).eq(sample.labels.iter().copied())
+        of_series(&row.labels).iter().map(|(_, value)| value.as_str()).eq(sample.labels.iter())
     }
 }

@@ -16,17 +16,18 @@ pub struct Span {
     pub values: Vec<Option<f64>>,
 }
 
-/// Plans the rows of a reading of `slot`, given the last row of the file: its own, and the one that must stand before it, if one must.
+/// Plans the rows of a reading of `slot`, given the last row of the file: gives the one that must stand before its own, if one must; its own has
+/// these cells, of which one becomes unknown where there is no room for a row before.
 ///
 /// Shape: `last`, if any, is older than `slot` and has as many cells; `reach` is the heartbeat of counters, seconds.
 /// Unknown: gauges between the rows; counters that fell, or whose totals lie further apart than the heartbeat.
-pub fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32, reach: u32) -> (Option<Row>, Row) {
-    let own = Row { stamp: slot, cells };
-    let Some(last) = last else { return (None, own) };
-    match between(last, &own, slot - i64::from(step), reach) {
-        None if step == 1 => (None, fallen_unknown(last, own)),
-        before => (before, own),
+pub fn plan(last: Option<&Row>, slot: i64, cells: &mut [Datum], step: u32, reach: u32) -> Option<Row> {
+    let last = last?;
+    let before = between(last, (slot, cells), slot - i64::from(step), reach);
+    if before.is_none() && step == 1 {
+        lose_fallen(last, cells);
     }
+    before
 }
 
 /// What slots are worth, given the row before and the planned rows after it.
@@ -51,15 +52,15 @@ pub fn spans(before: Option<&Row>, rows: &[Row], step: u32) -> Vec<Span> {
 }
 
 /// The row that must stand between the last one and the reading's own: the missing slot before it, or the moment of a reset.
-fn between(last: &Row, own: &Row, start: i64, reach: u32) -> Option<Row> {
+fn between(last: &Row, (slot, cells): (i64, &[Datum]), start: i64, reach: u32) -> Option<Row> {
     if last.stamp < start {
-        return Some(row_between(last, own, start, reach));
+        return Some(row_between(last, (slot, cells), start, reach));
     }
-    let reset = last.cells.iter().zip(&own.cells).any(|(old, new)| falls(*old, *new));
+    let reset = last.cells.iter().zip(cells).any(|(old, new)| falls(*old, *new));
     // The gauges' value is repeated there, so that the slot's average is exactly it.
-    (reset && own.stamp - 1 > last.stamp).then(|| {
-        let mut row = row_between(last, own, own.stamp - 1, reach);
-        for (cell, new) in row.cells.iter_mut().zip(&own.cells) {
+    (reset && slot - 1 > last.stamp).then(|| {
+        let mut row = row_between(last, (slot, cells), slot - 1, reach);
+        for (cell, new) in row.cells.iter_mut().zip(cells) {
             if let Datum::Gauge(value) = new {
                 *cell = Datum::Gauge(*value);
             }
@@ -68,11 +69,11 @@ fn between(last: &Row, own: &Row, start: i64, reach: u32) -> Option<Row> {
     })
 }
 
-fn row_between(last: &Row, own: &Row, stamp: i64, reach: u32) -> Row {
-    let reachable = own.stamp - last.stamp <= i64::from(reach);
-    let cells = last.cells.iter().zip(&own.cells).map(|(old, new)| match (old, new) {
+fn row_between(last: &Row, (slot, cells): (i64, &[Datum]), stamp: i64, reach: u32) -> Row {
+    let reachable = slot - last.stamp <= i64::from(reach);
+    let cells = last.cells.iter().zip(cells).map(|(old, new)| match (old, new) {
         (Datum::Total(old), Datum::Total(new)) if reachable && old <= new => {
-            Datum::Total(on_the_line((last.stamp, *old), (own.stamp, *new), stamp))
+            Datum::Total(on_the_line((last.stamp, *old), (slot, *new), stamp))
         }
         _ => Datum::Unknown,
     });
@@ -80,13 +81,12 @@ fn row_between(last: &Row, own: &Row, stamp: i64, reach: u32) -> Row {
 }
 
 /// A step of one second leaves no room for a row between: the reset itself is unknown.
-fn fallen_unknown(last: &Row, mut own: Row) -> Row {
-    for (old, new) in last.cells.iter().zip(&mut own.cells) {
+fn lose_fallen(last: &Row, cells: &mut [Datum]) {
+    for (old, new) in last.cells.iter().zip(cells) {
         if falls(*old, *new) {
             *new = Datum::Unknown;
         }
     }
-    own
 }
 
 fn falls(old: Datum, new: Datum) -> bool {
@@ -125,9 +125,9 @@ mod tests {
     }
 
     /// Counters reach over a day and two steps.
-    fn plan(last: Option<&Row>, slot: i64, cells: Vec<Datum>, step: u32) -> Vec<Row> {
-        let (before, own) = super::plan(last, slot, cells, step, 86_400 + 2 * step);
-        before.into_iter().chain([own]).collect()
+    fn plan(last: Option<&Row>, slot: i64, mut cells: Vec<Datum>, step: u32) -> Vec<Row> {
+        let before = super::plan(last, slot, &mut cells, step, 86_400 + 2 * step);
+        before.into_iter().chain([Row { stamp: slot, cells }]).collect()
     }
 
     fn check(last: Option<Row>, slot: i64, cells: &[Datum], step: u32, expected: &[Row]) {

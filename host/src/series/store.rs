@@ -25,19 +25,20 @@ use std::time::{Duration, Instant};
 pub use adopt::Adoption;
 pub use checkpoint::{CHECKPOINT_EVERY, Step};
 pub use counts::Counts;
+use flush::Moment;
 pub use flush::{FLUSH_EVERY, Flushed};
 use layouts::Layouts;
 use migration::Migrations;
 pub use migration::{Migration, Stay};
 use open_file::OpenFile;
-use open_files::OpenFiles;
+use open_files::{OfJob, OpenFiles};
 use place::Place;
 pub use recover::Recovered;
 
 use super::Position;
 use super::catalogue::{Catalogue, Job, SeriesFile, UNSEEN_S};
 use super::error::SeriesError;
-use super::layout::Filled;
+use super::layout::Spread;
 use super::librrd::Librrd;
 use super::name::{LabelSet, of_series};
 use super::plan::Span;
@@ -95,6 +96,9 @@ pub struct SeriesStore {
     /// Files that a crash can be undone of: the checkpoint has their head, or it is noted what was done to them since.
     undoable: HashSet<String>,
     rows_held: usize,
+    /// Room for the rows of a reading, and for the one before them.
+    spread: Spread,
+    room: Row,
     applied: Option<Position>,
     stored: Option<Position>,
     checkpoint_at: Option<Instant>,
@@ -146,6 +150,8 @@ impl SeriesStore {
             outgrown: HashSet::new(),
             undoable: HashSet::new(),
             rows_held: 0,
+            spread: Spread::default(),
+            room: Row { stamp: 0, cells: Vec::new() },
             applied: position,
             stored: position,
             checkpoint_at: None,
@@ -239,7 +245,7 @@ impl SeriesStore {
         let mut slots: HashMap<String, i64> = HashMap::new();
         for (name, job) in self.catalogue.jobs() {
             let stored = job.files.iter().map(|file| file.last_slot);
-            let open = self.files.of_job(name).filter_map(|file| Some(file.last()?.stamp));
+            let open = self.files.of_job(name).filter_map(OpenFile::last_stamp);
             slots.extend(stored.chain(open).max().map(|slot| (name.clone(), slot)));
         }
         slots
@@ -249,7 +255,7 @@ impl SeriesStore {
     pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (LabelSet, i64)>)> {
         self.catalogue.jobs().iter().map(|(name, job)| {
             let last = |file: &SeriesFile| {
-                (of_series(&file.labels).to_vec(), self.last_row(name, &file.labels).map_or(file.last_slot, |row| row.stamp))
+                (of_series(&file.labels).to_vec(), self.last_stamp(name, &file.labels).unwrap_or(file.last_slot))
             };
             (name.as_str(), job.current_sets().map(last))
         })
@@ -258,7 +264,7 @@ impl SeriesStore {
     /// Counts the label sets of a job that had a reading within [`UNSEEN_S`] before this slot.
     fn label_sets_seen(&self, job: &str, slot: i64) -> usize {
         let known = self.catalogue.jobs().get(job);
-        let last = |file: &SeriesFile| self.last_row(job, &file.labels).map_or(file.last_slot, |row| row.stamp);
+        let last = |file: &SeriesFile| self.last_stamp(job, &file.labels).unwrap_or(file.last_slot);
         let seen = known.into_iter().flat_map(Job::current_sets).filter(|file| last(file) >= slot - UNSEEN_S);
         seen.map(|file| of_series(&file.labels)).collect::<HashSet<_>>().len()
     }
@@ -293,8 +299,13 @@ impl SeriesStore {
 
     /// The last row of the file that a label set is written to, also while it waits; nothing before the first reading since the store
     /// was opened.
-    pub(super) fn last_row(&self, job: &str, labels: &LabelSet) -> Option<&Row> {
+    pub(super) fn last_row(&self, job: &str, labels: &LabelSet) -> Option<Row> {
         self.files.get(job, labels)?.last()
+    }
+
+    /// The stamp of that row.
+    pub(super) fn last_stamp(&self, job: &str, labels: &LabelSet) -> Option<i64> {
+        self.files.get(job, labels)?.last_stamp()
     }
 
     fn reshape(&mut self, shape: &Shape) -> Applied {
@@ -325,7 +336,7 @@ impl SeriesStore {
 
     /// Writes a job's held rows and forgets its files, so that the next reading looks at their shape; not if that fails.
     fn close(&mut self, job: &str) -> bool {
-        let mut files = self.files.remove_job(job);
+        let Some(mut files) = self.files.remove_job(job) else { return true };
         let done = self.flush_all(files.values_mut()).files_behind == 0;
         if !done {
             self.files.put_job(job, files);
@@ -338,7 +349,8 @@ impl SeriesStore {
 
     fn lay_out(&mut self, job: &str) {
         if let Some(known) = self.catalogue.jobs().get(job) {
-            self.layouts.put(job, known);
+            let layout = self.layouts.put(job, known);
+            self.files.lay_out(job, layout);
         }
     }
 
@@ -357,21 +369,40 @@ impl SeriesStore {
             }
             self.outgrown.remove(reading.job);
         }
-        let Some(layout) = self.layouts.get(reading.job) else {
+        let mut spread = std::mem::take(&mut self.spread);
+        let taken = self.enter(reading, &mut spread);
+        self.spread = spread;
+        let Some((unplaced, step)) = taken? else {
             self.counts.readings_unshaped += 1;
             return Ok(Applied::Taken);
         };
-        let ((rows, unplaced), step) = (layout.spread(&reading.outcome), layout.step());
-        // Every file before any row: a reading enters wholly, or is given again.
-        if !self.files.has_all(reading.job, rows.iter().map(|row| &row.labels)) {
-            for row in &rows {
-                self.ensure_open(reading, &row.labels)?;
-            }
-        }
         self.counts.samples_unplaced += unplaced;
-        self.hold(reading, rows);
         self.catalogue.gaps_mut().take(reading, step);
         Ok(Applied::Taken)
+    }
+
+    /// Holds the rows of a reading for their files. Every file before any row: a reading enters wholly, or is given again. Gives how many samples
+    /// fit nowhere, and the step of the job; nothing if the job has no shape.
+    fn enter(&mut self, reading: &Given<'_>, rows: &mut Spread) -> Result<Option<(u64, u32)>, SeriesError> {
+        let moment = self.moment();
+        // Mostly all files are open: then the job is looked for once.
+        if let Some(of_job) = self.files.of_job_mut(reading.job) {
+            let (unplaced, step) = (of_job.layout.spread(&reading.outcome, rows), of_job.layout.step());
+            if rows.rows().all(|row| of_job.get(&row.labels).is_some()) {
+                self.rows_held += hold(of_job, reading, (rows, &mut self.room), moment, &mut self.counts);
+                return Ok(Some((unplaced, step)));
+            }
+        }
+        let Some(layout) = self.layouts.get(reading.job) else { return Ok(None) };
+        let (unplaced, step) = (layout.spread(&reading.outcome, rows), layout.step());
+        for row in rows.rows() {
+            self.ensure_open(reading, &row.labels)?;
+        }
+        let moment = self.moment();
+        if let Some(of_job) = self.files.of_job_mut(reading.job) {
+            self.rows_held += hold(of_job, reading, (rows, &mut self.room), moment, &mut self.counts);
+        }
+        Ok(Some((unplaced, step)))
     }
 
     fn ensure_open(&mut self, reading: &Given<'_>, labels: &LabelSet) -> Result<(), SeriesError> {
@@ -381,28 +412,33 @@ impl SeriesStore {
         match self.place(reading.job, labels, reading.slot)? {
             Place::Past => self.counts.rows_past += 1,
             Place::Refused => self.refuse_row(reading.job),
-            Place::File(file) => self.files.insert(reading.job, labels.clone(), *file),
+            Place::File(file) => {
+                if let Some(layout) = self.layouts.get(reading.job) {
+                    self.files.insert(reading.job, layout, labels.clone(), *file);
+                }
+            }
         }
         Ok(())
     }
+}
 
-    fn hold(&mut self, reading: &Given<'_>, rows: Vec<Filled>) {
-        let moment = self.moment();
-        let Some(of_job) = self.files.of_job_mut(reading.job) else { return };
-        for row in rows {
-            match of_job.get_mut(&row.labels) {
-                None => {} // counted when no place was found
-                Some(file) if file.is_free(reading.slot) => {
-                    if file.held.is_empty() {
-                        file.due = Some(moment.due(reading.job, &row.labels));
-                    }
-                    self.rows_held += file.hold(reading.slot, row.cells);
+/// Holds rows for those files that have a place; gives how many that were.
+fn hold(of_job: &mut OfJob, reading: &Given<'_>, (rows, room): (&mut Spread, &mut Row), moment: Moment, counts: &mut Counts) -> usize {
+    let mut held = 0;
+    for row in rows.rows_mut() {
+        match of_job.get_mut(&row.labels) {
+            None => {} // counted when no place was found
+            Some(file) if file.is_free(reading.slot) => {
+                if file.held.is_empty() {
+                    file.due = Some(moment.due(reading.job, &row.labels));
                 }
-                Some(_) if reading.cause == Cause::Manual => self.counts.rows_manual += 1,
-                Some(_) => self.counts.rows_past += 1,
+                held += file.hold(reading.slot, &mut row.cells, room);
             }
+            Some(_) if reading.cause == Cause::Manual => counts.rows_manual += 1,
+            Some(_) => counts.rows_past += 1,
         }
     }
+    held
 }
 
 /// Makes the folder of series and gives its absolute path.

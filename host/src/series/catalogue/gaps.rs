@@ -1,11 +1,11 @@
 //! The book of gaps in the file, beside the series it speaks of.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Catalogue, CatalogueError};
-use crate::series::gap::book::{Book, Followed, SPANS_MAX, Told};
+use crate::series::gap::book::{Book, Followed, Jobs, SPANS_MAX, Told};
 use crate::series::gap::silences::Silences;
 use crate::series::gap::{Cause, Gap};
 
@@ -129,7 +129,7 @@ pub(super) fn load(connection: &Connection) -> Result<Book, CatalogueError> {
         };
         Ok((row.get::<_, String>(0)?, known))
     })?;
-    let mut jobs: HashMap<String, Followed> = rows.collect::<Result<_, _>>()?;
+    let mut jobs: Jobs = rows.collect::<Result<_, _>>()?;
     let mut last = connection.prepare(
         "SELECT from_s, to_s, cause, detail, name FROM followed JOIN gaps ON gaps.job = followed.job AND to_s = until_s JOIN jobs ON id = gaps.job",
     )?;

@@ -9,7 +9,7 @@ use super::track::Track;
 use crate::reading::{Given, Reading, Record};
 use crate::series::Position;
 use crate::series::catalogue::Job;
-use crate::series::layout::{Filled, Layout};
+use crate::series::layout::{Filled, Layout, Spread};
 use crate::series::name::LabelSet;
 use crate::series::plan::{plan, spans};
 use crate::series::row::{Datum, Row};
@@ -72,23 +72,24 @@ impl<'a> Overlay<'a> {
 
     fn read(&mut self, reading: &Reading) {
         let Some(job) = self.jobs.get_mut(reading.job.as_str()) else { return };
-        let (rows, _) = job.layout.spread(&Given::of(reading).outcome);
-        for Filled { labels, cells } in rows {
-            if let Some(file) = job.files.get_mut(&labels) {
-                file.read(reading.slot, cells, self.range);
+        let mut spread = Spread::default();
+        job.layout.spread(&Given::of(reading).outcome, &mut spread);
+        for Filled { labels, cells, .. } in spread.rows_mut() {
+            if let Some(file) = job.files.get_mut(labels) {
+                file.read(reading.slot, std::mem::take(cells), self.range);
             }
         }
     }
 }
 
 impl Followed<'_> {
-    fn read(&mut self, slot: i64, cells: Vec<Datum>, range: (i64, i64)) {
+    fn read(&mut self, slot: i64, mut cells: Vec<Datum>, range: (i64, i64)) {
         let is_of_file = slot >= self.first_slot && slot % i64::from(self.step) == 0;
         if !is_of_file || self.last.as_ref().is_some_and(|last| slot <= last.stamp) {
             return;
         }
-        let (before, own) = plan(self.last.as_ref(), slot, cells, self.step, self.reach);
-        let rows: Vec<_> = before.into_iter().chain([own]).collect();
+        let before = plan(self.last.as_ref(), slot, &mut cells, self.step, self.reach);
+        let rows: Vec<_> = before.into_iter().chain([Row { stamp: slot, cells }]).collect();
         let spans = spans(self.last.as_ref(), &rows, self.step);
         let is_first = self.last.is_none();
         for (_, pick, track) in &mut self.tracks {

@@ -136,7 +136,7 @@ impl SeriesStore {
     /// Whether a label set had a reading within [`UNSEEN_S`] before the last one of its job.
     fn is_seen(&self, job: &str, labels: &LabelSet) -> bool {
         let Some(known) = self.catalogue().jobs().get(job) else { return false };
-        let last = |labels: &LabelSet| self.last_row(job, labels).map(|row| row.stamp);
+        let last = |labels: &LabelSet| self.last_stamp(job, labels);
         let newest = known.last_slot().max(last(&LabelSet::default()));
         let own = known.files_of(labels).filter_map(|file| Some(file.last_slot).max(last(&file.labels))).max();
         labels.is_empty() || own >= newest.map(|newest| newest - UNSEEN_S)
@@ -147,7 +147,7 @@ impl SeriesStore {
         let has = |file: &&SeriesFile| file.columns.iter().any(|column| column.metric == pick.metric);
         let mut files: Vec<SeriesFile> = job.files_of(&pick.label_set).filter(has).cloned().collect();
         files.sort_by_key(|file| (file.generation != 0, std::cmp::Reverse(file.generation)));
-        let last = pick.column.and_then(|_| self.last_row(&pick.job, &pick.file)).cloned();
+        let last = pick.column.and_then(|_| self.last_row(&pick.job, &pick.file));
         Some(Found { agent: job.agent.clone(), step: job.step, help: help(job, &pick.metric), files, last, pick })
     }
 }

@@ -34,10 +34,13 @@ pub struct Followed {
     pub saved: bool,
 }
 
+/// Jobs by name.
+pub(in crate::series) type Jobs = HashMap<String, Followed, foldhash::fast::RandomState>;
+
 /// What is known of every job.
 #[derive(Debug, Default)]
 pub struct Book {
-    jobs: HashMap<String, Followed>,
+    jobs: Jobs,
     /// Jobs whose series are dropped, while the file does not know that.
     forgotten: Vec<String>,
     /// Jobs that are called otherwise now, while the file does not know that.
@@ -59,7 +62,7 @@ pub struct Told {
 
 impl Book {
     /// Takes what a file has.
-    pub fn of(jobs: HashMap<String, Followed>, heard: Option<i64>) -> Self {
+    pub(in crate::series) fn of(jobs: Jobs, heard: Option<i64>) -> Self {
         Self { jobs, heard, ..Self::default() }
     }
 
@@ -174,8 +177,8 @@ impl Followed {
         }
         self.step = step;
         if slot > self.until {
-            for gap in self.silent_gaps(slot - step) {
-                self.push(gap);
+            if slot - step > self.until {
+                self.silent_gaps(slot - step).into_iter().for_each(|gap| self.push(gap));
             }
             let from = self.until.max(slot - step);
             if let Some((cause, detail)) = of_status(status) {

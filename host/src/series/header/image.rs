@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::{CDP_BYTES, LIVE_BYTES, PDP_BYTES, POINTER_BYTES, bytes, bytes_at, live_offset};
@@ -25,7 +25,13 @@ pub struct Image {
     /// Checksum of the part that never changes: step, data sources, archives.
     fixed_sum: u32,
     /// The part that every row changes.
+    #[serde(serialize_with = "in_one_piece")]
     live: Vec<u8>,
+}
+
+/// Writes bytes as such, and not one by one; postcard has both alike.
+fn in_one_piece<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bytes(bytes)
 }
 
 /// Takes the image of a file of this shape; nothing if there is no such file.

@@ -130,7 +130,7 @@ impl SeriesStore {
 
 fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
     // A file that no rows wait for tells by itself which its last one is.
-    let waits = |row: &Row| Some(row).filter(|_| !file.held.is_empty()).cloned();
+    let waits = |row: Row| Some(row).filter(|_| !file.held.is_empty());
     Ok(Still {
         job: job.to_owned(),
         labels: labels.clone(),
@@ -138,7 +138,7 @@ fn still(job: &str, labels: &LabelSet, file: &OpenFile) -> io::Result<Still> {
         image: header::image(&file.path, &file.shape)?,
         last: file.last().and_then(waits),
         held: file.held.rows(),
-        before: file.before.as_ref().and_then(waits),
+        before: file.before.clone().and_then(waits),
     })
 }
 

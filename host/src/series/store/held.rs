@@ -16,15 +16,15 @@ pub(super) struct Held {
     /// Of each row: its stamp, what its cells are, their bits.
     words: Vec<u64>,
     count: usize,
-    /// The last one, as it was given.
-    last: Option<Row>,
+    /// Cells of each.
+    width: usize,
 }
 
 impl Held {
     /// Takes rows, all of as many cells.
     pub(super) fn of(rows: Vec<Row>) -> Self {
         let mut held = Self::default();
-        rows.into_iter().for_each(|row| held.push(row));
+        rows.iter().for_each(|row| held.push(row.stamp, &row.cells));
         held
     }
 
@@ -37,30 +37,50 @@ impl Held {
     }
 
     /// Takes one more row.
-    pub(super) fn push(&mut self, row: Row) {
-        let words = 1 + row.cells.len().div_ceil(TAGS) + row.cells.len();
+    pub(super) fn push(&mut self, stamp: i64, cells: &[Datum]) {
+        let words = 1 + cells.len().div_ceil(TAGS) + cells.len();
         if self.words.capacity() - self.words.len() < words {
             self.words.reserve_exact(words * GROWTH);
         }
-        self.words.push(row.stamp.cast_unsigned());
+        self.words.push(stamp.cast_unsigned());
         let tag = |cell: &Datum| match cell {
             Datum::Unknown => 0,
             Datum::Gauge(_) => GAUGE,
             Datum::Total(_) => TOTAL,
         };
         let tags = |cells: &[Datum]| cells.iter().rev().fold(0, |tags, cell| tags << TAG_BITS | tag(cell));
-        self.words.extend(row.cells.chunks(TAGS).map(tags));
-        self.words.extend(row.cells.iter().map(|cell| match cell {
+        self.words.extend(cells.chunks(TAGS).map(tags));
+        self.words.extend(cells.iter().map(|cell| match cell {
             Datum::Unknown => 0,
             Datum::Gauge(value) => value.to_bits(),
             Datum::Total(total) => *total,
         }));
         self.count += 1;
-        self.last = Some(row);
+        self.width = cells.len();
     }
 
-    pub(super) fn last(&self) -> Option<&Row> {
-        self.last.as_ref()
+    /// Words of each row.
+    fn row_words(&self) -> usize {
+        1 + self.width.div_ceil(TAGS) + self.width
+    }
+
+    /// The last one.
+    pub(super) fn last(&self) -> Option<Row> {
+        let mut row = Row { stamp: 0, cells: Vec::with_capacity(self.width) };
+        self.last_into(&mut row).then_some(row)
+    }
+
+    /// The same in the place of another row, whose room is used again; says whether there is one.
+    pub(super) fn last_into(&self, row: &mut Row) -> bool {
+        let Some(words) = self.words.len().checked_sub(self.row_words()).and_then(|at| self.words.get(at..)) else { return false };
+        self.read(words, row);
+        self.count > 0
+    }
+
+    /// The stamp of the last one.
+    pub(super) fn last_stamp(&self) -> Option<i64> {
+        let at = self.words.len().checked_sub(self.row_words())?;
+        self.words.get(at).map(|stamp| stamp.cast_signed())
     }
 
     /// The stamp of the first one.
@@ -78,25 +98,30 @@ impl Held {
     /// The same in the place of other rows, whose room is used again.
     pub(super) fn rows_into(&self, rows: &mut Vec<Row>) {
         rows.truncate(self.count);
-        let width = self.last.as_ref().map_or(0, |row| row.cells.len());
-        let tags = width.div_ceil(TAGS);
-        for (n, words) in self.words.chunks_exact(1 + tags + width).take(self.count).enumerate() {
-            let Some((stamp, words)) = words.split_first() else { continue };
-            let (tags, bits) = words.split_at_checked(tags).unwrap_or_default();
+        for (n, words) in self.words.chunks_exact(self.row_words()).take(self.count).enumerate() {
             if rows.len() == n {
-                rows.push(Row { stamp: 0, cells: Vec::with_capacity(width) });
+                rows.push(Row { stamp: 0, cells: Vec::with_capacity(self.width) });
             }
             if let Some(row) = rows.get_mut(n) {
-                row.stamp = stamp.cast_signed();
-                row.cells.clear();
-                row.cells.extend(bits.chunks(TAGS).zip(tags).flat_map(|(bits, tags)| cells(bits, *tags)));
+                self.read(words, row);
             }
         }
     }
 
+    /// Takes a row from its words.
+    fn read(&self, words: &[u64], row: &mut Row) {
+        let Some((stamp, words)) = words.split_first() else { return };
+        let (tags, bits) = words.split_at_checked(self.width.div_ceil(TAGS)).unwrap_or_default();
+        row.stamp = stamp.cast_signed();
+        row.cells.clear();
+        row.cells.extend(bits.chunks(TAGS).zip(tags).flat_map(|(bits, tags)| cells(bits, *tags)));
+    }
+
     /// Forgets all; gives the last one.
     pub(super) fn clear(&mut self) -> Option<Row> {
-        std::mem::take(self).last
+        let last = self.last();
+        *self = Self::default();
+        last
     }
 }
 
@@ -130,7 +155,8 @@ mod tests {
             let rows: Vec<_> =
                 (0..70_usize).map(|row| Row { stamp: row as i64 * 10 - 300, cells: (0..width).map(|n| cell(row, n)).collect() }).collect();
             let mut held = Held::of(rows.clone());
-            assert_eq!((held.rows(), held.len(), held.first_stamp(), held.last()), (rows.clone(), 70, Some(-300), rows.last()));
+            assert_eq!((held.rows(), held.len(), held.first_stamp(), held.last()), (rows.clone(), 70, Some(-300), rows.last().cloned()));
+            assert_eq!((held.last_stamp(), Held::default().last_stamp(), Held::default().last()), (Some(390), None, None));
             for mut others in [rows[..3].to_vec(), Held::of(rows.iter().cloned().chain(rows.clone()).collect()).rows()] {
                 held.rows_into(&mut others);
                 assert_eq!(others, rows, "in the place of others");

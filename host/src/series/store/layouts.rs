@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Weak};
 
+use foldhash::fast::RandomState;
+
 use crate::series::catalogue::{Catalogue, Job};
 use crate::series::layout::Layout;
 
 /// Layouts by job.
 #[derive(Debug, Default)]
 pub(super) struct Layouts {
-    by_job: HashMap<String, Arc<Layout>>,
+    by_job: HashMap<String, Arc<Layout>, RandomState>,
     /// One of those that come to the same number.
     alike: HashMap<u64, Weak<Layout>>,
 }
@@ -19,7 +21,9 @@ impl Layouts {
     /// Lays out all that a catalogue has.
     pub(super) fn of(catalogue: &Catalogue) -> Self {
         let mut layouts = Self::default();
-        catalogue.jobs().iter().for_each(|(name, job)| layouts.put(name, job));
+        for (name, job) in catalogue.jobs() {
+            layouts.put(name, job);
+        }
         layouts
     }
 
@@ -28,7 +32,7 @@ impl Layouts {
     }
 
     /// Lays out a job as it is now.
-    pub(super) fn put(&mut self, name: &str, job: &Job) {
+    pub(super) fn put(&mut self, name: &str, job: &Job) -> &Arc<Layout> {
         let mut hasher = DefaultHasher::new();
         job.step.hash(&mut hasher);
         job.metrics.iter().for_each(|metric| metric.spec.name.hash(&mut hasher));
@@ -44,7 +48,7 @@ impl Layouts {
             self.alike.insert(number, Arc::downgrade(&layout));
             layout
         });
-        self.by_job.insert(name.to_owned(), layout);
+        self.by_job.entry(name.to_owned()).insert_entry(layout).into_mut()
     }
 
     pub(super) fn remove(&mut self, job: &str) {

@@ -25,6 +25,8 @@ pub(super) struct OpenFile {
     pub(super) exists: bool,
     /// What it is made of.
     pub(super) shape: Arc<FileShape>,
+    /// Seconds between totals of its counters beyond which the growth between them is unknown.
+    pub(super) reach: u32,
     /// The last row of the file, or that it goes on from; nothing before the first.
     pub(super) before: Option<Row>,
     /// Rows after it that are not in the file yet.
@@ -37,21 +39,27 @@ pub(super) struct OpenFile {
 
 impl OpenFile {
     /// The last row planned; nothing before the first.
-    pub(super) fn last(&self) -> Option<&Row> {
-        self.held.last().or(self.before.as_ref())
+    pub(super) fn last(&self) -> Option<Row> {
+        self.held.last().or_else(|| self.before.clone())
+    }
+
+    /// The stamp of that row.
+    pub(super) fn last_stamp(&self) -> Option<i64> {
+        self.held.last_stamp().or_else(|| self.before.as_ref().map(|before| before.stamp))
     }
 
     /// Whether a row of that slot comes after all rows.
     pub(super) fn is_free(&self, slot: i64) -> bool {
-        self.last().is_none_or(|last| slot > last.stamp)
+        self.last_stamp().is_none_or(|last| slot > last)
     }
 
-    /// Holds the rows of a reading. Gives how many rows that were.
-    pub(super) fn hold(&mut self, slot: i64, cells: Vec<Datum>) -> usize {
-        let (before, own) = plan(self.last(), slot, cells, self.shape.step, self.shape.counter_heartbeat());
+    /// Holds the rows of a reading, with room for the last one of those before. Gives how many rows that were.
+    pub(super) fn hold(&mut self, slot: i64, cells: &mut [Datum], room: &mut Row) -> usize {
+        let last = if self.held.last_into(room) { Some(&*room) } else { self.before.as_ref() };
+        let before = plan(last, slot, cells, self.shape.step, self.reach);
         let count = 1 + usize::from(before.is_some());
-        before.into_iter().for_each(|row| self.held.push(row));
-        self.held.push(own);
+        before.into_iter().for_each(|row| self.held.push(row.stamp, &row.cells));
+        self.held.push(slot, cells);
         self.seen = Some(slot);
         count
     }

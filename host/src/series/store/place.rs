@@ -241,5 +241,6 @@ impl SeriesStore {
 pub(super) fn open_file(id: i64, name: String, folder: &Path, shape: Arc<FileShape>, header: Option<Header>) -> OpenFile {
     let (path, exists) = (folder.join(&name), header.is_some());
     let before = header.map(|header| header.last);
-    OpenFile { id, name, path, exists, shape, before, held: Held::default(), due: None, seen: None }
+    let reach = shape.counter_heartbeat();
+    OpenFile { id, name, path, exists, shape, reach, before, held: Held::default(), due: None, seen: None }
 }

@@ -21,6 +21,7 @@ use crate::series::catalogue::{Catalogue, Change};
 use crate::series::checkpoint::{self, CheckpointError, Still};
 use crate::series::error::SeriesError;
 use crate::series::header::{self, Image};
+use crate::series::layout::Layout;
 use crate::series::shape::FileShape;
 
 /// What librrd appends to the name of a file that it is making.
@@ -128,7 +129,8 @@ impl SeriesStore {
         file.exists = still.image.is_some();
         self.rows_held += still.held.len();
         (file.held, file.before) = (Held::of(still.held), still.before);
-        self.files.insert(&still.job, still.labels, file);
+        let layout = self.layouts.get(&still.job).cloned().unwrap_or_else(|| Arc::new(Layout::of(job)));
+        self.files.insert(&still.job, &layout, still.labels, file);
     }
 
     fn take_back_names(
