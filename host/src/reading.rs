@@ -2,6 +2,7 @@
 
 mod given;
 mod samples;
+pub(crate) mod wire;
 
 pub use given::{Given, GivenOutcome};
 pub use samples::{GivenSample, Labels, Samples};
@@ -34,16 +35,16 @@ const READING: u32 = 1;
 impl Record {
     /// Its bytes, as the journal has them.
     pub fn to_bytes(&self) -> postcard::Result<Vec<u8>> {
-        let Self::Reading(reading) = self else { return postcard::to_stdvec(self) };
+        let Self::Reading(reading) = self else { return wire::put(self, Vec::new()) };
         /// Bytes that most records have beside samples, and that most samples have.
         const BESIDE: usize = 128;
         const OF_SAMPLE: usize = 32;
         let Outcome { status, samples, declared, events, events_dropped, refused, refusal, cursor, cursor_read, started_ns, duration_ns } =
             &reading.outcome;
         let head = (READING, &reading.job, reading.cause, reading.slot, reading.due_ns, reading.stale_ns, status);
-        let mut bytes = postcard::to_extend(&head, Vec::with_capacity(BESIDE + samples.len() * OF_SAMPLE))?;
+        let mut bytes = wire::put(&head, Vec::with_capacity(BESIDE + samples.len() * OF_SAMPLE))?;
         samples::write(samples, &mut bytes);
-        postcard::to_extend(&(declared, events, events_dropped, refused, refusal, cursor, cursor_read, started_ns, duration_ns), bytes)
+        wire::put(&(declared, events, events_dropped, refused, refusal, cursor, cursor_read, started_ns, duration_ns), bytes)
     }
 
     /// The job of a record's bytes, if they are a reading: all others are made of more than that.

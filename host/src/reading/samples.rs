@@ -57,11 +57,15 @@ impl<'a> Samples<'a> {
     }
 
     /// Gives each of them.
+    #[inline]
     pub fn for_each(self, mut take: impl FnMut(GivenSample<'a>)) {
         match self.0 {
             Place::Wire(count, bytes) => {
                 let mut wire = Wire(bytes);
-                (0..count).map_while(|_| wire.sample()).for_each(take);
+                for _ in 0..count {
+                    let Some(sample) = wire.sample() else { return };
+                    take(sample);
+                }
             }
             Place::Memory(samples) => {
                 for Sample { metric, labels, value } in samples {

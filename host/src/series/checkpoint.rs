@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::header::Image;
 use super::name::LabelSet;
 use super::row::Row;
+use crate::reading::wire;
 
 /// Name of the file in the data folder.
 pub const FILE_NAME: &str = "series.checkpoint";
@@ -26,6 +27,9 @@ const FORMAT: &str = "watchpost-checkpoint ";
 const VERSION: u32 = 1;
 /// Longest part worth reading; a longer one is damage.
 const PART_BYTES_MAX: u32 = 64 << 20;
+
+/// Bytes that most parts have.
+const PART_BYTES: usize = 16 << 10;
 
 /// One part of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -181,7 +185,7 @@ fn read_file(path: &Path, mark: u64) -> Result<Vec<Still>, CheckpointError> {
 }
 
 fn put(out: &mut impl Write, part: &Part) -> io::Result<()> {
-    let bytes = postcard::to_stdvec(part).map_err(io::Error::other)?;
+    let bytes = wire::put(part, Vec::with_capacity(PART_BYTES)).map_err(io::Error::other)?;
     let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
     out.write_all(&length.to_le_bytes())?;
     out.write_all(&bytes)?;

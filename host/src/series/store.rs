@@ -254,9 +254,8 @@ impl SeriesStore {
     /// The label sets of each job that have a file, with the slots of their last readings.
     pub fn label_sets(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (LabelSet, i64)>)> {
         self.catalogue.jobs().iter().map(|(name, job)| {
-            let last = |file: &SeriesFile| {
-                (of_series(&file.labels).to_vec(), self.last_stamp(name, &file.labels).unwrap_or(file.last_slot))
-            };
+            let last =
+                |file: &SeriesFile| (of_series(&file.labels).to_vec(), self.last_stamp(name, &file.labels).unwrap_or(file.last_slot));
             (name.as_str(), job.current_sets().map(last))
         })
     }

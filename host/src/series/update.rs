@@ -88,7 +88,7 @@ fn enter_into(file: &File, into: &impl Puts, rows: &[Row]) -> Result<Entered, En
 }
 
 fn write(into: &impl Puts, live: &mut Live, rows: &[Row]) -> Result<(), EnterError> {
-    for (at, bytes) in live.archives.iter().flat_map(|archive| &archive.fresh) {
+    for (at, bytes) in live.archives.iter().flat_map(|archive| &archive.ring.fresh) {
         into.put(bytes, *at).map_err(EnterError::Write)?;
     }
     let before = live.as_read();
@@ -249,6 +249,10 @@ impl Archive {
 
     /// Takes what slots are worth that ended one after the other; of each data source so many.
     fn take_each(&mut self, slots: &[f64], count: usize) {
+        if self.steps == 1 {
+            self.turn_each(slots, count);
+            return;
+        }
         let mut from = 0;
         while from < count {
             // The last one ends the row under way.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{params, types::Type};
 
 use super::{Catalogue, CatalogueError};
+use crate::reading::wire;
 use crate::series::header::Image;
 
 /// One thing done to the folder of series; paths lie below it.
@@ -38,7 +39,7 @@ impl Catalogue {
         for change in changes {
             let (path, moved_to, image) = match change {
                 Change::Born { path } => (path, None, None),
-                Change::Written { path, image } => (path, None, postcard::to_stdvec(image).ok()),
+                Change::Written { path, image } => (path, None, wire::put(image, Vec::new()).ok()),
                 Change::Moved { from, to } => (from, Some(to), None),
             };
             let mut insert = transaction.prepare_cached("INSERT INTO changes (path, moved_to, image) VALUES (?1, ?2, ?3)")?;
@@ -72,7 +73,7 @@ impl Catalogue {
         transaction.execute("DELETE FROM changes", [])?;
         for (path, image) in heads {
             let mut insert = transaction.prepare_cached("INSERT INTO changes (path, image) VALUES (?1, ?2)")?;
-            insert.execute(params![path, postcard::to_stdvec(image).ok()])?;
+            insert.execute(params![path, wire::put(image, Vec::new()).ok()])?;
         }
         Ok(transaction.commit()?)
     }

@@ -114,7 +114,9 @@ impl Held {
         let (tags, bits) = words.split_at_checked(self.width.div_ceil(TAGS)).unwrap_or_default();
         row.stamp = stamp.cast_signed();
         row.cells.clear();
-        row.cells.extend(bits.chunks(TAGS).zip(tags).flat_map(|(bits, tags)| cells(bits, *tags)));
+        for (bits, tags) in bits.chunks(TAGS).zip(tags) {
+            row.cells.extend(cells(bits, *tags));
+        }
     }
 
     /// Forgets all; gives the last one.

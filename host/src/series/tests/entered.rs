@@ -36,7 +36,10 @@ fn shapes() -> impl Strategy<Value = FileShape> {
 fn rows() -> impl Strategy<Value = Vec<Given>> {
     let total = prop_oneof![4 => 0..1_000_u64, 1 => 4_294_967_000..4_294_968_000_u64];
     let cells = proptest::collection::vec((0..5_u8, -1_000_000..1_000_000, total), 5);
-    proptest::collection::vec((prop_oneof![12 => Just(SLOT), 3 => 1..12_i64, 3 => Just(60), 2 => 1..300_i64, 1 => 1..5_000_i64], cells), 1..120)
+    proptest::collection::vec(
+        (prop_oneof![12 => Just(SLOT), 3 => 1..12_i64, 3 => Just(60), 2 => 1..300_i64, 1 => 1..5_000_i64], cells),
+        1..120,
+    )
 }
 
 /// Rows with the seconds that they are apart, so many at most.

@@ -52,13 +52,19 @@ pub(super) struct Archive {
     /// Slots until the row under way is over.
     pub(super) left: i64,
     pub(super) xff: f64,
-    rows: i64,
-    /// Where its rows begin.
-    at: u64,
-    /// The row that ended last.
-    current: i64,
     /// Of each data source.
     pub(super) parts: Vec<Part>,
+    pub(super) ring: Ring,
+}
+
+/// The rows of an archive.
+pub(super) struct Ring {
+    rows: i64,
+    /// Where they begin, and how many bytes each has.
+    at: u64,
+    row_bytes: u64,
+    /// The row that ended last.
+    current: i64,
     /// Rows that are to be written, and where.
     pub(super) fresh: Vec<(u64, Vec<u8>)>,
 }
@@ -147,7 +153,7 @@ impl Live {
         }
         debug_assert_eq!(at, begin + LIVE_BYTES as usize + width * (PDP_BYTES as usize + self.archives.len() * CDP_BYTES as usize));
         for archive in &self.archives {
-            put(&mut self.head, at, archive.current.to_ne_bytes());
+            put(&mut self.head, at, archive.ring.current.to_ne_bytes());
             at += POINTER_BYTES as usize;
         }
         (begin as u64, self.head.get(begin..).unwrap_or_default())
@@ -159,23 +165,40 @@ impl Archive {
     pub(super) fn turn(&mut self, rows: i64) {
         // Of more rows than there is room for, the last ones stay. librrd may begin such a round elsewhere in the ring, and dates the first of them
         // so late that it stays; what is read of the others is the same.
-        let over = (rows - self.rows).max(0);
+        let over = (rows - self.ring.rows).max(0);
         if over > 0 {
-            self.current = (self.current + over) % self.rows;
+            self.ring.current = (self.ring.current + over) % self.ring.rows;
         }
         for row in over..rows {
-            self.current = if self.current + 1 < self.rows { self.current + 1 } else { 0 };
-            let at = self.at + (self.current.unsigned_abs() * self.parts.len() as u64) * 8;
-            let is_next = self.fresh.last().is_some_and(|(begin, bytes)| begin + bytes.len() as u64 == at);
-            if !is_next {
-                self.fresh.push((at, Vec::new()));
-            }
-            if let Some((_, bytes)) = self.fresh.last_mut() {
-                for part in &self.parts {
-                    let value = if row == 0 { part.primary } else { part.secondary };
-                    bytes.extend_from_slice(&value.to_ne_bytes());
-                }
-            }
+            let values = self.parts.iter().map(|part| if row == 0 { part.primary } else { part.secondary });
+            self.ring.put(values, 1);
+        }
+    }
+
+    /// Ends a row with each slot, of which each data source has so many.
+    pub(super) fn turn_each(&mut self, slots: &[f64], count: usize) {
+        for row in 0..count {
+            let values = slots.chunks_exact(count).filter_map(|slots| slots.get(row).copied());
+            self.ring.put(values, count - row);
+        }
+        for (part, slots) in self.parts.iter_mut().zip(slots.chunks_exact(count)) {
+            part.primary = slots.last().copied().unwrap_or(part.primary);
+        }
+    }
+}
+
+impl Ring {
+    /// Takes the row that follows; so many may come, this one among them.
+    fn put(&mut self, values: impl Iterator<Item = f64>, coming: usize) {
+        self.current = if self.current + 1 < self.rows { self.current + 1 } else { 0 };
+        let at = self.at + self.current.unsigned_abs() * self.row_bytes;
+        let is_next = self.fresh.last().is_some_and(|(begin, bytes)| begin + bytes.len() as u64 == at);
+        if !is_next {
+            let room = self.row_bytes.saturating_mul((coming as u64).min((self.rows - self.current).unsigned_abs()));
+            self.fresh.push((at, Vec::with_capacity(usize::try_from(room).unwrap_or(0))));
+        }
+        if let Some((_, bytes)) = self.fresh.last_mut() {
+            values.for_each(|value| bytes.extend_from_slice(&value.to_ne_bytes()));
         }
     }
 }
@@ -206,7 +229,7 @@ impl Fields<'_> {
             let part = |column: usize| self.part(parts + (n * columns.len() + column) * CDP_BYTES as usize);
             let all = (0..columns.len()).map(part).collect::<Option<Vec<_>>>()?;
             let archive = self.archive(n, at, pointers + n * POINTER_BYTES as usize, (last / i64::from(step), all))?;
-            at = at.checked_add(archive.rows.unsigned_abs().checked_mul(columns.len() as u64 * 8)?)?;
+            at = at.checked_add(archive.ring.rows.unsigned_abs().checked_mul(archive.ring.row_bytes)?)?;
             archives.push(archive);
         }
         (length >= at).then_some((begin, last, columns, archives))
@@ -236,7 +259,8 @@ impl Fields<'_> {
         let (rows, steps, xff) = (rows?, steps?, self.real(definition + 40)?);
         let current = self.number(pointer).filter(|current| (0..rows).contains(current))?;
         let left = steps - slots.rem_euclid(steps);
-        Some(Archive { consolidation, steps, left, xff, rows, at, current, parts, fresh: Vec::new() })
+        let ring = Ring { rows, at, row_bytes: self.sources * 8, current, fresh: Vec::new() };
+        Some(Archive { consolidation, steps, left, xff, parts, ring })
     }
 
     fn part(&self, at: usize) -> Option<Part> {
