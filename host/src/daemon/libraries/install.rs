@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -28,7 +28,7 @@ impl Daemon {
         fs::metadata(file).map_err(|error| format!("cannot copy {}: {}", file.display(), crate::chain(&error)))?;
         let path = self.place_for(file, folder)?;
         let draft = Draft::copy(file.to_owned(), &path).await?;
-        let new = self.plugins().start(&draft.0, &path).await?;
+        let new = self.plugins().start(&draft.path, &path).await?;
         let _one_at_a_time = self.reloading.lock().await;
         let put = |draft: Draft| draft.put(&path).map_err(|error| format!("cannot put it in place: {}", crate::chain(&error)));
         if self.plugins().at(&path).is_some() {
@@ -91,48 +91,116 @@ impl Daemon {
     }
 }
 
-/// A library beside its place; removed when it is dropped.
-struct Draft(PathBuf);
+/// A library beside its place; removed when it is dropped. It is locked as long as it is somebody's.
+struct Draft {
+    path: PathBuf,
+    held: File,
+}
 
 impl Draft {
     async fn copy(file: PathBuf, place: &Path) -> Result<Self, String> {
-        let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // No name that the folder is searched for, and none of another who brings the same library at the same time.
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        let number = LAST.fetch_add(1, Ordering::Relaxed);
-        let draft = Self(place.with_file_name(format!(".{name}.{number}.installing")));
+        let place = place.to_owned();
         let copied = spawn_blocking(move || {
-            let done = copy(&file, &draft.0);
-            done.map(|()| draft).map_err(|error| format!("cannot copy {}: {}", file.display(), crate::chain(&error)))
+            let done = copy(&file, &place);
+            done.map_err(|error| format!("cannot copy {}: {}", file.display(), crate::chain(&error)))
         });
         copied.await.map_err(|error| error.to_string())?
     }
 
+    /// Begins an empty one. No name that the folder is searched for, and none of another who brings the same library at the same time, be it
+    /// by another daemon.
+    fn begin(place: &Path) -> io::Result<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let (begin, end) = ends_of_names(place);
+        remove_left(place)?;
+        loop {
+            let number = LAST.fetch_add(1, Ordering::Relaxed);
+            let path = place.with_file_name(format!("{begin}{}-{number}{end}", std::process::id()));
+            let held = match OpenOptions::new().write(true).create_new(true).mode(0o755).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                opened => opened?,
+            };
+            held.lock()?;
+            // Whoever looked for what is left may have come before the lock.
+            if fs::metadata(&path).is_ok_and(|there| held.metadata().is_ok_and(|own| own.ino() == there.ino())) {
+                return Ok(Self { path, held });
+            }
+        }
+    }
+
     /// Puts it in its place, in one step.
     fn put(self, place: &Path) -> io::Result<()> {
-        fs::rename(&self.0, place)?;
+        fs::rename(&self.path, place)?;
         sync_folder(place)
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        let _in_its_place = fs::remove_file(&self.0);
+        let _in_its_place = fs::remove_file(&self.path);
     }
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+/// How the names of all drafts of a library begin and end.
+fn ends_of_names(place: &Path) -> (String, &'static str) {
+    let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    (format!(".{name}."), ".installing")
+}
+
+/// Removes drafts of a library that daemons left which were killed meanwhile.
+fn remove_left(place: &Path) -> io::Result<()> {
+    let (begin, end) = ends_of_names(place);
+    for entry in fs::read_dir(place.parent().unwrap_or(Path::new(".")))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|name| name.starts_with(&begin) && name.ends_with(end)) {
+            continue;
+        }
+        if File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            // Another daemon may have removed it meanwhile; one that stays is nobody's, and harms nobody.
+            let _gone = fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, place: &Path) -> io::Result<Draft> {
     let mut source = File::open(from)?;
     if !source.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    // Left by a daemon that was killed meanwhile.
-    let _none = fs::remove_file(to);
-    let mut target = OpenOptions::new().write(true).create_new(true).mode(0o755).open(to)?;
-    io::copy(&mut source, &mut target)?;
-    target.sync_all()
+    let mut draft = Draft::begin(place)?;
+    io::copy(&mut source, &mut draft.held)?;
+    draft.held.sync_all()?;
+    Ok(draft)
 }
 
 fn sync_folder(of: &Path) -> io::Result<()> {
     File::open(of.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_of_the_dead_are_removed_and_those_of_the_living_are_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, place) = (folder.path().join("from"), folder.path().join("libone.so"));
+        fs::write(&from, b"library").unwrap();
+        // A daemon that was killed has left one, of another library another one.
+        let left = folder.path().join(".libone.so.7-0.installing");
+        let others = folder.path().join(".libtwo.so.7-0.installing");
+        fs::write(&left, b"half").unwrap();
+        fs::write(&others, b"half").unwrap();
+        let first = copy(&from, &place).unwrap();
+        let second = copy(&from, &place).unwrap();
+        assert!(!left.exists() && others.exists());
+        assert!(first.path.exists() && second.path.exists() && first.path != second.path);
+        first.put(&place).unwrap();
+        assert_eq!((fs::read(&place).unwrap(), fs::read(&second.path).unwrap()), (b"library".to_vec(), b"library".to_vec()));
+        let path = second.path.clone();
+        drop(second);
+        assert!(!path.exists() && place.exists());
+    }
 }
