@@ -15,11 +15,12 @@ fn ran_as_nobody(test: &str) -> bool {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         return false;
     }
-    // A copy, for the folders of the original may be closed to nobody.
+    // A copy, for the folders of the original may be closed to nobody. Made by another program: a child that another test forks in that moment
+    // would hold it open for writing, and nobody could start it (ETXTBSY).
     let folder = folder();
     permit(folder.path(), 0o777);
     let program = folder.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    assert!(Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&program).status().unwrap().success());
     let mut again = Command::new("setpriv");
     again.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program).args(["--exact", test]).env("TMPDIR", folder.path());
     let output = again.current_dir(folder.path()).output().unwrap();
