@@ -14,7 +14,7 @@ use super::{
     snmp::{self, Snmp},
     syslog::Syslog,
     text::{self, Words},
-    webhook::Webhook,
+    webhook::{Body, Webhook},
 };
 use crate::{
     alarm::notice::{Notice, Step},
@@ -173,9 +173,13 @@ impl Kind {
         match self {
             Self::Alertmanager(_) => 200,
             Self::Syslog(_) => 100,
-            Self::Webhook(webhook) => webhook.together(),
-            Self::Mail(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) | Self::Ticket(_) | Self::Icinga2(_) => 1,
+            Self::Mail(_) | Self::Webhook(_) | Self::Exec(_) | Self::Opcmsg(_) | Self::Snmp(_) | Self::Ticket(_) | Self::Icinga2(_) => 1,
         }
+    }
+
+    /// Whether it tells of a group in one; else a group is only gathered, and each alarm of it is told for itself.
+    pub fn tells_groups(&self) -> bool {
+        !matches!(self, Self::Webhook(Webhook { body: Body::Alertmanager, .. }))
     }
 
     /// Whether it may be a person's own.

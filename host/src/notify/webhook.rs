@@ -19,8 +19,6 @@ use crate::alarm::{notice::Notice, x733::severity_name};
 const ID: HeaderName = HeaderName::from_static("idempotency-key");
 /// The header that says that the body is from us: `sha256=` and the HMAC of the body in hex.
 const SIGNATURE: HeaderName = HeaderName::from_static("x-watchpost-signature");
-/// Alerts of one body in Alertmanager's form.
-const ALERTS_MAX: usize = 100;
 
 /// Where and how to post.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,17 +38,14 @@ pub struct Webhook {
 pub enum Body {
     /// Our own: everything.
     Own,
-    /// That of Alertmanager's webhooks, version 4.
+    /// That of Alertmanager's webhooks, version 4: each alarm is a group of its own there, whose key stays the same from firing to resolved. Of a
+    /// body with several, whose members come and go, no receiver could tell which it has to resolve.
     Alertmanager,
     /// A template that gives JSON.
     Template(Template),
 }
 
 impl Webhook {
-    pub(super) fn together(&self) -> usize {
-        if self.body == Body::Alertmanager { ALERTS_MAX } else { 1 }
-    }
-
     pub(super) async fn deliver(&self, sender: &Sender, parcel: Parcel<'_>) -> Result<(), Undelivered> {
         let (id, body) = match parcel {
             Parcel::Notices(notices) => (id_of(sender, notices), self.said(sender, notices)?),
@@ -87,7 +82,7 @@ impl Webhook {
                     _ => json!({ "notices": notices.iter().map(said).collect::<Vec<_>>() }).to_string(),
                 })
             }
-            Body::Alertmanager => Ok(alerts(sender, notices).to_string()),
+            Body::Alertmanager => Ok(alerts(notices).to_string()),
             Body::Template(template) => template.render(notices).map_err(Undelivered::never),
         }
     }
@@ -128,7 +123,7 @@ pub(crate) fn says_no_error(text: &str) -> Result<(), Undelivered> {
 }
 
 /// A body as Alertmanager's webhooks have it, version 4.
-fn alerts(sender: &Sender, notices: &[&Notice]) -> Value {
+fn alerts(notices: &[&Notice]) -> Value {
     let alert = |notice: &&Notice| {
         let status = if notice.active { "firing" } else { "resolved" };
         let ends = if notice.active { "0001-01-01T00:00:00Z".to_owned() } else { Words::time(notice.time_ns) };
@@ -139,9 +134,11 @@ fn alerts(sender: &Sender, notices: &[&Notice]) -> Value {
         })
     };
     let status = if notices.iter().any(|notice| notice.active) { "firing" } else { "resolved" };
+    let common_labels = common(notices.iter().map(|notice| labels(notice)));
     json!({
-        "version": "4", "groupKey": id_of(sender, notices), "truncatedAlerts": 0, "status": status, "receiver": "watchpost",
-        "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {}, "externalURL": "",
+        "version": "4", "groupKey": notices.first().map(|notice| &notice.key), "truncatedAlerts": 0, "status": status, "receiver": "watchpost",
+        "groupLabels": common_labels, "commonLabels": common_labels,
+        "commonAnnotations": common(notices.iter().map(|notice| annotations(notice))), "externalURL": "",
         "alerts": notices.iter().map(alert).collect::<Vec<_>>(),
     })
 }
@@ -177,13 +174,25 @@ pub(super) fn annotations(notice: &Notice) -> serde_json::Map<String, Value> {
     said.into_iter().filter_map(|(key, said)| Some((key.to_owned(), json!(said?)))).collect()
 }
 
+/// What all have.
+fn common(all: impl Iterator<Item = serde_json::Map<String, Value>>) -> serde_json::Map<String, Value> {
+    let both = |mut some: serde_json::Map<String, Value>, others: serde_json::Map<String, Value>| {
+        some.retain(|key, value| others.get(key) == Some(value));
+        some
+    };
+    all.reduce(both).unwrap_or_default()
+}
+
 fn fingerprint(notice: &Notice) -> String {
     hex(&Sha256::digest(&notice.key)[..8])
 }
 
 #[cfg(test)]
 mod tests {
+    use watchpost_plugin_api::Severity;
+
     use super::*;
+    use crate::alarm::notice::Step;
 
     #[test]
     fn a_failure_inside_a_success_is_seen() {
@@ -200,6 +209,32 @@ mod tests {
         ] {
             assert_eq!(says_no_error(text).is_ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn an_alarm_is_one_group_of_alertmanagers_from_firing_to_resolved() {
+        let of = |seq, active, severity, text: &str| Notice {
+            seq,
+            active,
+            severity,
+            text: text.into(),
+            key: "mx#up#down".into(),
+            rule: "down".into(),
+            job: "mx".into(),
+            labels: vec![("site".into(), "paris".into())],
+            ..super::super::text::sample(Step::Raised)
+        };
+        let (firing, resolved) = (of(1, true, Severity::Major, "it is down"), of(7, false, Severity::Critical, "it is up"));
+        let [firing, resolved] = [firing, resolved].map(|notice| alerts(&[&notice]));
+        assert_eq!((&firing["status"], &resolved["status"]), (&json!("firing"), &json!("resolved")));
+        for same in ["groupKey", "groupLabels", "commonLabels"] {
+            assert_eq!(firing[same], resolved[same], "{same}");
+        }
+        assert_eq!(firing["alerts"][0]["fingerprint"], resolved["alerts"][0]["fingerprint"]);
+        assert_eq!(
+            (&firing["groupKey"], &firing["commonLabels"]["alertname"], &firing["groupLabels"]["site"], &firing["commonAnnotations"]["summary"]),
+            (&json!("mx#up#down"), &json!("down"), &json!("paris"), &json!("it is down"))
+        );
     }
 
     #[test]

@@ -50,7 +50,11 @@ impl Round {
         }
         for group in groups {
             let together = outbox.group(&channel.name, &group, TOGETHER_MAX)?;
-            chains.push(vec![outbox.begin(together)?]);
+            let together = outbox.begin(together)?;
+            match kind.tells_groups() {
+                true => chains.push(vec![together]),
+                false => chains.extend(one_by_one(together)),
+            }
         }
         let single = outbox.begin(single)?;
         if kind.digests() && single.len() > DIGEST_ABOVE {
@@ -63,11 +67,7 @@ impl Round {
             }
             chains.push(chain);
         } else {
-            let mut of_alarms: BTreeMap<u64, Chain> = BTreeMap::new();
-            for due in single {
-                of_alarms.entry(due.notice.alarm).or_default().push(vec![due]);
-            }
-            chains.extend(of_alarms.into_values());
+            chains.extend(one_by_one(single));
         }
         chains.iter_mut().for_each(|chain| chain.retain(|parcel| !parcel.is_empty()));
         chains.retain(|chain| !chain.is_empty());
@@ -77,6 +77,15 @@ impl Round {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Each for itself, those of one alarm in their order.
+fn one_by_one(messages: Vec<Due>) -> impl Iterator<Item = Chain> {
+    let mut of_alarms: BTreeMap<u64, Chain> = BTreeMap::new();
+    for due in messages {
+        of_alarms.entry(due.notice.alarm).or_default().push(vec![due]);
+    }
+    of_alarms.into_values()
 }
 
 /// What became of a message that was tried.

@@ -53,9 +53,9 @@ fn next() -> impl Strategy<Value = Next> {
     ]
 }
 
-fn channel() -> Channel {
+fn channel(body: Body) -> Channel {
     let receiver = Receiver { url: "http://127.0.0.1:1/".parse().unwrap(), ca_file: None };
-    let kind = Kind::Webhook(Webhook { receiver, headers: Vec::new(), secret: None, body: Body::Own });
+    let kind = Kind::Webhook(Webhook { receiver, headers: Vec::new(), secret: None, body });
     Channel { name: "hook".into(), kind, tell: Step::ALL.into(), heartbeat: None, timeout: Duration::from_secs(1), person: None }
 }
 
@@ -87,6 +87,7 @@ struct Life {
 }
 
 struct Story {
+    channel: Channel,
     outbox: Outbox,
     routes: Routes,
     lives: BTreeMap<u64, Life>,
@@ -95,10 +96,10 @@ struct Story {
 }
 
 impl Story {
-    fn new(group_wait: Duration) -> Self {
+    fn new(group_wait: Duration, body: Body) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
-        Self { outbox: Outbox::of(connection), routes: routes(group_wait), lives: BTreeMap::new(), now_ns: SECOND, seq: 0 }
+        Self { channel: channel(body), outbox: Outbox::of(connection), routes: routes(group_wait), lives: BTreeMap::new(), now_ns: SECOND, seq: 0 }
     }
 
     /// Makes a step, where the alarm's life allows one.
@@ -127,9 +128,10 @@ impl Story {
 
     /// Tells a round, of which so many messages arrive; later ones of a chain are not tried then.
     fn round(&mut self, mut arrive: usize, is_written: bool) {
-        let round = Round::take(&mut self.outbox, &channel(), self.now_ns, ROWS_MAX).unwrap();
+        let round = Round::take(&mut self.outbox, &self.channel, self.now_ns, ROWS_MAX).unwrap();
         for chain in round.0 {
             for parcel in chain {
+                assert!(parcel.len() == 1 || self.channel.kind.tells_groups());
                 let arrives = arrive > 0;
                 arrive = arrive.saturating_sub(1);
                 if arrives {
@@ -184,9 +186,10 @@ proptest! {
     #[test]
     fn steps_of_an_alarm_are_told_in_order_whatever_groups_they_wait_in(
         wait in prop_oneof![Just(0_u64), Just(10), Just(60)],
+        body in prop_oneof![Just(Body::Own), Just(Body::Alertmanager)],
         story in proptest::collection::vec(next(), 1..60),
     ) {
-        let mut told = Story::new(Duration::from_secs(wait));
+        let mut told = Story::new(Duration::from_secs(wait), body);
         for next in story {
             told.take(next);
             prop_assert_eq!(told.disorder(), [""; 0]);
