@@ -117,6 +117,18 @@ impl Bound {
         FAMILIES.iter().any(|unit| bound.limit(*unit).is_ok_and(|limit| limit.cut.is_sound())).then_some(bound)
     }
 
+    /// Why a text is none that is nearly one, and what would be right.
+    pub fn nearly(text: &str) -> Option<(&'static str, String)> {
+        if let Some((first, rest)) = text.split_once("..") {
+            let (word, first) = first.rsplit_once(char::is_whitespace)?;
+            let (second, rest) = rest.split_at(rest.find(char::is_whitespace).unwrap_or(rest.len()));
+            let right = format!("{word} {second}..{first}{rest}");
+            return Self::parse(&right).map(|_| ("its lower end is above its upper one", right));
+        }
+        let times: f64 = text.trim().strip_suffix(DEVIATIONS)?.trim_start_matches(|c: char| !c.is_ascii_digit()).trim().parse().ok()?;
+        (times == 0.0).then(|| ("every value is so far from what is usual", format!("{OUTSIDE} 3 {DEVIATIONS}")))
+    }
+
     /// Reads what figures cross, of any unit: `> 2s`, `outside 1..2`.
     fn cut(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -257,6 +269,17 @@ impl fmt::Display for Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_nearly_a_bound_is_told_what_would_be_right() {
+        let right = |text: &str| Bound::nearly(text).map(|(_, right)| right);
+        assert_eq!(right("outside 20..10").as_deref(), Some("outside 10..20"));
+        assert_eq!(right("change outside 50%..-50% in 1h").as_deref(), Some("change outside -50%..50% in 1h"));
+        assert_eq!(right("outside 0 deviations").as_deref(), Some("outside 3 deviations"));
+        for other in ["outside 1ms..2GiB", "outside 1..", "much", "> 2 parsecs", "outside many deviations", ".."] {
+            assert_eq!(right(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_bound_says_what_crosses_it_in_the_unit_of_its_metric() {

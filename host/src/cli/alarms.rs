@@ -227,8 +227,17 @@ fn row(alarm: &Alarm) -> Vec<String> {
         life.count.to_string(),
         life.owner.clone().unwrap_or_else(|| "-".into()),
         subject.job.clone(),
-        subject.text.clone(),
+        short(&subject.text),
     ]
+}
+
+/// A text as a table has room for it; `alarms show` has it whole.
+fn short(text: &str) -> String {
+    const CHARS_MAX: usize = 160;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 /// How it stands: `active, acknowledged`.
@@ -454,6 +463,8 @@ fn act(context: &Context, one: &One, what: &str, said: &[(&str, String)]) -> Out
     if context.json {
         return print_json(&alarm);
     }
-    println!("alarm {}: {}", alarm.life.number, state(&alarm));
+    let owner = alarm.life.owner.as_ref().map(|owner| format!(", owned by {}", table::plain(owner))).unwrap_or_default();
+    let noted = if what == "annotate" { "; noted" } else { "" };
+    println!("alarm {}: {}{owner}{noted}", alarm.life.number, state(&alarm));
     Ok(())
 }

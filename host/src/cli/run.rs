@@ -1,7 +1,7 @@
 //! `watchpost run`
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::{
     Context,
@@ -17,7 +17,7 @@ pub(super) struct Arguments {
     /// How the log is written, on standard error.
     #[arg(long, value_enum, default_value = "text")]
     log: LogFormat,
-    /// What is logged: error, warn, info, debug, or a filter as `watchpost=debug`.
+    /// What is logged: error, warn, info, debug, or a filter as `watchpost=debug`, which may name libraries too.
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     log_level: String,
 }
@@ -51,7 +51,9 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
 }
 
 fn start_log(arguments: &Arguments) -> Outcome {
-    let filter = EnvFilter::try_new(&arguments.log_level);
+    // What libraries say is told by whoever uses them, with what it is about.
+    let of_level = arguments.log_level.parse::<LevelFilter>().ok().map(|level| format!("off,watchpost={level}"));
+    let filter = EnvFilter::try_new(of_level.as_ref().unwrap_or(&arguments.log_level));
     let filter = filter.map_err(|error| Failure::wrong(format!("`--log-level {}`", arguments.log_level), error.to_string()))?;
     let form = match arguments.log {
         LogFormat::Text => log::Form::Text,

@@ -296,7 +296,7 @@ impl Delivery {
     /// Of a system of tickets only what changes nothing is tried. Gives what was tried, where that is worth telling.
     ///
     /// Errors: no channel of that name, or what went wrong.
-    pub(super) async fn test(&self, name: &str) -> Result<Option<String>, TestError> {
+    pub(super) async fn test(&self, name: &str) -> Result<Tested, TestError> {
         let (found, known) = {
             let running = lock(&self.running);
             (running.get(name).map(|running| (running.channel.clone(), running.tried.clone())), running.keys().cloned().collect())
@@ -306,14 +306,14 @@ impl Delivery {
             let (wire, session) = (Http { receiver: desk.receiver.clone(), sender: self.sender.clone() }, Mutex::default());
             let asked = timeout(channel.timeout, Talk::new(desk, &wire, &session).test()).await;
             let asked = asked.unwrap_or_else(|_| Err(late(channel.timeout).why().to_owned()));
-            return asked.map(Some).map_err(|why| TestError::Undelivered { why });
+            return asked.map(Tested::Tried).map_err(|why| TestError::Undelivered { why });
         }
         if let Kind::Icinga2(icinga) = &channel.kind {
             let said = "results are taken from this user; none was given".to_owned();
             return icinga
                 .test(&self.sender, channel.timeout)
                 .await
-                .map(|()| Some(said))
+                .map(|()| Tested::Tried(said))
                 .map_err(|undelivered| TestError::Undelivered { why: undelivered.why().to_owned() });
         }
         let mut notice = sample(Step::Raised);
@@ -325,7 +325,7 @@ impl Delivery {
             tried.notify_one();
         }
         match sent {
-            Ok(Taken::ByAll) => Ok(None),
+            Ok(Taken::ByAll) => Ok(channel.kind.unconfirmed().map_or(Tested::Delivered, Tested::Sent)),
             Ok(Taken::BySome { but: why } | Taken::Begun { why }) => {
                 Err(TestError::Undelivered { why: format!("some have it, but not {why}") })
             }
@@ -338,6 +338,17 @@ impl Delivery {
         let all = std::mem::take(&mut *lock(&self.running));
         end(all.into_values().collect()).await;
     }
+}
+
+/// What became of a test.
+#[derive(Debug)]
+pub(super) enum Tested {
+    /// It arrived.
+    Delivered,
+    /// It was sent by something that nobody confirms.
+    Sent(&'static str),
+    /// Nothing was delivered: what can be tried without changing anything was.
+    Tried(String),
 }
 
 /// Why a test did not arrive.

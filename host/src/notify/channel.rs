@@ -12,7 +12,7 @@ use super::{
     opcmsg::Opcmsg,
     person::Person,
     snmp::{self, Snmp},
-    syslog::Syslog,
+    syslog::{Syslog, Transport},
     text::{self, Words},
     webhook::{Body, Webhook},
 };
@@ -180,6 +180,15 @@ impl Kind {
     /// Whether it tells of a group in one; else a group is only gathered, and each alarm of it is told for itself.
     pub fn tells_groups(&self) -> bool {
         !matches!(self, Self::Webhook(Webhook { body: Body::Alertmanager, .. }))
+    }
+
+    /// How it tells where nobody says that it arrived.
+    pub fn unconfirmed(&self) -> Option<&'static str> {
+        match self {
+            Self::Syslog(Syslog { transport: Transport::Udp, .. }) => Some("syslog by UDP"),
+            Self::Snmp(Snmp { inform: false, .. }) => Some("a trap"),
+            _ => None,
+        }
     }
 
     /// Whether it may be a person's own.

@@ -290,7 +290,8 @@ impl Voice {
                 format!(" {}{by}", self.step(step))
             }
         };
-        plain_line(&format!("[{}]{what} {}", self.state(notice), self.sentence(notice)))
+        let said = notice.comment.as_ref().filter(|_| notice.step == Step::Annotated).map(|said| format!(": {said}")).unwrap_or_default();
+        plain_line(&format!("[{}]{what} {}{said}", self.state(notice), self.sentence(notice)))
     }
 
     /// Many notices in one line, `active` of them of alarms that are there.

@@ -22,6 +22,8 @@ pub use engine::{Engine, EngineError};
 
 /// Where the MIB hangs while no enterprise number is registered: the playpen of net-snmp (NET-SNMP-MIB, netSnmpPlaypen).
 pub const ROOT: &str = "1.3.6.1.4.1.8072.9999.9999.9470";
+/// How long an answer is waited for.
+const ANSWERS_IN: Duration = Duration::from_secs(3);
 /// Bytes of one text; all of them together fit into a datagram that nobody has to cut.
 const TEXT_BYTES_MAX: usize = 200;
 /// Bytes of the sentence.
@@ -107,11 +109,11 @@ impl Snmp {
         let target =
             if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) };
         // Whoever calls has a deadline, and tries again.
-        let mut builder = Client::builder(target, auth).request_timeout(Duration::from_secs(3)).retry(Retry::none());
+        let mut builder = Client::builder(target, auth).request_timeout(ANSWERS_IN).retry(Retry::none());
         if !self.inform && matches!(self.login, Login::V3 { .. }) {
             builder = builder.local_authoritative_engine(sender.engine.get().map_err(|error| crate::chain(&error))?);
         }
-        builder.connect().await.map_err(|error| crate::chain(&*error))
+        builder.connect().await.map_err(|error| why(&error, "nobody listens there"))
     }
 
     async fn send(&self, client: &Client, number: u32, bindings: Vec<VarBind>) -> Result<(), String> {
@@ -120,7 +122,12 @@ impl Snmp {
         let uptime = u32::try_from(engine::uptime_cs() % (u64::from(u32::MAX) + 1)).unwrap_or_default();
         let sent =
             if self.inform { client.send_inform(&name, uptime, bindings).await } else { client.send_trap(&name, uptime, bindings).await };
-        sent.map_err(|error| crate::chain(&*error))
+        // Whoever is not believed gets no answer that says so.
+        let silent = match self.login {
+            Login::V2c(_) => "nobody listens there, or the community is wrong",
+            Login::V3 { .. } => "nobody listens there, or the user or a password is wrong",
+        };
+        sent.map_err(|error| why(&error, silent))
     }
 
     /// The objects of every notification, in the order of the MIB.
@@ -149,6 +156,13 @@ impl Snmp {
         // `.1.6` holds what alarms say; scalars have the instance 0.
         let object = |index: u32| self.root.child(1).child(6).child(index).child(0);
         values.into_iter().zip(1..).map(|(value, index)| VarBind::new(object(index), value)).collect()
+    }
+}
+
+fn why(error: &async_snmp::Error, silent: &str) -> String {
+    match error {
+        async_snmp::Error::Timeout { .. } => format!("no answer in {} s: {silent}", ANSWERS_IN.as_secs()),
+        error => crate::chain(error),
     }
 }
 

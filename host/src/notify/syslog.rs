@@ -1,11 +1,12 @@
 //! Syslog, RFC 5424, with the alarm as structured data of RFC 5674; over UDP, TCP or TLS.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, SecondsFormat};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
+    time::timeout,
 };
 use watchpost_plugin_api::{Severity, Tls};
 
@@ -17,6 +18,8 @@ use crate::alarm::{notice::Notice, x733::severity_name};
 
 /// Bytes of the words of a message: receivers need take no more than 2,048 of the whole (RFC 5424, 6.1).
 const TEXT_BYTES_MAX: usize = 900;
+/// How soon a machine says that nobody listens.
+const REFUSED_IN: Duration = Duration::from_millis(20);
 /// Bytes of one value of structured data.
 const VALUE_BYTES_MAX: usize = 160;
 
@@ -92,7 +95,11 @@ impl Syslog {
         for message in messages {
             socket.send(message.as_bytes()).await.map_err(told)?;
         }
-        Ok(())
+        // Nobody confirms what comes by UDP; but a machine where nobody listens says so (RFC 1122, 4.1.3.1).
+        match timeout(REFUSED_IN, socket.recv(&mut [0])).await {
+            Ok(Err(error)) => Err(told(error)),
+            Ok(Ok(_)) | Err(_) => Ok(()),
+        }
     }
 
     fn head(&self, severity: Severity, is_over: bool, at_ns: i64, host: &str, id: &str) -> String {

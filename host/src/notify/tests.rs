@@ -166,7 +166,7 @@ fn who_is_told_is_told_how_it_goes_on_and_of_the_end() {
     ];
     assert_eq!(
         told(vec![route(&["ops"]), major], &story),
-        "1 ops: 1 raised\n2 boss: 1 changed\n2 ops: 1 changed\n6 boss: 1 changed\n6 boss: 1 cleared\n\
+        "1 ops: 1 raised\n2 boss: 1 raised\n2 ops: 1 changed\n6 boss: 1 changed\n6 boss: 1 cleared\n\
          6 ops: 1 changed\n6 ops: 2 raised\n6 ops: 1 cleared\n6 ops: 2 cleared\n"
     );
 }
@@ -184,7 +184,7 @@ fn what_is_over_before_it_was_told_is_not_told() {
         (80, step(2, Step::Cleared, Severity::Critical)),
         (80, Told),
     ];
-    assert_eq!(told(vec![slow], &story), "70 ops: 2 changed\n80 ops: 2 cleared\n");
+    assert_eq!(told(vec![slow], &story), "70 ops: 2 raised\n80 ops: 2 cleared\n");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn whom_nobody_relieves_gets_company_and_is_reminded() {
     assert_eq!(
         told(vec![pressing], &story),
         "1 ops: 1 raised\n1 ops: 2 raised\n11 boss: 1 raised\n11 ops: 2 acknowledged\n31 ops: 1 raised\n61 ops: 1 raised\n\
-         81 boss: 2 unacknowledged\n81 boss: 1 cleared\n81 ops: 2 unacknowledged\n81 ops: 1 cleared\n"
+         81 boss: 2 raised\n81 boss: 1 cleared\n81 ops: 2 unacknowledged\n81 ops: 1 cleared\n"
     );
 }
 
@@ -289,7 +289,7 @@ fn what_is_silenced_is_told_when_nothing_silences_it_and_its_end_to_who_knew() {
         (7, step(2, Step::Unsilenced, Severity::Major)),
         (7, Told),
     ];
-    assert_eq!(told(vec![route(&["ops"])], &story), "1 ops: 1 raised\n4 ops: 1 silenced\n6 ops: 1 cleared\n7 ops: 2 unsilenced\n");
+    assert_eq!(told(vec![route(&["ops"])], &story), "1 ops: 1 raised\n4 ops: 1 silenced\n6 ops: 1 cleared\n7 ops: 2 raised\n");
 }
 
 #[test]

@@ -232,7 +232,12 @@ mod tests {
         }
         assert_eq!(firing["alerts"][0]["fingerprint"], resolved["alerts"][0]["fingerprint"]);
         assert_eq!(
-            (&firing["groupKey"], &firing["commonLabels"]["alertname"], &firing["groupLabels"]["site"], &firing["commonAnnotations"]["summary"]),
+            (
+                &firing["groupKey"],
+                &firing["commonLabels"]["alertname"],
+                &firing["groupLabels"]["site"],
+                &firing["commonAnnotations"]["summary"]
+            ),
             (&json!("mx#up#down"), &json!("down"), &json!("paris"), &json!("it is down"))
         );
     }

@@ -39,6 +39,14 @@ series = 'scanned{job="mx"}'
 major = "absent 10m"
 active = "08:00-18:00"
 [[rule]]
+name = "runs_long"
+series = 'run_duration'
+warning = "> 2s"
+[[rule]]
+name = "down"
+series = 'up'
+major = "< 1"
+[[rule]]
 name = "share"
 expression = "a / (a + b)"
 series = { a = 'queue_size{queue="deferred"}', b = 'queue_size{queue="active"}' }
@@ -53,6 +61,20 @@ metric = "waiting"
 every = "1m"
 values = ["10 x6", "100 x8"]
 expect = ["6m raised major", "11m cleared"]
+[[test]]
+name = "what the host knows of each run is what the test says"
+job = "mx"
+metric = "run_duration"
+every = "1m"
+values = ["1 x3", "3 x3", "1 x3"]
+expect = ["3m raised warning by runs_long", "6m cleared by runs_long"]
+[[test]]
+name = "a target that is down by its metric"
+job = "mx"
+metric = "up"
+every = "1m"
+values = [1, 0, 0, 1]
+expect = ["1m raised major by down", "3m cleared by down"]
 [[test]]
 name = "a change whose beginning is unknown is unknown"
 job = "mx"

@@ -125,7 +125,8 @@ impl Mailbox<'_> {
         let login = format!("{}@lab.test:{}", self.user, self.demo.lab.password(self.user));
         let ask = |url: &str, more: &[&str]| programs::output_of("curl", &[&["-sS", "--max-time", "10", url, "-u", &login], more].concat());
         let found = ask(&inbox, &["-X", &format!("SEARCH SUBJECT \"{}\"", self.mark)]);
-        let numbers = found.trim().strip_prefix("* SEARCH").unwrap_or_else(|| panic!("{found}")).to_owned();
+        // A mail that comes meanwhile is told of beside it.
+        let numbers = found.lines().find_map(|line| line.strip_prefix("* SEARCH")).unwrap_or_else(|| panic!("{found}")).to_owned();
         numbers.split_whitespace().map(|number| ask(&format!("{inbox};MAILINDEX={number};SECTION={section}"), &[])).collect()
     }
 }

@@ -76,10 +76,21 @@ fn is_parsed(scheme: &str, module: &str) {
     let house = house(&server, &channels);
     let daemon = house.start();
     until(SOON, || (!rsyslog.got().is_empty()).then_some(())).expect("it arrives");
+    let tested = house.run(&["notify", "test", "log"]).ok();
+    let confirmed = if scheme == "udp" {
+        "a test was sent, and nobody confirms syslog by UDP: look whether it arrived"
+    } else {
+        "a test was delivered"
+    };
+    assert_eq!(tested, format!("log: {confirmed}\n"));
+    let number = serde_json::from_str::<Value>(&house.run(&["alarms", "--json"]).ok()).unwrap()[0]["life"]["number"].to_string();
+    house.run(&["alarms", "annotate", &number, "the provider knows"]).ok();
     server.comes_up();
     let step = |step: &str| rsyslog.got().into_iter().find(|got| got["id"] == step);
     let cleared = until(SOON, || step("cleared")).expect("its end arrives");
-    let raised = step("raised").expect("it was told before");
+    let noted = step("annotated").expect("what was written beside it is told");
+    assert!(noted["text"].as_str().unwrap().ends_with(": the provider knows"), "{noted}");
+    let raised = rsyslog.got().into_iter().find(|got| got["id"] == "raised" && got["severity"] == "1").expect("it was told before");
     assert_eq!((raised["app"].as_str(), raised["severity"].as_str()), (Some("watchpost"), Some("1")), "{raised}");
     let data = raised["data"].as_str().unwrap();
     assert!(data.starts_with("[alarm resource=\"127.0.0.1:") && data.contains("perceivedSeverity=\"critical\""), "{data}");
@@ -97,6 +108,20 @@ fn rsyslog_parses_what_comes_by_udp() {
 #[test]
 fn rsyslog_parses_what_comes_by_tcp() {
     is_parsed("tcp", "imtcp");
+}
+
+#[test]
+fn a_machine_where_nobody_listens_takes_no_datagram() {
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let channel = format!("[[channel]]\nname = \"log\"\ntype = \"syslog\"\nserver = \"udp://127.0.0.1:{closed}\"\n");
+    let house = house(&Server::down(), &channel);
+    let daemon = house.start();
+    let said = house.run(&["notify", "test", "log"]);
+    assert!(
+        said.code == Some(1) && said.err.contains(&format!("127.0.0.1:{closed}: ")) && said.err.contains("Connection refused"),
+        "{said:?}"
+    );
+    assert!(daemon.stop().status.success());
 }
 
 /// Makes an authority, certificates of two servers that it vouches for, one of them expired, and an authority that vouches for nobody.

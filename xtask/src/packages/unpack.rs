@@ -7,7 +7,7 @@
 use super::apt;
 use crate::error::{Outcome, doing};
 use crate::{place, process, programs, progress, user};
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use std::time::Duration;
 const FORCE: &str = "WATCHPOST_LAB_UNPACK";
 const DOWNLOAD_WITHIN: Duration = Duration::from_secs(10 * 60);
 const UNPACK_WITHIN: Duration = Duration::from_secs(60);
+/// How long another may take to make a user.
+const USER_WITHIN: Duration = Duration::from_secs(20);
 /// Written when everything is unpacked.
 const COMPLETE: &str = "complete";
 /// The package of an Exim that does what the lab asks, and no more.
@@ -135,6 +137,12 @@ fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
 
 /// Makes the user that an unpacked server will not run without, as its package would have done.
 pub(crate) fn make_user(name: &str, server: &str) -> Outcome {
+    if user::find(name).is_some() {
+        return Ok(());
+    }
+    // Of two that make a user of one name at a time, either gets numbers of which the other knows nothing.
+    let all = File::open("/etc/passwd").map_err(doing("read who is known here"))?;
+    process::wait_until(USER_WITHIN, || all.try_lock().is_ok());
     if user::find(name).is_none() {
         eprintln!("making the user {name}, which {server} needs");
         let mut make = Command::new("useradd");

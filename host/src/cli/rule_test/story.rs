@@ -12,7 +12,7 @@ use crate::{
     config::{Draft, LooksAt},
     database::DatabaseError,
     reading::{Cause, Reading, Shape},
-    series::layout::UP,
+    series::layout::{RUN_DURATION, UP},
 };
 
 /// After the next is due, a value stands for so long as that takes to come, seconds at most.
@@ -123,6 +123,15 @@ impl Given<'_> {
         };
         for told in told {
             match told.values.get(place) {
+                // What the host knows of each run is no sample.
+                Some(What::Number(value)) if told.metric == UP => {
+                    let refused = Status::Failed { kind: ErrorKind::CONNECT, message: "down in a test".into() };
+                    outcome.status = if *value > 0.0 { Status::Ok } else { refused };
+                }
+                Some(What::Number(value)) if told.metric == RUN_DURATION => {
+                    outcome.status = Status::Ok;
+                    outcome.duration_ns = (value * 1e9) as u64;
+                }
                 Some(What::Number(value)) => {
                     outcome.status = Status::Ok;
                     let labels = keys(&told.metric).into_iter().map(|key| told.labels.get(key).cloned().unwrap_or_default()).collect();

@@ -39,7 +39,13 @@ fn check_bound(key: &str, text: &At<String>, faults: &mut Faults) -> Option<At<B
     let bound = Bound::parse(text);
     if bound.is_none() {
         let message = format!("`{key}`: \"{}\" is no bound", text.escape_debug());
-        faults.push(Fault::new(Rule::BoundIllegal, &text.place, message).hint(BOUNDS));
+        let fault = match Bound::nearly(text) {
+            Some((why, right)) => {
+                Fault::new(Rule::BoundIllegal, &text.place, format!("{message}: {why}")).hint(format!("write \"{right}\""))
+            }
+            None => Fault::new(Rule::BoundIllegal, &text.place, message).hint(BOUNDS),
+        };
+        faults.push(fault);
     }
     Some(At { value: bound?, place: text.place.clone() })
 }

@@ -10,12 +10,16 @@ use axum::{
     routing::{get, post},
 };
 use serde::Deserialize;
+use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{Shared, refused};
 use crate::{
     config::nearest,
-    daemon::{Daemon, delivery::TestError},
+    daemon::{
+        Daemon,
+        delivery::{TestError, Tested},
+    },
 };
 
 pub(super) fn routes() -> Router<Arc<Daemon>> {
@@ -36,10 +40,14 @@ struct Which {
 }
 
 async fn test(State(daemon): Shared, Query(which): Query<Which>) -> Response {
-    match daemon.delivery.test(&which.channel).await {
-        Ok(None) => Json(serde_json::json!({ "channel": which.channel, "delivered": true })).into_response(),
-        // Nothing was delivered: what can be tried without changing anything was.
-        Ok(Some(tried)) => Json(serde_json::json!({ "channel": which.channel, "delivered": false, "tried": tried })).into_response(),
+    let channel = &which.channel;
+    match daemon.delivery.test(channel).await {
+        Ok(Tested::Delivered) => Json(json!({ "channel": channel, "delivered": true })).into_response(),
+        Ok(Tested::Sent(how)) => {
+            let tried = format!("a test was sent, and nobody confirms {how}: look whether it arrived");
+            Json(json!({ "channel": channel, "delivered": null, "tried": tried })).into_response()
+        }
+        Ok(Tested::Tried(tried)) => Json(json!({ "channel": channel, "delivered": false, "tried": tried })).into_response(),
         Err(TestError::Undelivered { why }) => refused(StatusCode::BAD_GATEWAY, why),
         Err(TestError::Unknown { known }) => {
             let near = nearest(&which.channel, known.iter().map(String::as_str)).map(|near| format!("; did you mean `{near}`?"));

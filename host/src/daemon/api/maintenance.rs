@@ -19,7 +19,7 @@ use crate::{
     daemon::{Daemon, now_ns},
     expose::http::noted,
     notify::vocabulary::Vocabulary,
-    series::{selector::Selector, time::parse_duration},
+    series::{listing::ListRequest, selector::Selector, time::parse_duration},
 };
 
 /// Seconds that maintenance may last: a month.
@@ -60,6 +60,11 @@ async fn add(State(daemon): Shared, ConnectInfo(peer): ConnectInfo<Peer>, Query(
     if let Some(never) = unmeant.iter().find(|unmeant| unmeant.never) {
         return refused(StatusCode::BAD_REQUEST, never.said());
     }
+    let owner = daemon.clone();
+    let listed = ListRequest { series: vec![series.clone()], ..ListRequest::default() };
+    // Metrics and labels that come with runs are known by their series.
+    let is_kept = spawn_blocking(move || owner.series(&listed).is_ok_and(|found| !found.is_empty())).await.unwrap_or(false);
+    let unmeant = if is_kept { &[][..] } else { &unmeant };
     let notes: Vec<String> = unmeant.iter().map(|unmeant| format!("{}; no alarm is silenced by it now", unmeant.said())).collect();
     let Some(seconds) = parse_duration(&span).filter(|seconds| *seconds <= FOR_MAX_S) else {
         return refused(StatusCode::BAD_REQUEST, format!("`{span}` is no length of time; write 30m, 2h or 1d, up to a month"));

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Transaction, params};
 
-use super::{number, put::as_raised};
+use super::{
+    number,
+    put::{as_raised, known_of},
+};
 use crate::{
-    alarm::notice::Notice,
+    alarm::notice::{Notice, Step},
     notify::route::{Address, Routes, While},
 };
 
@@ -61,8 +64,12 @@ pub(crate) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
         let told = routes.on_duty(&place, now_ns);
         for own in &told {
             known_already.execute(params![alarm, own.channel, now_ns, own.repeat_s.is_some()])?;
-            let unwanted = notice.as_ref().filter(|notice| !routes.wants(&own.channel, notice.step));
-            give.execute(params![id, own.channel, own.repeat_s.map(number), unwanted.and_then(as_raised)])?;
+            let is_told = known_of(transaction, *alarm, &own.channel)?.told;
+            let raised = match &notice {
+                Some(notice) if notice.step == Step::Raised || is_told && routes.wants(&own.channel, notice.step) => None,
+                notice => notice.as_ref().and_then(as_raised),
+            };
+            give.execute(params![id, own.channel, own.repeat_s.map(number), raised])?;
         }
         let person = routes.people.on_duty(roster, now_ns).map_or("nobody", |person| person.name.as_str());
         let why = if told.is_empty() { format!("{person} is on duty, and is told of no alarm") } else { format!("{person} is on duty") };

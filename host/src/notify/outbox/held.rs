@@ -55,7 +55,7 @@ impl Put<'_> {
         let mut renew =
             self.transaction.prepare_cached(&format!("UPDATE outbox SET notice = ?3, seq = ?4 WHERE {of_it} AND channel = ?5"))?;
         for channel in channels {
-            renew.execute(params![alarm, roster, self.said_to(&channel), seq, channel])?;
+            renew.execute(params![alarm, roster, self.said_to(&channel)?, seq, channel])?;
         }
         Ok(())
     }

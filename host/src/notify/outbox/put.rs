@@ -103,20 +103,7 @@ impl Put<'_> {
     }
 
     pub(super) fn known(&self, channel: &str) -> rusqlite::Result<Known> {
-        let mut known = Known::default();
-        let mut select = self.transaction.prepare_cached(
-            "SELECT id, state, condition, begun FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state IN (0, 1, 2, 6) ORDER BY id",
-        )?;
-        let mut rows = select.query(params![number(self.notice.alarm), channel])?;
-        while let Some(row) = rows.next()? {
-            let (id, state, condition, begun): (i64, i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            if state == 0 && condition > 0 && !begun {
-                known.pending = Some(id);
-            } else {
-                known.told = true;
-            }
-        }
-        Ok(known)
+        known_of(self.transaction, number(self.notice.alarm), channel)
     }
 
     /// Channels that know of the alarm.
@@ -141,12 +128,14 @@ impl Put<'_> {
         }
     }
 
-    /// What a channel is told: to one that is told of no such step, whoever hears it first hears that the alarm was raised.
-    pub(super) fn said_to(&self, channel: &str) -> Cow<'_, str> {
-        if self.routes.wants(channel, self.notice.step) {
-            return Cow::Borrowed(&self.json);
+    /// What a channel is told: that the alarm was raised, where it hears of it first or is told of no such step.
+    pub(super) fn said_to(&self, channel: &str) -> rusqlite::Result<Cow<'_, str>> {
+        let step = self.notice.step;
+        let as_it_is = step == Step::Raised || self.routes.wants(channel, step) && (step.ends() || self.known(channel)?.told);
+        if as_it_is {
+            return Ok(Cow::Borrowed(&self.json));
         }
-        as_raised(self.notice).map_or(Cow::Borrowed(&self.json), Cow::Owned)
+        Ok(as_raised(self.notice).map_or(Cow::Borrowed(&self.json), Cow::Owned))
     }
 
     pub(super) fn insert(&self, address: &Address, telling: Telling) -> rusqlite::Result<()> {
@@ -169,7 +158,7 @@ impl Put<'_> {
             number(*alarm),
             number(*seq),
             active,
-            self.said_to(channel),
+            self.said_to(channel)?,
             group,
             not_before_ns,
             condition,
@@ -204,9 +193,27 @@ impl Put<'_> {
         let mut update = self
             .transaction
             .prepare_cached("UPDATE outbox SET notice = ?2, seq = ?3, not_before_ns = min(not_before_ns, ?4) WHERE id = ?1")?;
-        update.execute(params![id, self.said_to(&address.channel), number(self.notice.seq), not_before_ns])?;
+        update.execute(params![id, self.said_to(&address.channel)?, number(self.notice.seq), not_before_ns])?;
         Ok(())
     }
+}
+
+/// What a channel has of an alarm.
+pub(super) fn known_of(transaction: &Transaction<'_>, alarm: i64, channel: &str) -> rusqlite::Result<Known> {
+    let mut known = Known::default();
+    let mut select = transaction.prepare_cached(
+        "SELECT id, state, condition, begun FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state IN (0, 1, 2, 6) ORDER BY id",
+    )?;
+    let mut rows = select.query(params![alarm, channel])?;
+    while let Some(row) = rows.next()? {
+        let (id, state, condition, begun): (i64, i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        if state == 0 && condition > 0 && !begun {
+            known.pending = Some(id);
+        } else {
+            known.told = true;
+        }
+    }
+    Ok(known)
 }
 
 /// A notice for whoever hears of no other step first: the alarm was raised, by nobody.

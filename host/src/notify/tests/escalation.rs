@@ -77,6 +77,6 @@ fn what_nobody_has_taken_is_escalated_so_long_after_nothing_silences_it_any_more
         (29, Told),
         (30, Told),
     ];
-    let expected = "1 ops: 1 raised\n29 ops: 1 shelved\n29 ops: 1 unshelved\n30 boss: 1 unshelved\n";
+    let expected = "1 ops: 1 raised\n29 ops: 1 shelved\n29 ops: 1 unshelved\n30 boss: 1 raised\n";
     assert_eq!(told(vec![pressing()], &story), expected);
 }

@@ -1,4 +1,4 @@
-//! What a channel hears first of an alarm, where it is told of few steps.
+//! What a channel hears first of an alarm.
 
 use super::*;
 use crate::notify::{
@@ -20,7 +20,7 @@ fn steps_told(outbox: &mut Outbox, channel: &str, second: i64) -> Vec<(Step, Opt
 }
 
 #[test]
-fn to_a_channel_that_is_told_of_no_other_step_it_is_raised_when_it_hears_of_it_first() {
+fn to_a_channel_that_hears_of_it_first_it_is_raised_whatever_happened() {
     let slow = Route { delay: Duration::from_secs(60), ..route(&["slow"]) };
     let wants = [("terse", terse()), ("slow", terse()), ("all", Step::ALL.into())].map(|(name, steps)| (name.to_owned(), steps));
     let routes = Routes { routes: vec![route(&["terse", "all"]), slow], wants: wants.into(), ..Routes::default() };
@@ -30,7 +30,7 @@ fn to_a_channel_that_is_told_of_no_other_step_it_is_raised_when_it_hears_of_it_f
     outbox.put(&Notice { by: Some("ann".into()), ..notice(1, Step::Unshelved, Severity::Major, 2) }, &routes);
     outbox.put(&notice(1, Step::Changed, Severity::Critical, 3), &routes);
     assert_eq!(steps_told(&mut outbox, "terse", 3), [(Step::Raised, None)]);
-    assert_eq!(steps_told(&mut outbox, "all", 3), [(Step::Unshelved, Some("ann".into())), (Step::Changed, None)]);
+    assert_eq!(steps_told(&mut outbox, "all", 3), [(Step::Raised, None), (Step::Changed, None)]);
     assert_eq!(steps_told(&mut outbox, "slow", 90), [(Step::Raised, None)]);
     outbox.put(&notice(1, Step::Cleared, Severity::Critical, 91), &routes);
     assert_eq!(steps_told(&mut outbox, "terse", 91), [(Step::Cleared, None)]);
@@ -38,6 +38,12 @@ fn to_a_channel_that_is_told_of_no_other_step_it_is_raised_when_it_hears_of_it_f
 
 #[test]
 fn to_who_is_on_duty_and_hears_of_it_first_it_is_raised_too() {
+    for wants in [terse(), Step::ALL.into()] {
+        on_duty_it_is_raised(wants);
+    }
+}
+
+fn on_duty_it_is_raised(wants: std::collections::BTreeSet<Step>) {
     let ann = Person {
         name: "ann".into(),
         addresses: vec!["ann/mail".into()],
@@ -59,7 +65,7 @@ fn to_who_is_on_duty_and_hears_of_it_first_it_is_raised_too() {
     let escalate = vec![Escalation { after: Duration::from_secs(10), channels: vec!["duty".into()] }];
     let routes = Routes {
         routes: vec![Route { escalate, ..route(&["all"]) }],
-        wants: [("ann/mail".to_owned(), terse()), ("all".to_owned(), Step::ALL.into())].into(),
+        wants: [("ann/mail".to_owned(), wants), ("all".to_owned(), Step::ALL.into())].into(),
         people: People::new(&[ann.into()], &[duty]),
         ..Routes::default()
     };

@@ -137,7 +137,7 @@ fn in_quiet_hours_what_lasts_is_told_at_their_end_and_what_breaks_through_at_onc
     story.step(31 * HOUR, 2, Step::Cleared, Minor);
     assert_eq!(
         story.told,
-        "23:00 ann/mail: 3 raised\n25:00 ann/mail: 4 changed\n27:00 ann/mail: 4 changed\n27:00 ann/mail: 4 changed\n\
+        "23:00 ann/mail: 3 raised\n25:00 ann/mail: 4 raised\n27:00 ann/mail: 4 changed\n27:00 ann/mail: 4 changed\n\
          30:00 ann/mail: 2 raised\n31:00 ann/mail: 2 cleared\n"
     );
     assert_eq!(story.messages(1), [("ann/mail".into(), State::NotNeeded, Some("cleared before it was told".into()))]);
@@ -202,7 +202,7 @@ fn who_is_on_duty_is_told_whatever_the_hour_and_hears_how_it_goes_on() {
     story.step(32 * HOUR, 2, Step::Raised, Minor);
     assert_eq!(
         story.told,
-        "23:00 ann/mail: 1 raised\n24:00 ann/mail: 1 changed\n30:00 ann/mail: 1 changed\n30:00 bob/mail: 1 changed\n\
+        "23:00 ann/mail: 1 raised\n24:00 ann/mail: 1 changed\n30:00 ann/mail: 1 changed\n30:00 bob/mail: 1 raised\n\
          31:00 ann/mail: 1 cleared\n31:00 bob/mail: 1 cleared\n32:00 bob/mail: 2 raised\n"
     );
 }
@@ -226,7 +226,7 @@ fn who_is_on_duty_is_decided_when_the_step_is_due() {
         story.told,
         "29:50 ops: 1 raised\n30:05 bob/mail: 1 raised\n30:35 boss/mail: 1 raised\n\
          40:00 ops: 2 raised\n40:15 bob/mail: 2 raised\n40:20 bob/mail: 2 acknowledged\n40:20 ops: 2 acknowledged\n\
-         60:00 ops: 3 raised\n60:01 ops: 3 owned\n62:00 ops: 3 unacknowledged\n62:15 cy/mail: 3 unacknowledged\n"
+         60:00 ops: 3 raised\n60:01 ops: 3 owned\n62:00 ops: 3 unacknowledged\n62:15 cy/mail: 3 raised\n"
     );
     let of_two: Vec<_> = story.messages(2).into_iter().filter(|(channel, ..)| channel != "ops").collect();
     assert_eq!(of_two[0], ("boss/mail".into(), State::NotNeeded, Some("acknowledged before it was told".into())));

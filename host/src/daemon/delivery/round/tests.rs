@@ -99,7 +99,14 @@ impl Story {
     fn new(group_wait: Duration, body: Body) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
-        Self { channel: channel(body), outbox: Outbox::of(connection), routes: routes(group_wait), lives: BTreeMap::new(), now_ns: SECOND, seq: 0 }
+        Self {
+            channel: channel(body),
+            outbox: Outbox::of(connection),
+            routes: routes(group_wait),
+            lives: BTreeMap::new(),
+            now_ns: SECOND,
+            seq: 0,
+        }
     }
 
     /// Makes a step, where the alarm's life allows one.

@@ -54,7 +54,7 @@ async fn what_failed_before_is_told_as_soon_as_a_test_arrives() {
     let receiver = Receiver::slow(Duration::ZERO).await;
     let delivery = deliver((&data, &turns), &appender, &channel(receiver.port)).await;
     let tested = delivery.test("hook").await;
-    assert!(matches!(tested, Ok(None)), "{tested:?}");
+    assert!(matches!(tested, Ok(Tested::Delivered)), "{tested:?}");
     // The test itself is of no alarm.
     assert_eq!(taken(&receiver, 3).await[1..], [1, 2]);
     delivery.stop().await;
