@@ -121,7 +121,7 @@ name = "what is unknown is not well"
 job = "mx"
 every = "1m"
 values = ["event minor login_failed: bob x3", "down x6", "nothing"]
-expect = ["2m raised major", "9m cleared"]
+expect = ["2m raised major by storm", "3m raised major by down", "9m cleared by storm", "9m cleared by down"]
 [[test]]
 name = "a share of several series"
 job = "mx"

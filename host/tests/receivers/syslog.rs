@@ -83,7 +83,7 @@ fn is_parsed(scheme: &str, module: &str) {
         "a test was delivered"
     };
     assert_eq!(tested, format!("log: {confirmed}\n"));
-    let number = serde_json::from_str::<Value>(&house.run(&["alarms", "--json"]).ok()).unwrap()[0]["life"]["number"].to_string();
+    let number = serde_json::from_str::<Value>(&house.run(&["alarms", "--json"]).ok()).unwrap()[0]["number"].to_string();
     house.run(&["alarms", "annotate", &number, "the provider knows"]).ok();
     server.comes_up();
     let step = |step: &str| rsyslog.got().into_iter().find(|got| got["id"] == step);

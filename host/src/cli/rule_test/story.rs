@@ -131,6 +131,8 @@ impl Given<'_> {
                 Some(What::Number(value)) if told.metric == RUN_DURATION => {
                     outcome.status = Status::Ok;
                     outcome.duration_ns = (value * 1e9) as u64;
+                    // It ended when the test says.
+                    outcome.started_ns = outcome.started_ns.saturating_sub((value * 1e9) as i64);
                 }
                 Some(What::Number(value)) => {
                     outcome.status = Status::Ok;
