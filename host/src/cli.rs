@@ -175,10 +175,11 @@ struct Context {
 pub fn main() -> ExitCode {
     // A reader that had enough (`| head`) ends us quietly instead of with a panic.
     restore_sigpipe();
-    if !matches!(std::env::args().nth(1).as_deref(), Some("run")) {
+    let arguments = Arguments::try_parse_from(opcmsg::with_long_flags(std::env::args_os()));
+    if !matches!(arguments, Ok(Arguments { command: Command::Run(_), .. })) {
         tell_a_full_disk();
     }
-    let Arguments { config, json, command } = match Arguments::try_parse_from(opcmsg::with_long_flags(std::env::args_os())) {
+    let Arguments { config, json, command } = match arguments {
         Ok(arguments) => arguments,
         Err(refusal) => return failure::refused(&refusal),
     };

@@ -43,12 +43,17 @@ pub(super) struct Arguments {
 
 /// The flags of OpenView's program have one dash, though they are words.
 pub(super) fn with_long_flags(words: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    let mut is_ours = false;
+    let (mut is_ours, mut before) = (None, OsString::new());
     words.enumerate().map(move |(at, word)| {
-        is_ours |= at == 1 && word == "opcmsg";
+        // The command is the first word that is neither an option of all commands nor the value of one.
+        let is_command = at > 0 && before != "--config" && !word.as_encoded_bytes().starts_with(b"-");
+        if is_command && is_ours.is_none() {
+            is_ours = Some(word == "opcmsg");
+        }
+        before.clone_from(&word);
         match word.to_str() {
-            Some("-option") if is_ours => "--option".into(),
-            Some("-id") if is_ours => "--id".into(),
+            Some("-option") if is_ours == Some(true) => "--option".into(),
+            Some("-id") if is_ours == Some(true) => "--id".into(),
             _ => word,
         }
     })
@@ -105,6 +110,8 @@ fn key(prefix: &str) -> Result<&'static str, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
 
     fn check(words: &[&str], options: &[&str], expected: Result<&[(&'static str, &str)], &str>) {
@@ -134,6 +141,13 @@ mod tests {
     fn flags_of_one_dash_are_words_of_this_command_alone() {
         let read = |words: &[&str]| with_long_flags(words.iter().map(OsString::from)).collect::<Vec<_>>();
         assert_eq!(read(&["w", "opcmsg", "a=b", "-option", "c=d", "-id"]), ["w", "opcmsg", "a=b", "--option", "c=d", "--id"]);
+        for before in [&["--config", "opcmsg"][..], &["--config=w.toml", "--json"], &["--json", "--config", "w.toml"]] {
+            let said = |rest: &[&'static str]| [&["w"], before, rest].concat();
+            let ours = read(&said(&["opcmsg", "a=b", "-id"]));
+            assert_eq!(ours, said(&["opcmsg", "a=b", "--id"]));
+            assert!(crate::cli::Arguments::try_parse_from(ours).is_ok());
+            assert_eq!(read(&said(&["jobs", "opcmsg", "-id"])), said(&["jobs", "opcmsg", "-id"]));
+        }
         assert_eq!(read(&["w", "jobs", "-id"]), ["w", "jobs", "-id"]);
     }
 }
