@@ -82,15 +82,25 @@ fn list(context: &Context) -> Outcome {
             later => format!(", {later} of them not due yet"),
         };
         let waits = if state.waiting == 0 { String::new() } else { format!(", {} wait{later}", state.waiting) };
-        let refused = if state.refused == 0 { String::new() } else { format!(", {} refused", state.refused) };
-        let last = state.last_ns.map(|at| format!(", the last {}", local(at as f64 / 1e9))).unwrap_or_default();
-        let delivered = if state.kind == ROSTER { "who is on duty is told".into() } else { format!("{} delivered{last}", state.delivered) };
-        println!("{} ({}): {delivered}{waits}{refused}", plain(&state.channel), state.kind);
+        println!("{} ({}): {}{waits}", plain(&state.channel), state.kind, done(&state));
         if let Some(why) = &state.failing {
             println!("  failing: {}", plain(why));
         }
     }
     Ok(())
+}
+
+/// What a channel did, and since when that is counted.
+fn done(state: &ChannelState) -> String {
+    if state.kind == ROSTER {
+        return "who is on duty is told".into();
+    }
+    let at = |time_ns: i64| local(time_ns as f64 / 1e9);
+    let refused = if state.refused == 0 { String::new() } else { format!(" and {} refused", state.refused) };
+    // One that is gone was not started.
+    let since = if state.since_ns == 0 { String::new() } else { format!(" since {}", at(state.since_ns)) };
+    let last = state.last_ns.map(|last| format!(", the last {}", at(last))).unwrap_or_default();
+    format!("{} delivered{refused}{since}{last}", state.delivered)
 }
 
 fn test(context: &Context, channel: &str) -> Outcome {

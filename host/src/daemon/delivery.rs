@@ -75,9 +75,12 @@ pub struct ChannelState {
     pub later: u64,
     /// When what the first of them tells of happened, nanoseconds since 1970.
     pub waiting_since_ns: Option<i64>,
-    /// Messages that this daemon delivered.
+    /// When it was started, with the daemon or when it was changed, nanoseconds since 1970: what it delivered is counted since then.
+    #[serde(default)]
+    pub since_ns: i64,
+    /// Messages that were delivered since then.
     pub delivered: u64,
-    /// Messages that the channel will never take.
+    /// Messages since then that the channel will never take.
     pub refused: u64,
     /// When it took something last, nanoseconds since 1970.
     pub last_ns: Option<i64>,
@@ -191,7 +194,8 @@ impl Delivery {
 
     fn start(&self, channel: &Channel) -> Running {
         let channel = Arc::new(channel.clone());
-        let state = ChannelState { channel: channel.name.clone(), kind: channel.kind.name().into(), ..ChannelState::default() };
+        let (name, kind) = (channel.name.clone(), channel.kind.name().into());
+        let state = ChannelState { channel: name, kind, since_ns: now_ns(), ..ChannelState::default() };
         let state = Arc::new(Mutex::new(state));
         let ((stop, stops), tried) = (watch::channel(false), Arc::<Notify>::default());
         if let Kind::Ticket(desk) = &channel.kind {
