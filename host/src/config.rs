@@ -84,7 +84,7 @@ pub use timing::Timing;
 
 use crate::{
     alarm::host::HostRules,
-    notify::{channel::Channel, person::Person, roster::Roster, route::Route},
+    notify::{channel::Channel, person::Person, roster::Roster, route::Route, why_not::Known},
     schedule::UnixTime,
 };
 
@@ -133,6 +133,12 @@ impl Config {
     /// Lists the folders searched for agent libraries.
     pub fn plugin_folders(&self) -> Vec<PathBuf> {
         self.plugins.iter().map(|folder| folder.value.clone()).collect()
+    }
+
+    /// Lends who there is to be told, and of what.
+    pub fn known(&self) -> Known<'_> {
+        let Self { channels, routes, persons, rosters, .. } = self;
+        Known { channels, routes, persons, rosters, whole: true }
     }
 
     /// Lists what no agent may touch: the data folder, and every file that holds a secret.
@@ -208,7 +214,7 @@ pub struct Draft {
     pub maintenance: Vec<MaintenanceWindow>,
     /// The objectives without a fault.
     pub objectives: Vec<Objective>,
-    /// The channels without a fault.
+    /// The channels without a fault, but for secrets that are out of reach.
     pub channels: Vec<Channel>,
     /// The routes without a fault.
     pub routes: Vec<Route>,
@@ -239,6 +245,12 @@ struct Settled {
 }
 
 impl Draft {
+    /// Lends who there is to be told, and of what; `whole` if no fault hides any.
+    pub fn known(&self, whole: bool) -> Known<'_> {
+        let Self { channels, routes, persons, rosters, .. } = self;
+        Known { channels, routes, persons, rosters, whole }
+    }
+
     /// Takes it for a configuration; `None` where the main file leaves open where the daemon lives.
     ///
     /// Shape: it can be run if nothing was told of.

@@ -4,7 +4,8 @@
 //! in order for each alarm, and again until it is delivered: at least once, with the same id each time.
 //!
 //! Reading order: [`route`] (who is told of what) · [`person`] and [`roster`] (who there is, and when) · [`outbox`] (what waits to be told) · [`channel`] (what tells) · [`text`] and [`language`] (in which
-//! words) · [`vocabulary`] (which labels alarms can have) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`], [`icinga2`] (the present instead of steps); [`http`] carries two of them.
+//! words) · [`vocabulary`] (which labels alarms can have) · one file for each way: [`mail`], [`webhook`], [`alertmanager`], [`snmp`], [`syslog`], [`exec`], [`opcmsg`], [`icinga2`] (the present instead of steps); [`http`] carries two of them ·
+//! [`why_not`] (what decided).
 
 pub mod alertmanager;
 pub mod channel;
@@ -25,3 +26,4 @@ mod tests;
 pub mod text;
 pub mod vocabulary;
 pub mod webhook;
+pub mod why_not;

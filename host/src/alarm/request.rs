@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     database::DatabaseError,
-    notify::outbox::Message,
+    notify::{outbox::Message, why_not::NobodyError},
     schedule::{ScheduleError, Zone},
     series::time::{self, Clock, TimeError},
     ticket::store::Shown,
@@ -77,6 +77,9 @@ pub enum AlarmRequestError {
     /// There is no such alarm.
     #[error("no alarm has the number {0}; `watchpost alarms list --state all` lists those that are kept")]
     Unknown(u64),
+    /// There is nobody of that name to be told.
+    #[error(transparent)]
+    Nobody(#[from] NobodyError),
     /// The store fails.
     #[error("the alarms cannot be read")]
     Store(#[from] DatabaseError),

@@ -388,7 +388,7 @@ fn explain(context: &Context, one: &One) -> Outcome {
     print_steps(&found.steps);
     if !found.messages.is_empty() {
         println!();
-        why_not::print_messages(&found, &found.messages.iter().collect::<Vec<_>>());
+        why_not::print_messages(&found.steps, &found.messages);
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Context, failure::Failure, table::counted};
 use crate::{
-    config::{self, Config, Loaded, nearest},
+    config::{self, Draft, Job, Loaded, nearest},
     daemon::now_ns,
     plugin::{Plugins, Sandboxes},
     schedule::UnixTime,
@@ -30,6 +30,12 @@ impl Context {
     /// Reads the configuration; faults are told, warnings are not.
     pub(super) fn load(&self) -> Result<Loaded, Failure> {
         config::load(&self.file()?, now()).map_err(Failure::Faults)
+    }
+
+    /// What the files say, for who reads it and runs nothing: secrets may be there for the daemon alone.
+    pub(super) fn draft(&self) -> Result<Draft, Failure> {
+        let (draft, faults) = config::read(&self.file()?, now());
+        if faults.hiding() > 0 { Err(Failure::Faults(faults)) } else { Ok(draft) }
     }
 
     /// The data folder, also of a configuration whose schedules have faults: a running daemon is to be reached all the same.
@@ -88,8 +94,8 @@ pub(super) async fn plugins(folders: &[PathBuf], sandboxes: &Sandboxes) -> Plugi
 }
 
 /// The failure of a command that names a job which the configuration does not have.
-pub(super) fn unknown_job(cannot: &str, name: &str, config: &Config) -> Failure {
-    let meant = nearest(name, config.jobs.iter().map(|job| job.name.as_str()));
+pub(super) fn unknown_job(cannot: &str, name: &str, jobs: &[Job]) -> Failure {
+    let meant = nearest(name, jobs.iter().map(|job| job.name.as_str()));
     let hint = meant.map_or("`watchpost plan` lists all".to_owned(), |meant| format!("did you mean `{meant}`?"));
     Failure::wrong(cannot, format!("no job is called so; {hint}"))
 }

@@ -91,7 +91,7 @@ fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
     match config.jobs.iter().find(|job| job.name.as_str() == name) {
         Some(job) => Ok(Chosen { job: job.clone(), cursor: cursor_of(&config.data.value, name), folders: config.plugin_folders() }),
         None if faults.stop() => Err(Failure::Faults(faults)),
-        None => Err(unknown_job(&format!("cannot measure job `{name}`"), name, &config)),
+        None => Err(unknown_job(&format!("cannot measure job `{name}`"), name, &config.jobs)),
     }
 }
 

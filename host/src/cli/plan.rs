@@ -35,18 +35,18 @@ struct Run<'a> {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let config = context.load()?.config;
+    let (file, all) = (context.file()?, context.draft()?.jobs);
     let chosen = |job: &&Job| arguments.job.as_ref().is_none_or(|name| job.name.as_str() == name);
-    let jobs: Vec<&Job> = config.jobs.iter().filter(chosen).collect();
+    let jobs: Vec<&Job> = all.iter().filter(chosen).collect();
     if let (Some(name), true) = (&arguments.job, jobs.is_empty()) {
-        return Err(unknown_job(&format!("cannot plan job `{name}`"), name, &config));
+        return Err(unknown_job(&format!("cannot plan job `{name}`"), name, &all));
     }
     let runs: Vec<Run<'_>> = upcoming(&jobs, now()).take(arguments.count).map(|(due, job)| shown(job, due)).collect();
     if context.json {
         return print_json(&runs);
     }
     if runs.is_empty() {
-        println!("nothing is planned: {}", why_nothing(&jobs, &config.file));
+        println!("nothing is planned: {}", why_nothing(&jobs, &file));
         return Ok(());
     }
     let rows: Vec<Vec<String>> = runs.iter().map(|run| vec![run.local.clone(), run.job.to_owned(), run.schedule.clone()]).collect();

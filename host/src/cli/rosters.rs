@@ -10,7 +10,7 @@ use super::{
     print_json, table, time,
 };
 use crate::{
-    config::{Config, nearest},
+    config::nearest,
     notify::roster::{Roster, SHIFTS_MAX, Shift},
     schedule::UnixTime,
     series::time::{Clock, parse_range},
@@ -86,19 +86,18 @@ impl<'r> Told<'r> {
 }
 
 pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
-    let config = context.load()?.config;
+    let rosters = context.draft()?.rosters;
     match &arguments.command {
-        None | Some(Command::List) => list(context, &config),
-        Some(Command::Show { name, from, to }) => show(context, &config, name, from, to),
+        None | Some(Command::List) => list(context, &rosters),
+        Some(Command::Show { name, from, to }) => show(context, &rosters, name, from, to),
     }
 }
 
-fn list(context: &Context, config: &Config) -> Outcome {
+fn list(context: &Context, rosters: &[Roster]) -> Outcome {
     let now = now().as_secs();
     let on_duty = |roster: &Roster| roster.shifts(now, now + 1).first().map(|shift| (shift.until, shift.person.to_owned()));
     if context.json {
-        let all: Vec<_> = config
-            .rosters
+        let all: Vec<_> = rosters
             .iter()
             .map(|roster| {
                 let shifts = roster.shifts(now, now + 1);
@@ -110,12 +109,11 @@ fn list(context: &Context, config: &Config) -> Outcome {
             .collect();
         return print_json(&all);
     }
-    if config.rosters.is_empty() {
+    if rosters.is_empty() {
         println!("no roster; write [[person]] and [[roster]] in watchpost.toml");
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = config
-        .rosters
+    let rows: Vec<Vec<String>> = rosters
         .iter()
         .map(|roster| {
             let (until, person) = on_duty(roster).unwrap_or_default();
@@ -127,10 +125,10 @@ fn list(context: &Context, config: &Config) -> Outcome {
     Ok(())
 }
 
-fn show(context: &Context, config: &Config, name: &str, from: &str, to: &str) -> Outcome {
+fn show(context: &Context, rosters: &[Roster], name: &str, from: &str, to: &str) -> Outcome {
     let cannot = format!("cannot show roster `{}`", table::plain(name));
-    let Some(roster) = config.rosters.iter().find(|roster| roster.name == name) else {
-        let near = nearest(name, config.rosters.iter().map(|roster| roster.name.as_str()));
+    let Some(roster) = rosters.iter().find(|roster| roster.name == name) else {
+        let near = nearest(name, rosters.iter().map(|roster| roster.name.as_str()));
         let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         return Err(Failure::wrong(&cannot, format!("no roster is called so{near}")));
     };

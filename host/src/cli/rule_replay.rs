@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::{
     Context,
     failure::{Failure, Outcome},
-    load::now,
     past::{HeldTo, Replayed, replay},
     print_json,
     table::{self, counted, plain},
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     alarm::replay::Episode,
-    config::{self, AlarmRule, Draft, nearest},
+    config::{AlarmRule, Draft, SEVERITIES, nearest},
     console::readable,
     series::time::{Clock, parse_range},
 };
@@ -125,7 +124,7 @@ impl Sum {
 }
 
 pub(super) fn run_replay(context: &Context, name: &str, of: &OfJob, range: &Range) -> Outcome {
-    let draft = draft(context)?;
+    let draft = context.draft()?;
     let rule = rule(&draft, name, of.job.as_deref(), CANNOT_REPLAY)?;
     let replayed = replay(context, CANNOT_REPLAY, (rule, &draft), range.seconds(CANNOT_REPLAY)?)?;
     let story = Story { rule: rule.name.value.clone(), series: rule.looks_at.shown(), sum: Sum::of(&replayed), replayed };
@@ -160,7 +159,7 @@ struct Difference {
 }
 
 pub(super) fn run_diff(context: &Context, names: [&str; 2], of: &OfJob, range: &Range) -> Outcome {
-    let draft = draft(context)?;
+    let draft = context.draft()?;
     let range = range.seconds(CANNOT_REPLAY)?;
     let [first, second] = names.map(|name| {
         let rule = rule(&draft, name, of.job.as_deref(), CANNOT_REPLAY)?;
@@ -225,7 +224,7 @@ fn row(alarm: &Episode, end: i64) -> Vec<String> {
     let ended = if alarm.cleared.is_none() { ", goes on" } else { "" };
     let flaps = if alarm.flapping { ", flapping" } else { "" };
     let silenced = if alarm.silenced.is_some() { ", silenced" } else { "" };
-    let severity = config::SEVERITIES.iter().find(|(known, _)| *known == alarm.severity).map_or("indeterminate", |(_, name)| name);
+    let severity = SEVERITIES.iter().find(|(known, _)| *known == alarm.severity).map_or("indeterminate", |(_, name)| name);
     vec![
         time::local(alarm.raised as f64),
         format!("{}{ended}{flaps}{silenced}", time::span(lasted(alarm, end) as f64)),
@@ -261,11 +260,6 @@ pub(super) fn tell(held_to: &HeldTo) {
     for note in &held_to.notes {
         println!("{}", plain(note));
     }
-}
-
-pub(super) fn draft(context: &Context) -> Result<Draft, Failure> {
-    let (draft, faults) = config::read(&context.file()?, now());
-    if faults.stop() { Err(Failure::Faults(faults)) } else { Ok(draft) }
 }
 
 /// The rule of a name; the job decides where several thresholds bear it.

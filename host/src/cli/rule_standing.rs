@@ -6,7 +6,6 @@ use super::{
     Context,
     client::query,
     failure::{Failure, Outcome},
-    load::now,
     print_json,
     rule_replay::OfJob,
     rules::{Shown, print_one},
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     alarm::{ledger::standing::Standing, x733::severity_name},
-    config::{self, AlarmRule, nearest},
+    config::{AlarmRule, nearest},
     expose::http::MORE,
 };
 
@@ -30,11 +29,7 @@ const CANNOT: &str = "cannot tell how series stand";
 
 /// Shows one rule and its series.
 pub(super) fn show(context: &Context, name: &str, of: &OfJob) -> Outcome {
-    let file = context.file()?;
-    let (draft, faults) = config::read(&file, now());
-    if faults.stop() {
-        return Err(Failure::Faults(faults));
-    }
+    let draft = context.draft()?;
     let is_it = |rule: &&AlarmRule| rule.name.value == name && of.job().is_none_or(|job| rule.of_job.as_deref().is_none_or(|of| of == job));
     let rules: Vec<Shown> = draft.rules.iter().filter(is_it).map(Shown::of).collect();
     if rules.is_empty() {

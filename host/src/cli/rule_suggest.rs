@@ -8,7 +8,7 @@ use super::{
     failure::{Failure, Outcome},
     past::{replay, values},
     print_json,
-    rule_replay::{Range, Sum, draft, tell},
+    rule_replay::{Range, Sum, tell},
     table, time,
 };
 use crate::{
@@ -32,7 +32,7 @@ struct Suggestion {
 }
 
 pub(super) fn run(context: &Context, series: &str, is_below: bool, range: &Range) -> Outcome {
-    let draft = draft(context)?;
+    let draft = context.draft()?;
     let range = range.seconds(CANNOT_SUGGEST)?;
     let selector = Selector::parse(series).map_err(|error| Failure::wrong(CANNOT_SUGGEST, crate::chain(&error)))?;
     let (unit, values) = values(context, CANNOT_SUGGEST, (series, &draft), range, is_below)?;

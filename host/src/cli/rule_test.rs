@@ -13,12 +13,11 @@ use watchpost_services::outcome::Event;
 use super::{
     Context,
     failure::{Failure, Outcome},
-    load::now,
     print_json, table,
 };
 use crate::{
     alarm::together::find,
-    config::{self, AlarmRule, Draft, LooksAt},
+    config::{AlarmRule, Draft, LooksAt},
     reading::Shape,
     schedule::parse_span,
     series::{
@@ -123,10 +122,7 @@ struct Done {
 pub(super) fn run(context: &Context, file: &Path) -> Outcome {
     let text = std::fs::read_to_string(file).map_err(|error| Failure::of(format!("cannot read {}", file.display()), &error))?;
     let tests: File = toml::from_str(&text).map_err(|error| Failure::wrong(CANNOT, format!("{}: {error}", file.display())))?;
-    let (draft, faults) = config::read(&context.file()?, now());
-    if faults.stop() {
-        return Err(Failure::Faults(faults));
-    }
+    let draft = context.draft()?;
     let done = tests.test.iter().map(|test| done(test, &draft)).collect::<Result<Vec<_>, _>>()?;
     if context.json {
         print_json(&done)?;

@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use super::{
     Context,
-    failure::{Failure, Outcome},
-    load::now,
+    failure::Outcome,
     print_json,
     rule_replay::{self, OfJob, Range},
     rule_standing, rule_suggest, table,
 };
 use crate::{
-    config::{self, AlarmRule, LooksAt, SEVERITIES},
+    config::{AlarmRule, LooksAt, SEVERITIES},
     console::readable,
 };
 
@@ -174,12 +173,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
         Some(Command::List { series: true }) => return rule_standing::list(context),
         Some(Command::List { series: false }) | None => {}
     }
-    let file = context.file()?;
-    let (draft, faults) = config::read(&file, now());
-    if faults.stop() {
-        return Err(Failure::Faults(faults));
-    }
-    let rules: Vec<Shown> = draft.rules.iter().map(Shown::of).collect();
+    let rules: Vec<Shown> = context.draft()?.rules.iter().map(Shown::of).collect();
     if context.json {
         return print_json(&rules);
     }

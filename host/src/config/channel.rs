@@ -128,6 +128,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(120);
 const HEARTBEAT_MIN: Duration = Duration::from_secs(10);
 /// Where OpenView has its program.
 const OPCMSG: &str = "/opt/OV/bin/opcmsg";
+/// Stands for a secret that is out of reach: as long as any password has to be, and fit for a header.
+const STAND_IN: &str = "stands in for a secret";
 /// Facilities of syslog by their names (RFC 5424, table 1).
 const FACILITIES: [(&str, u8); 12] = [
     ("user", 1),
@@ -525,8 +527,10 @@ pub(super) fn secret_of(path: &str, at: &At<Data>, faults: &mut Faults) -> Optio
         Data::Table(table) => match secret::fetch(path, table, &at.place, &secret::process_environment) {
             Ok(secret) => Some(Hidden::new(secret)),
             Err(fault) => {
+                // Nobody is told with it, for nothing runs; but who may not have it learns of the channel all the same.
+                let out_of_reach = fault.as_ref().is_some_and(|fault| fault.rule.is_secret_out_of_reach());
                 faults.extend(fault);
-                None
+                out_of_reach.then(|| Hidden::new(STAND_IN.into()))
             }
         },
         Data::Broken => None,

@@ -84,6 +84,11 @@ impl Faults {
         self.0.iter().any(|fault| fault.weight == Weight::Error)
     }
 
+    /// Counts what hides a part of the configuration: whatever stops the daemon, but for secrets that are out of reach.
+    pub fn hiding(&self) -> usize {
+        self.0.iter().filter(|fault| fault.weight == Weight::Error && !fault.rule.is_secret_out_of_reach()).count()
+    }
+
     /// Sorts them by file and place; what several jobs inherit from one place is told once.
     pub fn sorted(self) -> Self {
         let mut faults = self.0;

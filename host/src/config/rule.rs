@@ -480,4 +480,10 @@ impl Rule {
             _ => Weight::Error,
         }
     }
+
+    /// Says whether a secret is out of reach for whoever reads the files, while the daemon may well have it: it is another user's, or has more
+    /// in its environment.
+    pub fn is_secret_out_of_reach(self) -> bool {
+        matches!(self, Self::SecretEnvUnset | Self::SecretCredentialsMissing | Self::SecretFileUnreadable | Self::SecretFileForeign)
+    }
 }

@@ -38,6 +38,11 @@ impl Zone {
         if abbreviation.starts_with(['+', '-']) { stamp.to_string() } else { format!("{stamp} {abbreviation}") }
     }
 
+    /// Writes an instant as a clock there has it: "2026-10-25 02:30:00".
+    pub fn clock(self, time: UnixTime) -> String {
+        self.0.from_utc_datetime(&time.to_utc().naive_utc()).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// Gives the day on which an instant lies there.
     pub fn day(self, time: UnixTime) -> chrono::NaiveDate {
         self.0.from_utc_datetime(&time.to_utc().naive_utc()).date_naive()

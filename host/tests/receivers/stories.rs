@@ -212,3 +212,66 @@ fn a_channel_that_is_new_after_a_reload_is_told_what_comes_then() {
     assert_eq!((old.steps(), new.steps()), (vec!["raised".to_owned()], vec!["cleared".to_owned()]));
     assert!(daemon.stop().status.success());
 }
+
+#[test]
+fn who_lacks_the_daemons_secrets_is_told_what_it_decides_and_nothing_false_without_it() {
+    let receiver = Receiver::start(&[]);
+    let server = Server::down();
+    let people = "[[person]]\nname = \"ann\"\naddresses = [{ channel = \"hook\" }]\n[[person]]\nname = \"bob\"\naddresses = [{ channel = \"hook\" }]\n\
+                  [[roster]]\nname = \"duty\"\nmembers = [\"ann\", \"bob\"]\nturn = \"1d\"\nhandover = \"08:00\"\ntimezone = \"UTC\"\n\
+                  [[route]]\nto = [\"duty\"]\nmatch = '{job=\"mx\"}'\n";
+    let house = house(&server, &(channel(&receiver, "secret = { env = \"WATCHPOST_TEST_HOOK\" }") + people));
+    let daemon = house.start_with(|command| {
+        command.env("WATCHPOST_TEST_HOOK", "hush-hush");
+    });
+    until(SOON, || (!receiver.taken().is_empty()).then_some(())).expect("it is told");
+    let alarms: Vec<Value> = serde_json::from_str(&house.run(&["alarms", "--json"]).ok()).unwrap();
+    let number = alarms.iter().find(|alarm| alarm["rule"] == "down").unwrap()["number"].to_string();
+    let why_not = |who: &str| house.run(&["alarms", "why-not", &number, who]);
+    let is_told = "\nroute 1 names it, and is about the alarm\n";
+    let judged = || {
+        let said = why_not("hook");
+        assert!(said.out.contains(is_told) && said.err.is_empty(), "{said:?}");
+        let said = why_not("ann");
+        assert!(said.out.contains("route 2 names roster duty, and is about the alarm\n") && said.err.is_empty(), "{said:?}");
+        let said = why_not("anna");
+        let nobody = "error: cannot say why: no channel, person or roster is called `anna`; did you mean `ann`?\n";
+        assert_eq!((said.code, said.err.as_str()), (Some(2), nobody));
+        let said: Value = serde_json::from_str(&house.run(&["alarms", "why-not", &number, "hook", "--json"]).ok()).unwrap();
+        assert_eq!((said["channel"].as_str(), said["alarm"].to_string()), (Some("hook"), number.clone()));
+        assert_eq!((said["messages"][0]["channel"].as_str(), said["reasons"].as_array().map(Vec::is_empty)), (Some("hook"), Some(false)));
+        for (words, told) in [
+            (["rules", "list"].as_slice(), "\ndown "),
+            (&["rosters"], "\nduty "),
+            (&["rosters", "show", "duty"], " ann"),
+            (&["plan"], " mx "),
+        ] {
+            let said = house.run(words).ok();
+            assert!(said.contains(told), "{said}");
+        }
+        // Times are of whoever asks, five hours and three quarters later there.
+        let asked = house.command(&["alarms", "why-not", &number, "duty"]).env("TZ", "Asia/Kathmandu").output().unwrap();
+        let said = String::from_utf8(asked.stdout).unwrap();
+        assert!(said.contains(" 13:45:00 to "), "{said}");
+    };
+    judged();
+    assert!(house.run(&["rules", "show", "down"]).ok().starts_with("rule down on "));
+    // What the daemon has not taken yet decides nothing.
+    house.replace_in_main("type = \"webhook\"", "type = \"webhok\"");
+    let said = why_not("hook");
+    assert!(said.out.contains(is_told) && said.err.is_empty(), "{said:?}");
+    house.replace_in_main("type = \"webhok\"", "type = \"webhook\"");
+    assert!(daemon.stop().status.success());
+
+    judged();
+    let note = "note: the configuration has 1 fault; what a fault hides is not judged; `watchpost check` names all\n";
+    house.replace_in_main("type = \"webhook\"", "type = \"webhok\"");
+    let said = why_not("hook");
+    assert!(said.out.starts_with("the configuration has no such channel without a fault\n") && said.err == note, "{said:?}");
+    let said = why_not("hok");
+    assert_eq!(said.err, format!("{note}error: cannot say why: no channel, person or roster without a fault is called `hok`\n"));
+    house.replace_in_main("type = \"webhok\"", "type = \"webhook\"");
+    house.replace_in_main("[[route]]\nchannels", "[[route]]\nseverity = \"bad\"\nchannels");
+    let said = why_not("ann");
+    assert!(said.out.contains("route 1 of those without a fault names roster duty, ") && said.err == note, "{said:?}");
+}

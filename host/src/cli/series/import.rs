@@ -13,10 +13,7 @@ use super::super::{
     table::{self, counted, plain},
 };
 use super::{every, instant};
-use crate::{
-    config,
-    series::import::{ImportRequest, Imported, UnimportedError, mapping, settle},
-};
+use crate::series::import::{ImportRequest, Imported, UnimportedError, mapping, settle};
 
 /// How a failure to import begins.
 const CANNOT: &str = "cannot import series";
@@ -74,10 +71,7 @@ fn alone(context: &Context, request: &ImportRequest) -> Result<Vec<Imported>, Fa
     if !folder.is_ours() && !request.dry {
         return Err(Failure::failed(CANNOT, format!("{} is another user's", plain(&data.display().to_string()))));
     }
-    let (draft, faults) = config::read(&context.file()?, now());
-    if faults.stop() {
-        return Err(Failure::Faults(faults));
-    }
+    let draft = context.draft()?;
     let is_measured = |job: &str| draft.jobs.iter().any(|known| known.name.as_str() == job);
     let store = Mutex::new(store);
     let imported = request.answer(&store, is_measured, now().as_secs()).map_err(|error: UnimportedError| match error.is_asked_wrong() {

@@ -90,3 +90,32 @@ fn an_agent_is_asked_nothing_where_more_than_a_secret_is_missing() {
     let Unbound { faults, rest } = *bind(&draft.jobs[0].asks, &probe(), &environment).unwrap_err();
     assert_eq!((faults.len(), rest.is_none()), (3, true));
 }
+
+#[test]
+fn a_channel_whose_secret_is_out_of_reach_is_known_and_nothing_runs_with_it() {
+    const SECRET: &str = "{ env = \"WATCHPOST_TEST_NEVER_SET\" }";
+    let channels = [
+        ("hook", format!("type = \"webhook\"\nurl = \"http://h/\"\nsecret = {SECRET}\nheaders = {{ Token = {SECRET} }}")),
+        (
+            "post",
+            format!("type = \"mail\"\nserver = \"h:25\"\nfrom = \"a@b.test\"\nto = [\"c@d.test\"]\nuser = \"u\"\npassword = {SECRET}"),
+        ),
+        ("traps", format!("type = \"snmp\"\nserver = \"h:162\"\nuser = \"u\"\nauth_password = {SECRET}\nprivacy_password = {SECRET}")),
+        (
+            "desk",
+            format!(
+                "type = \"ticket\"\nsystem = \"request-tracker\"\nurl = \"http://h/\"\nsecret = {SECRET}\nsettings = {{ queue = \"Mail\" }}"
+            ),
+        ),
+    ];
+    let tables: String = channels.iter().map(|(name, rest)| format!("[[channel]]\nname = \"{name}\"\n{rest}\n")).collect();
+    let names = channels.map(|(name, _)| name);
+    let house = House::new().with("schedules/a.toml", super::SOUND);
+    house.lay("watchpost.toml", format!("{}{tables}[[route]]\nchannels = {names:?}\n", super::MAIN));
+    let (draft, faults) = read(&house.main(), super::now());
+    assert_eq!(draft.channels.iter().map(|channel| channel.name.as_str()).collect::<Vec<_>>(), names, "{faults}");
+    assert_eq!((draft.routes.len(), faults.hiding(), faults.stop(), house.load().is_err()), (1, 0, true, true), "{faults}");
+    // Faults that hide something are told from those.
+    house.lay("watchpost.toml", format!("{}{tables}[[route]]\nchannels = {names:?}\nseverity = \"bad\"\n", super::MAIN));
+    assert_eq!(read(&house.main(), super::now()).1.hiding(), 1);
+}

@@ -24,6 +24,8 @@ use crate::{
     },
     daemon::{Daemon, now_ns},
     expose::http::{answer_alarm, answer_alarms, stream_of},
+    notify::why_not::{Asked, why_not},
+    schedule::Zone,
     series::time::parse_duration,
 };
 
@@ -34,6 +36,7 @@ pub(super) fn routes() -> Router<Arc<Daemon>> {
         .route("/api/v1/alarms", get(list))
         .route("/api/v1/alarms/stream", get(stream))
         .route("/api/v1/alarms/{number}", get(show))
+        .route("/api/v1/alarms/{number}/why-not", get(why))
         .route("/api/v1/alarms/{number}/{act}", post(act))
         .route("/api/v1/situations", get(together))
 }
@@ -79,6 +82,22 @@ async fn together(State(daemon): Shared) -> Response {
 
 async fn show(State(daemon): Shared, UrlPath(number): UrlPath<u64>) -> Response {
     answer_alarm(spawn_blocking(move || whole(&daemon.config().data.value, number)).await)
+}
+
+/// About whom it is asked, and whose clocks tell the times.
+#[derive(Deserialize)]
+struct About {
+    who: String,
+    timezone: Option<String>,
+}
+
+async fn why(State(daemon): Shared, UrlPath(number): UrlPath<u64>, Query(About { who, timezone }): Query<About>) -> Response {
+    let found = spawn_blocking(move || {
+        let zone = timezone.as_deref().map(Zone::parse).transpose()?.unwrap_or_default();
+        let config = daemon.config();
+        why_not(&config.data.value, number, &Asked { who: &who, zone, now_ns: now_ns() }, &config.known())
+    });
+    answer_alarm(found.await)
 }
 
 async fn stream(State(daemon): Shared) -> Response {

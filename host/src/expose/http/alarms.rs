@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper::body::{Bytes, Frame};
+use serde::Serialize;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     task::JoinError,
@@ -28,7 +29,7 @@ use tokio::{
 use super::MORE;
 use crate::alarm::{
     notice::Notice,
-    request::{AlarmRequestError, Found, Whole},
+    request::{AlarmRequestError, Found},
 };
 
 /// Listeners to the stream at one time.
@@ -47,8 +48,8 @@ pub(crate) fn answer_alarms(found: Result<Result<Found, AlarmRequestError>, Join
     }
 }
 
-/// One alarm with its steps.
-pub(crate) fn answer_alarm(found: Result<Result<Whole, AlarmRequestError>, JoinError>) -> Response {
+/// What is told of one alarm.
+pub(crate) fn answer_alarm<T: Serialize>(found: Result<Result<T, AlarmRequestError>, JoinError>) -> Response {
     match found {
         Ok(Ok(found)) => Json(found).into_response(),
         Ok(Err(error)) => refused(&error),
@@ -58,7 +59,7 @@ pub(crate) fn answer_alarm(found: Result<Result<Whole, AlarmRequestError>, JoinE
 
 fn refused(error: &AlarmRequestError) -> Response {
     let status = match error {
-        AlarmRequestError::Unknown(_) => StatusCode::NOT_FOUND,
+        AlarmRequestError::Unknown(_) | AlarmRequestError::Nobody(_) => StatusCode::NOT_FOUND,
         error if error.is_asked_wrong() => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

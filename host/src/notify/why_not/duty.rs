@@ -1,19 +1,19 @@
 //! What rosters and escalation have to do with it that somebody was told of an alarm, or was not.
 
+use super::Asked;
 use crate::{
     alarm::{
         life::Stage,
         notice::{Notice, Step},
         request::Whole,
     },
-    cli::alarms::at,
     notify::{outbox::State, person::Person, roster::Roster},
 };
 
 const SECOND: i64 = 1_000_000_000;
 
 /// Who was on duty when the alarm was raised and when it was handed on, and who is.
-pub(super) fn reasons(roster: &Roster, person: Option<&Person>, found: &Whole, now_ns: i64) -> Vec<String> {
+pub(super) fn reasons(roster: &Roster, person: Option<&Person>, found: &Whole, asked: &Asked<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     let raised_ns = found.alarm.life.raised_ns;
     let mut tell = |at_ns: i64, when: &str| {
@@ -21,7 +21,7 @@ pub(super) fn reasons(roster: &Roster, person: Option<&Person>, found: &Whole, n
         let Some(shift) = roster.shifts(second, second + 1).into_iter().next() else { return };
         let instead = shift.instead_of.map(|of| format!(" instead of {of}")).unwrap_or_default();
         let not = person.filter(|person| person.name != shift.person).map(|person| format!(", not {}", person.name)).unwrap_or_default();
-        let (from, until) = (at(shift.from * SECOND), at(shift.until * SECOND));
+        let (from, until) = (asked.at(shift.from * SECOND), asked.at(shift.until * SECOND));
         reasons.push(format!("roster {}: {when} {} was on duty{instead}{not} ({from} to {until})", roster.name, shift.person));
     };
     tell(raised_ns, "when it was raised");
@@ -29,20 +29,21 @@ pub(super) fn reasons(roster: &Roster, person: Option<&Person>, found: &Whole, n
     for message in handed {
         tell(message.done_ns.unwrap_or(message.not_before_ns), "when it was handed on");
     }
-    let now = now_ns.div_euclid(SECOND);
+    let now = asked.now_ns.div_euclid(SECOND);
     reasons.push(format!("roster {}: now {} is on duty", roster.name, roster.on_duty(now)));
     reasons
 }
 
 /// Whether an escalation to these channels is due, and what came before it: as the outbox has it.
-pub(super) fn escalation(found: &Whole, channels: &[String], now_ns: i64) -> Option<String> {
+pub(super) fn escalation(found: &Whole, channels: &[String], asked: &Asked<'_>) -> Option<String> {
     let life = &found.alarm.life;
     let own = || found.messages.iter().filter(|message| message.while_untaken && channels.contains(&message.channel));
     let waits = own().filter(|message| message.state == State::Waits).map(|message| message.not_before_ns).min();
     if let Some(due_ns) = waits {
-        return Some(if due_ns > now_ns { format!("not due before {}", at(due_ns)) } else { format!("due since {}", at(due_ns)) });
+        let due = asked.at(due_ns);
+        return Some(if due_ns > asked.now_ns { format!("not due before {due}") } else { format!("due since {due}") });
     }
-    let step = |is_meant: &dyn Fn(&Notice) -> bool| found.steps.iter().rfind(|notice| is_meant(notice)).map(said);
+    let step = |is_meant: &dyn Fn(&Notice) -> bool| found.steps.iter().rfind(|notice| is_meant(notice)).map(|notice| said(notice, asked));
     let taken = match (life.stage, &life.owner, &life.acknowledged) {
         (Stage::Active, Some(_), _) => step(&|notice| notice.step == Step::Owned),
         (Stage::Active, None, Some(_)) => step(&|notice| notice.step == Step::Acknowledged),
@@ -56,15 +57,15 @@ pub(super) fn escalation(found: &Whole, channels: &[String], now_ns: i64) -> Opt
     let before = if done_ns < last.not_before_ns { ", before it was due" } else { "" };
     Some(match (last.state, step(&|notice| notice.time_ns == done_ns && notice.step != Step::Raised), &last.why) {
         (State::NotNeeded, Some(ended), _) => format!("not needed: {ended}{before}"),
-        (State::NotNeeded, None, Some(why)) => format!("not needed: {why}, {}", at(done_ns)),
-        (state, ..) => format!("{} {}", state.name(), at(done_ns)),
+        (State::NotNeeded, None, Some(why)) => format!("not needed: {why}, {}", asked.at(done_ns)),
+        (state, ..) => format!("{} {}", state.name(), asked.at(done_ns)),
     })
 }
 
 /// What somebody did, or happened, and when.
-fn said(notice: &Notice) -> String {
+fn said(notice: &Notice, asked: &Asked<'_>) -> String {
     let by = notice.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    format!("{}{by} {}", notice.step.name(), at(notice.time_ns))
+    format!("{}{by} {}", notice.step.name(), asked.at(notice.time_ns))
 }
 
 #[cfg(test)]
@@ -141,21 +142,22 @@ mod tests {
     #[test]
     fn when_an_escalation_is_due_is_what_the_outbox_has() {
         use Step::{Acknowledged, Changed, Owned, Raised, Shelved, Unacknowledged, Unshelved};
+        let asked = Asked { who: "boss", zone: Zone::default(), now_ns: 1_000 * SECOND };
         let told = |steps: &[(i64, Step)]| {
             let (found, due_ns) = after(steps);
-            (escalation(&found, &["boss".to_owned()], 1_000 * SECOND).unwrap(), due_ns)
+            (escalation(&found, &["boss".to_owned()], &asked).unwrap(), due_ns)
         };
         for (steps, due_s) in [
             (&[(1, Raised), (900, Shelved), (950, Unshelved)][..], 950 + AFTER_S),
             (&[(900, Raised), (950, Changed)], 900 + AFTER_S),
             (&[(1, Raised), (2, Acknowledged), (990, Unacknowledged)], 990 + AFTER_S),
         ] {
-            assert_eq!(told(steps), (format!("not due before {}", at(due_s * SECOND)), Some(due_s * SECOND)));
+            assert_eq!(told(steps), (format!("not due before {}", asked.at(due_s * SECOND)), Some(due_s * SECOND)));
         }
-        let owned = format!("not needed: owned by somebody {}", at(2 * SECOND));
+        let owned = format!("not needed: owned by somebody {}", asked.at(2 * SECOND));
         assert_eq!(told(&[(1, Raised), (2, Owned), (3, Shelved), (4, Unshelved)]), (owned.clone(), None));
         assert_eq!(told(&[(1, Raised), (2, Owned), (3, Acknowledged), (4, Unacknowledged)]), (owned, None));
-        let cleared = format!("not needed: cleared {}, before it was due", at(3 * SECOND));
+        let cleared = format!("not needed: cleared {}, before it was due", asked.at(3 * SECOND));
         assert_eq!(told(&[(1, Raised), (3, Step::Cleared)]), (cleared, None));
     }
 }
