@@ -260,6 +260,14 @@ impl SeriesStore {
         })
     }
 
+    /// Metric and labels of the series of a job that had a reading since an instant.
+    pub fn given_since(&self, job: &str, since_s: i64) -> Vec<(String, LabelSet)> {
+        let last = |file: &SeriesFile| self.last_stamp(job, &file.labels).unwrap_or(file.last_slot);
+        let files = self.catalogue.jobs().get(job).into_iter().flat_map(|known| &known.files);
+        let given = files.filter(|file| file.generation == 0 && last(file) >= since_s);
+        given.flat_map(|file| file.columns.iter().map(|column| (column.metric.clone(), of_series(&file.labels).to_vec()))).collect()
+    }
+
     /// Counts the label sets of a job that had a reading within [`UNSEEN_S`] before this slot.
     fn label_sets_seen(&self, job: &str, slot: i64) -> usize {
         let known = self.catalogue.jobs().get(job);

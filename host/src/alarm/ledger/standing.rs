@@ -29,7 +29,8 @@ use crate::{
     latest::{JobState, Last, Snapshot},
     reading::{Cause, Reading},
     series::{
-        meant::of_every_run,
+        meant::{label_of, of_every_run},
+        name::LabelSet,
         selector::{NAME_LABEL, Shown},
     },
 };
@@ -118,11 +119,18 @@ impl Census {
     }
 }
 
+/// Metric and labels of a series that a job gave of late: within [`OF_LATE_S`].
+pub type GivenOfLate = (String, LabelSet);
+
+/// How long a series that is given no more is missed, seconds: a day. After that it is gone, unless a rule says `absent`.
+pub const OF_LATE_S: i64 = 86_400;
+
 impl Ledger {
-    /// Counts how the series of one job stand with the rules that look at them.
-    pub fn count_job(&self, job: &JobState, now_ns: i64, census: &mut Census) {
+    /// Counts how the series of one job stand with the rules that look at them; `given`: those that it gave of late, by metric and labels.
+    pub fn count_job(&self, job: &JobState, given: &[GivenOfLate], now_ns: i64, census: &mut Census) {
         let mut found = Vec::new();
         self.of_series(job, now_ns, &|_| true, &mut found);
+        self.of_given(job, given, now_ns, &|_| true, &mut found);
         self.of_events(job, now_ns, &|_| true, &mut found);
         census.take(&found);
     }
@@ -144,11 +152,20 @@ impl Ledger {
 
     /// How all series stand with the rules that look at them, by rule, job and series; what jobs gave last is that of `snapshot`.
     ///
-    /// `is_asked`: of which rules.
-    pub fn standings(&self, snapshot: &Snapshot, is_asked: impl Fn(&AlarmRule) -> bool) -> Vec<Standing> {
+    /// `is_asked`: of which rules; `given`: the series that a job gave of late, by metric and labels.
+    pub fn standings(
+        &self,
+        snapshot: &Snapshot,
+        given: impl Fn(&str) -> Vec<GivenOfLate>,
+        is_asked: impl Fn(&AlarmRule) -> bool,
+    ) -> Vec<Standing> {
         let mut found = Vec::new();
         for job in &snapshot.jobs {
+            let first = found.len();
             self.of_series(job, snapshot.now_ns, &is_asked, &mut found);
+            let mut of_job = found.split_off(first);
+            self.of_given(job, &given(&job.shape.job), snapshot.now_ns, &is_asked, &mut of_job);
+            found.append(&mut of_job);
             self.of_events(job, snapshot.now_ns, &is_asked, &mut found);
         }
         for rule in self.watch.rules().iter().filter(|rule| is_asked(rule)) {
@@ -203,6 +220,42 @@ impl Ledger {
                     MetricSpec { name: metric.clone(), kind: Kind::Gauge, unit: Unit::Number, help: String::new(), keys: Vec::new() };
                 let unknown = job.why_unknown(&spec, now_ns);
                 found.push(self.unknown((name.to_owned(), rule.name.value.clone(), metric), unknown.since, unknown.why));
+            }
+        }
+    }
+
+    /// Series that one job gave of late and does not give now, of those that its agent declares only when it gives them.
+    fn of_given(
+        &self,
+        job: &JobState,
+        given: &[GivenOfLate],
+        now_ns: i64,
+        is_asked: &impl Fn(&AlarmRule) -> bool,
+        found: &mut Vec<Standing>,
+    ) {
+        let name = job.shape.job.as_str();
+        for rule in self.watch.rules_of(name).iter().filter(|rule| is_asked(rule)) {
+            let Some(selector) = rule.looks_at.series() else { continue };
+            for (metric, own) in given {
+                let of_series = |label: &str| own.iter().find(|(key, _)| key == label).map(|(_, value)| value.as_str());
+                let label = |label: &str| {
+                    if label == NAME_LABEL { Some(metric.as_str()) } else { of_series(label).or_else(|| label_of(&job.shape, label)) }
+                };
+                if !selector.value.matches(label) {
+                    continue;
+                }
+                let series = Shown { metric, labels: own }.to_string();
+                let of_rule = |one: &&Standing| one.rule == rule.name.value;
+                if found.iter().filter(of_rule).any(|one| one.series == series) {
+                    continue;
+                }
+                let others =
+                    found.iter().filter(of_rule).any(|one| one.state != State::Unknown && one.series.split('{').next() == Some(metric));
+                // Which series it is known by now.
+                found.retain(|one| one.rule != rule.name.value || one.series != *metric || one.state != State::Unknown);
+                let spec =
+                    MetricSpec { name: metric.clone(), kind: Kind::Gauge, unit: Unit::Number, help: String::new(), keys: Vec::new() };
+                found.push(self.of_missing((name.to_owned(), rule.name.value.clone(), series), rule, others, job, &spec, now_ns));
             }
         }
     }

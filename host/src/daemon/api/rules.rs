@@ -1,6 +1,6 @@
 //! How series stand with the rules that look at them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -54,7 +54,10 @@ async fn standing(State(daemon): Shared, Query(asked): Query<Asked>) -> Response
     }
     let found = spawn_blocking(move || {
         let snapshot = daemon.snapshot();
-        let mut found = daemon.ledger.lend().standings(&snapshot, |rule| asked.means(rule));
+        let given: HashMap<&str, _> =
+            snapshot.jobs.iter().map(|job| (&*job.shape.job, daemon.given_of_late(&job.shape.job, snapshot.now_ns))).collect();
+        let of_job = |job: &str| given.get(job).cloned().unwrap_or_default();
+        let mut found = daemon.ledger.lend().standings(&snapshot, of_job, |rule| asked.means(rule));
         found.retain(|one| asked.job.as_ref().is_none_or(|job| one.job.as_ref().is_none_or(|of| of == job)));
         found
     });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    alarm::ledger::standing::{Census, Standing, State},
+    alarm::ledger::standing::{Census, GivenOfLate, Standing, State},
     latest::{JobView, Latest},
 };
 
@@ -10,13 +10,14 @@ struct Both {
     rig: Rig,
     latest: Latest,
     taken: u64,
+    given: Vec<GivenOfLate>,
 }
 
 impl Both {
     fn new(text: &str) -> Self {
         let latest = Latest::default();
         latest.set_jobs([JobView { shape: shape(), next_due_ns: Some(0) }]);
-        Self { rig: Rig::new(text), latest, taken: 0 }
+        Self { rig: Rig::new(text), latest, taken: 0, given: Vec::new() }
     }
 
     fn take(&mut self, minute: i64, samples: Option<&[(&str, &[&str], f64)]>) {
@@ -27,7 +28,7 @@ impl Both {
     }
 
     fn at(&self, minute: i64) -> Vec<Standing> {
-        self.rig.ledger.standings(&self.latest.snapshot((MONDAY + 60 * minute) * SECOND), |_| true)
+        self.rig.ledger.standings(&self.latest.snapshot((MONDAY + 60 * minute) * SECOND), |_| self.given.clone(), |_| true)
     }
 
     /// Series, state, and why it is unknown or what is wrong.
@@ -64,6 +65,38 @@ fn trouble_is_told_with_its_alarm_and_before_there_is_one_it_is_none() {
     both.take(2, None);
     let found = both.at(2);
     assert_eq!((found[0].state, found[0].alarm), (State::Unknown, Some(1)), "nobody knows whether it goes on");
+}
+
+#[test]
+fn what_is_declared_by_runs_alone_and_given_no_more_is_unknown_and_its_alarm_is_told() {
+    let mut both = Both::new("[[rule]]\nname = \"deep\"\nseries = 'depth'\nmajor = \"> 100\"\n");
+    let set = |k: &str| vec![("k".to_owned(), k.to_owned())];
+    let depth = |taken: u64, minute: i64, both: &mut Both, values: &[(&str, f64)]| {
+        let spec = MetricSpec { name: "depth".into(), kind: Kind::Gauge, unit: Unit::Number, help: "H.".into(), keys: vec!["k".into()] };
+        let mut reading = Reading { stale_ns: (MONDAY + 60 * minute + 90) * SECOND, ..reading(minute, Some(&[])) };
+        reading.outcome.declared.push(spec);
+        let samples = values.iter().map(|(k, value)| Sample { metric: "depth".into(), labels: vec![(*k).to_owned()], value: *value });
+        reading.outcome.samples.extend(samples);
+        both.latest.apply(&reading);
+        both.rig.ledger.take(taken, &reading);
+    };
+    depth(0, 0, &mut both, &[("a", 500.0), ("z", 1.0)]);
+    both.given = vec![("depth".into(), set("a")), ("depth".into(), set("z"))];
+    depth(1, 1, &mut both, &[("z", 1.0)]);
+    assert_eq!(both.told(1), ["depth{k=\"a\"} unknown: the last run gave others of its metric only", "depth{k=\"z\"} ok: -"]);
+    assert_eq!(both.at(1)[0].alarm, Some(1), "nobody knows whether it is over");
+    let snapshot = both.latest.snapshot((MONDAY + 60) * SECOND);
+    let mut census = Census::default();
+    snapshot.jobs.iter().for_each(|job| both.rig.ledger.count_job(job, &both.given, snapshot.now_ns, &mut census));
+    assert_eq!((census.series.get(&State::Unknown), census.rules().get(&State::Unknown)), (Some(&1), Some(&1)));
+    // A run that fails gives none of them.
+    both.taken = 2;
+    both.take(2, None);
+    assert_eq!(both.told(2), ["depth{k=\"a\"} unknown: connect: refused", "depth{k=\"z\"} unknown: connect: refused"]);
+    // After a day it is gone.
+    both.given.clear();
+    depth(3, 3, &mut both, &[("z", 1.0)]);
+    assert_eq!(both.told(3), ["depth{k=\"z\"} ok: -"]);
 }
 
 #[test]
@@ -149,7 +182,7 @@ fn series_are_counted_as_they_stand_and_rules_by_the_worst_of_theirs() {
     let mut both = Both::new(RULES);
     let count = |both: &Both| {
         let (snapshot, mut census) = (both.latest.snapshot(MONDAY * SECOND), Census::default());
-        snapshot.jobs.iter().for_each(|job| both.rig.ledger.count_job(job, snapshot.now_ns, &mut census));
+        snapshot.jobs.iter().for_each(|job| both.rig.ledger.count_job(job, &both.given, snapshot.now_ns, &mut census));
         both.rig.ledger.count_rest(&snapshot, &mut census);
         let counts = |of: &BTreeMap<State, usize>| State::ALL.map(|state| of.get(&state).copied().unwrap_or(0));
         (counts(&census.series), counts(&census.rules()))
