@@ -46,6 +46,10 @@ use crate::{
     database::DatabaseError,
 };
 
+/// Who withdraws an alarm: whoever changed what is in force.
+const CONFIGURATION: &str = "the configuration";
+/// Why an alarm of the host is withdrawn.
+const NOT_MEANT: &str = "what it is about is not in force any more, or alarms of its kind are not";
 /// Steps that wait to be written, at most.
 const PENDING_MAX: usize = 10_000;
 /// Steps without an event that are read at the start, at most.
@@ -258,17 +262,18 @@ impl Ledger {
             .flat_map(|(job, memories)| memories.keys().map(move |(rule, series)| (job.clone(), rule.clone(), series.clone())))
             .filter(|(job, rule, _)| is_gone(job, rule))
             .collect();
-        let gone: Vec<String> = self
+        let gone: Vec<(String, String)> = self
             .alarms
             .values()
-            .filter(|alarm| alarm.subject.origin == Origin::Rule && is_gone(&alarm.subject.job, &alarm.subject.rule))
-            .map(|alarm| alarm.subject.key.clone())
+            .map(|alarm| &alarm.subject)
+            .filter(|subject| subject.origin == Origin::Rule && is_gone(&subject.job, &subject.rule))
+            .map(|subject| (subject.key.clone(), self.watch.why_not(&subject.job, &subject.rule)))
             .collect();
         for (job, rule, series) in forgotten {
             self.remember(&job, &rule, &series, Memory::default());
         }
-        for key in gone {
-            self.step(&key, &Input::Withdraw, now_ns, None);
+        for (key, why) in gone {
+            self.step(&key, &Input::Withdraw, now_ns, Some((CONFIGURATION, Some(&why))));
         }
     }
 
@@ -373,7 +378,8 @@ impl Ledger {
             if input == Input::Well {
                 self.say_over(&key, None);
             }
-            self.step(&key, &input, now_ns, None);
+            let said = (input == Input::Withdraw).then_some((CONFIGURATION, Some(NOT_MEANT)));
+            self.step(&key, &input, now_ns, said);
         }
         for (subject, severity) in found {
             let key = subject.key.clone();

@@ -1,6 +1,10 @@
 //! The rules held to the jobs that there are: which of them look at which values of a reading, and what they see.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use watchpost_plugin_api::{Kind, MetricSpec, Severity};
 
@@ -27,6 +31,8 @@ type Labels = Vec<(String, String)>;
 /// The rules in force, by the jobs that they look at.
 #[derive(Debug, Default)]
 pub struct Watch {
+    /// All jobs, whatever looks at them.
+    named: HashSet<String>,
     jobs: HashMap<String, OfJob>,
     rules: Vec<Arc<AlarmRule>>,
     /// Rules over events that the host may report of itself, and of no job.
@@ -91,6 +97,7 @@ impl Watch {
             of_job.entry(rule.job().unwrap_or_default()).or_default().push(rule);
         }
         let shapes: Vec<Shape> = shapes.into_iter().collect();
+        let named = shapes.iter().map(|shape| shape.job.clone()).collect();
         let together: Vec<Arc<Together>> = rules.iter().filter_map(|rule| Together::new(rule, shapes.iter())).map(Arc::new).collect();
         let mut jobs = HashMap::new();
         for shape in shapes {
@@ -116,7 +123,7 @@ impl Watch {
             LooksAt::Series(_) | LooksAt::Expression(_) => false,
         };
         let of_host = rules.iter().filter(is_of_host).cloned().collect();
-        Self { jobs, rules, of_host }
+        Self { named, jobs, rules, of_host }
     }
 
     /// Whether a rule looks at a job, or at no job in particular.
@@ -125,6 +132,17 @@ impl Watch {
             return self.rules.iter().any(|known| known.looks_at.series().is_none() && known.name.value == rule);
         }
         self.jobs.get(job).is_some_and(|of_job| of_job.rules.iter().any(|known| known.name.value == rule))
+    }
+
+    /// Why a rule does not look at a job any more.
+    pub fn why_not(&self, job: &str, rule: &str) -> String {
+        if !job.is_empty() && !self.named.contains(job) {
+            format!("there is no job `{job}` any more")
+        } else if self.rules.iter().any(|known| known.name.value == rule) {
+            format!("rule `{rule}` does not look at it any more")
+        } else {
+            format!("there is no rule `{rule}` any more, or it is not enabled")
+        }
     }
 
     /// Series that are there as long as their job is, to the rules that miss them when they give nothing.

@@ -32,6 +32,9 @@ Examples:
   watchpost rosters
   watchpost rosters show mail-duty --from 2026-12-01 --to 2027-01-01";
 
+/// Until when shifts are shown, unless it is said.
+const FOUR_WEEKS: &str = "start+28d";
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -51,9 +54,9 @@ enum Command {
         /// From when, as now, 2026-12-01 or now-7d.
         #[arg(long, default_value = "now", allow_hyphen_values = true, value_name = "TIME")]
         from: String,
-        /// Until when.
-        #[arg(long, default_value = "now+28d", allow_hyphen_values = true, value_name = "TIME")]
-        to: String,
+        /// Until when; four weeks after --from, unless it is said.
+        #[arg(long, allow_hyphen_values = true, value_name = "TIME")]
+        to: Option<String>,
     },
 }
 
@@ -89,7 +92,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let rosters = context.draft()?.rosters;
     match &arguments.command {
         None | Some(Command::List) => list(context, &rosters),
-        Some(Command::Show { name, from, to }) => show(context, &rosters, name, from, to),
+        Some(Command::Show { name, from, to }) => show(context, &rosters, name, from, to.as_deref()),
     }
 }
 
@@ -125,7 +128,7 @@ fn list(context: &Context, rosters: &[Roster]) -> Outcome {
     Ok(())
 }
 
-fn show(context: &Context, rosters: &[Roster], name: &str, from: &str, to: &str) -> Outcome {
+fn show(context: &Context, rosters: &[Roster], name: &str, from: &str, to: Option<&str>) -> Outcome {
     let cannot = format!("cannot show roster `{}`", table::plain(name));
     let Some(roster) = rosters.iter().find(|roster| roster.name == name) else {
         let near = nearest(name, rosters.iter().map(|roster| roster.name.as_str()));
@@ -133,10 +136,7 @@ fn show(context: &Context, rosters: &[Roster], name: &str, from: &str, to: &str)
         return Err(Failure::wrong(&cannot, format!("no roster is called so{near}")));
     };
     let clock = Clock { now: now().as_secs(), zone: time::zone() };
-    let (from, to) = parse_range(from, to, clock).map_err(|error| Failure::wrong(&cannot, crate::chain(&error)))?;
-    if from >= to {
-        return Err(Failure::wrong(&cannot, "--to is not after --from"));
-    }
+    let (from, to) = range(from, to, clock).map_err(|why| Failure::wrong(&cannot, why))?;
     let shifts = roster.shifts(from, to);
     if shifts.len() >= SHIFTS_MAX {
         eprintln!("note: there are more; no more than about {SHIFTS_MAX} are shown");
@@ -147,4 +147,25 @@ fn show(context: &Context, rosters: &[Roster], name: &str, from: &str, to: &str)
     }
     table::print(&["from", "until", "on duty", "instead of"], &told.iter().map(Told::row).collect::<Vec<_>>());
     Ok(())
+}
+
+/// From when until when shifts are shown, seconds since 1970.
+fn range(from: &str, to: Option<&str>, clock: Clock) -> Result<(i64, i64), String> {
+    let (from, to) = parse_range(from, to.unwrap_or(FOUR_WEEKS), clock).map_err(|error| crate::chain(&error))?;
+    if from < to { Ok((from, to)) } else { Err("--to is not after --from".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Zone;
+
+    #[test]
+    fn shifts_are_shown_for_four_weeks_from_where_they_begin() {
+        let clock = Clock { now: 1_796_000_000, zone: Zone::parse("UTC").unwrap() };
+        let weeks = 28 * 86_400;
+        assert_eq!(range("now", None, clock), Ok((clock.now, clock.now + weeks)));
+        assert_eq!(range("2027-03-26", None, clock), Ok((1_806_019_200, 1_806_019_200 + weeks)));
+        assert!(range("2027-03-26", Some("now+28d"), clock).is_err_and(|why| why == "--to is not after --from"));
+    }
 }

@@ -89,6 +89,17 @@ impl Faults {
         self.0.iter().filter(|fault| fault.weight == Weight::Error && !fault.rule.is_secret_out_of_reach()).count()
     }
 
+    /// Why nothing is run with them, in a line: how many errors there are, and the first. Warnings refuse nothing.
+    pub fn refusal(&self) -> String {
+        let errors = || self.0.iter().filter(|fault| fault.weight == Weight::Error);
+        let first = errors().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
+        let first = first.trim_start_matches("error: ");
+        match errors().count() {
+            1 => format!("1 error: {first}"),
+            count => format!("{count} errors, the first: {first}"),
+        }
+    }
+
     /// Sorts them by file and place; what several jobs inherit from one place is told once.
     pub fn sorted(self) -> Self {
         let mut faults = self.0;
@@ -150,6 +161,16 @@ mod tests {
         let place = Place::at(std::path::Path::new("schedules/paris.toml"), 3, 7);
         let fault = Fault::new(Rule::KeyUnknown, &place, "`evry`: unknown key").hint("did you mean `every`?");
         assert_eq!(fault.to_string(), "error: `evry`: unknown key\n  --> schedules/paris.toml:3:7\n  = did you mean `every`?");
+    }
+
+    #[test]
+    fn why_nothing_is_run_is_an_error_and_no_warning_that_stands_before_it() {
+        let fault = |rule, line, message: &str| Fault::new(rule, &Place::at(std::path::Path::new("w.toml"), line, 1), message);
+        let warning = fault(Rule::SecretPlain, 1, "a secret");
+        let error = |line| fault(Rule::KeyUnknown, line, "`bogus`: unknown key");
+        let refusal = |faults: Vec<Fault>| Faults::from(faults).refusal();
+        assert_eq!(refusal(vec![warning.clone(), error(3)]), "1 error: `bogus`: unknown key   --> w.toml:3:1");
+        assert_eq!(refusal(vec![warning, error(3), error(4)]), "2 errors, the first: `bogus`: unknown key   --> w.toml:3:1");
     }
 
     #[test]

@@ -117,9 +117,7 @@ impl Daemon {
                 for fault in faults.iter() {
                     tell(fault);
                 }
-                let first = faults.iter().next().map(|fault| fault.to_string().replace('\n', " ")).unwrap_or_default();
-                let first = first.trim_start_matches("error: ");
-                self.report(Severity::Minor, "reload_refused", format!("{} faults, the first: {first}", faults.iter().count()));
+                self.report(Severity::Minor, "reload_refused", faults.refusal());
                 Err(faults)
             }
         };

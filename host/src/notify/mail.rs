@@ -38,6 +38,8 @@ use crate::{
 
 /// Alarms of a digest that are told in full; of the others a line.
 const IN_FULL_MAX: usize = 20;
+/// Characters of a subject, at most: readers show less.
+const SUBJECT_CHARS_MAX: usize = 200;
 
 /// A server, and who writes to whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -211,7 +213,7 @@ impl Mail {
             Some(reader) => id(&format!("{}.{}", letter.id, hex(&Sha256::digest(reader)[..6]))),
             None => id(&letter.id),
         };
-        let mut message = Message::builder().from(self.from.clone()).subject(&letter.subject).message_id(Some(own_id));
+        let mut message = Message::builder().from(self.from.clone()).subject(short(&letter.subject)).message_id(Some(own_id));
         for to in &self.to {
             message = message.to(to.clone());
         }
@@ -253,6 +255,27 @@ fn escaped(text: &str) -> String {
     HtmlEscape(&plain_line(text)).to_string()
 }
 
+/// A subject, cut where it gets too long: the mail has it whole.
+fn short(subject: &str) -> String {
+    if subject.chars().count() <= SUBJECT_CHARS_MAX {
+        return subject.to_owned();
+    }
+    subject.chars().take(SUBJECT_CHARS_MAX - 1).chain(['…']).collect()
+}
+
+/// A text as HTML, its link at the end one that can be followed; what leads elsewhere than to a page stays a text.
+fn linked(text: &str, link: Option<&str>) -> String {
+    let is_page = |link: &&str| {
+        let scheme = link.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        matches!(scheme.as_deref(), Some("http" | "https")) && !link.contains(char::is_whitespace)
+    };
+    let before = link.filter(is_page).and_then(|link| Some((text.trim_end().strip_suffix(link)?, link)));
+    match before {
+        Some((before, link)) => format!("{}<a href=\"{}\">{}</a>\n", HtmlEscape(before), HtmlEscape(link), HtmlEscape(link)),
+        None => HtmlEscape(text).to_string(),
+    }
+}
+
 /// Alarms as a page: the words of the text, and a colour for how bad it is.
 fn html(notices: &[&Notice], voice: Voice) -> String {
     let mut page = String::from("<!doctype html><html><body style=\"font:14px sans-serif;color:#1a1a1a\">");
@@ -265,7 +288,7 @@ fn html(notices: &[&Notice], voice: Voice) -> String {
         if notices.len() <= IN_FULL_MAX {
             page.push_str(&format!(
                 "<pre style=\"font:13px monospace;white-space:pre-wrap\">{}</pre>",
-                HtmlEscape(&body_in(notice, voice))
+                linked(&body_in(notice, voice), notice.link.as_deref())
             ));
         }
     }

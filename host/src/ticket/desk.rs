@@ -239,10 +239,45 @@ impl<'w> Talk<'w> {
             let done = if login.is_some() { "logged in" } else { "nothing was asked" };
             return Ok(format!("{name} ({tried}): it cannot be searched; {done}"));
         }
-        match self.ask(&ticket, &Ask::Search).await.0 {
-            Heard::Found(ids) => Ok(format!("{name} ({tried}): searched for key {}, found {}", ticket.key, ids.len())),
-            heard => Err(format!("{name}: searching for key {}: {}", ticket.key, heard.failure().unwrap_or("it gave something else"))),
+        let found = match self.ask(&ticket, &Ask::Search).await.0 {
+            Heard::Found(ids) => ids.len(),
+            heard => {
+                let why = heard.failure().unwrap_or("it gave something else");
+                return Err(format!("{name}: searching for key {}: {why}", ticket.key));
+            }
+        };
+        let asked =
+            self.asks_before_it_creates(&ticket).await.map_err(|reply| format!("{name}: no ticket can be made: {}", reply.why()))?;
+        let asked = asked.map(|asked| format!("; {asked} answers as it has to before a ticket is made")).unwrap_or_default();
+        Ok(format!("{name} ({tried}): searched for key {}, found {found}{asked}; whether we may make one is not tried", ticket.key))
+    }
+
+    /// Asks what is asked before a ticket is made, and changes nothing; gives what was asked, if anything is.
+    async fn asks_before_it_creates(&self, ticket: &Ticket) -> Result<Option<String>, Reply> {
+        let create = &self.desk.template.create.call;
+        if create.then.is_none() || !only_asks(&create.method) {
+            return Ok(None);
         }
+        let session = self.log_in(ticket).await?;
+        let extra = Extra { session: session.as_deref(), opens: true, ..Extra::default() };
+        let (json, _) = self.one(create, ticket, extra).await?;
+        let asked = self.request(create, ticket, extra).map(|request| self.named(&request)).map_err(Reply::Unsaid)?;
+        let meant = answers::meant(create, &values(self.desk, ticket, extra), &json).map_err(|reply| reply.of_request(&asked))?;
+        let lacks = create.made.as_ref().is_some_and(|made| made.text(meant).is_none());
+        if lacks {
+            return Err(Reply::strange("what the next request needs is not in it", &json).of_request(&asked));
+        }
+        Ok(Some(asked))
+    }
+
+    /// A request as it is told of: without what is asked for in it, and without what lets us in.
+    fn named(&self, request: &Request) -> String {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let settings = self.desk.template.settings.iter().filter(|(_, setting)| setting.secret);
+        let hidden = settings.filter_map(|(name, _)| self.desk.settings.get(name)).chain(&self.desk.secret);
+        let tells_one =
+            hidden.map(Hidden::reveal).any(|hidden| !hidden.is_empty() && (path.contains(hidden) || path.contains(&percent(hidden))));
+        if tells_one { request.method.to_string() } else { format!("{} {}", request.method, plain_line(path)) }
     }
 
     async fn search(&self, ticket: &Ticket) -> Result<(Heard, Option<Duration>), Reply> {
@@ -386,9 +421,11 @@ impl<'w> Talk<'w> {
             }
             // What only asks changes nothing, and neither does what is not asked after it.
             let asks_first = unchanged && call.then.is_some() && only_asks(&call.method);
-            let before = |reply: Reply| if asks_first { reply.of_a_question("before it") } else { reply };
+            let which = if extra.opens { "before a ticket is made" } else { "what is asked before it" };
+            let before = |reply: Reply| if asks_first { reply.of_a_question(which) } else { reply };
             let (json, answer) = replied.map_err(before)?;
-            let meant = answers::meant(call, &values(self.desk, ticket, extra), &json).map_err(before)?;
+            let meant = answers::meant(call, &values(self.desk, ticket, extra), &json);
+            let meant = meant.map_err(|reply| before(self.of_request(reply, call, ticket, extra)))?;
             let Some(then) = &call.then else { return Ok((json, answer)) };
             made = call.made.as_ref().map_or(Some(String::new()), |made| made.text(meant));
             if made.is_none() {
@@ -401,8 +438,16 @@ impl<'w> Talk<'w> {
     async fn one(&self, call: &Call, ticket: &Ticket, extra: Extra<'_>) -> Result<(serde_json::Value, super::wire::Answer), Reply> {
         let request = self.request(call, ticket, extra).map_err(Reply::Unsaid)?;
         let method = request.method.clone();
-        let answer = self.wire.ask(request).await.map_err(Reply::Lost)?;
-        answers::check(call, &method, answer)
+        let replied = self.wire.ask(request).await.map_err(Reply::Lost).and_then(|answer| answers::check(call, &method, answer));
+        replied.map_err(|reply| self.of_request(reply, call, ticket, extra))
+    }
+
+    /// Names the request that failed where a ticket is made: what is wrong may stand in the channel, and more than one is asked.
+    fn of_request(&self, reply: Reply, call: &Call, ticket: &Ticket, extra: Extra<'_>) -> Reply {
+        match self.request(call, ticket, extra) {
+            Ok(request) if extra.opens => reply.of_request(&self.named(&request)),
+            _ => reply,
+        }
     }
 
     fn request(&self, call: &Call, ticket: &Ticket, extra: Extra<'_>) -> Result<Request, String> {

@@ -213,6 +213,8 @@ pub struct Read {
     pub state: Pointer,
     /// Which state of the ticket it is, for requests that are about no other.
     pub version: Option<Version>,
+    /// Where it says which ticket it is: another one where it was merged into that.
+    pub id: Option<Pointer>,
     /// Who takes care of it.
     pub owner: Option<Pointer>,
     /// Who resolved or closed it.
@@ -245,6 +247,10 @@ pub struct Comments {
     pub author: Option<Pointer>,
     /// Where it says what was written.
     pub text: Pointer,
+    /// Where it says what the text is (`text/html`); what calls itself otherwise is plain.
+    pub kind: Option<Pointer>,
+    /// Whether every text is HTML.
+    pub html: bool,
     /// Whether the text is encoded in Base64.
     pub base64: bool,
     /// Whether the latest of the list stands first.

@@ -342,6 +342,21 @@ fn what_is_no_longer_watched_is_withdrawn_and_forgotten() {
 }
 
 #[test]
+fn what_is_withdrawn_says_by_whom_and_why() {
+    for (now, why) in [
+        (watch(""), "there is no rule `total_time` any more, or it is not enabled"),
+        (Watch::new(&rules(SLOW), []), "there is no job `mx` any more"),
+    ] {
+        let mut rig = Rig::new(SLOW);
+        rig.ledger.take(0, &reading(0, Some(&[("total_time", &[], 3.0)])));
+        rig.ledger.set(now, MONDAY * SECOND);
+        let told = rig.ledger.commit().unwrap();
+        let last = told.last().unwrap();
+        assert_eq!((last.step, last.by.as_deref(), last.comment.as_deref()), (Step::Withdrawn, Some("the configuration"), Some(why)));
+    }
+}
+
+#[test]
 fn while_a_series_is_maintained_nobody_is_told_of_what_begins_and_all_know_when_it_is_over() {
     let mut rig = Rig::new(SLOW);
     let at = |minute: i64| (MONDAY + 60 * minute) * SECOND;

@@ -65,9 +65,24 @@ const KEYS_OF_SEARCH: [&str; 15] = [
 ];
 const KEYS_OF_CREATE: [&str; 12] =
     ["among", "body", "fails", "headers", "id", "key", "made", "method", "native_key", "path", "then", "which"];
-const KEYS_OF_READ: [&str; 14] =
-    ["among", "body", "closed_by", "fails", "headers", "made", "method", "nobody", "owner", "path", "state", "then", "version", "which"];
-const KEYS_OF_COMMENTS: [&str; 17] = [
+const KEYS_OF_READ: [&str; 15] = [
+    "among",
+    "body",
+    "closed_by",
+    "fails",
+    "headers",
+    "id",
+    "made",
+    "method",
+    "nobody",
+    "owner",
+    "path",
+    "state",
+    "then",
+    "version",
+    "which",
+];
+const KEYS_OF_COMMENTS: [&str; 19] = [
     "among",
     "author",
     "base64",
@@ -75,8 +90,10 @@ const KEYS_OF_COMMENTS: [&str; 17] = [
     "each",
     "fails",
     "headers",
+    "html",
     "id",
     "items",
+    "kind",
     "made",
     "method",
     "newest_first",
@@ -284,6 +301,7 @@ impl Walk<'_> {
     fn read(&mut self, table: &At<Table>) -> Option<Read> {
         let mut part = self.part("`[read]`", &KEYS_OF_READ, &table.value, &table.place);
         let (call, state) = (part.call(), part.needed("state", "where the answer says the state: state = \"/status\""));
+        let moved = part.pointer("id");
         let (owner, closed_by, nobody) = (part.pointer("owner"), part.pointer("closed_by"), part.texts("nobody"));
         let version = match part.reader.text("version", part.faults) {
             Field::Absent => Some(None),
@@ -296,7 +314,7 @@ impl Walk<'_> {
         };
         finish(part);
         let nobody = nobody?.into_iter().map(|text| text.value).collect();
-        Some(Read { call: call?, state: state?, version: version?, owner: owner?, closed_by: closed_by?, nobody })
+        Some(Read { call: call?, state: state?, version: version?, id: moved?, owner: owner?, closed_by: closed_by?, nobody })
     }
 
     fn comments(&mut self, table: &At<Table>) -> Option<Comments> {
@@ -311,10 +329,23 @@ impl Walk<'_> {
             Field::Broken => None,
             Field::Given(path) => part.pattern("each", &path, Escape::Path).map(Some),
         };
+        let (kind, html) = (part.pointer("kind"), part.flag("html"));
         let only = only(&mut part);
         finish(part);
         let (call, items, id, each) = (call?, items?, id?, each?);
-        Some(Comments { call, items, id, each, author: author?, text: text?, base64: base64?, newest_first: newest_first?, only: only? })
+        Some(Comments {
+            call,
+            items,
+            id,
+            each,
+            author: author?,
+            text: text?,
+            kind: kind?,
+            html: html?,
+            base64: base64?,
+            newest_first: newest_first?,
+            only: only?,
+        })
     }
 
     fn states(&mut self, table: &At<Table>) -> States {

@@ -197,3 +197,31 @@ async fn who_is_to_have_it_later_gets_it_then_and_the_others_once() {
     assert_eq!(attempt(&mail, &sender).await, Ok(Taken::ByAll));
     assert_eq!(server.taken()[0].0.len(), 3);
 }
+
+#[test]
+fn a_link_can_be_followed_where_it_leads_to_a_page_and_is_a_text_anywhere_else() {
+    let page = |link: &str| {
+        let linked = Notice { link: Some(link.into()), ..notice(1, Step::Raised, Severity::Critical, 1) };
+        let (_, body) = sent(&mail(), &[&linked]);
+        body.replace("=\r\n", "").replace("=3D", "=").split_once("<html>").unwrap().1.to_owned()
+    };
+    let followed = page("https://wiki.lab.test/?a=1&b=\"2\"");
+    assert!(followed.contains("<a href=\"https:&#x2f;&#x2f;wiki.lab.test&#x2f;?a=1&amp;b=&quot;2&quot;\">https:"), "{followed}");
+    for link in ["javascript:alert(1)//https://x.test/", "data:text/html,x", "https://x.test/ onclick=alert(1)"] {
+        assert!(!page(link).contains("<a "), "{link}: {}", page(link));
+    }
+}
+
+#[test]
+fn a_long_text_has_a_short_subject_and_stands_whole_in_the_mail() {
+    let words = "no room left on the disk of the mail store ".repeat(20);
+    let long = Notice { text: words.trim_end().into(), ..notice(1, Step::Raised, Severity::Critical, 1) };
+    for notices in [&[&long][..], &[&long, &long]] {
+        let (head, body) = sent(&mail(), notices);
+        let subject = head.split_once("Subject: ").unwrap().1;
+        let subject = subject.split("\r\n").enumerate().take_while(|(at, line)| *at == 0 || line.starts_with([' ', '\t']));
+        let bytes: usize = subject.map(|(_, line)| line.len()).sum();
+        assert!((150..800).contains(&bytes), "{bytes}: {head}");
+        assert!(body.replace("=\r\n", "").contains(words.trim_end()), "{body}");
+    }
+}

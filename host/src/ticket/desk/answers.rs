@@ -54,6 +54,16 @@ impl Reply {
         Self::Before(which, Box::new(self))
     }
 
+    /// Of a request that is named.
+    pub(super) fn of_request(self, named: &str) -> Self {
+        match self {
+            Self::Lost(why) => Self::Lost(format!("{named}: {why}")),
+            Self::Strange(why) => Self::Strange(format!("{named}: {why}")),
+            Self::Status { status, why, after } => Self::Status { status, why: format!("{named}: {why}"), after },
+            reply => reply,
+        }
+    }
+
     /// Without what was answered by a success: what lets us in may be in it.
     pub(super) fn untold(self) -> Self {
         match self {
@@ -180,7 +190,15 @@ pub(super) fn comment(comments: &Comments, id: String, item: &Value) -> Option<C
     };
     let author = comments.author.as_ref().and_then(|author| author.text(item));
     let author = author.map(|author| plain_line(author.trim()).chars().take(super::NAME_CHARS_MAX).collect::<String>());
-    Some(Comment { id, author: author.filter(|author| !author.is_empty()), text: lines(&text) })
+    let text = if is_html(comments, item) { lines(&text) } else { text };
+    Some(Comment { id, author: author.filter(|author| !author.is_empty()), text })
+}
+
+/// Whether a text is HTML; of one that is not, nothing is a tag.
+fn is_html(comments: &Comments, item: &Value) -> bool {
+    let kind = comments.kind.as_ref().and_then(|kind| kind.text(item)).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    comments.html || kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
 }
 
 /// Of the tickets that a search found, those that may be ours: of several, where the system says it, those that one and the same made; one
@@ -236,6 +254,28 @@ mod tests {
         );
         assert_eq!(lines("1 < 2 and 3 > 2"), "1 < 2 and 3 > 2");
         assert_eq!(lines("<b>1</b> <c <d"), "\n1\n <c <d");
+    }
+
+    #[test]
+    fn what_is_plain_is_taken_as_it_is_and_only_what_is_html_is_read_as_that() {
+        let shipped = |system: &str| crate::config::ticket::shipped(system, &[]).0.comments.unwrap();
+        let read = |comments: &Comments, item: Value| super::comment(comments, "1".into(), &item).unwrap().text;
+        let plain = "ring <bob@lab.test> if a<b and c>d, see <https://x.test/?a=1&amp;b=2>; &lt;tag&gt;";
+        let html = "<p>a &lt; b</p>";
+        let of_rt = |kind: &str, text: &str| read(&shipped("request-tracker"), serde_json::json!({ "Content": text, "ContentType": kind }));
+        assert_eq!(of_rt("text/plain", plain), plain);
+        assert_eq!(of_rt("text/html; charset=utf-8", html).trim(), "a < b");
+        let of_zammad = |kind: &str, text: &str| read(&shipped("zammad"), serde_json::json!({ "body": text, "content_type": kind }));
+        assert_eq!((of_zammad("text/plain", plain).as_str(), of_zammad("text/html", html).trim()), (plain, "a < b"));
+        assert_eq!(read(&shipped("glpi"), serde_json::json!({ "content": html })).trim(), "a < b");
+        for (system, item) in [
+            ("jira", serde_json::json!({ "body": plain })),
+            ("servicenow-incident", serde_json::json!({ "value": plain })),
+            ("roundup", serde_json::json!({ "data": { "attributes": { "content": plain } } })),
+            ("rest", serde_json::json!({ "text": plain })),
+        ] {
+            assert_eq!(read(&shipped(system), item), plain, "{system}");
+        }
     }
 
     /// What anybody may write into a ticket is read in one go, and not from each of its signs to the end: that would be minutes.

@@ -239,3 +239,48 @@ async fn jira_in_data_center_is_searched_otherwise() {
         "{told}"
     );
 }
+
+/// Talks to Request Tracker, which gives these answers; gives what came of it, and the requests.
+async fn asked_of_rt<T>(answers: &[&str], talk: impl AsyncFnOnce(Talk<'_>) -> T) -> (T, Vec<String>) {
+    let desk = desk("request-tracker", "https://rt.example.org", None, &[("queue", "General"), ("field", "Watchpost key")]);
+    let script = Script { answers: Mutex::new(answers.iter().map(|text| answer(text)).collect()), asked: Mutex::default() };
+    let session = Mutex::new(None);
+    let done = talk(Talk::new(&desk, &script, &session)).await;
+    let asked = script.asked.into_inner().unwrap();
+    (done, asked.iter().map(|request| format!("{} {}", request.method, request.path)).collect())
+}
+
+const NOTHING_FOUND: &str = "200\n\n{\"items\":[]}";
+const FORBIDDEN: &str = "403\n\n{\"message\":\"Forbidden\"}";
+const QUEUE: &str = "200\n\n{\"id\":\"3\",\"TicketCustomFields\":[{\"id\":\"1\",\"name\":\"Watchpost key\"}]}";
+
+#[tokio::test]
+async fn a_ticket_that_cannot_be_made_says_which_request_was_answered_what() {
+    let create = |answers: &'static [&str]| async {
+        let made = async |talk: Talk<'_>| {
+            let ticket = Ticket::new("desk", "request-tracker", "instance", &notice(Step::Raised));
+            talk.ask(&ticket, &Ask::Create).await.0
+        };
+        asked_of_rt(answers, made).await.0.failure().unwrap().to_owned()
+    };
+    let forbidden = "answered 403: {\"message\":\"Forbidden\"}";
+    assert_eq!(create(&[FORBIDDEN]).await, format!("before a ticket is made: GET /REST/2.0/queue/General: {forbidden}"));
+    assert_eq!(create(&[QUEUE, FORBIDDEN]).await, format!("POST /REST/2.0/ticket: {forbidden}"));
+}
+
+#[tokio::test]
+async fn a_test_asks_what_is_asked_before_a_ticket_is_made_and_makes_none() {
+    let test = async |talk: Talk<'_>| talk.test().await;
+    let (done, asked) = asked_of_rt(&[NOTHING_FOUND, QUEUE], test).await;
+    let done = done.unwrap();
+    assert!(done.contains("GET /REST/2.0/queue/General answers as it has to before a ticket is made"), "{done}");
+    assert!(asked.len() == 2 && asked.iter().all(|request| request.starts_with("GET ")), "{asked:?}");
+    for (answer, why) in [
+        (FORBIDDEN, "answered 403: {\"message\":\"Forbidden\"}"),
+        ("200\n\n{\"id\":\"3\",\"TicketCustomFields\":[]}", "nothing in it that says /name"),
+    ] {
+        let refused = asked_of_rt(&[NOTHING_FOUND, answer], test).await.0.unwrap_err();
+        let told = refused.starts_with("Request Tracker 5: no ticket can be made: GET /REST/2.0/queue/General: answered");
+        assert!(told && refused.contains(why), "{refused}");
+    }
+}

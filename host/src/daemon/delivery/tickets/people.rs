@@ -18,6 +18,8 @@ use crate::{
 
 /// Characters of a comment, at most.
 const COMMENT_CHARS_MAX: usize = 2_000;
+/// Ends what is longer.
+const CUT: &str = " … (cut here; the ticket has the rest)";
 
 /// Who can do something to alarms.
 pub(in crate::daemon) trait Hands: Send + Sync {
@@ -118,5 +120,23 @@ fn do_it(shared: &Shared, number: u64, ticket: &Ticket, seen: &Seen) -> bool {
 /// What somebody wrote, as a note has it.
 fn in_one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    crate::plain(&words.join(" ")).chars().take(COMMENT_CHARS_MAX).collect()
+    let line = crate::plain(&words.join(" "));
+    if line.chars().count() <= COMMENT_CHARS_MAX {
+        return line;
+    }
+    let kept = COMMENT_CHARS_MAX.saturating_sub(CUT.chars().count());
+    line.chars().take(kept).chain(CUT.chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comment_that_is_cut_says_so_and_where_the_rest_is() {
+        let whole = "ä".repeat(COMMENT_CHARS_MAX);
+        assert_eq!(in_one_line(&whole), whole);
+        let cut = in_one_line(&format!("{whole}b"));
+        assert_eq!((cut.chars().count(), cut.ends_with("ää … (cut here; the ticket has the rest)")), (COMMENT_CHARS_MAX, true), "{cut}");
+    }
 }
