@@ -348,7 +348,7 @@ fn print_steps(steps: &[Notice]) {
 fn explain(context: &Context, one: &One) -> Outcome {
     const CANNOT: &str = "cannot explain the alarm";
     let found = whole_of(context, one, CANNOT)?;
-    let written = rule_of(context, &found.alarm);
+    let (written, whole) = rule_of(context, &found.alarm);
     let rule = written.as_ref().map(super::rules::Shown::of);
     let has_series = rule.as_ref().is_none_or(|rule| rule.has_series);
     let values = if has_series { values_of_late(context, &found.alarm, CANNOT)? } else { Vec::new() };
@@ -370,7 +370,7 @@ fn explain(context: &Context, one: &One) -> Outcome {
     println!();
     match &rule {
         Some(rule) => super::rules::print_one(rule),
-        None => println!("{}", table::plain(&without_rule(&found))),
+        None => println!("{}", table::plain(&without_rule(&found, whole))),
     }
     println!();
     if let Some((expression, rows)) = together.as_ref().filter(|(_, rows)| !rows.is_empty()) {
@@ -393,11 +393,12 @@ fn explain(context: &Context, one: &One) -> Outcome {
     Ok(())
 }
 
-/// What made an alarm that no rule of the configuration did.
-fn without_rule(found: &Whole) -> String {
+/// What made an alarm that no rule of the configuration did, as far as faults hide none.
+fn without_rule(found: &Whole, whole: bool) -> String {
     let Whole { alarm: Alarm { subject, life, .. }, steps, .. } = found;
     match subject.origin {
-        Origin::Rule => format!("its rule, {}, is not in the configuration", subject.rule),
+        Origin::Rule if whole => format!("its rule, {}, is not in the configuration", subject.rule),
+        Origin::Rule => format!("its rule, {}, is not in the configuration, or has a fault; `watchpost check` names faults", subject.rule),
         Origin::Host => format!("no rule made it, but the host itself, which also ends it; [host_alarms.{}] tunes that", subject.rule),
         Origin::Message => {
             let by = steps.iter().find_map(|step| step.by.clone()).map(|by| format!(" from {by}")).unwrap_or_default();
@@ -415,11 +416,13 @@ fn without_rule(found: &Whole) -> String {
     }
 }
 
-fn rule_of(context: &Context, alarm: &Alarm) -> Option<config::AlarmRule> {
-    let (draft, _) = config::read(&context.file().ok()?, super::load::now());
+/// The rule that made it, if the files have it, and whether no fault of theirs hides one.
+fn rule_of(context: &Context, alarm: &Alarm) -> (Option<config::AlarmRule>, bool) {
+    let Ok(file) = context.file() else { return (None, false) };
+    let (draft, faults) = config::read(&file, super::load::now());
     let subject = &alarm.subject;
     let is_it = |rule: &&config::AlarmRule| rule.name.value == subject.rule && rule.of_job.as_ref().is_none_or(|job| *job == subject.job);
-    draft.rules.iter().find(is_it).cloned()
+    (draft.rules.iter().find(is_it).cloned(), faults.hiding() == 0)
 }
 
 /// One series as the API gives it.

@@ -90,7 +90,7 @@ fn choose(context: &Context, arguments: &Arguments) -> Result<Chosen, Failure> {
     let Some(config) = draft.config(&file) else { return Err(Failure::Faults(faults)) };
     match config.jobs.iter().find(|job| job.name.as_str() == name) {
         Some(job) => Ok(Chosen { job: job.clone(), cursor: cursor_of(&config.data.value, name), folders: config.plugin_folders() }),
-        None if faults.stop() => Err(Failure::Faults(faults)),
+        None if faults.hiding() > 0 => Err(Failure::Faults(faults)),
         None => Err(unknown_job(&format!("cannot measure job `{name}`"), name, &config.jobs)),
     }
 }

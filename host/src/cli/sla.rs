@@ -114,7 +114,7 @@ pub(super) fn run(context: &Context, arguments: &Arguments) -> Outcome {
     let month = month.transpose()?;
     let file = context.file()?;
     let (draft, faults) = config::read(&file, now());
-    let Some(config) = draft.config(&file).filter(|config| !faults.stop() || !config.objectives.is_empty()) else {
+    let Some(config) = draft.config(&file).filter(|config| faults.hiding() == 0 || !config.objectives.is_empty()) else {
         return Err(Failure::Faults(faults));
     };
     if config.objectives.is_empty() {

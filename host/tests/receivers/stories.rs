@@ -249,6 +249,10 @@ fn who_lacks_the_daemons_secrets_is_told_what_it_decides_and_nothing_false_witho
             let said = house.run(words).ok();
             assert!(said.contains(told), "{said}");
         }
+        for (words, why) in [(["measure", "mxx"].as_slice(), "did you mean `mx`?"), (&["sla"], " promises nothing; ")] {
+            let said = house.run(words);
+            assert!(said.code == Some(2) && said.err.contains(why), "{said:?}");
+        }
         // Times are of whoever asks, five hours and three quarters later there.
         let asked = house.command(&["alarms", "why-not", &number, "duty"]).env("TZ", "Asia/Kathmandu").output().unwrap();
         let said = String::from_utf8(asked.stdout).unwrap();
@@ -274,4 +278,14 @@ fn who_lacks_the_daemons_secrets_is_told_what_it_decides_and_nothing_false_witho
     house.replace_in_main("[[route]]\nchannels", "[[route]]\nseverity = \"bad\"\nchannels");
     let said = why_not("ann");
     assert!(said.out.contains("route 1 of those without a fault names roster duty, ") && said.err == note, "{said:?}");
+    let explained = |schedule: &str| {
+        house.schedule(schedule);
+        house.run(&["alarms", "explain", &number]).ok()
+    };
+    let missing = "\nits rule, down, is not in the configuration";
+    let faulty = explained(&server.job("").replace("\"< 1\"", "\"<< 1\""));
+    assert!(faulty.contains(&format!("{missing}, or has a fault; `watchpost check` names faults\n")), "{faulty}");
+    house.replace_in_main("severity = \"bad\"\n", "");
+    let gone = explained(&server.job("").replace("\"down\"", "\"lost\""));
+    assert!(gone.contains(&format!("{missing}\n")), "{gone}");
 }
