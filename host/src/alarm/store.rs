@@ -74,6 +74,7 @@ const FORMAT: Format = Format(&[
     tickets::TABLES,
     outbox::TABLES_OF_LANES,
     tickets::TABLES_OF_MANY,
+    outbox::TABLES_OF_KEYS,
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.

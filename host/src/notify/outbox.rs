@@ -4,6 +4,7 @@ mod duty;
 mod held;
 mod lane;
 mod messages;
+mod order;
 mod put;
 
 use std::{path::Path, time::Duration};
@@ -27,6 +28,7 @@ use put::Put;
 pub use held::is_digest;
 pub use lane::{TABLES_OF_LANES, begun_by, is_lane};
 pub use messages::{Message, messages_of};
+pub use order::TABLES_OF_KEYS;
 
 /// How long another writer (the alarms themselves, a backup) may hold the file.
 const BUSY_MAX: Duration = Duration::from_secs(5);
@@ -252,34 +254,6 @@ impl Outbox {
         Ok(Self { connection, turns })
     }
 
-    /// Messages of a channel that are due, in the order of the outbox; none of an alarm whose earlier message is to be tried again later.
-    pub fn due(&self, channel: &str, now_ns: i64, most: usize) -> rusqlite::Result<Vec<Due>> {
-        let mut select = self.connection.prepare_cached(&format!(
-            // What is told stands in the rows that are chosen alone: of those that wait longer it is not read.
-            "SELECT id, notice, grouped, attempts, repeat_s, condition, via, {AGAIN} FROM outbox WHERE id IN (
-                 SELECT it.id FROM outbox AS it
-                 WHERE it.channel = ?1 AND it.state = 0 AND it.not_before_ns <= ?2 AND NOT EXISTS (
-                     SELECT 1 FROM outbox AS earlier WHERE earlier.alarm = it.alarm AND earlier.channel = it.channel
-                     AND earlier.id < it.id AND earlier.state = 0 AND earlier.not_before_ns > ?2 AND (earlier.condition < 2 OR earlier.begun = 1))
-                 ORDER BY it.id LIMIT ?3)
-             ORDER BY id",
-        ))?;
-        let found = select.query_map(params![channel, now_ns, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
-        found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
-    }
-
-    /// All messages that wait to be told with a group, due or not; those that somebody may have already are told again without further ones.
-    pub fn group(&self, channel: &str, group: &str, most: usize) -> rusqlite::Result<Vec<Due>> {
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT id, notice, grouped, attempts, repeat_s, condition, via, {AGAIN} FROM outbox
-             WHERE channel = ?1 AND state = 0 AND grouped = ?2 AND begun = (
-                 SELECT max(begun) FROM outbox WHERE channel = ?1 AND state = 0 AND grouped = ?2)
-             ORDER BY id LIMIT ?3",
-        ))?;
-        let found = select.query_map(params![channel, group, i64::try_from(most).unwrap_or(i64::MAX)], of_row)?;
-        found.collect::<rusqlite::Result<Vec<Option<Due>>>>().map(|found| found.into_iter().flatten().collect())
-    }
-
     /// The earliest digest that waits to be told, due or not: a later one is not told before it.
     pub fn next_digest(&self, channel: &str) -> rusqlite::Result<Option<String>> {
         let mut select = self
@@ -350,8 +324,8 @@ impl Outbox {
                 .prepare_cached("UPDATE outbox SET attempts = attempts + 1, not_before_ns = ?2, why = ?3 WHERE id = ?1 AND state = 0")?;
             // One that reminds already is enough; an escalation or an annotation reminds of nothing.
             let mut repeat = transaction.prepare_cached(
-                "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
-                 SELECT coalesce(via, channel), alarm, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox
+                "INSERT INTO outbox (channel, alarm, alarm_key, seq, active, notice, grouped, not_before_ns, condition, repeat_s)
+                 SELECT coalesce(via, channel), alarm, alarm_key, seq, active, notice, NULL, ?2, 2, repeat_s FROM outbox
                  WHERE id = ?1 AND repeat_s IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM outbox AS later WHERE later.alarm = outbox.alarm AND later.id > outbox.id
                                  AND later.channel = outbox.channel AND later.repeat_s IS NOT NULL)

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 use watchpost_plugin_api::Severity;
 
 use super::{
-    outbox::{self, Fate, Outbox, TABLES, TABLES_OF_LANES, TABLES_OF_PEOPLE},
+    outbox::{self, Fate, Outbox, TABLES, TABLES_OF_KEYS, TABLES_OF_LANES, TABLES_OF_PEOPLE},
     route::{Escalation, Route, Routes},
 };
 use crate::{
@@ -138,7 +138,7 @@ fn told(routes: Vec<Route>, story: &[(i64, Happens)]) -> String {
 impl Outbox {
     fn empty() -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}{TABLES_OF_KEYS}")).unwrap();
         Self::of(connection)
     }
 
@@ -303,6 +303,25 @@ fn a_channel_that_was_down_gets_everything_in_order() {
         (2, Told),
     ];
     assert_eq!(told(vec![route(&["ops"])], &story), "2 ops: 1 raised\n2 ops: 1 changed\n2 ops: 1 cleared\n");
+}
+
+#[test]
+fn the_end_of_a_life_is_told_before_the_next_one_is_raised_also_when_it_waits_to_be_tried_again() {
+    let next = |number: u64, second: i64| {
+        let first = notice(1, Step::Raised, Severity::Major, second);
+        After(Box::new(Notice { alarm: number, ..first }))
+    };
+    let story = [
+        (1, step(1, Step::Raised, Severity::Major)),
+        (1, Told),
+        (2, step(1, Step::Cleared, Severity::Major)),
+        (2, Failed),
+        (2, next(5, 2)),
+        (2, step(2, Step::Raised, Severity::Major)),
+        (2, Told),
+        (3, Told),
+    ];
+    assert_eq!(told(vec![route(&["ops"])], &story), "1 ops: 1 raised\n2 ops: 2 raised\n3 ops: 1 cleared\n3 ops: 5 raised\n");
 }
 
 #[test]

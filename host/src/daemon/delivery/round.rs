@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
@@ -36,10 +39,11 @@ impl Round {
     pub(super) fn take(outbox: &mut Outbox, channel: &Channel, now_ns: i64, most: usize) -> rusqlite::Result<Self> {
         let kind = &channel.kind;
         let most = if most > 1 && kind.digests() { TOGETHER_MAX } else { most };
-        let due = outbox.due(&channel.name, now_ns, most)?;
-        let (grouped, mut single): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.group.is_some());
-        // What follows in an alarm's life waits for what its group tells.
-        single.retain(|due| grouped.iter().all(|other| other.notice.alarm != due.notice.alarm));
+        if channel.person.is_some() {
+            outbox.bring_forward(&channel.name, now_ns)?;
+        }
+        let due = first_of_each(outbox.due(&channel.name, now_ns, most)?);
+        let (grouped, single): (Vec<Due>, Vec<Due>) = due.into_iter().partition(|due| due.group.is_some());
         let mut chains = Vec::new();
         let mut groups: Vec<String> = grouped.into_iter().filter_map(|due| due.group).collect();
         groups.sort();
@@ -79,13 +83,25 @@ impl Round {
     }
 }
 
-/// Each for itself, those of one alarm in their order.
+/// Each for itself, those of one alarm in their order over all its lives.
 fn one_by_one(messages: Vec<Due>) -> impl Iterator<Item = Chain> {
-    let mut of_alarms: BTreeMap<u64, Chain> = BTreeMap::new();
+    let mut of_alarms: BTreeMap<String, Chain> = BTreeMap::new();
     for due in messages {
-        of_alarms.entry(due.notice.alarm).or_default().push(vec![due]);
+        of_alarms.entry(due.notice.key.clone()).or_default().push(vec![due]);
     }
     of_alarms.into_values()
+}
+
+/// Keeps of each alarm, over all its lives, what comes first: alone, or with the same group. What follows waits for a later round, for what is
+/// told in a group is told beside what is not.
+fn first_of_each(mut due: Vec<Due>) -> Vec<Due> {
+    let mut first: HashMap<String, (Option<String>, bool)> = HashMap::new();
+    due.retain(|due| {
+        let (group, goes_on) = first.entry(due.notice.key.clone()).or_insert_with(|| (due.group.clone(), true));
+        *goes_on &= *group == due.group;
+        *goes_on
+    });
+    due
 }
 
 /// What became of a message that was tried.

@@ -232,9 +232,9 @@ async fn every_step_arrives_in_its_order_whatever_receivers_and_kills_do() {
         }
     }
     delivery.stop().await;
-    written.await.unwrap();
+    let of_alarms = written.await.unwrap();
     let got = lock(&receiver.got).clone();
-    let (doubles, wrong) = judge(&got, lives);
+    let (doubles, wrong) = judge(&got, &of_alarms);
     println!(
         "{lives} lives, {kills} kills, {} messages taken, {doubles} of them again, {} s, longest turn {}",
         got.len(),
@@ -262,8 +262,9 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
         let mut connection = Connection::open(data.join(FILE)).unwrap();
         let transaction = connection.transaction().unwrap();
         for number in 1..=MESSAGES {
-            outbox::put(&transaction, &Notice { seq: number, alarm: number, time_ns: now_ns(), ..sample(Step::Raised) }, &routes())
-                .unwrap();
+            let key = format!("job/rule/{number}");
+            let notice = Notice { seq: number, alarm: number, key, time_ns: now_ns(), ..sample(Step::Raised) };
+            outbox::put(&transaction, &notice, &routes()).unwrap();
         }
         transaction.commit().unwrap();
     }
@@ -289,18 +290,21 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
     assert!(again <= AGAIN_MAX, "{again} of {before} were told again");
 }
 
-/// Writes the steps of all lives, those of one in their order, those of many mixed.
-fn write_lives((data, turns): (&Path, &Turns), lives: u64, chance: &Chance, routes: &Routes) {
+/// Writes the steps of all lives, those of one in their order, those of many mixed; gives of which alarm each is a life. Most are of one that
+/// was there before.
+fn write_lives((data, turns): (&Path, &Turns), lives: u64, chance: &Chance, routes: &Routes) -> BTreeMap<u64, u64> {
     let mut connection = Connection::open(data.join(FILE)).unwrap();
     connection.busy_timeout(Duration::from_secs(10)).unwrap();
     let (mut open, mut seq): (Vec<(u64, usize)>, u64) = (Vec::new(), 0);
-    let mut begun = 0;
+    let (mut begun, mut of_alarms, mut over): (u64, BTreeMap<u64, u64>, Vec<u64>) = (0, BTreeMap::new(), Vec::new());
     while begun < lives || !open.is_empty() {
         let mut turn = turns.first();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
         for _ in 0..50 {
             if begun < lives && (open.is_empty() || chance.below(2) == 0) {
                 begun += 1;
+                let again = if chance.below(4) > 0 { over.pop() } else { None };
+                of_alarms.insert(begun, again.unwrap_or(begun));
                 open.push((begun, 0));
             }
             if open.is_empty() {
@@ -310,10 +314,11 @@ fn write_lives((data, turns): (&Path, &Turns), lives: u64, chance: &Chance, rout
             let (alarm, step) = open[at];
             seq += 1;
             let mut notice = Notice { seq, alarm, time_ns: now_ns(), ..sample(STEPS[step]) };
-            notice.key = format!("job/rule/{alarm}");
+            notice.key = format!("job/rule/{}", of_alarms[&alarm]);
             outbox::put(&transaction, &notice, routes).unwrap();
             if step + 1 == STEPS.len() {
                 open.swap_remove(at);
+                over.push(of_alarms[&alarm]);
             } else {
                 open[at].1 += 1;
             }
@@ -323,26 +328,31 @@ fn write_lives((data, turns): (&Path, &Turns), lives: u64, chance: &Chance, rout
         drop(turn);
         std::thread::sleep(Duration::from_millis(20));
     }
+    of_alarms
 }
 
-/// Counts what came again; says what is missing, out of order, or told under another id.
-fn judge(got: &[Got], lives: u64) -> (usize, Vec<String>) {
-    let mut of_alarms: BTreeMap<u64, Vec<(u64, &str)>> = BTreeMap::new();
-    for (id, alarm, seq) in got {
-        of_alarms.entry(*alarm).or_default().push((*seq, id));
+/// Counts what came again; says what is missing, out of order over the lives of an alarm, or told under another id.
+fn judge(got: &[Got], of_alarms: &BTreeMap<u64, u64>) -> (usize, Vec<String>) {
+    let mut of_lives: BTreeMap<u64, Vec<(u64, &str)>> = BTreeMap::new();
+    let mut order: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for (id, life, seq) in got {
+        of_lives.entry(*life).or_default().push((*seq, id));
+        order.entry(of_alarms[life]).or_default().push(*seq);
     }
     let (mut wrong, mut doubles) = (Vec::new(), 0);
-    for alarm in 1..=lives {
-        let told = of_alarms.remove(&alarm).unwrap_or_default();
+    for life in of_alarms.keys() {
+        let told = of_lives.remove(life).unwrap_or_default();
         let distinct: BTreeSet<u64> = told.iter().map(|(seq, _)| *seq).collect();
         let ids: BTreeSet<&str> = told.iter().map(|(_, id)| *id).collect();
         doubles += told.len() - distinct.len();
         if distinct.len() != STEPS.len() || ids.len() != STEPS.len() {
-            wrong.push(format!("alarm {alarm} was told {told:?}"));
+            wrong.push(format!("life {life} was told {told:?}"));
         }
+    }
+    for (alarm, told) in order {
         // What a killed daemon had sent may arrive late, and is known by its id: what counts is when each came first.
         let mut seen = BTreeSet::new();
-        let first: Vec<u64> = told.iter().map(|(seq, _)| *seq).filter(|seq| seen.insert(*seq)).collect();
+        let first: Vec<u64> = told.iter().copied().filter(|seq| seen.insert(*seq)).collect();
         if !first.is_sorted() {
             wrong.push(format!("alarm {alarm} was told out of order: {told:?}"));
         }

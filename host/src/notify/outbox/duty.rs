@@ -46,8 +46,8 @@ pub(crate) fn hand_on(transaction: &Transaction<'_>, roster: &str, routes: &Rout
          AND condition > 0 AND (?4 OR condition < 2 OR repeat_s IS NULL)",
     )?;
     let mut give = transaction.prepare_cached(
-        "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via)
-         SELECT ?2, alarm, seq, active, coalesce(?4, notice), grouped, not_before_ns, condition, ?3, channel FROM outbox WHERE id = ?1",
+        "INSERT INTO outbox (channel, alarm, alarm_key, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via)
+         SELECT ?2, alarm, alarm_key, seq, active, coalesce(?4, notice), grouped, not_before_ns, condition, ?3, channel FROM outbox WHERE id = ?1",
     )?;
     let mut done = transaction.prepare_cached("UPDATE outbox SET state = 6, done_ns = ?2, why = ?3 WHERE id = ?1")?;
     for (id, alarm, not_before_ns, repeat_s, json, _) in &due {

@@ -101,7 +101,7 @@ mod tests {
     use crate::{
         alarm::notice::{Notice, Step},
         notify::{
-            outbox::{TABLES, TABLES_OF_PEOPLE, put},
+            outbox::{TABLES, TABLES_OF_KEYS, TABLES_OF_PEOPLE, put},
             route::{Route, Routes},
             text::sample,
         },
@@ -118,7 +118,7 @@ mod tests {
     impl Rig {
         fn new() -> Self {
             let connection = Connection::open_in_memory().unwrap();
-            connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
+            connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}{TABLES_OF_KEYS}")).unwrap();
             let route = Route {
                 matches: None,
                 severity: Severity::Indeterminate,

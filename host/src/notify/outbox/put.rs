@@ -145,8 +145,8 @@ impl Put<'_> {
             self.bring_forward(&address.channel, held.not_before_ns)?;
         }
         let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via, ripe_ns, why)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO outbox (channel, alarm, seq, active, notice, grouped, not_before_ns, condition, repeat_s, via, ripe_ns, why, alarm_key)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         )?;
         let Notice { alarm, seq, active, .. } = self.notice;
         let Held { not_before_ns, ripe_ns, condition, group, digest, repeat_s, why } = held;
@@ -165,7 +165,8 @@ impl Put<'_> {
             repeat_s,
             via,
             ripe_ns,
-            why
+            why,
+            self.notice.key
         ])?;
         Ok(())
     }

@@ -77,6 +77,9 @@ impl Story {
         let now = second * SECOND;
         self.outbox.hand_on(&self.routes, now).unwrap();
         for channel in self.routes.wants.clone().into_keys() {
+            if self.routes.people.owner(&channel).is_some() {
+                self.outbox.bring_forward(&channel, now).unwrap();
+            }
             let due = self.outbox.due(&channel, now, 100).unwrap();
             let (grouped, single): (Vec<_>, Vec<_>) = due.into_iter().partition(|due| due.group.is_some());
             let mut groups: Vec<_> = grouped.into_iter().filter_map(|due| due.group).collect();
@@ -141,6 +144,31 @@ fn in_quiet_hours_what_lasts_is_told_at_their_end_and_what_breaks_through_at_onc
          30:00 ann/mail: 2 raised\n31:00 ann/mail: 2 cleared\n"
     );
     assert_eq!(story.messages(1), [("ann/mail".into(), State::NotNeeded, Some("cleared before it was told".into()))]);
+}
+
+#[test]
+fn what_waits_for_the_morning_is_told_before_the_same_alarm_breaks_through_in_its_next_life() {
+    let mut story = Story::of(vec![quiet("ann", "daily 22:00-06:00")], &[], vec![to(&["ann/mail"])]);
+    story.step(21 * HOUR, 1, Step::Raised, Minor).step(23 * HOUR, 1, Step::Cleared, Minor);
+    let second_life = Notice { alarm: 2, ..notice(1, Step::Raised, Minor, 24 * HOUR) };
+    story.outbox.put(&second_life, &story.routes);
+    story.tell(24 * HOUR); // it waits too
+    story.outbox.put(&Notice { step: Step::Cleared, active: false, time_ns: 25 * HOUR * SECOND, ..second_life.clone() }, &story.routes);
+    let third_life = Notice { alarm: 3, ..notice(1, Step::Raised, Critical, 26 * HOUR) };
+    story.outbox.put(&third_life, &story.routes);
+    story.tell(26 * HOUR).tell(30 * HOUR);
+    assert_eq!(story.told, "21:00 ann/mail: 1 raised\n26:00 ann/mail: 1 cleared\n26:00 ann/mail: 3 raised\n");
+}
+
+#[test]
+fn what_was_left_for_a_digest_is_told_before_the_same_alarm_breaks_through_in_its_next_life() {
+    let mut story = Story::of(vec![collecting("ann", &["08:00"])], &[], vec![to(&["ann/mail"])]);
+    story.step(HOUR, 1, Step::Raised, Minor).step(2 * HOUR, 1, Step::Cleared, Minor);
+    story.step(3 * HOUR, 2, Step::Raised, Minor);
+    story.outbox.put(&Notice { alarm: 3, ..notice(1, Step::Raised, Major, 4 * HOUR) }, &story.routes);
+    story.tell(4 * HOUR).tell(8 * HOUR);
+    let expected = "4:00 ann/mail: 1 raised\n4:00 ann/mail: 1 cleared\n4:00 ann/mail: 3 raised\n8:00 ann/mail: 2 raised\n";
+    assert_eq!(story.told, expected);
 }
 
 #[test]

@@ -82,7 +82,7 @@ mod tests {
             record::Alarm,
         },
         notify::{
-            outbox::{self, TABLES, TABLES_OF_LANES, TABLES_OF_PEOPLE},
+            outbox::{self, TABLES, TABLES_OF_KEYS, TABLES_OF_LANES, TABLES_OF_PEOPLE},
             route::{Escalation, Route, Routes},
             text::sample,
         },
@@ -110,7 +110,7 @@ mod tests {
         let wants = ["ops", "boss"].map(|name| (name.to_owned(), BTreeSet::from(Step::ALL)));
         let routes = Routes { routes: vec![route], wants: wants.into(), ..Routes::default() };
         let mut connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}{TABLES_OF_KEYS}")).unwrap();
         let mut life = Life::default();
         (life.number, life.stage) = (1, Stage::Active);
         let mut said = Vec::new();

@@ -1,4 +1,4 @@
-//! Claims about rounds: whatever groups there are, the steps of an alarm are told in their order, and none is lost.
+//! Claims about rounds: whatever groups there are, the steps of an alarm are told in their order over all its lives, and none is lost.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use watchpost_plugin_api::Severity;
 use super::*;
 use crate::{
     alarm::notice::Step,
+    config::{At, Place},
     notify::{
         channel::Kind,
         http::Receiver,
-        outbox::{Fate, TABLES, TABLES_OF_LANES, TABLES_OF_PEOPLE, put},
+        outbox::{Fate, TABLES, TABLES_OF_KEYS, TABLES_OF_LANES, TABLES_OF_PEOPLE, put},
         route::{Route, Routes},
         text::sample,
         webhook::{Body, Webhook},
@@ -36,7 +37,7 @@ enum Next {
 }
 
 fn next() -> impl Strategy<Value = Next> {
-    let severity = prop_oneof![Just(Severity::Warning), Just(Severity::Critical)];
+    let severity = prop_oneof![Just(Severity::Warning), Just(Severity::Major), Just(Severity::Critical)];
     let step = prop_oneof![
         4 => Just(Step::Raised),
         4 => Just(Step::Changed),
@@ -59,27 +60,28 @@ fn channel(body: Body) -> Channel {
     Channel { name: "hook".into(), kind, tell: Step::ALL.into(), heartbeat: None, timeout: Duration::from_secs(1), person: None }
 }
 
-/// What is mild waits with others of its site; what is grave goes at once, with others of its agent.
+/// What is mild waits with others of its site; what is grave goes at once, with others of its agent; what is neither goes at once alone.
 fn routes(group_wait: Duration) -> Routes {
-    let route = |severity, group_by: &str, group_wait, repeat| Route {
+    let route = |severity, group_by: Option<&str>, group_wait, repeat| Route {
         matches: None,
         severity,
         active: None,
         zone: Zone::default(),
         channels: vec!["hook".into()],
         delay: Duration::ZERO,
-        group_by: vec![crate::config::At { value: group_by.to_owned(), place: crate::config::Place::whole("w") }],
+        group_by: Vec::from_iter(group_by.map(|label: &str| At { value: label.to_owned(), place: Place::whole("w") })),
         by_situation: false,
         group_wait,
         repeat,
         escalate: Vec::new(),
     };
-    let mild = route(Severity::Indeterminate, "site", group_wait, Some(Duration::from_secs(50)));
-    let grave = route(Severity::Critical, "agent", Duration::ZERO, None);
-    Routes { routes: vec![mild, grave], wants: [("hook".to_owned(), Step::ALL.into())].into(), ..Routes::default() }
+    let mild = route(Severity::Indeterminate, Some("site"), group_wait, Some(Duration::from_secs(50)));
+    let grave = route(Severity::Critical, Some("agent"), Duration::ZERO, None);
+    let middle = route(Severity::Major, None, Duration::ZERO, None);
+    Routes { routes: vec![mild, grave, middle], wants: [("hook".to_owned(), Step::ALL.into())].into(), ..Routes::default() }
 }
 
-/// An alarm in words of a story: its last step, and what of it was told.
+/// A life of an alarm in words of a story: its last step, and what of it was told.
 #[derive(Default)]
 struct Life {
     last: Option<Step>,
@@ -91,6 +93,10 @@ struct Story {
     outbox: Outbox,
     routes: Routes,
     lives: BTreeMap<u64, Life>,
+    /// The last life of each alarm.
+    last: BTreeMap<u64, u64>,
+    /// What was told of each alarm, by its key.
+    told: BTreeMap<String, Vec<u64>>,
     now_ns: i64,
     seq: u64,
 }
@@ -98,21 +104,27 @@ struct Story {
 impl Story {
     fn new(group_wait: Duration, body: Body) -> Self {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}")).unwrap();
+        connection.execute_batch(&format!("{TABLES}{TABLES_OF_PEOPLE}{TABLES_OF_LANES}{TABLES_OF_KEYS}")).unwrap();
         Self {
             channel: channel(body),
             outbox: Outbox::of(connection),
             routes: routes(group_wait),
             lives: BTreeMap::new(),
+            last: BTreeMap::new(),
+            told: BTreeMap::new(),
             now_ns: SECOND,
             seq: 0,
         }
     }
 
-    /// Makes a step, where the alarm's life allows one.
+    /// Makes a step, where the alarm's life allows one; one that is over is raised anew, as another life.
     fn step(&mut self, alarm: u64, step: Step, severity: Severity) {
-        let life = self.lives.entry(alarm).or_default();
-        let fits = match (life.last, step) {
+        let mut number = self.last.get(&alarm).copied().unwrap_or_default();
+        if number == 0 || step == Step::Raised && self.lives.get(&number).is_some_and(|life| life.last == Some(Step::Cleared)) {
+            number = self.lives.keys().last().copied().unwrap_or_default() + 1;
+        }
+        let last = self.lives.get(&number).and_then(|life| life.last);
+        let fits = match (last, step) {
             (None, Step::Raised) => true,
             (None, _) | (Some(Step::Cleared), _) | (_, Step::Raised) => false,
             (Some(last), Step::Unacknowledged) => last == Step::Acknowledged,
@@ -121,22 +133,24 @@ impl Story {
         if !fits {
             return;
         }
-        life.last = Some(step);
+        self.last.insert(alarm, number);
+        self.lives.entry(number).or_default().last = Some(step);
         self.seq += 1;
         let labels = vec![("site".to_owned(), format!("{}", alarm % 2))];
         let active = step != Step::Cleared;
         let agent = format!("{}", alarm % 3);
-        let notice =
-            Notice { seq: self.seq, alarm, severity, active, time_ns: self.now_ns, raised_ns: self.now_ns, labels, agent, ..sample(step) };
+        let (seq, time_ns, key) = (self.seq, self.now_ns, format!("job/rule/{alarm}"));
+        let notice = Notice { seq, alarm: number, key, severity, active, time_ns, raised_ns: time_ns, labels, agent, ..sample(step) };
         let transaction = self.outbox.transaction();
         put(&transaction, &notice, &self.routes).unwrap();
         transaction.commit().unwrap();
     }
 
-    /// Tells a round, of which so many messages arrive; later ones of a chain are not tried then.
+    /// Tells a round, of which so many messages arrive; later ones of a chain are not tried then. Of chains that are told side by side the last
+    /// may arrive first.
     fn round(&mut self, mut arrive: usize, is_written: bool) {
         let round = Round::take(&mut self.outbox, &self.channel, self.now_ns, ROWS_MAX).unwrap();
-        for chain in round.0 {
+        for chain in round.0.into_iter().rev() {
             for parcel in chain {
                 assert!(parcel.len() == 1 || self.channel.kind.tells_groups());
                 let arrives = arrive > 0;
@@ -144,6 +158,7 @@ impl Story {
                 if arrives {
                     for due in &parcel {
                         self.lives.entry(due.notice.alarm).or_default().told.push(due.notice.seq);
+                        self.told.entry(due.notice.key.clone()).or_default().push(due.notice.seq);
                     }
                 }
                 let fate = |due: &Due| match arrives {
@@ -174,11 +189,11 @@ impl Story {
     /// What was told out of its order: a step after a later one, unless it was told before that.
     fn disorder(&self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (alarm, life) in &self.lives {
-            for (at, seq) in life.told.iter().enumerate() {
-                let before = life.told.get(..at).unwrap_or_default();
+        for (alarm, all) in &self.told {
+            for (at, seq) in all.iter().enumerate() {
+                let before = all.get(..at).unwrap_or_default();
                 if !before.contains(seq) && before.iter().any(|told| told > seq) {
-                    wrong.push(format!("alarm {alarm}: {:?}", life.told));
+                    wrong.push(format!("alarm {alarm}: {all:?}"));
                     break;
                 }
             }

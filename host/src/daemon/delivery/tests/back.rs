@@ -10,7 +10,7 @@ fn write(data: &Path, steps: &[(u64, u64, Step)]) {
     let mut connection = Connection::open(data.join(FILE)).unwrap();
     let transaction = connection.transaction().unwrap();
     for (seq, alarm, step) in steps {
-        let notice = Notice { seq: *seq, alarm: *alarm, time_ns: now_ns(), ..sample(*step) };
+        let notice = Notice { seq: *seq, alarm: *alarm, time_ns: now_ns(), key: format!("job/rule/{alarm}"), ..sample(*step) };
         outbox::put(&transaction, &notice, &routes()).unwrap();
     }
     transaction.commit().unwrap();

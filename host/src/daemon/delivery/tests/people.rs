@@ -96,8 +96,8 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     let written = {
         let (data, turns, chance, routes, began) = (data.clone(), turns.clone(), chance.clone(), routes.clone(), Instant::now());
         spawn_blocking(move || {
-            write_lives((&data, &turns), lives, &chance, &routes);
-            began.elapsed()
+            let of_alarms = write_lives((&data, &turns), lives, &chance, &routes);
+            (began.elapsed(), of_alarms)
         })
     };
     let start = async || {
@@ -124,11 +124,11 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
         }
     }
     delivery.stop().await;
-    let wrote = written.await.unwrap();
+    let (wrote, of_alarms) = written.await.unwrap();
 
     let got = [&ann.1, &bob.1, &cy.1].map(|got| lock(got).clone());
     let [digests, duty @ ..] = &got;
-    let mut wrong = sound(digests);
+    let mut wrong = sound(digests, &of_alarms);
     let collected: BTreeSet<(u64, u64)> = digests.iter().flat_map(|(_, notices)| notices.clone()).collect();
     let expected = usize::try_from(lives).unwrap() * STEPS.len();
     if collected.len() != expected {
@@ -137,7 +137,7 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     // Whoever was told on duty hears all that comes after it.
     let mut called = 0;
     for got in duty {
-        wrong.extend(sound(got));
+        wrong.extend(sound(got, &of_alarms));
         let mut of_alarms: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
         for (alarm, seq) in got.iter().flat_map(|(_, notices)| notices) {
             of_alarms.entry(*alarm).or_default().insert(*seq);
@@ -171,8 +171,8 @@ async fn digests_and_duty_lose_nothing_and_say_nothing_twice_otherwise_whatever_
     assert!(lives < 1_000 || wrote < handover || duty.iter().all(|got| !got.is_empty()), "nobody came on duty");
 }
 
-/// One id has one content, and one step one id; steps of an alarm come in their order.
-fn sound(got: &[(String, Vec<(u64, u64)>)]) -> Vec<String> {
+/// One id has one content, and one step one id; steps of an alarm come in their order over its lives.
+fn sound(got: &[(String, Vec<(u64, u64)>)], of_alarms: &BTreeMap<u64, u64>) -> Vec<String> {
     let (mut of_ids, mut of_steps, mut last) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut wrong = Vec::new();
     for (id, notices) in got {
@@ -183,7 +183,8 @@ fn sound(got: &[(String, Vec<(u64, u64)>)]) -> Vec<String> {
         if known.is_some() {
             continue;
         }
-        for (alarm, seq) in notices {
+        for (life, seq) in notices {
+            let alarm = of_alarms[life];
             if let Some(other) = of_steps.insert(seq, id) {
                 wrong.push(format!("step {seq} was told as {other} and as {id}"));
             }
