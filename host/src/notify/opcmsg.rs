@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use tokio::process::Command;
 use watchpost_plugin_api::Severity;
 
 use super::{
@@ -36,13 +35,13 @@ impl Opcmsg {
             Parcel::Standing(_) => return Ok(()),
             Parcel::Heartbeat { .. } => {
                 let arguments = self.arguments("watchpost", "heartbeat", "normal", "watchpost watches", "watchpost:heartbeat");
-                return run(Command::new(&self.program).args(arguments), String::new()).await;
+                return run(&self.program, &arguments, String::new()).await;
             }
         };
         for notice in notices {
             let object = if notice.job.is_empty() { &notice.rule } else { &notice.job };
             let arguments = self.arguments("watchpost", object, severity(notice), &title(notice), &notice.key);
-            run(Command::new(&self.program).args(arguments), String::new()).await?;
+            run(&self.program, &arguments, String::new()).await?;
         }
         Ok(())
     }
