@@ -80,8 +80,8 @@ impl Known<'_> {
 
     /// Tells of those whom nobody names.
     fn tell_idle(&self, named: &BTreeSet<String>, faults: &mut Faults) {
-        let is_idle =
-            |channel: &&At<Channel>| !named.contains(&channel.name) && !self.used.contains(&channel.name) && channel.kind.is_routed();
+        let is_told = |channel: &Channel| channel.heartbeat.is_some() || !channel.kind.is_routed();
+        let is_idle = |channel: &&At<Channel>| !named.contains(&channel.name) && !self.used.contains(&channel.name) && !is_told(channel);
         for channel in self.channels.iter().filter(is_idle) {
             let message = format!("channel {}: no route names it, it will be told nothing", channel.name);
             faults.push(
