@@ -49,7 +49,8 @@ enum What {
     },
     /// Prints the id of the engine that SNMPv3 traps come from.
     ///
-    /// A receiver of traps has to be told it; one of informs has not.
+    /// A receiver of traps has to be told it; one of informs has not. The daemon makes it when it starts or reloads with a channel that sends
+    /// such traps.
     #[command(after_help = "Example:\n  watchpost notify engine-id")]
     EngineId,
 }
@@ -122,7 +123,7 @@ fn engine_id(context: &Context) -> Outcome {
     let data = context.data_folder()?;
     let engine = Engine::of(&data).known().map_err(|error| Failure::of("cannot tell the engine's id", &error))?;
     let Some((id, boots)) = engine else {
-        let why = "no SNMPv3 trap was sent yet; `watchpost notify test` sends one";
+        let why = "there is none yet: a daemon makes it when it starts or reloads with a channel of `type = \"snmp\"`, `version = \"3\"` and `inform = false`";
         return Err(Failure::failed("cannot tell the engine's id", why));
     };
     if context.json {

@@ -21,9 +21,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{Notify, watch},
-    task::JoinHandle,
+    task::{JoinHandle, spawn_blocking},
     time::timeout,
 };
+use tracing::error;
 
 use super::{appender::Appender, host_alarms::Overheard, now_ns};
 use crate::{
@@ -184,12 +185,25 @@ impl Delivery {
         // Nothing is told twice at once: the new one begins when the old one has ended.
         end(gone).await;
         ended.iter().for_each(|name| self.overheard.forget_channel(name));
+        self.make_engine(channels).await;
         let mut running = lock(&self.running);
         for channel in channels {
             running.entry(channel.name.clone()).or_insert_with(|| self.start(channel));
         }
         let rosters = self.routes.borrow().people.rosters.keys().cloned().collect::<Vec<_>>();
         self.known.send_replace(Some(running.keys().cloned().chain(rosters).collect()));
+    }
+
+    /// Makes the engine of traps of SNMPv3 where some are to be sent: receivers have to be told its id before the first.
+    async fn make_engine(&self, channels: &[Channel]) {
+        let sends = |channel: &&Channel| matches!(&channel.kind, Kind::Snmp(snmp) if snmp.has_engine());
+        let Some(Channel { name, .. }) = channels.iter().find(sends) else { return };
+        let engine = self.sender.engine.clone();
+        let made = spawn_blocking(move || engine.get().map(drop)).await;
+        if let Ok(Err(error)) = made {
+            // Whatever is sent says so too, and is kept.
+            error!(channel = name, "{}", crate::chain(&error));
+        }
     }
 
     fn start(&self, channel: &Channel) -> Running {

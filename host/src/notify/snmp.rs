@@ -98,6 +98,11 @@ impl Snmp {
         Ok(())
     }
 
+    /// Whether what it sends comes from an engine of our own, whose id receivers have to know: an inform takes the receiver's.
+    pub fn has_engine(&self) -> bool {
+        !self.inform && matches!(self.login, Login::V3 { .. })
+    }
+
     async fn client(&self, sender: &Sender) -> Result<Client, String> {
         let auth: Auth = match &self.login {
             Login::V2c(community) => Auth::v2c(community.reveal()),
@@ -110,7 +115,7 @@ impl Snmp {
             if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) };
         // Whoever calls has a deadline, and tries again.
         let mut builder = Client::builder(target, auth).request_timeout(ANSWERS_IN).retry(Retry::none());
-        if !self.inform && matches!(self.login, Login::V3 { .. }) {
+        if self.has_engine() {
             builder = builder.local_authoritative_engine(sender.engine.get().map_err(|error| crate::chain(&error))?);
         }
         builder.connect().await.map_err(|error| why(&error, "nobody listens there"))

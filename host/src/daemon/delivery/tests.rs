@@ -15,7 +15,6 @@ use rusqlite::Connection;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    task::spawn_blocking,
 };
 use watchpost_journal::{Journal, Options};
 use watchpost_plugin_api::Severity;
@@ -27,10 +26,11 @@ use crate::{
         store::{FILE, NoOutbox, Store},
     },
     notify::{
-        channel::Kind,
+        channel::{Hidden, Kind},
         http::Receiver as Address,
         outbox::{self, Backlog},
         route::{Route, Routes},
+        snmp,
         webhook::{Body, Webhook},
     },
 };
@@ -288,6 +288,28 @@ async fn a_kill_has_told_again_only_what_was_answered_just_before_it() {
     let again = taken() - usize::try_from(MESSAGES).unwrap();
     println!("killed after {before} messages, {again} of them were told again");
     assert!(again <= AGAIN_MAX, "{again} of {before} were told again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_of_traps_is_known_before_the_first_one_is_sent() {
+    let Scene { data, turns, appender, _folder, .. } = Scene::set();
+    let delivery = deliver((&data, &turns), &appender, &channel(1)).await;
+    let engine = snmp::Engine::of(&data);
+    assert_eq!(engine.known().unwrap(), None, "nobody needs one");
+    let login = snmp::Login::V3 {
+        user: "watchpost".into(),
+        auth: async_snmp::AuthProtocol::Sha256,
+        auth_password: Hidden::new("authenticated".into()),
+        privacy: async_snmp::PrivProtocol::Aes128,
+        privacy_password: Hidden::new("private enough".into()),
+    };
+    let root = async_snmp::Oid::parse(snmp::ROOT).unwrap();
+    for (inform, boots) in [(true, None), (false, Some(1)), (false, Some(1))] {
+        let kind = Kind::Snmp(snmp::Snmp { host: "127.0.0.1".into(), port: 1, inform, login: login.clone(), root: root.clone() });
+        delivery.set(&[Channel { name: "nms".into(), kind, ..channel(1) }]).await;
+        assert_eq!(engine.known().unwrap().map(|(_, boots)| boots), boots, "inform = {inform}");
+    }
+    delivery.stop().await;
 }
 
 /// Writes the steps of all lives, those of one in their order, those of many mixed; gives of which alarm each is a life. Most are of one that
