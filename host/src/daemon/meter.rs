@@ -48,11 +48,12 @@ impl Stops {
     /// Shape: what cannot be written down while the journal stands still is told when it is written again.
     fn turn(&mut self, writer: &'static str, why: Option<String>, now: Instant) -> Vec<(Severity, &'static str, String)> {
         let lasted = |since: Instant| seconds(now.saturating_duration_since(since));
+        let is_kept = !self.0.contains_key("journal");
         match why {
             Some(why) => {
                 let (since, last, told) = self.0.entry(writer).or_insert((now, String::new(), false));
                 *last = why;
-                if *told || writer == "journal" || now.saturating_duration_since(*since) < STOP_TOLD_AFTER {
+                if *told || writer == "journal" || !is_kept || now.saturating_duration_since(*since) < STOP_TOLD_AFTER {
                     return Vec::new();
                 }
                 *told = true;

@@ -112,6 +112,8 @@ pub(super) struct SeriesView {
     ending: bool,
     /// Whether something failed since the last flush.
     failed: bool,
+    /// Why the last checkpoint could not be made; until one is, nothing of later is safe but in the journal.
+    undurable: Option<String>,
     flushed: Instant,
     stuck: Trouble,
     in_use: Trouble,
@@ -120,7 +122,19 @@ pub(super) struct SeriesView {
 impl SeriesView {
     pub(super) fn new(store: SharedStore, journal: Arc<Journal>, hindrance: Hindrance, migrations: Migrations) -> Self {
         let (flushed, stuck, in_use) = (Instant::now(), Trouble::new(), Trouble::new());
-        Self { store, journal, hindrance, migrations, again_from: None, ending: false, failed: false, flushed, stuck, in_use }
+        Self {
+            store,
+            journal,
+            hindrance,
+            migrations,
+            again_from: None,
+            ending: false,
+            failed: false,
+            undurable: None,
+            flushed,
+            stuck,
+            in_use,
+        }
     }
 
     /// Goes back to the last checkpoint where the disk may lack what was written since; all of it comes again from the journal.
@@ -165,7 +179,9 @@ impl SeriesView {
     fn is_taken(&mut self, applied: Result<Applied, SeriesError>) -> bool {
         match applied {
             Ok(Applied::Taken) => {
-                self.go_on();
+                if self.undurable.is_none() {
+                    self.go_on();
+                }
                 true
             }
             Ok(Applied::Behind) => {
@@ -204,7 +220,7 @@ impl View for SeriesView {
         self.flushed = Instant::now();
         self.migrations.go_on(&self.store, self.flushed);
         if flushed.files_behind == 0 && !std::mem::take(&mut self.failed) {
-            self.hindrance.is(None);
+            self.hindrance.is(self.undurable.clone());
         }
         if flushed.files_behind > 0 {
             let files = flushed.files_behind;
@@ -242,8 +258,9 @@ impl View for SeriesView {
             safe = Some(Position::from(position).next());
             Ok(())
         });
-        if let Err(error) = done {
-            self.complain(&format!("series files cannot be made durable: {}", crate::chain(&error)));
+        self.undurable = done.err().map(|error| format!("series files cannot be made durable: {}", crate::chain(&error)));
+        if let Some(why) = self.undurable.clone() {
+            self.complain(&why);
             return None;
         }
         safe
