@@ -75,6 +75,7 @@ const FORMAT: Format = Format(&[
     outbox::TABLES_OF_LANES,
     tickets::TABLES_OF_MANY,
     outbox::TABLES_OF_KEYS,
+    tickets::TABLES_OF_MERGED,
 ]);
 
 /// Writes down what is to be told, in the transaction that makes it so.

@@ -67,6 +67,7 @@ impl Desk {
             search: template.search.is_some(),
             doubles: template.search.as_ref().is_some_and(|search| search.exact),
             read: template.read.is_some(),
+            follows: template.read.as_ref().is_some_and(|read| read.id.is_some()),
             comments: template.comments.is_some(),
             comment: template.comment.is_some(),
             resolve: template.resolve.is_some(),
@@ -312,8 +313,9 @@ impl<'w> Talk<'w> {
             (!name.is_empty() && !read.nobody.contains(&name)).then_some(name)
         };
         let state = self.desk.state(&word, &values(self.desk, ticket, Extra::default()));
+        let id = read.id.as_ref().and_then(|id| id.text(&json));
         let word = plain_line(&word).chars().take(NAME_CHARS_MAX).collect();
-        Ok((Heard::Stands { state, word, version, owner: name(&read.owner), closed_by: name(&read.closed_by) }, None))
+        Ok((Heard::Stands { state, word, version, owner: name(&read.owner), closed_by: name(&read.closed_by), id }, None))
     }
 
     /// Comments of a ticket, or of a duplicate of it.

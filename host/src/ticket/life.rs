@@ -19,10 +19,12 @@
 //! A ticket of a situation tells of several alarms: it is over when all of them are.
 //!
 //! Reading order: [`words`] (what is asked and heard) · [`taking`] (a step that is to be told) · [`Ticket::next`] (the table) · [`hearing`]
-//! (what is made of an answer) · [`ours`] (which comments we wrote) · [`doubles`] (other tickets that bear the key).
+//! (what is made of an answer) · [`ours`] (which comments we wrote) · [`merged`] (one that
+//! stands for several alarms) · [`doubles`] (other tickets that bear the key).
 
 mod doubles;
 mod hearing;
+mod merged;
 mod ours;
 mod taking;
 mod words;
@@ -34,6 +36,7 @@ use sha2::{Digest, Sha256};
 
 pub use doubles::{Doubles, in_duplicate};
 use hearing::GONE_AFTER;
+pub use merged::{Kin, Turned};
 pub use words::{Ask, Can, Comment, Heard, Next, Seen, State, Unsure};
 
 use super::opening::Opening;
@@ -122,6 +125,15 @@ pub struct Ticket {
     /// How comments of ours begin, by the number of the step: so that one that quotes ours is somebody's.
     #[serde(default)]
     pub begins: Vec<(u64, String)>,
+    /// How it was turned last, as far as that is known.
+    #[serde(default)]
+    pub turned: Option<Turned>,
+    /// Whether it was merged into one that is none of ours.
+    #[serde(default)]
+    pub is_anothers: bool,
+    /// Tickets of ours whose comments stand in it, too.
+    #[serde(skip)]
+    pub kin: Vec<Kin>,
     /// Whether its comments are to be read once more: what it tells of ended since they were.
     #[serde(default)]
     pub looks: bool,
@@ -231,6 +243,9 @@ impl Ticket {
             seen: Vec::new(),
             noting: Vec::new(),
             begins: Vec::new(),
+            turned: None,
+            is_anothers: false,
+            kin: Vec::new(),
             looks: false,
             heir: None,
             refused: None,
@@ -297,7 +312,7 @@ impl Ticket {
             return match self.may(&Ask::Resolve, now_ns) {
                 Some(wait) => wait,
                 None if can.read && !self.fresh => Next::Ask(Ask::Read),
-                None if can.reopen => Next::Ask(Ask::Reopen),
+                None if can.reopen && !self.is_anothers => Next::Ask(Ask::Reopen),
                 None => Next::Anew,
             };
         }
@@ -361,6 +376,7 @@ impl Ticket {
                 self.unsure = Some(sent);
             }
         }
+        self.note_turn(ask, now_ns);
         match ask {
             Ask::Create => {
                 self.creates = self.creates.saturating_add(1);

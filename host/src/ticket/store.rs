@@ -1,6 +1,6 @@
 //! What is known of tickets, in the alarms' database: written before anything is sent, and with the message that is done with.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde::{Deserialize, Serialize};
@@ -65,6 +65,12 @@ pub const TABLES_OF_MANY: &str = concat!(
     ", id, not_before_ns) WHERE state = 0;"
 );
 
+/// What finds tickets that a person merged: by the system's id, and by their keys.
+pub const TABLES_OF_MERGED: &str = "
+    CREATE INDEX tickets_of_id ON tickets (channel, ticket ->> '$.id');
+    CREATE INDEX tickets_of_key ON tickets (channel, ticket ->> '$.key');
+";
+
 /// What steps that are to be told now are kept under, but for tickets that rest.
 const DUE: &str = concat!(
     "SELECT kept_under FROM (
@@ -85,6 +91,10 @@ const FIRST: &str = concat!(
 const TELLS_OF_ONE: &str = "(alarm IN (SELECT number FROM alarms WHERE stage < 2) OR EXISTS (
     SELECT 1 FROM lanes JOIN alarms ON alarms.number = lanes.alarm
     WHERE lanes.lane = tickets.alarm_key AND lanes.channel = tickets.channel AND alarms.stage < 2))";
+
+/// Whether an alarm goes on, or a channel is still to be told something of it.
+const GOES_ON: &str = "SELECT 1 FROM alarms WHERE number = ?1 AND stage = 0
+     UNION ALL SELECT 1 FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state = 0";
 
 /// A step that is to be told in a ticket.
 #[derive(Clone, Debug, PartialEq)]
@@ -193,10 +203,7 @@ impl Tickets {
         let text = select.query_row(params![alarm_key, channel], |row| row.get::<_, String>(0)).optional()?;
         let mut ticket: Option<Ticket> = text.map(|text| parsed(&text)).transpose()?;
         if let Some(ticket) = ticket.as_mut().filter(|_| is_lane(alarm_key)) {
-            let mut goes_on = self.connection.prepare_cached(
-                "SELECT 1 FROM alarms WHERE number = ?1 AND stage = 0
-                 UNION ALL SELECT 1 FROM outbox WHERE alarm = ?1 AND channel = ?2 AND state = 0",
-            )?;
+            let mut goes_on = self.connection.prepare_cached(GOES_ON)?;
             for life in std::mem::take(&mut ticket.going) {
                 if goes_on.exists(params![number(life), channel])? {
                     ticket.going.insert(life);
@@ -212,6 +219,40 @@ impl Tickets {
             self.connection.prepare_cached("SELECT ticket FROM tickets WHERE alarm_key = ?1 AND channel = ?2 AND owed ORDER BY first")?;
         let texts = select.query_map(params![alarm_key, channel], |row| row.get::<_, String>(0))?;
         texts.map(|text| parsed(&text?)).collect()
+    }
+
+    /// Tickets of ours that bear one of these keys.
+    pub fn of_keys(&self, channel: &str, keys: &BTreeSet<String>) -> rusqlite::Result<Vec<Ticket>> {
+        let mut select = self.connection.prepare_cached("SELECT ticket FROM tickets WHERE channel = ?1 AND ticket ->> '$.key' = ?2")?;
+        let mut found = Vec::new();
+        for key in keys {
+            let texts = select.query_map(params![channel, key], |row| row.get::<_, String>(0))?;
+            for text in texts {
+                found.push(parsed(&text?)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Other tickets of ours that are, in the system, the same.
+    pub fn merged_with(&self, ticket: &Ticket) -> rusqlite::Result<Vec<Ticket>> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT ticket FROM tickets WHERE channel = ?1 AND ticket ->> '$.id' = ?2 AND ticket ->> '$.key' <> ?3")?;
+        let texts = select.query_map(params![ticket.channel, ticket.id, ticket.key], |row| row.get::<_, String>(0))?;
+        texts.map(|text| parsed(&text?)).collect()
+    }
+
+    /// Whether what a ticket tells of goes on, or its end is still to be told.
+    pub fn goes_on(&self, ticket: &Ticket) -> rusqlite::Result<bool> {
+        let mut goes_on = self.connection.prepare_cached(GOES_ON)?;
+        let alarms: BTreeSet<u64> = ticket.going.iter().copied().chain([ticket.alarm]).collect();
+        for alarm in alarms.into_iter().filter(|_| !ticket.over && ticket.state != State::Gone) {
+            if goes_on.exists(params![number(alarm), ticket.channel])? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The first step of an alarm that is to be told now; one that this program does not understand is passed over.

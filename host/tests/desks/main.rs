@@ -2,7 +2,7 @@
 //!
 //! Reading order: `desk` (what a test asks of any system) · `request_tracker`, `roundup` (how each is asked, by its own people) · `watched`
 //! (a daemon, a name server that dies, a channel of tickets) · then the stories: `life`, `people`, `doubled`, `delays`, `situations`,
-//! `several`, `hostile`, `trouble`.
+//! `merged`, `several`, `hostile`, `trouble`.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a helper of a test fails as the test does")]
 
@@ -13,6 +13,7 @@ mod doubled;
 mod harness;
 mod hostile;
 mod life;
+mod merged;
 mod people;
 #[expect(dead_code, reason = "some of it is for the stories of the lab")]
 #[path = "../lab/programs.rs"]

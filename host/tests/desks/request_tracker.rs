@@ -29,6 +29,12 @@ impl RequestTracker {
         answer["items"].as_array().unwrap_or_else(|| panic!("{path}: {answer}")).clone()
     }
 
+    /// Makes one ticket of two.
+    pub(crate) fn merge(&self, id: &str, into: &str) {
+        let answer = self.rest("PUT", &format!("/ticket/{id}"), Some(&json!({ "MergeInto": into.parse::<u64>().unwrap() })));
+        assert!(answer.to_string().contains("Merge"), "{answer}");
+    }
+
     /// Changes a ticket; RT says in its answer whether it was done.
     fn put(&self, id: &str, body: &Value) {
         let answer = self.rest("PUT", &format!("/ticket/{id}"), Some(body));

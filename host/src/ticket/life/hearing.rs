@@ -38,6 +38,9 @@ impl Ticket {
         if is_sure && self.unsure.as_ref().is_some_and(|unsure| unsure.ask == *ask) {
             self.unsure = None;
         }
+        if is_sure && matches!(ask, Ask::Resolve | Ask::Reopen) && heard != Heard::Done {
+            self.turned = None;
+        }
         if is_sure && *ask == Ask::Comment {
             self.written = None;
         }
@@ -55,7 +58,8 @@ impl Ticket {
             (Ask::Look, Heard::Comments(comments)) => return self.read_comments(comments, true, now_ns),
             (Ask::Look, Heard::SomeComments(comments)) => return self.read_comments(comments, false, now_ns),
             (Ask::Look, _) => self.count_unlooked(),
-            (Ask::Read, Heard::Stands { state, word, version, owner, closed_by }) => {
+            (Ask::Read, Heard::Stands { state, word, version, owner, closed_by, id }) => {
+                self.follow(id);
                 return self.stands(state, word, version, owner, closed_by, now_ns);
             }
             _ => {}
@@ -274,8 +278,8 @@ mod tests {
     fn whoever_has_it_from_the_beginning_did_not_take_it() {
         let mut rig = Rig::open(ALL);
         let owned = |owner: &str| match stands(State::Open) {
-            Heard::Stands { state, word, version, closed_by, .. } => {
-                Heard::Stands { state, word, version, owner: Some(owner.into()), closed_by }
+            Heard::Stands { state, word, version, closed_by, id, .. } => {
+                Heard::Stands { state, word, version, owner: Some(owner.into()), closed_by, id }
             }
             heard => heard,
         };

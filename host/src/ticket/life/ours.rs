@@ -3,7 +3,7 @@
 //! Who answers by mail quotes what he answers, often whole and without a sign before each line. So a comment of ours begins as we began it,
 //! and its mark is the last line that says anything. What is not known any more is believed by its mark alone.
 
-use super::{Ticket, mark};
+use super::{Kin, Ticket, mark};
 
 /// Comments of which it is remembered how they begin, at most: the latest.
 const BEGINS_MAX: usize = 200;
@@ -27,16 +27,22 @@ impl Ticket {
 
     /// Whether a comment is one of ours.
     pub(super) fn is_ours(&self, text: &str) -> bool {
-        let is_mark = |line: &str| mark_of(line, &self.key).is_some();
-        if !text.lines().any(is_mark) {
-            return false;
-        }
-        let worded: Vec<&str> = text.lines().filter(|line| is_worded(line)).collect();
-        let (Some(first), Some(last)) = (worded.first(), worded.last()) else { return true };
-        let Some(of) = mark_of(last, &self.key) else { return false };
-        let begin = self.begins.iter().find(|(seq, _)| mark(&self.key, *seq) == format!("{}/{of}", self.key));
-        begin.is_none_or(|(_, begin)| letters(first).contains(begin.as_str()))
+        let of_kin = |kin: &Kin| is_of(text, &kin.key, &kin.begins);
+        is_of(text, &self.key, &self.begins) || self.kin.iter().any(of_kin)
     }
+}
+
+/// Whether a comment is ours, and of the ticket that has the key.
+fn is_of(text: &str, key: &str, begins: &[(u64, String)]) -> bool {
+    let is_mark = |line: &str| mark_of(line, key).is_some();
+    if !text.lines().any(is_mark) {
+        return false;
+    }
+    let worded: Vec<&str> = text.lines().filter(|line| is_worded(line)).collect();
+    let (Some(first), Some(last)) = (worded.first(), worded.last()) else { return true };
+    let Some(of) = mark_of(last, key) else { return false };
+    let begin = begins.iter().find(|(seq, _)| mark(key, *seq) == format!("{key}/{of}"));
+    begin.is_none_or(|(_, begin)| letters(first).contains(begin.as_str()))
 }
 
 /// What stands behind the key on a line that is a mark.

@@ -13,6 +13,7 @@ pub(super) const ALL: Can = Can {
     search: true,
     doubles: true,
     read: true,
+    follows: true,
     comments: true,
     comment: true,
     resolve: true,
@@ -86,7 +87,7 @@ impl Rig {
 }
 
 pub(super) fn stands(state: State) -> Heard {
-    Heard::Stands { state: Some(state), word: state.name().into(), version: None, owner: None, closed_by: None }
+    Heard::Stands { state: Some(state), word: state.name().into(), version: None, owner: None, closed_by: None, id: None }
 }
 
 pub(super) fn unknown() -> Heard {
@@ -195,6 +196,7 @@ fn what_people_do_is_seen_once_and_what_we_do_is_nobodys() {
         version: None,
         owner: owner.map(Into::into),
         closed_by: by.map(Into::into),
+        id: None,
     };
     let mut hears = |heard: Heard, now_s: i64| rig.ticket.hear(&Ask::Read, heard, now_s * SECOND);
     assert_eq!(hears(read(None, State::Open, None), 60), []);

@@ -122,6 +122,8 @@ pub enum Heard {
         owner: Option<String>,
         /// Who resolved or closed it.
         closed_by: Option<String>,
+        /// Which ticket it is: another one where it was merged into that.
+        id: Option<String>,
     },
     /// It was done.
     Done,
@@ -179,6 +181,8 @@ pub struct Can {
     pub doubles: bool,
     /// Say how one stands.
     pub read: bool,
+    /// A ticket that was merged into another can be followed there.
+    pub follows: bool,
     /// Say what was written.
     pub comments: bool,
     /// Be written into.

@@ -11,7 +11,7 @@ use crate::{
     notify::outbox::{Done, begun_by},
     ticket::{
         desk::Talk,
-        life::{Ask, Heard, Next, Seen, State, Ticket},
+        life::{Ask, Heard, Kin, Next, Seen, State, Ticket, Turned},
         opening::Opening,
         store::Row,
     },
@@ -115,6 +115,7 @@ impl Lane {
     /// Brings a ticket to where a step wants it; false where that takes longer, or the step is no longer to be told.
     async fn bring(&mut self, ticket: &mut Ticket, row: Option<&Row>) -> rusqlite::Result<bool> {
         let (can, window_ns) = (self.shared.desk.can(), self.shared.desk.window_ns(self.shared.channel.timeout));
+        let mut is_last = false;
         for _ in 0..QUESTIONS_MAX {
             let now_ns = self.now_ns();
             match (ticket.next(can, now_ns, window_ns), row) {
@@ -131,7 +132,13 @@ impl Lane {
                     self.save(ticket.clone()).await?;
                     return Ok(false);
                 }
+                (Next::Ask(Ask::Resolve), _) if can.follows && !is_last => match self.is_last(ticket).await? {
+                    None => return Ok(false),
+                    Some(last) => (is_last, ticket.resolves) = (last, last),
+                },
                 (Next::Ask(ask), row) => {
+                    // Between two looks somebody may merge others into it.
+                    is_last = false;
                     if !self.send(ticket, &ask, row).await? || !self.ask(ticket, &ask).await? {
                         return Ok(false);
                     }
@@ -162,14 +169,22 @@ impl Lane {
         let shared = self.shared.clone();
         let talk = Talk::new(&shared.desk, &*shared.wire, &shared.session);
         self.outcome.asked = true;
-        let within = shared.channel.timeout;
+        let (within, can) = (shared.channel.timeout, shared.desk.can());
         if *ask == Ask::Create && ticket.is_of_situation() {
             ticket.opening = self.opening(&ticket.notice).await;
         }
         let (heard, after) =
             timeout(within, talk.ask(ticket, ask)).await.unwrap_or_else(|_| (Heard::Unknown(late(within).why().to_owned()), None));
+        self.know_kin(ticket, &heard).await?;
         let before = ticket.clone();
-        let seen = ticket.hear(ask, heard, self.now_ns());
+        let mut seen = ticket.hear(ask, heard, self.now_ns());
+        if before.id.is_some() && ticket.id != before.id {
+            let merged = ticket.clone();
+            ticket.is_anothers = self.shared.with(move |store| store.merged_with(&merged)).await?.is_empty();
+        }
+        if seen.iter().any(is_turn) && can.follows {
+            self.turned(ticket, &mut seen).await?;
+        }
         if ticket.link.is_none() {
             ticket.link = talk.link(ticket);
         }
@@ -200,6 +215,74 @@ impl Lane {
         }
         self.save(ticket.clone()).await?;
         Ok(false)
+    }
+
+    /// Finds out whose marks stand in comments, where they are of other tickets.
+    async fn know_kin(&self, ticket: &mut Ticket, heard: &Heard) -> rusqlite::Result<()> {
+        let (Heard::Comments(comments) | Heard::SomeComments(comments)) = heard else { return Ok(()) };
+        let (keys, name) = (ticket.keys_beside(comments), self.shared.channel.name.clone());
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let found = self.shared.with(move |store| store.of_keys(&name, &keys)).await?;
+        ticket.kin = found.into_iter().map(|other| Kin { key: other.key, begins: other.begins }).collect();
+        Ok(())
+    }
+
+    /// Takes for nobody's what another of ours did, that is the same ticket; else somebody did it.
+    async fn turned(&self, ticket: &mut Ticket, seen: &mut Vec<Seen>) -> rusqlite::Result<()> {
+        let (now_ns, this) = (self.now_ns(), ticket.clone());
+        let others = self.shared.with(move |store| store.merged_with(&this)).await?;
+        if ticket.was_turned_by(&others) {
+            seen.retain(|seen| !is_turn(seen));
+            ticket.reopens |= !ticket.over && ticket.state == State::Resolved;
+        } else {
+            ticket.turned = Some(Turned { to: ticket.state, at_ns: now_ns, by_us: false });
+        }
+        Ok(())
+    }
+
+    /// Whether nothing else of ours that goes on is told in a ticket that is to be resolved; nothing where that cannot be found out now.
+    ///
+    /// Of two that end at the same time one sees that the other is over: that is written down before the other is asked for.
+    async fn is_last(&mut self, ticket: &mut Ticket) -> rusqlite::Result<Option<bool>> {
+        if ticket.is_anothers {
+            return Ok(Some(false));
+        }
+        self.save(ticket.clone()).await?;
+        // What was merged into it is known by its comments.
+        if self.shared.desk.can().comments && !self.ask(ticket, &Ask::Look).await? {
+            return Ok(None);
+        }
+        let (this, name) = (ticket.clone(), self.shared.channel.name.clone());
+        let keys = ticket.kin.iter().map(|kin| kin.key.clone()).collect();
+        let others = self.shared.with(move |store| {
+            let all = store.merged_with(&this)?.into_iter().chain(store.of_keys(&name, &keys)?);
+            let mut going = Vec::new();
+            for other in all {
+                if store.goes_on(&other)? {
+                    going.push(other);
+                }
+            }
+            Ok(going)
+        });
+        for other in others.await? {
+            if other.id == ticket.id {
+                return Ok(Some(false));
+            }
+            let shared = self.shared.clone();
+            let talk = Talk::new(&shared.desk, &*shared.wire, &shared.session);
+            match timeout(shared.channel.timeout, talk.ask(&other, &Ask::Read)).await {
+                Ok((Heard::Stands { id, .. }, _)) if id == ticket.id => return Ok(Some(false)),
+                Ok((Heard::Stands { .. } | Heard::Gone(_) | Heard::Denied(_), _)) => {}
+                _ => {
+                    ticket.next_ns = self.pause(ticket.first, 1, None);
+                    self.save(ticket.clone()).await?;
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(true))
     }
 
     /// What a ticket is opened with for a situation.
@@ -305,4 +388,9 @@ impl Lane {
 
 fn nanoseconds(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Whether somebody ended a ticket, or opened it again.
+fn is_turn(seen: &Seen) -> bool {
+    matches!(seen, Seen::Ended { .. } | Seen::Reopened)
 }
