@@ -59,6 +59,14 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// Where a text is no TOML of the right shape, and why, in one line.
+pub(crate) fn in_one_line(text: &str, error: &toml::de::Error) -> String {
+    let why = error.message().lines().collect::<Vec<_>>().join(", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else { return why };
+    let (line, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+    format!("line {line}, column {column}: {why}")
+}
+
 /// Whether a character does something instead of being shown: controls, ends of lines, what turns the direction of writing.
 fn is_obeyed(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -67,6 +75,13 @@ fn is_obeyed(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_a_text_is_no_toml_is_told_in_one_line() {
+        let said = |text: &str| in_one_line(text, &toml::from_str::<std::collections::BTreeMap<String, i64>>(text).unwrap_err());
+        assert_eq!(said("a = 1\nb = \"x\"\n"), "line 2, column 5: invalid type: string \"x\", expected i64");
+        assert!(said("a = 1\nb = [\n").starts_with("line 2, column ") && !said("a = [").contains('\n'));
+    }
 
     #[test]
     fn the_number_of_an_error_is_left_out_and_what_follows_it_is_not() {

@@ -16,8 +16,8 @@ use super::{
     print_json, table,
 };
 use crate::{
-    alarm::together::find,
-    config::{AlarmRule, Draft, LooksAt},
+    alarm::{notice::Step, together::find, x733::SEVERITIES},
+    config::{AlarmRule, Draft, LooksAt, nearest},
     reading::Shape,
     schedule::parse_span,
     series::{
@@ -36,7 +36,7 @@ pub(super) const EXAMPLES: &str = "FILE has a table for each test; rules are tho
   values = [0.1, \"0.9 x3\", \"unknown\", 0.1]
   expect = [\"1m raised warning\", \"2m30s cleared\"]
 
-A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names. depends_on = { link-paris = [1, \"down x3\"] } tells how that fares which the job depends on, a value beside each of its own; what nobody would be told of then is expected as \"1m raised major, silenced\". Time goes on between values and ends with the last one; until = \"1h\" lets it go on without any: what is absent is missed, what came and went settles, and a day after it was cleared an alarm is closed. Each step is told with its rule, \"1m raised warning by slow\", and may be expected with or without it.
+A value may be repeated, unknown, or \"down\": the target is to blame. Times count from the first value. \"0..30 x60\" are sixty values on the way from one to the other, and counter = true makes totals of them. \"event major disk_full: no room\" is a run that reports something, and \"nothing\" one that has nothing to say: these need no metric. Of an expression, rule = \"NAME\" beside job, with series = { a = [1, 2], b = [3, 4] } gives the values of each of its names. depends_on = { link-paris = [1, \"down x3\"] } tells how that fares which the job depends on, a value beside each of its own; what nobody would be told of then is expected as \"1m raised major, silenced\". Time goes on between values and ends with the last one; until = \"1h\" lets it go on without any: what is absent is missed, what came and went settles, and a day after it was cleared an alarm is closed. Each step is told with its rule, \"1m raised warning by slow\", and may be expected with or without it.
 
 Example:
   watchpost rules test rules-test.toml";
@@ -121,7 +121,8 @@ struct Done {
 
 pub(super) fn run(context: &Context, file: &Path) -> Outcome {
     let text = std::fs::read_to_string(file).map_err(|error| Failure::of(format!("cannot read {}", file.display()), &error))?;
-    let tests: File = toml::from_str(&text).map_err(|error| Failure::wrong(CANNOT, format!("{}: {error}", file.display())))?;
+    let tests: File = toml::from_str(&text)
+        .map_err(|error| Failure::wrong(CANNOT, format!("{}: {}", file.display(), crate::in_one_line(&text, &error))))?;
     let draft = context.draft()?;
     let done = tests.test.iter().map(|test| done(test, &draft)).collect::<Result<Vec<_>, _>>()?;
     if context.json {
@@ -147,6 +148,7 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
     let wrong = |why: String| Failure::wrong(CANNOT, format!("test {}: {why}", test.name));
     let every = parse_span(&test.every).map_err(|error| wrong(format!("`every`: {}", crate::chain(&error))))?;
     let step_s = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
+    test.expect.iter().try_for_each(|expected| expectable(expected)).map_err(wrong)?;
     let told = told(test, draft).map_err(wrong)?;
     let shape = shape(test, &told, draft, step_s).map_err(wrong)?;
     let behind = behind::all(test, draft, step_s).map_err(wrong)?;
@@ -157,6 +159,26 @@ fn done(test: &Test, draft: &Draft) -> Result<Done, Failure> {
         story.lines.len() == test.expect.len() && story.lines.iter().zip(&test.expect).all(|(line, expected)| line.is_as(expected));
     let lines = story.lines.iter().map(Line::said).collect();
     Ok(Done { name: test.name.clone(), passed, rules: story.rules, expected: test.expect.clone(), story: lines })
+}
+
+/// Refuses what no step is told as.
+fn expectable(expected: &str) -> Result<(), String> {
+    let mut words = expected.split([' ', ',']);
+    let (_when, step, severity) = (words.next(), words.next().unwrap_or_default(), words.next());
+    let known = |kind: &str, word: &str, all: &mut dyn Iterator<Item = &'static str>| {
+        let all: Vec<&str> = all.collect();
+        if all.contains(&word) {
+            return Ok(());
+        }
+        let near = nearest(word, all.iter().copied())
+            .map_or_else(|| format!("write one of {}", all.join(", ")), |near| format!("did you mean `{near}`?"));
+        Err(format!("`expect`: \"{}\": `{}` is no {kind}; {near}", crate::plain(expected), crate::plain(word)))
+    };
+    known("step", step, &mut Step::ALL.iter().map(|step| step.name()))?;
+    match severity.filter(|word| *word != "by") {
+        Some(severity) => known("severity", severity, &mut SEVERITIES.iter().map(|(name, _)| *name)),
+        None => Ok(()),
+    }
 }
 
 /// When the test is over, seconds after its first value: with its last one, unless it goes on.

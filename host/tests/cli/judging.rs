@@ -200,6 +200,8 @@ fn rules_of_every_kind_are_held_to_values_of_a_file() {
             "values = [1, 1, 1]\nuntil = \"9m\"",
             "`until`: 9m is before the last value, which comes after 10m",
         ),
+        ("6m raised major", "6m raisd major", "\"6m raisd major\": `raisd` is no step; did you mean `raised`?"),
+        ("12m raised minor", "12m raised minro", "`minro` is no severity; did you mean `minor`?"),
         ("[\"10 x6\", \"100 x8\"]", "[\"event bad x\"]", "`event bad x` is no value"),
         ("rule = \"share\"", "rule = \"shares\"", "no rule over an expression is called `shares`"),
         (", b = [\"9 x7\"]", "", "`series` has no values of `b`"),

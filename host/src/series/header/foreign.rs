@@ -5,6 +5,7 @@
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::{Fields, HeaderError, STATIC_BYTES, bytes, bytes_at, checked_counts, live_offset, word};
@@ -67,7 +68,8 @@ impl Foreign {
     /// Errors: it cannot be read, or is no RRD file of this machine.
     pub fn read(path: &Path) -> Result<Self, HeaderError> {
         for _ in 0..READS_MAX {
-            let file = fs::File::open(path)?;
+            // A pipe that nobody writes to would keep whoever opens it.
+            let file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
             if !file.metadata()?.is_file() {
                 return Err(HeaderError::Corrupt("not a file"));
             }
@@ -149,5 +151,22 @@ impl Fields<'_> {
         let [rows, steps] = [self.word(at + 24)?, self.word(at + 32)?].map(|count| u32::try_from(count).ok().filter(|count| *count > 0));
         let current = u32::try_from(self.current_row(n)?).ok()?;
         Some((self.text(at, 20)?, rows.filter(|rows| current < *rows)?, steps?, current))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, sync::mpsc, thread, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_no_file_and_keeps_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("f.rrd");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let (said, heard) = mpsc::channel();
+        thread::spawn(move || said.send(Foreign::read(&pipe).unwrap_err().to_string()));
+        assert!(heard.recv_timeout(Duration::from_secs(20)).expect("an answer").contains("not a file"));
     }
 }

@@ -80,7 +80,7 @@ struct WrittenEntry {
 pub fn read(file: &Path, text: &str) -> Result<Vec<Entry>, MappingError> {
     let shown = file.display().to_string();
     let written: Written =
-        toml::from_str(text).map_err(|error| MappingError::Shape { file: shown.clone(), message: error.to_string().trim_end().into() })?;
+        toml::from_str(text).map_err(|error| MappingError::Shape { file: shown.clone(), message: crate::in_one_line(text, &error) })?;
     let entries = written.import.len();
     if !(1..=ENTRIES_MAX).contains(&entries) {
         return Err(MappingError::Entries { file: shown, entries });
