@@ -450,7 +450,7 @@ impl Runner {
             let down = self.past.down_since(job.name()).or_else(|| self.past.down_since(was.as_deref()?));
             let under_way = if self.paused.holds(job.name()) { Duration::ZERO } else { job.config.timeout };
             let scheduled = self.past.take(job.name(), was.as_deref()).scheduled(job, label);
-            scheduled.was_down(&self.appender, down, under_way, label);
+            scheduled.was_down(&self.appender, down, under_way);
             return scheduled;
         };
         let name = job.name().to_owned();

@@ -6,7 +6,7 @@ use super::{Runner, scheduled::Scheduled};
 use crate::{
     daemon::appender::Appender,
     reading::Reason,
-    schedule::{Step, UnixTime},
+    schedule::{Step, Timetable, UnixTime},
 };
 
 impl Runner {
@@ -57,19 +57,38 @@ impl Scheduled {
     }
 
     /// No daemon ran since then: what was due meanwhile is missing, and so is what was under way, as far as `under_way` before.
-    pub(super) fn was_down(&self, appender: &Appender, since: Option<UnixTime>, under_way: Duration, label: Duration) {
+    pub(super) fn was_down(&self, appender: &Appender, since: Option<UnixTime>, under_way: Duration) {
         let (Some(since), timing) = (since, &self.job.config.timing) else { return };
         let grace = i64::try_from(under_way.as_secs()).unwrap_or(0);
         let stored = self.ticker.taken().map_or(i64::MIN, |slot| slot.time().as_secs() + timing.rhythm.step().as_secs() - 1);
-        let first = timing.timetable.next_after(UnixTime::from_secs((since.as_secs() - grace).max(stored)));
-        // What is due now is run yet.
-        let now = UnixTime::from_duration(label);
-        let next = self.ticker.next_due().map_or(now, |next| next.min(now));
-        self.silent(appender, first.filter(|first| *first < next), Reason::HostDown);
+        let missed = first_missed(&timing.timetable, (since.as_secs() - grace).max(stored), self.ticker.next_due());
+        self.silent(appender, missed, Reason::HostDown);
     }
+}
+
+/// What was due first after an instant, unless it is the run that comes next: that one is not missing.
+fn first_missed(timetable: &Timetable, after: i64, next: Option<UnixTime>) -> Option<UnixTime> {
+    timetable.next_after(UnixTime::from_secs(after)).filter(|first| next.is_none_or(|next| *first < next))
 }
 
 /// The slot after that of an instant.
 fn after(step: Step, now: UnixTime) -> UnixTime {
     UnixTime::from_secs(step.slot(now).time().as_secs() + step.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::{Ticker, Zone};
+
+    #[test]
+    fn what_was_due_in_the_second_in_which_a_daemon_began_is_missing_unless_it_is_run_yet() {
+        let timetable = Timetable::cron("* * * * *", Zone::default()).unwrap();
+        let step = timetable.rhythm(UnixTime::from_secs(0)).step();
+        for (label_ms, missed) in [(119_600, None), (120_000, None), (120_040, Some(120)), (150_000, Some(120)), (180_000, Some(120))] {
+            let ticker = Ticker::start(timetable.clone(), step, Duration::from_millis(label_ms), None);
+            let found = first_missed(&timetable, 61, ticker.next_due());
+            assert_eq!(found.map(UnixTime::as_secs), missed, "{label_ms}");
+        }
+    }
 }
