@@ -106,19 +106,17 @@ async fn the_story() {
     // Nor can be made durable what the series have: that holds until it is, whatever is entered meanwhile.
     until(PATIENCE, || daemon.log_text().contains("series files cannot be made durable").then_some(())).expect("it is logged");
     stopped(&daemon, "series", "1");
-    for _ in 0..24 {
+    for _ in 0..6 {
         std::thread::sleep(Duration::from_millis(500));
         let metrics = daemon.get("/metrics").unwrap().body;
         assert!(metrics.contains("watchpost_host_writer_stopped{writer=\"series\"} 1"), "{}", daemon.log_text());
     }
     data.free();
     stopped(&daemon, "journal", "0");
-    stopped(&daemon, "series", "0");
-    let mut all = vec!["writer_stopped series", "writer_resumed series", "writer_stopped journal", "writer_resumed journal"];
-    if events(&house).len() > all.len() {
-        all.extend(["writer_stopped series", "writer_resumed series"]);
-    }
-    told(&house, &all);
+    // That the series stood still, too, may come after it. Soon after, what all have of the journal is freed: no clean run can be made of it then.
+    let all = ["writer_stopped series", "writer_resumed series", "writer_stopped journal", "writer_resumed journal"];
+    let met = until(PATIENCE, || events(&house).starts_with(&all.map(str::to_owned)).then_some(()));
+    assert!(met.is_some(), "{:?} and not {all:?}", events(&house));
     let ran = house.run(&["jobs", "run", "calm"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     until(PATIENCE, || gaps(&house).contains(&"not_stored".to_owned()).then_some(())).expect("what was not stored has its cause");
