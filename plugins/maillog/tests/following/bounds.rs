@@ -85,7 +85,7 @@ async fn a_compressed_file_too_large_to_go_through_is_given_up_once_and_what_com
     packed.extend(part(&[b'x'; 1 << 20]).repeat(2048));
     scene.append(".1.gz", &packed);
     scene.write(5);
-    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_millis(800)).cursor(cursor);
+    scene.kit = Scene::agent(&scene.folder, "start").timeout(Duration::from_secs(2)).cursor(cursor);
     let mut events = Vec::new();
     for run in 0.. {
         assert!(run < 100, "it does not end");
